@@ -1,0 +1,61 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+MEMBERS := libs/schemas libs/runtime libs/client services/ingest services/ocr-worker services/recorder deploy/local
+EDITABLE := $(addprefix -e ,$(MEMBERS))
+WORKERS ?= 2
+ENGINE ?= rapidocr
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# ---- install -------------------------------------------------------------------------------------
+
+.venv/uv.stamp: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/runtime.stamp: .venv/uv.stamp requirements/build.txt requirements/runtime.txt $(addsuffix /pyproject.toml,$(MEMBERS))
+	@echo "Installing the services into .venv (about 250 MB, under a minute with a warm network)"
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(EDITABLE)
+	@touch $@
+
+.venv/dev.stamp: .venv/runtime.stamp requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: install
+install: .venv/runtime.stamp ## Install the services and the ocrstream command into .venv
+
+.PHONY: dev
+dev: .venv/dev.stamp ## Install what development needs, too
+
+LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
+NO_MEMBERS := $(foreach n,schemas runtime client ingest worker recorder local,--no-emit-package ocrstream-$(n))
+PYPROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
+
+.PHONY: lock
+lock: .venv/uv.stamp ## Resolve the dependencies again into requirements/*.txt
+	$(BIN)/$(LOCK) requirements/uv.in -o requirements/uv.txt
+	$(BIN)/$(LOCK) --group pyproject.toml:build -o requirements/build.txt
+	$(BIN)/$(LOCK) --override requirements/overrides.txt $(NO_MEMBERS) --extra rapidocr $(PYPROJECTS) -o requirements/runtime.txt
+	$(BIN)/$(LOCK) -c requirements/runtime.txt --group pyproject.toml:dev -o requirements/dev.txt
+
+# ---- checks --------------------------------------------------------------------------------------
+
+.PHONY: lint
+lint: .venv/dev.stamp ## Format check, lint, types, import boundaries
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright --level error
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: .venv/dev.stamp ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
