@@ -1,0 +1,1 @@
+"""The event contract of Ocrstream: what stands on each topic, and how every reader judges it."""

@@ -1,0 +1,152 @@
+"""Bytes to events and back. Worker and recorder judge every record with `decode`."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from ocrstream_schemas.events import (
+    AnyEvent,
+    BatchCompleted,
+    BatchRetryRequested,
+    BatchRevoked,
+    BatchSubmitted,
+    CommandEvent,
+    Event,
+    ImageSubmitted,
+    LifecycleEvent,
+    OcrEvent,
+    OcrFailed,
+    OcrSucceeded,
+    TaskFailed,
+    TaskRevoked,
+    TaskStarted,
+    TaskSucceeded,
+)
+from ocrstream_schemas.ids import RecordRef, derive_chain_id, ocr_task_id
+from ocrstream_schemas.topics import (
+    BATCHES_COMMANDS,
+    BATCHES_COMPLETED,
+    OCR_RESULTS,
+    TASKS_LIFECYCLE,
+    is_images_topic,
+)
+
+MAX_NESTING = 64
+
+_IMAGES = msgspec.json.Decoder(ImageSubmitted)
+_DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
+    BATCHES_COMMANDS: msgspec.json.Decoder(CommandEvent),
+    TASKS_LIFECYCLE: msgspec.json.Decoder(LifecycleEvent),
+    OCR_RESULTS: msgspec.json.Decoder(OcrEvent),
+    BATCHES_COMPLETED: msgspec.json.Decoder(BatchCompleted),
+}
+
+# The moment that a record's own timestamp stands for when the producer left it out.
+_DEFAULT_TIME_FIELDS: Mapping[type[Event], tuple[str, ...]] = {
+    ImageSubmitted: ("submitted_at",),
+    BatchSubmitted: ("submitted_at",),
+    BatchRevoked: ("revoked_at",),
+    BatchRetryRequested: ("requested_at",),
+    TaskStarted: ("started_at",),
+    TaskSucceeded: ("finished_at",),
+    TaskFailed: ("finished_at",),
+    TaskRevoked: ("finished_at",),
+    OcrSucceeded: ("submitted_at", "finished_at"),
+    OcrFailed: ("submitted_at", "finished_at"),
+}
+_TIME_FIELDS = ("submitted_at", "started_at", "finished_at", "revoked_at", "requested_at")
+
+EventT = TypeVar("EventT", bound=Event)
+
+
+class InvalidRecord(ValueError):
+    """The record is not an event of its topic; it belongs into the dead-letter topic."""
+
+
+def decode(topic: str, value: bytes | None, ref: RecordRef) -> AnyEvent:
+    """The event in a record, complete: ids and times that the producer left out are filled in.
+
+    Raises InvalidRecord with a one-line reason if the value is no JSON, breaks the schema, or holds
+    what the database cannot (NUL, nesting over 64); KeyError if `topic` is not one of the contract.
+    """
+    decoder = _IMAGES if is_images_topic(topic) else _DECODERS[topic]
+    if value is None:
+        raise InvalidRecord("the record has no value (a tombstone)")
+    try:
+        event = decoder.decode(value)
+    except RecursionError as error:
+        raise InvalidRecord(f"nested deeper than {MAX_NESTING} levels") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRecord(str(error)) from error
+    _check_open_fields(event, value)
+    return _complete(event, value, ref)
+
+
+def encode(event: Event) -> bytes:
+    """The event as JSON bytes."""
+    return msgspec.json.encode(event)
+
+
+def _complete(event: Any, value: bytes, ref: RecordRef) -> AnyEvent:
+    changes: dict[str, Any] = {}
+    for field in _DEFAULT_TIME_FIELDS.get(type(event), ()):
+        if getattr(event, field) is None:
+            changes[field] = datetime.fromtimestamp(max(ref.timestamp_ms, 0) / 1000, UTC)
+    for field in _TIME_FIELDS:
+        moment = getattr(event, field, None)
+        if moment is not None and moment.tzinfo is not UTC:
+            changes[field] = _to_utc(field, moment)
+    if isinstance(event, ImageSubmitted) and event.chain_id is None:
+        changes["chain_id"] = derive_chain_id(
+            event.batch_id, event.index, event.image_path, ref, value
+        )
+    if isinstance(event, OcrSucceeded | OcrFailed) and event.task_id is None:
+        changes["task_id"] = ocr_task_id(event.chain_id, event.task_name, event.run)
+    return cast("AnyEvent", msgspec.structs.replace(event, **changes) if changes else event)
+
+
+def _to_utc(field: str, moment: datetime) -> datetime:
+    # A year at the edge of the calendar cannot be moved to another time zone.
+    if not 1 < moment.year < 9999:
+        raise InvalidRecord(f"{field}: the year {moment.year} is out of range")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _check_open_fields(event: Event, value: bytes) -> None:
+    for field in ("options", "input_data"):
+        content = getattr(event, field, None)
+        if content is not None:
+            _check_depth(field, content)
+    # NUL can only come in as an escape; a literal backslash before "u0000" is rare enough to look.
+    if b"\\u0000" in value:
+        _check_no_nul(msgspec.to_builtins(event))
+
+
+def _check_depth(field: str, content: Any) -> None:
+    level, depth = [content], 1
+    while level:
+        if depth > MAX_NESTING:
+            raise InvalidRecord(f"{field}: nested deeper than {MAX_NESTING} levels")
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+        depth += 1
+
+
+def _check_no_nul(root: Any) -> None:
+    rest = [root]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, str):
+            if "\0" in node:
+                raise InvalidRecord("a text holds the character NUL, which cannot be stored")
+        elif isinstance(node, dict):
+            rest.extend(node.keys())
+            rest.extend(node.values())
+        elif isinstance(node, list | tuple):
+            rest.extend(node)

@@ -1,0 +1,249 @@
+"""Every event that crosses a service boundary, as typed, immutable models.
+
+On the wire an event is one JSON object with a `type` (optional on `images.submitted`). Unknown
+fields are ignored; a missing optional field and `null` mean the same. Times are RFC 3339; one
+without an offset is UTC. Fields documented at a base class mean the same in its subclasses.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from ocrstream_schemas.fields import (
+    Attempt,
+    Confidence,
+    Count,
+    Identifier,
+    Index,
+    Initiator,
+    Name,
+    Path,
+    Polygon,
+    PositiveCount,
+    Run,
+    SourceName,
+)
+
+OCR_TASK_NAME = "ocr"
+NO_TEXT_ERROR = "No text boxes extracted"
+
+
+class Reason(StrEnum):
+    """Why an image was not read."""
+
+    NO_TEXT = "no_text"
+    NOT_FOUND = "not_found"
+    REFUSED = "refused"
+    UNDECODABLE = "undecodable"
+    TOO_LARGE = "too_large"
+    ENGINE = "engine"
+    TIMEOUT = "timeout"
+    REVOKED = "revoked"
+    DEAD_LETTERED = "dead_lettered"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """Base of all events."""
+
+
+class _ImageContext(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """What is needed to create an image's rows; every event about an image repeats it.
+
+    `index` is the image's place in its batch, from 0. `total_tasks` is how many tasks the image's
+    chain has, 1 if no event says otherwise. `run` counts up when a failed image is tried again.
+    `source_name` is what the user called the file, `page` its page if it was a document (from 1).
+    """
+
+    batch_id: Identifier | None = None
+    index: Index | None = None
+    public_path: Path | None = None
+    chain_name: Name | None = None
+    total_tasks: PositiveCount | None = None
+    run: Run = 1
+    submitted_at: datetime | None = None
+    initiated_by: Initiator | None = None
+    source_name: SourceName | None = None
+    page: PositiveCount | None = None
+    options: dict[str, Any] | None = None
+
+
+class ImageSubmitted(
+    _ImageContext, frozen=True, kw_only=True, omit_defaults=True, tag="ImageSubmitted"
+):
+    """An image to be read. The smallest useful one is `{"image_path": "file:///…/a.png"}`.
+
+    `batch_total` announces how many images the batch has, for producers that never send
+    BatchSubmitted. A missing `chain_id` is derived, see `ids.derive_chain_id`; a missing
+    `submitted_at` is the record's timestamp.
+    """
+
+    image_path: Path
+    chain_id: Identifier | None = None
+    batch_total: Count | None = None
+
+
+class BatchSubmitted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="BatchSubmitted"):
+    """Announces a batch, before, amid or after its images. `total_images` None: not known yet."""
+
+    batch_id: Identifier
+    batch_name: Name | None = None
+    total_images: Count | None = None
+    chunk_size: PositiveCount | None = None
+    initiated_by: Initiator | None = None
+    options: dict[str, Any] | None = None
+    input_data: dict[str, Any] | None = None
+    submitted_at: datetime | None = None
+
+
+class BatchRevoked(Event, frozen=True, kw_only=True, omit_defaults=True, tag="BatchRevoked"):
+    """Cancels what is not finished of a batch's images of this run and those before."""
+
+    batch_id: Identifier
+    run: Run = 1
+    initiated_by: Initiator | None = None
+    revoked_at: datetime | None = None
+
+
+class BatchRetryRequested(
+    Event, frozen=True, kw_only=True, omit_defaults=True, tag="BatchRetryRequested"
+):
+    """Asks for another run of a batch's failed and revoked images; once per `request_id`."""
+
+    batch_id: Identifier
+    request_id: Identifier
+    include_no_text: bool = False
+    initiated_by: Initiator | None = None
+    requested_at: datetime | None = None
+
+
+class BatchCompleted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="BatchCompleted"):
+    """A batch's row after it ended, and after every later change; the greatest `revision` holds."""
+
+    batch_id: Identifier
+    revision: PositiveCount
+    status: str
+    total_images: Count
+    completed_images: Count
+    failed_images: Count
+    revoked_images: Count
+    failed_by_reason: dict[str, int]
+    batch_name: Name | None = None
+    initiated_by: Initiator | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class _TaskEvent(_ImageContext, frozen=True, kw_only=True, omit_defaults=True):
+    """One step in the life of one task of an image's chain.
+
+    `attempt` counts from 1 within a run and restarts at 1 when a worker crashed.
+    """
+
+    task_id: Identifier
+    task_name: Name
+    chain_id: Identifier
+    attempt: Attempt = 1
+    image_path: Path | None = None
+    worker: Name | None = None
+
+
+class TaskSubmitted(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag="TaskSubmitted"):
+    """The task waits for a worker."""
+
+
+class TaskStarted(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag="TaskStarted"):
+    """An attempt began."""
+
+    started_at: datetime | None = None
+
+
+class TaskRetried(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag="TaskRetried"):
+    """Attempt number `attempt` failed for a passing reason; the next begins after `backoff_s`."""
+
+    started_at: datetime | None = None
+    error: str | None = None
+    reason: Reason | None = None
+    backoff_s: float | None = None
+
+
+class TaskSucceeded(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag="TaskSucceeded"):
+    """The task is done."""
+
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class TaskFailed(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag="TaskFailed"):
+    """The task failed for good in this run."""
+
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str | None = None
+    reason: Reason = Reason.ENGINE
+
+
+class TaskRevoked(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag="TaskRevoked"):
+    """The task was skipped because its batch was cancelled."""
+
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str | None = None
+
+
+class TextBox(msgspec.Struct, frozen=True, kw_only=True):
+    """One line or word: `bbox` is its polygon, four `[x, y]` in the original image's pixels,
+
+    from the text's top left corner clockwise.
+    """
+
+    text: str
+    confidence: Confidence
+    bbox: Polygon
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What read the image: engine, versions and device, the raster's size in pixels, seconds."""
+
+    engine: Name
+    versions: dict[str, str] = {}
+    device: Name = "cpu"
+    width: Count | None = None
+    height: Count | None = None
+    timings_s: dict[str, float] = {}
+
+
+class _OcrOutcome(_ImageContext, frozen=True, kw_only=True, omit_defaults=True):
+    """The whole outcome of an image's OCR task; no other event is needed to record it."""
+
+    chain_id: Identifier
+    image_path: Path
+    task_id: Identifier | None = None
+    task_name: Name = OCR_TASK_NAME
+    attempt: Attempt = 1
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    worker: Name | None = None
+    provenance: Provenance | None = None
+
+
+class OcrSucceeded(_OcrOutcome, frozen=True, kw_only=True, omit_defaults=True, tag="OcrSucceeded"):
+    """The image was read. Without any box it counts as failed, reason `no_text`."""
+
+    boxes: tuple[TextBox, ...]
+
+
+class OcrFailed(_OcrOutcome, frozen=True, kw_only=True, omit_defaults=True, tag="OcrFailed"):
+    """The image could not be read in this run."""
+
+    reason: Reason
+    error: str
+
+
+LifecycleEvent = (
+    TaskSubmitted | TaskStarted | TaskRetried | TaskSucceeded | TaskFailed | TaskRevoked
+)
+OcrEvent = OcrSucceeded | OcrFailed
+CommandEvent = BatchSubmitted | BatchRevoked | BatchRetryRequested
+AnyEvent = ImageSubmitted | LifecycleEvent | OcrEvent | CommandEvent | BatchCompleted

@@ -1,0 +1,27 @@
+"""Field types shared by the events.
+
+The bounds are those of the database columns the values end in, so that whatever passes here can be
+written by the recorder, and every reader accepts and refuses the same records.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Path = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Name = Annotated[str, msgspec.Meta(max_length=255)]
+Initiator = Annotated[str, msgspec.Meta(max_length=100)]
+SourceName = Annotated[str, msgspec.Meta(max_length=1024)]
+
+_INT32_MAX = 2**31 - 1
+Index = Annotated[int, msgspec.Meta(ge=0, le=_INT32_MAX)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=_INT32_MAX)]
+PositiveCount = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX)]
+# One below the column's maximum: a retry needs room for run + 1, `retries` for attempt - 1.
+Run = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX - 1)]
+Attempt = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX - 1)]
+
+Confidence = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Point = tuple[float, float]
+Polygon = tuple[Point, Point, Point, Point]

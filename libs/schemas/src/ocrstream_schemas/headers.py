@@ -1,0 +1,57 @@
+"""Record headers: CloudEvents 1.0 in Kafka's binary mode, and a dead letter's origin.
+
+Consumers never need them: every value says its own type.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from ocrstream_schemas.events import Event
+from ocrstream_schemas.ids import RecordRef
+
+Headers = list[tuple[str, bytes]]
+
+ORIGIN_TOPIC = "ocrstream_origin_topic"
+ORIGIN_PARTITION = "ocrstream_origin_partition"
+ORIGIN_OFFSET = "ocrstream_origin_offset"
+ORIGIN_TIMESTAMP = "ocrstream_origin_timestamp"
+DEAD_LETTER_REASON = "ocrstream_reason"
+DEAD_LETTER_ERROR = "ocrstream_error"
+DEAD_LETTER_CONSUMER = "ocrstream_consumer"
+
+
+def cloud_event_headers(event: Event, source: str, event_id: str | None = None) -> Headers:
+    """The headers our own producers add. `source` is the service's name as a URI reference."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", (event_id or str(uuid4())).encode()),
+        ("ce_type", type(event).__name__.encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", datetime.now(UTC).isoformat().encode()),
+        ("content-type", b"application/json"),
+    ]
+
+
+def origin_headers(ref: RecordRef) -> Headers:
+    """Headers that keep a record's first coordinates through the dead-letter topic and back."""
+    return [
+        (ORIGIN_TOPIC, ref.topic.encode()),
+        (ORIGIN_PARTITION, str(ref.partition).encode()),
+        (ORIGIN_OFFSET, str(ref.offset).encode()),
+        (ORIGIN_TIMESTAMP, str(ref.timestamp_ms).encode()),
+    ]
+
+
+def origin_of(headers: Sequence[tuple[str, bytes | None]], ref: RecordRef) -> RecordRef:
+    """The record's first coordinates: those in its origin headers if they are whole, else `ref`."""
+    found = {key: value for key, value in headers if value is not None}
+    try:
+        return RecordRef(
+            topic=found[ORIGIN_TOPIC].decode(),
+            partition=int(found[ORIGIN_PARTITION]),
+            offset=int(found[ORIGIN_OFFSET]),
+            timestamp_ms=int(found[ORIGIN_TIMESTAMP]),
+        )
+    except (KeyError, ValueError):
+        return ref

@@ -1,0 +1,51 @@
+"""Ids that every reader of a record derives the same way.
+
+Each is a UUIDv5 (RFC 9562) of a compact JSON array in UTF-8 (no spaces, non-ASCII unescaped), so
+that a producer in any language can compute it.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import NAMESPACE_DNS, UUID, uuid5
+
+import msgspec
+
+CHAIN_NAMESPACE = uuid5(NAMESPACE_DNS, "chain.ocrstream")  # 4b8a1889-b256-55b6-83e4-2775fe50b1dc
+TASK_NAMESPACE = uuid5(NAMESPACE_DNS, "task.ocrstream")  # 4a957dc0-539e-572c-b938-d937fb6fe583
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRef:
+    """Where a record was first written; for a redriven one, where its origin headers say.
+
+    `timestamp_ms` is the record's timestamp in milliseconds since the epoch.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+def _uuid5(namespace: UUID, parts: list[str | int]) -> str:
+    return str(uuid5(namespace, msgspec.json.encode(parts).decode()))
+
+
+def derive_chain_id(
+    batch_id: str | None, index: int | None, image_path: str, ref: RecordRef, value: bytes
+) -> str:
+    """The chain of a submission that names none.
+
+    By `[batch_id, index]`; without an index `[batch_id, image_path]` (equal paths in a batch are
+    then one image); without a batch the record's coordinates, timestamp and the SHA-256 of its
+    value, since a recreated topic uses its offsets again.
+    """
+    if batch_id is not None:
+        return _uuid5(CHAIN_NAMESPACE, [batch_id, image_path if index is None else index])
+    digest = sha256(value).hexdigest()
+    return _uuid5(CHAIN_NAMESPACE, [ref.topic, ref.partition, ref.offset, ref.timestamp_ms, digest])
+
+
+def ocr_task_id(chain_id: str, task_name: str, run: int) -> str:
+    """The id of the OCR task of one run of a chain."""
+    return _uuid5(TASK_NAMESPACE, [chain_id, task_name, run])

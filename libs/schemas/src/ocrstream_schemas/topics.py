@@ -1,0 +1,79 @@
+"""The topics: names and how each is created, on every kind of deployment."""
+
+from dataclasses import dataclass
+
+IMAGES_SUBMITTED = "images.submitted"
+BATCHES_COMMANDS = "batches.commands"
+TASKS_LIFECYCLE = "tasks.lifecycle"
+OCR_RESULTS = "ocr.results"
+BATCHES_COMPLETED = "batches.completed"
+DEAD_LETTER_SUFFIX = ".dlq"
+
+LANES = ("urgent", "gpu")
+"""Declared lanes of `images.submitted`; a lane's topic is `images.submitted.<lane>`."""
+
+RETENTION_MS = 7 * 24 * 3600 * 1000
+DEAD_LETTER_HEADROOM_BYTES = 64 * 1024
+"""How much larger a dead letter may be than a record of its origin: its headers tell where from."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """How a topic is created. `max_message_bytes` bounds one record, key and headers included."""
+
+    name: str
+    partitions: int
+    max_message_bytes: int
+    retention_ms: int = RETENTION_MS
+    cleanup_policy: str = "delete"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The topic's configuration as Kafka names it."""
+        return {
+            "cleanup.policy": self.cleanup_policy,
+            "max.message.bytes": str(self.max_message_bytes),
+            "retention.ms": str(self.retention_ms),
+        }
+
+
+def lane_topic(lane: str | None) -> str:
+    """The topic of a lane; None is the default lane."""
+    return IMAGES_SUBMITTED if lane is None else f"{IMAGES_SUBMITTED}.{lane}"
+
+
+def dead_letter_topic(topic: str) -> str:
+    """Where what cannot be applied from `topic` is kept."""
+    return topic + DEAD_LETTER_SUFFIX
+
+
+def is_images_topic(topic: str) -> bool:
+    """Whether `topic` carries ImageSubmitted, on any lane."""
+    return topic == IMAGES_SUBMITTED or topic.startswith(IMAGES_SUBMITTED + ".")
+
+
+_KIB, _MIB = 1024, 1024 * 1024
+
+IMAGE_TOPICS = (IMAGES_SUBMITTED, *(lane_topic(lane) for lane in LANES))
+RECORDED_TOPICS = (BATCHES_COMMANDS, OCR_RESULTS, TASKS_LIFECYCLE, *IMAGE_TOPICS)
+"""What the recorder reads, the most telling first, `images.submitted` last."""
+
+_ORIGINS = (
+    TopicSpec(IMAGES_SUBMITTED, partitions=24, max_message_bytes=256 * _KIB),
+    *(TopicSpec(lane_topic(lane), partitions=12, max_message_bytes=256 * _KIB) for lane in LANES),
+    TopicSpec(BATCHES_COMMANDS, partitions=3, max_message_bytes=256 * _KIB),
+    TopicSpec(TASKS_LIFECYCLE, partitions=12, max_message_bytes=256 * _KIB),
+    TopicSpec(OCR_RESULTS, partitions=24, max_message_bytes=8 * _MIB),
+    TopicSpec(BATCHES_COMPLETED, partitions=3, max_message_bytes=256 * _KIB),
+)
+_DEAD_LETTERS = tuple(
+    TopicSpec(
+        dead_letter_topic(spec.name),
+        partitions=1,
+        max_message_bytes=spec.max_message_bytes + DEAD_LETTER_HEADROOM_BYTES,
+    )
+    for spec in _ORIGINS
+    if spec.name in RECORDED_TOPICS
+)
+
+TOPICS: dict[str, TopicSpec] = {spec.name: spec for spec in (*_ORIGINS, *_DEAD_LETTERS)}
