@@ -59,3 +59,9 @@ lint: .venv/dev.stamp ## Format check, lint, types, import boundaries
 format: .venv/dev.stamp ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# ---- tests ---------------------------------------------------------------------------------------
+
+.PHONY: test
+test: .venv/dev.stamp ## Run all tests on real Kafka and PostgreSQL
+	$(BIN)/pytest
