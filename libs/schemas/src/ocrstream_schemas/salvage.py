@@ -1,0 +1,59 @@
+"""What can still be read of a record that is no valid event."""
+
+from typing import Any, cast
+
+import msgspec
+
+from ocrstream_schemas.fields import Identifier, Index, Name, Path, Run
+from ocrstream_schemas.ids import RecordRef, derive_chain_id
+from ocrstream_schemas.topics import is_images_topic
+
+
+class Salvaged(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields that name the image a broken record is about, each valid by itself."""
+
+    chain_id: str
+    run: int = 1
+    batch_id: str | None = None
+    index: int | None = None
+    image_path: str | None = None
+    task_id: str | None = None
+    task_name: str | None = None
+
+
+def salvage(topic: str, value: bytes | None, ref: RecordRef) -> Salvaged | None:
+    """The image a broken record is about, or None if that cannot be told."""
+    try:
+        content = msgspec.json.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not isinstance(content, dict):
+        return None
+    fields = cast("dict[str, Any]", content)
+    batch_id = _valid(fields, "batch_id", Identifier)
+    index = _valid(fields, "index", Index)
+    image_path = _valid(fields, "image_path", Path)
+    chain_id = _valid(fields, "chain_id", Identifier)
+    if chain_id is None and is_images_topic(topic) and image_path and not fields.get("chain_id"):
+        chain_id = derive_chain_id(batch_id, index, image_path, ref, value or b"")
+    if chain_id is None:
+        return None
+    return Salvaged(
+        chain_id=chain_id,
+        run=_valid(fields, "run", Run) or 1,
+        batch_id=batch_id,
+        index=index,
+        image_path=image_path,
+        task_id=_valid(fields, "task_id", Identifier),
+        task_name=_valid(fields, "task_name", Name),
+    )
+
+
+def _valid(fields: dict[str, Any], name: str, kind: Any) -> Any:
+    value = fields.get(name)
+    if isinstance(value, str) and "\0" in value:
+        return None
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return None

@@ -1,0 +1,34 @@
+"""Joins of single values: extremes where one may be unknown, and the breaker of ties."""
+
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import msgspec
+
+Comparable = TypeVar("Comparable", int, str, datetime)
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+def digest(value: Any) -> bytes:
+    """SHA-256 of the value's canonical JSON (compact, keys sorted).
+
+    Of two different values of equal rank the one with the greater digest holds: an arbitrary
+    choice, but the same whatever came first.
+    """
+    return sha256(_ENCODER.encode(value)).digest()
+
+
+def least(first: Comparable | None, second: Comparable | None) -> Comparable | None:
+    """The lesser of two values, of which None is not known."""
+    if first is None or second is None:
+        return second if first is None else first
+    return min(first, second)
+
+
+def greatest(first: Comparable | None, second: Comparable | None) -> Comparable | None:
+    """The greater of two values, of which None is not known."""
+    if first is None or second is None:
+        return second if first is None else first
+    return max(first, second)
