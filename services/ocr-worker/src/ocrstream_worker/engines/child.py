@@ -35,6 +35,7 @@ from ocrstream_worker.engines.wire import (
     encode_frame,
     read_from_worker,
 )
+from ocrstream_worker.image_errors import printable
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _EXIT_FAILED = 70
@@ -112,7 +113,7 @@ def recognize_each(engine: Engine, images: Sequence[RgbImage]) -> list[Outcome]:
 
 
 def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return printable(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from ocrstream_schemas.events import Provenance, TextBox
 
+from ocrstream_schemas.events import Provenance, TextBox
 from ocrstream_worker.engines.port import (
     EngineBroken,
     EngineInfo,

@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 
 from ocrstream_schemas.events import Provenance, TextBox
-
 from ocrstream_worker.engines.port import (
     EngineInfo,
     EngineSettings,

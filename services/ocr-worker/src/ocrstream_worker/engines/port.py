@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
 from ocrstream_schemas.events import Provenance, TextBox
 from ocrstream_schemas.fields import Point
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import rapidocr
 from numpy.typing import NDArray
-from ocrstream_schemas.events import Provenance, TextBox
 
+from ocrstream_schemas.events import Provenance, TextBox
 from ocrstream_worker.engines.port import (
     EngineInfo,
     EngineSettings,

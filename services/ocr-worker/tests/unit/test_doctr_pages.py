@@ -1,0 +1,76 @@
+"""docTR's export becomes lines in pixels. The structure is that of docTR 1.1 `Document.export`."""
+
+from typing import Any
+
+import pytest
+
+from ocrstream_schemas.events import TextBox
+from ocrstream_worker.engines.doctr import page_boxes
+
+Geometry = tuple[tuple[float, float], ...]
+
+
+def word(value: str, confidence: float, geometry: Geometry) -> dict[str, Any]:
+    return {
+        "value": value,
+        "confidence": confidence,
+        "geometry": geometry,
+        "objectness_score": 0.9,
+        "crop_orientation": {"value": 0, "confidence": None},
+    }
+
+
+def page(*lines: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "page_idx": 0,
+        "dimensions": (200, 400),
+        "orientation": {"value": None, "confidence": None},
+        "language": {"value": None, "confidence": None},
+        "blocks": [
+            {
+                "geometry": ((0.0, 0.0), (1.0, 1.0)),
+                "objectness_score": 0.9,
+                "lines": list(lines),
+                "artefacts": [],
+            }
+        ],
+    }
+
+
+def line(geometry: Geometry, *words: dict[str, Any]) -> dict[str, Any]:
+    return {"geometry": geometry, "objectness_score": 0.9, "words": list(words)}
+
+
+def rounded(box: TextBox) -> list[tuple[float, float]]:
+    return [(round(x, 6), round(y, 6)) for x, y in box.bbox]
+
+
+def test_upright_line_of_two_words() -> None:
+    found = page(
+        line(
+            ((0.1, 0.2), (0.5, 0.3)),
+            word("Grand", 0.9, ((0.1, 0.2), (0.25, 0.3))),
+            word("total", 0.7, ((0.3, 0.2), (0.5, 0.3))),
+        )
+    )
+    (box,) = page_boxes(found, width=400, height=200)
+    assert box.text == "Grand total"
+    assert box.confidence == pytest.approx(0.8)
+    assert rounded(box) == [(40, 40), (200, 40), (200, 60), (40, 60)]
+
+
+def test_turned_line_keeps_its_four_points() -> None:
+    corners = ((0.1, 0.2), (0.5, 0.4), (0.45, 0.5), (0.05, 0.3))
+    found = page(line(corners, word("tilted", 1.0, corners)))
+    (box,) = page_boxes(found, width=400, height=200)
+    assert rounded(box) == [(40, 40), (200, 80), (180, 100), (20, 60)]
+
+
+def test_lines_keep_their_order_and_empty_ones_are_left_out() -> None:
+    area = ((0.0, 0.0), (1.0, 0.1))
+    found = page(line(area, word("a", 1, area)), line(area), line(area, word("b", 1, area)))
+    assert [box.text for box in page_boxes(found, 400, 200)] == ["a", "b"]
+
+
+def test_a_page_without_text() -> None:
+    assert page_boxes({**page(), "blocks": []}, 400, 200) == ()
