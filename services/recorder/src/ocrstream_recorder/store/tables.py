@@ -1,0 +1,243 @@
+"""The tables, as DESIGN's contract names them, and the recorder's own.
+
+Rows that were there before the recorder took the database over have run 0. Columns after the
+comment `the recorder's` hold what the state rules need to fold further events into the row.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    false,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+UTC_NOW = text("timezone('utc', now())")
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+
+class _Timestamps:
+    created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
+    updated_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
+
+
+def _counter(default: int = 0) -> Mapped[int]:
+    return mapped_column(Integer, server_default=text(str(default)))
+
+
+class BatchExecution(_Timestamps, Base):
+    """A batch of images."""
+
+    __tablename__ = "batch_executions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    batch_id: Mapped[str] = mapped_column(String(255), unique=True, index=True)
+    batch_name: Mapped[str | None] = mapped_column(String(255), index=True)
+    status: Mapped[str] = mapped_column(String(20), server_default="PENDING", index=True)
+    total_images: Mapped[int] = _counter()
+    completed_images: Mapped[int] = _counter()
+    failed_images: Mapped[int] = _counter()
+    total_chunks: Mapped[int] = _counter()
+    completed_chunks: Mapped[int] = _counter()
+    failed_chunks: Mapped[int] = _counter()
+    chunk_size: Mapped[int] = _counter(10)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    initiated_by: Mapped[str | None] = mapped_column(String(100))
+    input_data: Mapped[Any | None] = mapped_column(JSON)
+    options: Mapped[Any | None] = mapped_column(JSON)
+    final_result: Mapped[Any | None] = mapped_column(JSON)
+    error_message: Mapped[str | None] = mapped_column(Text)
+    # the recorder's
+    total_known: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    seen_images: Mapped[int] = _counter()
+    revoked_images: Mapped[int] = _counter()
+    revision: Mapped[int] = _counter()
+    ended: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    run: Mapped[int] = _counter()
+    revoked_run: Mapped[int] = _counter()
+    announced_total: Mapped[int | None]
+    hinted_total: Mapped[int | None]
+    begun_images: Mapped[int] = _counter()
+    revoked_chains: Mapped[int] = _counter()
+    unindexed_images: Mapped[int] = _counter()
+    failed_by_reason: Mapped[Any] = mapped_column(JSON, server_default=text("'{}'"))
+    last_event_at: Mapped[datetime | None]
+    ranks: Mapped[Any | None] = mapped_column(ARRAY(BigInteger))
+
+    chain_executions: Mapped[list["ChainExecution"]] = relationship(
+        back_populates="batch_execution", cascade="all, delete-orphan"
+    )
+
+    __table_args__ = (
+        Index("ix_batch_executions_status_started_at", "status", "started_at"),
+        Index("ix_batch_executions_batch_name_status", "batch_name", "status"),
+    )
+
+
+class ChainExecution(_Timestamps, Base):
+    """One image's chain of tasks."""
+
+    __tablename__ = "chain_executions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    chain_id: Mapped[str] = mapped_column(String(255), index=True)
+    celery_task_id: Mapped[str | None] = mapped_column(String(255), index=True)
+    chain_name: Mapped[str | None] = mapped_column(String(255), index=True)
+    batch_id: Mapped[str | None] = mapped_column(
+        String(255), ForeignKey("batch_executions.batch_id"), index=True
+    )
+    status: Mapped[str] = mapped_column(String(20), server_default="PENDING", index=True)
+    total_tasks: Mapped[int] = _counter()
+    completed_tasks: Mapped[int] = _counter()
+    failed_tasks: Mapped[int] = _counter()
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    initiated_by: Mapped[str | None] = mapped_column(String(100))
+    input_data: Mapped[Any | None] = mapped_column(JSON)
+    final_result: Mapped[Any | None] = mapped_column(JSON)
+    error_message: Mapped[str | None] = mapped_column(Text)
+    # the recorder's
+    run: Mapped[int] = _counter()
+    image_index: Mapped[int | None]
+    reason: Mapped[str | None] = mapped_column(String(32))
+    ranks: Mapped[Any | None] = mapped_column(ARRAY(BigInteger))
+
+    batch_execution: Mapped[BatchExecution | None] = relationship(back_populates="chain_executions")
+    task_logs: Mapped[list["TaskLog"]] = relationship(
+        back_populates="chain_execution", cascade="all, delete-orphan"
+    )
+
+    __table_args__ = (
+        Index("ix_chain_executions_status_started_at", "status", "started_at"),
+        Index("ix_chain_executions_chain_name_status", "chain_name", "status"),
+        Index("ix_chain_executions_batch_id_image_index", "batch_id", "image_index", "id"),
+        Index(
+            "uq_chain_executions_chain_id",
+            "chain_id",
+            unique=True,
+            postgresql_where=text("run > 0"),
+        ),
+    )
+
+
+class TaskLog(_Timestamps, Base):
+    """One task of a chain."""
+
+    __tablename__ = "task_logs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[str] = mapped_column(String(255), unique=True, index=True)
+    task_name: Mapped[str | None] = mapped_column(String(255), index=True)
+    status: Mapped[str | None] = mapped_column(String(50), index=True)
+    error: Mapped[str | None] = mapped_column(String(512))
+    started_at: Mapped[datetime | None] = mapped_column(index=True)
+    finished_at: Mapped[datetime | None]
+    retries: Mapped[int] = _counter()
+    chain_execution_id: Mapped[int | None] = mapped_column(
+        ForeignKey("chain_executions.id", ondelete="SET NULL")
+    )
+    # the recorder's
+    run: Mapped[int] = _counter()
+    attempt: Mapped[int] = _counter(1)
+    reason: Mapped[str | None] = mapped_column(String(32))
+    worker: Mapped[str | None] = mapped_column(String(255))
+
+    chain_execution: Mapped[ChainExecution | None] = relationship(back_populates="task_logs")
+
+    __table_args__ = (
+        Index("ix_task_logs_task_name_status", "task_name", "status"),
+        Index("ix_task_logs_started_at_desc", text("started_at DESC")),
+        Index("ix_task_logs_chain_execution_id_status", "chain_execution_id", "status"),
+    )
+
+
+class OcrExecution(_Timestamps, Base):
+    """The OCR result that holds an image path."""
+
+    __tablename__ = "ocr_executions"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    chain_id: Mapped[str | None] = mapped_column(String(255), index=True)
+    image_path: Mapped[str] = mapped_column(String(255), unique=True, index=True)
+    public_path: Mapped[str | None] = mapped_column(String(255), unique=True, index=True)
+    status: Mapped[str | None] = mapped_column(String(50), index=True)
+    error: Mapped[str | None] = mapped_column(Text)
+    # the recorder's
+    run: Mapped[int] = _counter()
+    submitted_at: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(String(32))
+    value_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+    text_boxes: Mapped[list["OcrTextBox"]] = relationship(
+        back_populates="ocr_execution",
+        cascade="all, delete-orphan",
+        lazy="selectin",
+        order_by="OcrTextBox.id",
+    )
+
+
+class OcrTextBox(_Timestamps, Base):
+    """One line or word of an image."""
+
+    __tablename__ = "ocr_text_boxes"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    ocr_execution_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("ocr_executions.id", ondelete="CASCADE"), index=True
+    )
+    text: Mapped[str] = mapped_column(Text)
+    confidence: Mapped[float] = mapped_column(Float, index=True)
+    bbox: Mapped[Any] = mapped_column(JSON)
+
+    ocr_execution: Mapped[OcrExecution] = relationship(back_populates="text_boxes")
+
+
+class RecorderOffset(Base):
+    """Where the next poll of a partition begins, written in the transaction of the last one."""
+
+    __tablename__ = "recorder_offsets"
+
+    cluster_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    topic: Mapped[str] = mapped_column(String(255), primary_key=True)
+    partition: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    next_offset: Mapped[int] = mapped_column(BigInteger)
+
+
+class OutboxRecord(Base):
+    """A record to be published; deleted when the broker has it."""
+
+    __tablename__ = "recorder_outbox"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    event_id: Mapped[str] = mapped_column(String(600), unique=True)
+    topic: Mapped[str] = mapped_column(String(255))
+    key: Mapped[str] = mapped_column(String(255))
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
+
+
+class BatchRetry(Base):
+    """A retry that was carried out, so that the same request does nothing again."""
+
+    __tablename__ = "recorder_retries"
+
+    request_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    batch_id: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
