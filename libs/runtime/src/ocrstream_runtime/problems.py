@@ -1,0 +1,106 @@
+"""API errors as problem details (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+logger = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_MAX_ERRORS = 100
+
+
+class Problem(Exception):
+    """Ends a request with a problem document; `extra` members stand beside the standard ones."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.headers = headers
+        self.extra = extra
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Makes every error of `app`, whoever raised it, a problem document."""
+
+    async def on_problem(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Problem)  # noqa: S101 - the handler is registered for this type
+        return _response(
+            request, error.status, error.title, error.detail, error.headers, **error.extra
+        )
+
+    async def on_http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)  # noqa: S101 - as above
+        title = HTTPStatus(error.status_code).phrase
+        headers = dict(error.headers) if error.headers else None
+        return _response(request, error.status_code, title, str(error.detail), headers)
+
+    async def on_validation(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+        problems = error.errors()
+        errors = [
+            {"pointer": _pointer(problem["loc"]), "detail": problem["msg"]}
+            for problem in problems[:_MAX_ERRORS]
+        ]
+        first = errors[0] if errors else {"pointer": "", "detail": "unreadable"}
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return _response(
+            request,
+            422,
+            "The request breaks its schema",
+            f"{first['pointer']}: {first['detail']}{more}",
+            errors=errors,
+        )
+
+    async def on_bug(request: Request, error: Exception) -> JSONResponse:
+        logger.error("request failed", path=request.url.path, exc_info=error)
+        return _response(
+            request, 500, "Internal error", "The service failed; its log has the details."
+        )
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(Exception, on_bug)
+
+
+def _response(
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    **extra: Any,
+) -> JSONResponse:
+    content = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        **extra,
+    }
+    return JSONResponse(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    # FastAPI says first where the value came from; a JSON pointer starts inside the body.
+    where, *parts = location
+    if where == "body":
+        return "#/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return " ".join(str(part) for part in location)

@@ -1,0 +1,61 @@
+"""Creates the topics of the contract: `python -m ocrstream_runtime.topics`."""
+
+import asyncio
+import sys
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from ocrstream_runtime.settings import ServiceSettings, load_settings
+from ocrstream_schemas.topics import TOPICS
+
+_MAX_REPLICATION = 3
+
+
+async def ensure_topics(bootstrap_servers: str) -> list[str]:
+    """Creates the topics that are missing and returns their names; leaves others as they are.
+
+    Replication is 3 (2 in sync) on three brokers and more, else the number of brokers. Raises
+    KafkaError if the cluster cannot be reached or refuses one.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        cluster = await admin.describe_cluster()
+        replication = min(len(cluster["brokers"]), _MAX_REPLICATION)
+        durability = {"min.insync.replicas": "2"} if replication == _MAX_REPLICATION else {}
+        there = set(await admin.list_topics())
+        missing = [spec for name, spec in TOPICS.items() if name not in there]
+        if not missing:
+            return []
+        response: Any = await admin.create_topics(
+            [
+                NewTopic(
+                    spec.name, spec.partitions, replication, topic_configs=spec.config | durability
+                )
+                for spec in missing
+            ]
+        )
+        for topic, code, *message in response.topic_errors:
+            error = for_code(code)
+            # Another service may create the same topic at this moment.
+            if code and error is not TopicAlreadyExistsError:
+                raise error(f"{topic}: {message}")
+        return [spec.name for spec in missing]
+    finally:
+        await admin.close()
+
+
+def main() -> None:
+    """Creates the topics on KAFKA_BOOTSTRAP_SERVERS and says which were new."""
+    servers = load_settings(ServiceSettings).kafka_bootstrap_servers
+    try:
+        created = asyncio.run(ensure_topics(servers))
+    except KafkaError as error:
+        sys.exit(f"Topics cannot be created on KAFKA_BOOTSTRAP_SERVERS={servers}: {error}")
+    print(f"{len(created)} topics created, {len(TOPICS) - len(created)} already there")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
