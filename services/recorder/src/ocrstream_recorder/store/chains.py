@@ -1,0 +1,138 @@
+"""Rows of chain_executions: insert what is new, lock what is there, write what changed."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from psycopg import Cursor
+
+from ocrstream_recorder.domain.chain import CHAIN_FIELDS, ChainOutcome, ChainState
+from ocrstream_recorder.domain.description import Description
+from ocrstream_recorder.domain.status import ProcessStatus
+from ocrstream_recorder.store.recordset import Columns, assignments, records, rows_parameter
+from ocrstream_schemas.events import Reason
+
+_COLUMNS: Columns = {
+    "chain_id": "text",
+    "celery_task_id": "text",
+    "chain_name": "text",
+    "batch_id": "text",
+    "status": "text",
+    "total_tasks": "int",
+    "completed_tasks": "int",
+    "failed_tasks": "int",
+    "started_at": "timestamp",
+    "finished_at": "timestamp",
+    "initiated_by": "text",
+    "input_data": "json",
+    "error_message": "text",
+    "run": "int",
+    "image_index": "int",
+    "reason": "text",
+    "ranks": "bigint[]",
+}
+_UPDATED: Columns = {"id": "int", **_COLUMNS}
+_NAMES = ", ".join(_COLUMNS)
+
+_INSERT = f"""
+INSERT INTO chain_executions ({_NAMES})
+SELECT {_NAMES} FROM {records(_COLUMNS)}
+WHERE NOT EXISTS (SELECT FROM chain_executions c WHERE c.chain_id = r.chain_id AND c.run > 0)
+ORDER BY r.chain_id COLLATE "C"
+ON CONFLICT (chain_id) WHERE run > 0 DO NOTHING
+RETURNING chain_id, id
+"""
+
+_LOCK = """
+SELECT id, chain_id, batch_id, run, total_tasks, chain_name, initiated_by, input_data, ranks,
+       status, completed_tasks, failed_tasks, started_at, finished_at, celery_task_id, reason,
+       error_message
+FROM chain_executions
+WHERE chain_id = ANY(%s) AND run > 0
+ORDER BY chain_id COLLATE "C"
+FOR NO KEY UPDATE
+"""
+
+_UPDATE = f"""
+UPDATE chain_executions c SET {assignments(_UPDATED, "id")}
+FROM {records(_UPDATED)} WHERE c.id = r.id
+"""
+
+# These descriptive fields have no column of their own; `input_data` keeps them by name.
+_IN_INPUT_DATA = CHAIN_FIELDS[2:]
+
+
+class StoredChain(NamedTuple):
+    """A chain's row."""
+
+    id: int
+    state: ChainState
+    outcome: ChainOutcome
+
+
+def insert_new(
+    cursor: Cursor[Any], chains: Mapping[str, tuple[ChainState, ChainOutcome]]
+) -> dict[str, int]:
+    """Insert those that have no row; return their row ids by chain_id."""
+    rows = [_row(state, outcome) for state, outcome in chains.values()]
+    cursor.execute(_INSERT, (rows_parameter(rows),))
+    return dict(cursor.fetchall())
+
+
+def lock(cursor: Cursor[Any], chain_ids: Iterable[str]) -> dict[str, StoredChain]:
+    """Lock the rows, in the order of their keys, and load them."""
+    cursor.execute(_LOCK, (sorted(chain_ids),))
+    return {row[1]: _stored(row) for row in cursor}
+
+
+def update(cursor: Cursor[Any], changed: Iterable[tuple[int, ChainState, ChainOutcome]]) -> int:
+    """Write rows that are locked; return how many."""
+    rows = [{"id": row_id, **_row(state, outcome)} for row_id, state, outcome in changed]
+    if rows:
+        cursor.execute(_UPDATE, (rows_parameter(rows),))
+    return len(rows)
+
+
+def _row(state: ChainState, outcome: ChainOutcome) -> dict[str, Any]:
+    described = state.described()
+    return {
+        "chain_id": state.chain_id,
+        "celery_task_id": outcome.first_task_id,
+        "chain_name": state.name,
+        "batch_id": state.batch_id,
+        "status": outcome.status,
+        "total_tasks": state.total_tasks,
+        "completed_tasks": outcome.completed_tasks,
+        "failed_tasks": outcome.failed_tasks,
+        "started_at": outcome.started_at,
+        "finished_at": outcome.finished_at,
+        "initiated_by": state.initiator,
+        "input_data": {
+            name: described[name] for name in _IN_INPUT_DATA if described[name] is not None
+        },
+        "error_message": outcome.error,
+        "run": state.run,
+        "image_index": state.index,
+        "reason": outcome.reason,
+        "ranks": state.description.ranks,
+    }
+
+
+def _stored(row: tuple[Any, ...]) -> StoredChain:
+    row_id, chain_id, batch_id, run, total_tasks, name, initiator, input_data, ranks = row[:9]
+    status, completed, failed, started_at, finished_at, first_task_id, reason, error = row[9:]
+    told = (name, initiator, *(input_data.get(field) for field in _IN_INPUT_DATA))
+    values = tuple(value if rank else None for value, rank in zip(told, ranks, strict=True))
+    return StoredChain(
+        row_id,
+        ChainState(chain_id, batch_id, run, total_tasks, Description(values, tuple(ranks))),
+        ChainOutcome(
+            ProcessStatus(status),
+            completed,
+            failed,
+            started_at,
+            finished_at,
+            first_task_id,
+            None if reason is None else Reason(reason),
+            error,
+        ),
+    )

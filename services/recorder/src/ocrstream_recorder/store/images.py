@@ -1,0 +1,161 @@
+"""Rows of ocr_executions and ocr_text_boxes: per path the greatest result, whole."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from psycopg import Cursor
+
+from ocrstream_recorder.domain.image import ImageState
+from ocrstream_recorder.domain.status import ImageStatus
+from ocrstream_recorder.store.recordset import Columns, assignments, records, rows_parameter
+
+_COLUMNS: Columns = {
+    "chain_id": "text",
+    "image_path": "text",
+    "status": "text",
+    "error": "text",
+    "run": "int",
+    "submitted_at": "timestamp",
+    "reason": "text",
+    "value_digest": "bytea",
+}
+_UPDATED: Columns = {"id": "bigint", **_COLUMNS}
+_NAMES = ", ".join(_COLUMNS)
+
+_INSERT = f"""
+INSERT INTO ocr_executions ({_NAMES}) SELECT {_NAMES} FROM {records(_COLUMNS)}
+WHERE NOT EXISTS (SELECT FROM ocr_executions o WHERE o.image_path = r.image_path)
+ORDER BY r.image_path COLLATE "C"
+ON CONFLICT (image_path) DO NOTHING
+RETURNING image_path, id
+"""
+
+_LOCK = """
+SELECT id, image_path, submitted_at, run, chain_id, status, value_digest
+FROM ocr_executions
+WHERE image_path = ANY(%s)
+ORDER BY image_path COLLATE "C"
+FOR NO KEY UPDATE
+"""
+
+_UPDATE = f"""
+UPDATE ocr_executions o SET {assignments(_UPDATED, "id")}
+FROM {records(_UPDATED)} WHERE o.id = r.id
+"""
+
+# The first to hold a public path keeps it; of several in one poll the least row has it.
+_GRANT = """
+UPDATE ocr_executions o SET public_path = g.public_path, updated_at = timezone('utc', now())
+FROM (
+    SELECT DISTINCT ON (public_path) id, public_path
+    FROM unnest(%s::bigint[], %s::text[]) AS w(id, public_path)
+    ORDER BY public_path COLLATE "C", id
+) g
+WHERE o.id = g.id AND o.public_path IS NULL
+  AND NOT EXISTS (SELECT FROM ocr_executions h WHERE h.public_path = g.public_path)
+"""
+
+_COPY_BOXES = "COPY ocr_text_boxes (ocr_execution_id, text, confidence, bbox) FROM STDIN"
+_COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_COPY_BLOCK_BYTES = 1 << 18
+
+_BBOX = msgspec.json.Encoder()
+
+
+class WrittenImages(NamedTuple):
+    """What was written: rows, boxes, and public paths that somebody else holds."""
+
+    rows: int
+    boxes: int
+    refused_public_paths: int
+
+
+def write(cursor: Cursor[Any], images: Mapping[str, ImageState]) -> WrittenImages:
+    """Write those results that hold their path; a row and its boxes are replaced together."""
+    if not images:
+        return WrittenImages(0, 0, 0)
+    cursor.execute(_INSERT, (rows_parameter([_row(image) for image in images.values()]),))
+    holders: list[tuple[int, ImageState]] = [(i, images[path]) for path, i in cursor.fetchall()]
+    inserted = {image.image_path for _, image in holders}
+    replaced = [
+        (row_id, images[path])
+        for row_id, path, key in _locked(cursor, images.keys() - inserted)
+        if key is None or images[path].key > key
+    ]
+    if replaced:
+        rows = [{"id": row_id, **_row(image)} for row_id, image in replaced]
+        cursor.execute(_UPDATE, (rows_parameter(rows),))
+        cursor.execute(
+            "DELETE FROM ocr_text_boxes WHERE ocr_execution_id = ANY(%s)",
+            ([row_id for row_id, _ in replaced],),
+        )
+        holders += replaced
+    boxes = _copy_boxes(cursor, holders)
+    return WrittenImages(len(holders), boxes, _grant_public_paths(cursor, holders))
+
+
+def _locked(cursor: Cursor[Any], paths: Iterable[str]) -> list[tuple[int, str, Any]]:
+    wanted = sorted(paths)
+    if not wanted:
+        return []
+    cursor.execute(_LOCK, (wanted,))
+    locked: list[tuple[int, str, Any]] = []
+    for row_id, path, submitted_at, run, chain_id, status, value_digest in cursor:
+        # A row from before the recorder has no time of submission; any result replaces it.
+        key = (
+            None
+            if submitted_at is None
+            else (submitted_at, run, chain_id, status == ImageStatus.SUCCESS, value_digest)
+        )
+        locked.append((row_id, path, key))
+    return locked
+
+
+def _copy_boxes(cursor: Cursor[Any], holders: list[tuple[int, ImageState]]) -> int:
+    count = 0
+    with cursor.copy(_COPY_BOXES) as copy:
+        lines: list[str] = []
+        size = 0
+        for row_id, image in holders:
+            for box in image.boxes or ():
+                bbox = _BBOX.encode(box.bbox).decode()
+                line = (
+                    f"{row_id}\t{box.text.translate(_COPY_ESCAPES)}\t{box.confidence!r}\t{bbox}\n"
+                )
+                lines.append(line)
+                size += len(line)
+                count += 1
+            if size > _COPY_BLOCK_BYTES:
+                copy.write("".join(lines))
+                lines, size = [], 0
+        copy.write("".join(lines))
+    return count
+
+
+def _grant_public_paths(cursor: Cursor[Any], holders: list[tuple[int, ImageState]]) -> int:
+    wanted = [(row_id, image.public_path) for row_id, image in holders if image.public_path]
+    if not wanted:
+        return 0
+    ids, paths = [row_id for row_id, _ in wanted], [path for _, path in wanted]
+    cursor.execute(_GRANT, (ids, paths))
+    cursor.execute(
+        "SELECT count(*) FROM unnest(%s::bigint[], %s::text[]) AS w(id, public_path) "
+        "JOIN ocr_executions o ON o.id = w.id WHERE o.public_path IS DISTINCT FROM w.public_path",
+        (ids, paths),
+    )
+    refused = cursor.fetchone()
+    return refused[0] if refused else 0
+
+
+def _row(image: ImageState) -> dict[str, Any]:
+    return {
+        "chain_id": image.chain_id,
+        "image_path": image.image_path,
+        "status": image.status,
+        "error": image.error,
+        "run": image.run,
+        "submitted_at": image.submitted_at,
+        "reason": image.reason,
+        "value_digest": "\\x" + image.value_digest.hex(),
+    }

@@ -1,0 +1,95 @@
+"""Records to be published: written with the rows they tell of, deleted when the broker has them."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from psycopg import Cursor
+
+from ocrstream_schemas.topics import IMAGES_SUBMITTED, LANES
+
+_INSERT = """
+INSERT INTO recorder_outbox (event_id, topic, key, value) VALUES (%s, %s, %s, %s)
+"""
+
+_TAKE = """
+SELECT id, event_id, topic, key, value FROM recorder_outbox ORDER BY id LIMIT %s
+"""
+
+# Whole chains as events, made where they stand: a batch may have more of them than fit into memory.
+_RETRY = """
+INSERT INTO recorder_outbox (event_id, topic, key, value)
+SELECT left(%(request_id)s || ':' || c.chain_id, 600),
+       CASE WHEN c.input_data->'options'->>'lane' = ANY(%(lanes)s)
+            THEN %(topic)s || '.' || (c.input_data->'options'->>'lane') ELSE %(topic)s END,
+       c.chain_id,
+       convert_to((jsonb_strip_nulls(jsonb_build_object(
+           'type', 'ImageSubmitted',
+           'chain_id', c.chain_id, 'batch_id', c.batch_id, 'run', c.run + 1,
+           'chain_name', c.chain_name, 'initiated_by', c.initiated_by,
+           'total_tasks', c.total_tasks, 'submitted_at', %(submitted_at)s::text
+       )) || c.input_data::jsonb)::text, 'UTF8')
+FROM chain_executions c JOIN batch_executions b ON b.batch_id = c.batch_id
+WHERE c.batch_id = %(batch_id)s AND c.run > 0
+  AND (c.status IN ('FAILURE', 'REVOKED')
+       OR (c.status <> 'SUCCESS' AND b.revoked_run >= b.run))
+  AND (%(include_no_text)s OR c.reason IS DISTINCT FROM 'no_text')
+  AND c.input_data->>'image_path' IS NOT NULL
+ORDER BY c.id
+ON CONFLICT (event_id) DO NOTHING
+"""
+
+
+class OutboxRow(NamedTuple):
+    """A record to be published; rows of one key go out in the order of their ids."""
+
+    id: int
+    event_id: str
+    topic: str
+    key: str
+    value: bytes
+
+
+def insert(cursor: Cursor[Any], rows: Iterable[tuple[str, str, str, bytes]]) -> None:
+    """Add records, each (event_id, topic, key, value)."""
+    cursor.executemany(_INSERT, rows)
+
+
+def insert_retry(
+    cursor: Cursor[Any],
+    batch_id: str,
+    request_id: str,
+    submitted_at: str,
+    *,
+    include_no_text: bool,
+) -> int:
+    """Submit a batch's failed and revoked images again, with the next run; once per request."""
+    cursor.execute(
+        "INSERT INTO recorder_retries (request_id, batch_id) VALUES (%s, %s) "
+        "ON CONFLICT DO NOTHING",
+        (request_id, batch_id),
+    )
+    if not cursor.rowcount:
+        return 0
+    cursor.execute(
+        _RETRY,
+        {
+            "batch_id": batch_id,
+            "request_id": request_id,
+            "submitted_at": submitted_at,
+            "include_no_text": include_no_text,
+            "topic": IMAGES_SUBMITTED,
+            "lanes": list(LANES),
+        },
+    )
+    return cursor.rowcount
+
+
+def take(cursor: Cursor[Any], limit: int) -> list[OutboxRow]:
+    """The oldest records that wait."""
+    cursor.execute(_TAKE, (limit,))
+    return [OutboxRow(*row) for row in cursor]
+
+
+def delete(cursor: Cursor[Any], ids: list[int]) -> None:
+    """Forget records that the broker has."""
+    cursor.execute("DELETE FROM recorder_outbox WHERE id = ANY(%s)", (ids,))
