@@ -109,13 +109,28 @@ class StoredBatch(NamedTuple):
     revision: int
 
 
+# What only the recorder needs; a batch that ended is not announced again when just this changes.
+_INTERNAL = frozenset(
+    {
+        "ranks",
+        "announced_total",
+        "hinted_total",
+        "begun_images",
+        "revoked_chains",
+        "unindexed_images",
+        "last_event_at",
+    }
+)
+
 Chunks = dict[str, dict[int, ChunkTally]]
 """Tallies by batch_id and chunk number."""
 
 
 def insert_stubs(cursor: Cursor[Any], batch_ids: Iterable[str]) -> None:
     """Make sure that each batch has a row."""
-    cursor.execute(_STUB, (sorted(batch_ids),))
+    wanted = sorted(batch_ids)
+    if wanted:
+        cursor.execute(_STUB, (wanted,))
 
 
 def lock(cursor: Cursor[Any], batch_ids: Iterable[str]) -> dict[str, StoredBatch]:
@@ -183,6 +198,11 @@ def row_of(
         "last_event_at": state.last_at,
         "ranks": state.description.ranks,
     }
+
+
+def public_part(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a row readers see."""
+    return {name: value for name, value in row.items() if name not in _INTERNAL}
 
 
 def _chunks(cursor: Cursor[Any]) -> Chunks:

@@ -73,6 +73,8 @@ def insert_new(
     cursor: Cursor[Any], chains: Mapping[str, tuple[ChainState, ChainOutcome]]
 ) -> dict[str, int]:
     """Insert those that have no row; return their row ids by chain_id."""
+    if not chains:
+        return {}
     rows = [_row(state, outcome) for state, outcome in chains.values()]
     cursor.execute(_INSERT, (rows_parameter(rows),))
     return dict(cursor.fetchall())
@@ -80,7 +82,10 @@ def insert_new(
 
 def lock(cursor: Cursor[Any], chain_ids: Iterable[str]) -> dict[str, StoredChain]:
     """Lock the rows, in the order of their keys, and load them."""
-    cursor.execute(_LOCK, (sorted(chain_ids),))
+    wanted = sorted(chain_ids)
+    if not wanted:
+        return {}
+    cursor.execute(_LOCK, (wanted,))
     return {row[1]: _stored(row) for row in cursor}
 
 

@@ -1,10 +1,11 @@
 """Records to be published: written with the rows they tell of, deleted when the broker has them."""
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple, cast
 
 from psycopg import Cursor
 
+from ocrstream_schemas.events import BatchRetryRequested
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, LANES
 
 _INSERT = """
@@ -39,6 +40,15 @@ ON CONFLICT (event_id) DO NOTHING
 """
 
 
+class Event(NamedTuple):
+    """A record to be published; `event_id` is its CloudEvents id."""
+
+    event_id: str
+    topic: str
+    key: str
+    value: bytes
+
+
 class OutboxRow(NamedTuple):
     """A record to be published; rows of one key go out in the order of their ids."""
 
@@ -49,34 +59,28 @@ class OutboxRow(NamedTuple):
     value: bytes
 
 
-def insert(cursor: Cursor[Any], rows: Iterable[tuple[str, str, str, bytes]]) -> None:
-    """Add records, each (event_id, topic, key, value)."""
-    cursor.executemany(_INSERT, rows)
+def insert(cursor: Cursor[Any], events: list[Event]) -> None:
+    """Add records."""
+    if events:
+        cursor.executemany(_INSERT, events)
 
 
-def insert_retry(
-    cursor: Cursor[Any],
-    batch_id: str,
-    request_id: str,
-    submitted_at: str,
-    *,
-    include_no_text: bool,
-) -> int:
+def insert_retry(cursor: Cursor[Any], request: BatchRetryRequested) -> int:
     """Submit a batch's failed and revoked images again, with the next run; once per request."""
     cursor.execute(
         "INSERT INTO recorder_retries (request_id, batch_id) VALUES (%s, %s) "
         "ON CONFLICT DO NOTHING",
-        (request_id, batch_id),
+        (request.request_id, request.batch_id),
     )
     if not cursor.rowcount:
         return 0
     cursor.execute(
         _RETRY,
         {
-            "batch_id": batch_id,
-            "request_id": request_id,
-            "submitted_at": submitted_at,
-            "include_no_text": include_no_text,
+            "batch_id": request.batch_id,
+            "request_id": request.request_id,
+            "submitted_at": cast("datetime", request.requested_at).isoformat(),
+            "include_no_text": request.include_no_text,
             "topic": IMAGES_SUBMITTED,
             "lanes": list(LANES),
         },

@@ -23,7 +23,7 @@ def rows_parameter(rows: Sequence[Mapping[str, Any]]) -> str:
     return msgspec.json.encode(rows).decode()
 
 
-def assignments(columns: Columns, *keys: LiteralString) -> LiteralString:
-    """The SET list of an UPDATE from `r`: every column but the keys, and `updated_at`."""
-    kept = [f"{name} = r.{name}" for name in columns if name not in keys]
-    return f"{', '.join(kept)}, updated_at = timezone('utc', now())"
+def assignments(columns: Columns, key: LiteralString) -> LiteralString:
+    """The SET list of an UPDATE from `r`: every column but the key, and `updated_at`."""
+    kept: list[LiteralString] = [f"{name} = r.{name}" for name in columns if name != key]
+    return ", ".join([*kept, "updated_at = timezone('utc', now())"])

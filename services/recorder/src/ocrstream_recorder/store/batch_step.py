@@ -1,0 +1,212 @@
+"""The last step of a poll: what was said of batches, and their images counted by difference."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from psycopg import Cursor
+
+from ocrstream_recorder.domain.batch import (
+    BatchOutcome,
+    BatchState,
+    ChunkCounts,
+    ChunkTally,
+    Tally,
+    batch_outcome,
+    chunk_counts,
+    chunk_ended,
+    countable_chunks,
+)
+from ocrstream_recorder.domain.chain import ChainOutcome, ChainState
+from ocrstream_recorder.store import batches, outbox
+from ocrstream_recorder.store.batches import Chunks, StoredBatch
+from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_schemas.codec import encode
+from ocrstream_schemas.events import BatchCompleted
+from ocrstream_schemas.topics import BATCHES_COMPLETED
+
+Chain = tuple[ChainState, ChainOutcome]
+
+
+class WrittenBatches(NamedTuple):
+    """Batches whose rows changed, and those that BatchCompleted tells of."""
+
+    updated: int
+    completed: int
+
+
+class _Change:
+    """How the images of one batch changed: their tally, and by index what chunks are made of."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.by_index: defaultdict[int, ChunkTally] = defaultdict(ChunkTally)
+
+    def count(self, chain: ChainState, outcome: ChainOutcome, times: int) -> None:
+        self.tally.count(chain, outcome, times)
+        if chain.index is not None:
+            self.by_index[chain.index].count(outcome, times)
+
+    def by_chunk(self, chunk_size: int) -> dict[int, ChunkTally]:
+        """Chunks that changed, by number."""
+        chunks: defaultdict[int, ChunkTally] = defaultdict(ChunkTally)
+        for index, tally in self.by_index.items():
+            if tally != ChunkTally():
+                chunk = chunks[index // chunk_size]
+                chunk.succeeded += tally.succeeded
+                chunk.done += tally.done
+        return chunks
+
+
+class _Batch(NamedTuple):
+    """A batch under its lock, before and after the poll; chunks are still to be counted."""
+
+    stored: StoredBatch
+    was: BatchOutcome
+    state: BatchState
+    tally: Tally
+    outcome: BatchOutcome
+    changed_chunks: dict[int, ChunkTally]
+
+    @property
+    def recount(self) -> bool:
+        """Whether what chunks are made of changed, so that differences do not tell."""
+        before = _chunk_basis(self.stored.state, self.stored.tally, self.was)
+        return before != _chunk_basis(self.state, self.tally, self.outcome)
+
+    @property
+    def countable(self) -> bool:
+        return countable_chunks(self.state, self.tally, self.outcome) > 0
+
+
+def write(
+    cursor: Cursor[Any],
+    said: Mapping[str, BatchState],
+    chains: Iterable[tuple[Chain | None, Chain]],
+    zone: DatabaseZone,
+) -> WrittenBatches | None:
+    """Join what was said, move the counts by how `chains` changed; None if a batch has no row."""
+    changes: defaultdict[str, _Change] = defaultdict(_Change)
+    for before, after in chains:
+        if before == after:
+            continue
+        for chain, times in ((before, -1), (after, 1)):
+            if chain is not None and chain[0].batch_id is not None:
+                changes[chain[0].batch_id].count(*chain, times)
+    wanted = said.keys() | changes.keys()
+    if not wanted:
+        return WrittenBatches(0, 0)
+    locked = batches.lock(cursor, wanted)
+    if locked.keys() != wanted:
+        return None
+    touched = [
+        _fold(stored, said.get(batch_id), changes[batch_id]) for batch_id, stored in locked.items()
+    ]
+    rows, events = _rows(touched, *_count_chunks(cursor, touched), zone)
+    batches.update(cursor, rows)
+    outbox.insert(cursor, events)
+    return WrittenBatches(len(rows), len(events))
+
+
+def _fold(stored: StoredBatch, said: BatchState | None, change: _Change) -> _Batch:
+    state = stored.state if said is None else stored.state.join(said)
+    tally = stored.tally.add(change.tally)
+    return _Batch(
+        stored,
+        batch_outcome(stored.state, stored.tally),
+        state,
+        tally,
+        batch_outcome(state, tally),
+        change.by_chunk(state.chunk_size),
+    )
+
+
+def _chunk_basis(state: BatchState, tally: Tally, outcome: BatchOutcome) -> tuple[int, ...]:
+    total_chunks = countable_chunks(state, tally, outcome)
+    return (total_chunks, state.chunk_size, outcome.total_images, state.cancelled)
+
+
+def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, Chunks]:
+    everything = batches.count_all_chunks(
+        cursor,
+        {
+            batch.state.batch_id: batch.state.chunk_size
+            for batch in touched
+            if batch.recount and batch.countable
+        },
+    )
+    changed = batches.count_chunks(
+        cursor,
+        [
+            (batch.state.batch_id, number, batch.state.chunk_size)
+            for batch in touched
+            if not batch.recount and batch.countable
+            for number in batch.changed_chunks
+        ],
+    )
+    return everything, changed
+
+
+def _rows(
+    touched: list[_Batch], everything: Chunks, changed: Chunks, zone: DatabaseZone
+) -> tuple[list[dict[str, Any]], list[outbox.Event]]:
+    rows: list[dict[str, Any]] = []
+    events: list[outbox.Event] = []
+    for batch in touched:
+        batch_id, stored = batch.state.batch_id, batch.stored
+        if batch.recount:
+            found = everything.get(batch_id, {})
+            chunks = chunk_counts(batch.state, batch.tally, batch.outcome, found)
+        else:
+            chunks = _moved(batch, changed.get(batch_id, {}))
+        before = batches.row_of(stored, stored.state, stored.tally, batch.was, stored.chunks)
+        after = batches.row_of(stored, batch.state, batch.tally, batch.outcome, chunks)
+        if before == after:
+            continue
+        if (batch.was.ended or batch.outcome.ended) and (
+            batches.public_part(before) != batches.public_part(after)
+        ):
+            after["revision"] += 1
+            events.append(_completed(batch, after["revision"], zone))
+        rows.append(after)
+    return rows, events
+
+
+def _moved(batch: _Batch, counted: Mapping[int, ChunkTally]) -> ChunkCounts:
+    """The chunk counts, by the difference that the poll made to the chunks it touched."""
+    total = batch.stored.chunks.total
+    completed, failed = batch.stored.chunks.completed, batch.stored.chunks.failed
+    for number, now in counted.items():
+        change = batch.changed_chunks[number]
+        before = ChunkTally(now.succeeded - change.succeeded, now.done - change.done)
+        for tally, times in ((before, -1), (now, 1)):
+            succeeded, done = chunk_ended(
+                number, tally, batch.state.chunk_size, batch.outcome.total_images
+            )
+            completed += times * succeeded
+            failed += times * (done and not succeeded)
+    if batch.state.cancelled and total:
+        failed = total - completed
+    return ChunkCounts(total, completed, failed)
+
+
+def _completed(batch: _Batch, revision: int, zone: DatabaseZone) -> outbox.Event:
+    state, outcome = batch.state, batch.outcome
+    described = state.described()
+    event = BatchCompleted(
+        batch_id=state.batch_id,
+        revision=revision,
+        status=outcome.status,
+        total_images=outcome.total_images,
+        completed_images=outcome.completed_images,
+        failed_images=outcome.failed_images,
+        revoked_images=outcome.revoked_images,
+        failed_by_reason=dict(sorted(batch.tally.reasons.items())),
+        batch_name=described["batch_name"],
+        initiated_by=described["initiated_by"],
+        started_at=zone.to_utc(outcome.started_at),
+        finished_at=zone.to_utc(outcome.finished_at),
+    )
+    return outbox.Event(
+        f"{state.batch_id}:{revision}", BATCHES_COMPLETED, state.batch_id, encode(event)
+    )

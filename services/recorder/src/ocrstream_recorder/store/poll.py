@@ -1,0 +1,183 @@
+"""One poll, one transaction: what its events say is joined into the rows, in one fixed order.
+
+Batch stubs, chains, tasks, images, chain outcomes, batches, outbox, offsets; in each table by the
+order of the keys. So two recorders never wait for each other in a circle, and a batch's row, which
+all its images meet at, is locked last and shortly.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from psycopg import Connection, Cursor
+
+from ocrstream_recorder.domain.chain import ChainOutcome, ChainState, chain_outcome
+from ocrstream_recorder.domain.ledger import Ledger
+from ocrstream_recorder.domain.task import TaskState
+from ocrstream_recorder.store import batch_step, batches, chains, images, offsets, outbox, tasks
+from ocrstream_recorder.store.offsets import Partition, Span
+from ocrstream_recorder.store.zone import DatabaseZone
+
+_MAX_WIDENINGS = 10
+
+Chain = tuple[ChainState, ChainOutcome]
+
+
+class ConcurrentChangeError(Exception):
+    """Rows went away or changed owner while the poll was written; write it again."""
+
+
+class _TasksElsewhereError(Exception):
+    """Tasks of the poll belong to chains that it did not lock."""
+
+    def __init__(self, chain_ids: set[str]) -> None:
+        super().__init__(f"tasks belong to {len(chain_ids)} other chains")
+        self.chain_ids = chain_ids
+
+
+class Written(NamedTuple):
+    """How many rows a poll inserted or changed."""
+
+    chains_inserted: int
+    chains_updated: int
+    tasks_inserted: int
+    tasks_updated: int
+    images: int
+    boxes: int
+    refused_public_paths: int
+    batches_updated: int
+    batches_completed: int
+    retried_images: int
+
+
+class _WrittenChains(NamedTuple):
+    inserted: dict[str, int]
+    stored: dict[str, chains.StoredChain]
+    fresh: dict[str, Chain]
+    after: dict[str, Chain]
+    tasks_inserted: int
+    tasks_updated: int
+
+    def row_id(self, chain_id: str) -> int:
+        found = self.inserted.get(chain_id)
+        return self.stored[chain_id].id if found is None else found
+
+    def in_database(self, chain_id: str) -> Chain:
+        """The chain as its row tells before outcomes are written."""
+        stored = self.stored.get(chain_id)
+        return self.fresh[chain_id] if stored is None else (stored.state, stored.outcome)
+
+    def counted(self, chain_id: str) -> Chain | None:
+        """The chain as its batch counts it before this poll."""
+        stored = self.stored.get(chain_id)
+        return None if stored is None else (stored.state, stored.outcome)
+
+
+def write(
+    connection: Connection[Any],
+    ledger: Ledger,
+    zone: DatabaseZone,
+    cluster_id: str,
+    spans: Mapping[Partition, Span],
+) -> Written:
+    """Write all that the poll's records say and move its offsets, or nothing.
+
+    Raises OffsetsMovedError if another owner wrote these records, ConcurrentChangeError if the poll
+    must be tried again, psycopg.Error for whatever else the database has to say.
+    """
+    widened: set[str] = set()
+    for _ in range(_MAX_WIDENINGS):
+        try:
+            with connection.transaction(), connection.cursor() as cursor:
+                written = _write(cursor, ledger, widened, zone)
+                offsets.advance(cursor, cluster_id, spans)
+                return written
+        except _TasksElsewhereError as found:
+            widened |= found.chain_ids
+    raise ConcurrentChangeError
+
+
+def _write(cursor: Cursor[Any], ledger: Ledger, widened: set[str], zone: DatabaseZone) -> Written:
+    batches.insert_stubs(cursor, ledger.batches)
+    chained = _write_chains(cursor, ledger, widened)
+    pictured = images.write(cursor, ledger.images)
+    chains_updated = chains.update(
+        cursor,
+        [
+            (chained.row_id(chain_id), *after)
+            for chain_id, after in chained.after.items()
+            if after != chained.in_database(chain_id)
+        ],
+    )
+    changes = [(chained.counted(chain_id), after) for chain_id, after in chained.after.items()]
+    batched = batch_step.write(cursor, ledger.batches, changes, zone)
+    if batched is None:
+        raise ConcurrentChangeError
+    retried = [
+        outbox.insert_retry(cursor, request) for _, request in sorted(ledger.retries.items())
+    ]
+    return Written(
+        len(chained.inserted),
+        chains_updated,
+        chained.tasks_inserted,
+        chained.tasks_updated,
+        *pictured,
+        batched.updated,
+        batched.completed,
+        sum(retried),
+    )
+
+
+def _write_chains(cursor: Cursor[Any], ledger: Ledger, widened: set[str]) -> _WrittenChains:
+    """Insert and lock chains, and write their tasks; outcomes of chains that were there wait."""
+    fresh = {
+        chain_id: (ledger.chains[chain_id], chain_outcome(ledger.chains[chain_id], said.values()))
+        for chain_id, said in ledger.tasks_by_chain().items()
+    }
+    inserted = chains.insert_new(cursor, fresh)
+    wanted = (fresh.keys() - inserted.keys()) | widened
+    stored = chains.lock(cursor, wanted)
+    if stored.keys() != wanted:
+        raise ConcurrentChangeError
+    row_ids = inserted | {chain_id: chain.id for chain_id, chain in stored.items()}
+
+    known = tasks.load(cursor, [chain.id for chain in stored.values()])
+    joined: dict[str, TaskState] = {task_id: task.state for task_id, task in known.items()}
+    for task_id, said in ledger.tasks.items():
+        joined[task_id] = joined[task_id].join(said) if task_id in joined else said
+    new = [task for task_id, task in joined.items() if task_id not in known]
+    changed = [(row.id, joined[tid]) for tid, row in known.items() if joined[tid] != row.state]
+    taken = tasks.insert(cursor, new, row_ids)
+    changed += _taken_over(cursor, joined, taken)
+    tasks.update(cursor, changed, row_ids)
+
+    by_chain: defaultdict[str, list[TaskState]] = defaultdict(list)
+    for task in joined.values():
+        by_chain[task.chain_id].append(task)
+    after: dict[str, Chain] = {}
+    for chain_id in row_ids:
+        state = _joined_chain(stored.get(chain_id), ledger.chains.get(chain_id))
+        after[chain_id] = (state, chain_outcome(state, by_chain[chain_id]))
+    return _WrittenChains(inserted, stored, fresh, after, len(new) - len(taken), len(changed))
+
+
+def _joined_chain(stored: chains.StoredChain | None, said: ChainState | None) -> ChainState:
+    if stored is None:
+        assert said is not None  # noqa: S101 (a chain in scope is stored, or the poll tells of it)
+        return said
+    return stored.state if said is None else stored.state.join(said)
+
+
+def _taken_over(
+    cursor: Cursor[Any], joined: Mapping[str, TaskState], taken: set[str]
+) -> list[tuple[int, TaskState]]:
+    """Rows of tasks that no event told of before; those of other chains must be locked first."""
+    if not taken:
+        return []
+    owners = tasks.owners(cursor, taken)
+    if owners.keys() != taken:
+        raise ConcurrentChangeError
+    elsewhere = {chain_id for _, chain_id in owners.values() if chain_id is not None}
+    if elsewhere:
+        raise _TasksElsewhereError(elsewhere)
+    return [(row_id, joined[task_id]) for task_id, (row_id, _) in owners.items()]
