@@ -4,6 +4,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    UnknownProducerId,
+)
 
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.headers import Headers, origin_of
@@ -16,6 +23,16 @@ RawRecord = ConsumerRecord[bytes | None, bytes | None]
 _RECORD_OVERHEAD_BYTES = 256
 _HEADER_OVERHEAD_BYTES = 16
 _LARGEST_RECORD_BYTES = max(spec.max_message_bytes for spec in TOPICS.values())
+
+
+FATAL_PRODUCER_ERRORS = (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    UnknownProducerId,
+)
+"""After one of these an idempotent producer never sends again; only a new process helps."""
 
 
 class RecordTooLarge(ValueError):

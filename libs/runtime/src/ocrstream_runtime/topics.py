@@ -47,6 +47,29 @@ async def ensure_topics(bootstrap_servers: str) -> list[str]:
         await admin.close()
 
 
+class TopicsMissingError(Exception):
+    """Topics of the contract have not been created."""
+
+
+async def find_cluster(bootstrap_servers: str) -> str:
+    """The id of the cluster that has the topics.
+
+    Raises TopicsMissingError if it has not all of them, KafkaError if it cannot be reached.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        missing = sorted(TOPICS.keys() - set(await admin.list_topics()))
+        if missing:
+            raise TopicsMissingError(
+                f"topics are missing ({', '.join(missing)}); create them with:"
+                " python -m ocrstream_runtime.topics"
+            )
+        return (await admin.describe_cluster())["cluster_id"]
+    finally:
+        await admin.close()
+
+
 def main() -> None:
     """Creates the topics on KAFKA_BOOTSTRAP_SERVERS and says which were new."""
     servers = load_settings(ServiceSettings).kafka_bootstrap_servers

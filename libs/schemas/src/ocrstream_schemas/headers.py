@@ -23,10 +23,15 @@ DEAD_LETTER_CONSUMER = "ocrstream_consumer"
 
 def cloud_event_headers(event: Event, source: str, event_id: str | None = None) -> Headers:
     """The headers our own producers add. `source` is the service's name as a URI reference."""
+    return cloud_event_headers_of(type(event).__name__, source, event_id or str(uuid4()))
+
+
+def cloud_event_headers_of(event_type: str, source: str, event_id: str) -> Headers:
+    """The same for an event that is bytes already."""
     return [
         ("ce_specversion", b"1.0"),
-        ("ce_id", (event_id or str(uuid4())).encode()),
-        ("ce_type", type(event).__name__.encode()),
+        ("ce_id", event_id.encode()),
+        ("ce_type", event_type.encode()),
         ("ce_source", source.encode()),
         ("ce_time", datetime.now(UTC).isoformat().encode()),
         ("content-type", b"application/json"),

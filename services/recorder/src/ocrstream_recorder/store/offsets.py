@@ -16,13 +16,16 @@ WHERE o.cluster_id = %s AND o.topic = r.topic AND o.partition = r.partition
   AND o.next_offset = r.begin
 """
 
-_START = """
+_START: Columns = {"topic": "text", "partition": "int", "begin": "bigint"}
+_START_MISSING = f"""
 INSERT INTO recorder_offsets (cluster_id, topic, partition, next_offset)
-VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
+SELECT %s, r.topic, r.partition, r.begin FROM {records(_START)}
+ORDER BY r.topic COLLATE "C", r.partition
+ON CONFLICT DO NOTHING
 """
-_READ = """
-SELECT next_offset FROM recorder_offsets WHERE cluster_id = %s AND topic = %s AND partition = %s
-"""
+_READ = "SELECT topic, partition, next_offset FROM recorder_offsets WHERE cluster_id = %s"
+
+Partition = tuple[str, int]
 
 
 class Span(NamedTuple):
@@ -30,9 +33,6 @@ class Span(NamedTuple):
 
     begin: int
     next: int
-
-
-Partition = tuple[str, int]
 
 
 class OffsetsMovedError(Exception):
@@ -48,15 +48,22 @@ def advance(cursor: Cursor[Any], cluster_id: str, spans: Mapping[Partition, Span
         {"topic": topic, "partition": partition, "begin": span.begin, "next": span.next}
         for (topic, partition), span in sorted(spans.items())
     ]
+    if not rows:
+        return
     cursor.execute(_ADVANCE, (rows_parameter(rows), cluster_id))
     if cursor.rowcount != len(rows):
         raise OffsetsMovedError
 
 
-def next_offset(cursor: Cursor[Any], cluster_id: str, partition: Partition, if_unknown: int) -> int:
-    """Where to go on with a partition; one not seen before begins at `if_unknown`."""
-    cursor.execute(_START, (cluster_id, *partition, if_unknown))
-    cursor.execute(_READ, (cluster_id, *partition))
-    row = cursor.fetchone()
-    assert row is not None  # noqa: S101 (inserted just now)
-    return row[0]
+def next_offsets(
+    cursor: Cursor[Any], cluster_id: str, if_unknown: Mapping[Partition, int]
+) -> dict[Partition, int]:
+    """Where to go on with partitions; one not seen before begins where `if_unknown` says."""
+    rows = [
+        {"topic": topic, "partition": partition, "begin": begin}
+        for (topic, partition), begin in if_unknown.items()
+    ]
+    cursor.execute(_START_MISSING, (cluster_id, rows_parameter(rows)))
+    cursor.execute(_READ, (cluster_id,))
+    stored = {(topic, partition): offset for topic, partition, offset in cursor}
+    return {partition: stored[partition] for partition in if_unknown}

@@ -8,14 +8,18 @@ from psycopg import Cursor
 from ocrstream_schemas.events import BatchRetryRequested
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, LANES
 
+_LOCK_KEY = 0x0C25_72EB  # any number that no one else's advisory lock uses
+
 _INSERT = """
 INSERT INTO recorder_outbox (event_id, topic, key, value) VALUES (%s, %s, %s, %s)
 """
 
+# The lock is the session's: whoever holds it sends, until it ends or its connection breaks.
 _TAKE = """
-SELECT id, event_id, topic, key, value FROM recorder_outbox ORDER BY id LIMIT %s
+SELECT id, event_id, topic, key, value FROM recorder_outbox
+WHERE (SELECT pg_try_advisory_lock(%s) FROM (VALUES (0)) AS once)
+ORDER BY id LIMIT %s
 """
-
 # Whole chains as events, made where they stand: a batch may have more of them than fit into memory.
 _RETRY = """
 INSERT INTO recorder_outbox (event_id, topic, key, value)
@@ -89,8 +93,8 @@ def insert_retry(cursor: Cursor[Any], request: BatchRetryRequested) -> int:
 
 
 def take(cursor: Cursor[Any], limit: int) -> list[OutboxRow]:
-    """The oldest records that wait."""
-    cursor.execute(_TAKE, (limit,))
+    """The oldest records that wait; none for a session while another one sends them."""
+    cursor.execute(_TAKE, (_LOCK_KEY, limit))
     return [OutboxRow(*row) for row in cursor]
 
 

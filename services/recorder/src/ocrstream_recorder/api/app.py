@@ -1,0 +1,24 @@
+"""The read API: what the recorder has written, over HTTP."""
+
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ocrstream_recorder.api.routes import router
+from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_runtime.health import Health, create_ops_router
+from ocrstream_runtime.problems import install_problem_handlers
+
+
+def create_api(engine: AsyncEngine, zone: DatabaseZone, health: Health) -> FastAPI:
+    """The application; it reads through `engine`, which stays the caller's, and starts nothing."""
+    app = FastAPI(
+        title="Ocrstream recorder",
+        summary="Batches, images, chains and tasks as the events tell them",
+        version="1",
+    )
+    app.state.engine = engine
+    app.state.zone = zone
+    install_problem_handlers(app)
+    app.include_router(create_ops_router(health))
+    app.include_router(router)
+    return app

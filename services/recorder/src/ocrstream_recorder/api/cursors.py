@@ -1,0 +1,27 @@
+"""Cursors: where a list goes on, opaque to who holds them."""
+
+import base64
+import binascii
+from typing import TypeVar
+
+import msgspec
+
+from ocrstream_runtime.problems import Problem
+
+PositionT = TypeVar("PositionT")
+
+
+def encode_cursor(position: object) -> str:
+    """The cursor that stands for `position`."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, kind: type[PositionT]) -> PositionT:
+    """The position that a cursor stands for; a problem document if it is none of ours."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return msgspec.json.decode(base64.b64decode(padded, b"-_", validate=True), type=kind)
+    except (binascii.Error, ValueError) as error:
+        raise Problem(
+            400, "Bad cursor", "cursor: not one that this API gave; ask again without it"
+        ) from error

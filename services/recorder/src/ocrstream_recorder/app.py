@@ -1,0 +1,157 @@
+"""The recorder's composition root: settings, wiring, life and end."""
+
+import asyncio
+import os
+import socket
+import sys
+
+import psycopg
+import structlog
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.consumer import Consumer
+from ocrstream_recorder.dead_letters import DeadLetters
+from ocrstream_recorder.outbox_sender import OutboxSender
+from ocrstream_recorder.recording import Recording
+from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
+from ocrstream_recorder.store import migrate
+from ocrstream_recorder.store.database import Database, DatabaseUnavailable
+from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_runtime.health import Health, NotReady
+from ocrstream_runtime.kafka import create_consumer, create_producer
+from ocrstream_runtime.lifecycle import Stopped, keep_trying
+from ocrstream_runtime.logs import configure_logs
+from ocrstream_runtime.server import serve, stop_on_signals
+from ocrstream_runtime.settings import load_settings
+from ocrstream_runtime.topics import TopicsMissingError, find_cluster
+
+logger = structlog.get_logger(__name__)
+
+SERVICE = "ocrstream-recorder"
+
+
+def main() -> None:
+    """`ocrstream-recorder` records until it is told to stop; `ocrstream-recorder migrate` brings
+    the database to this version's revision and ends.
+    """
+    match sys.argv[1:]:
+        case []:
+            sys.exit(asyncio.run(_run(load_settings(RecorderSettings))))
+        case ["migrate"]:
+            _migrate(load_settings(DatabaseSettings))
+        case _:
+            sys.exit("usage: ocrstream-recorder [migrate]; settings come from the environment")
+
+
+def _migrate(settings: DatabaseSettings) -> None:
+    configure_logs(SERVICE, settings.log_level)
+    try:
+        revision = migrate.migrate(settings.database_url.get_secret_value())
+    except psycopg.OperationalError as error:
+        sys.exit(f"The database at DATABASE_URL cannot be reached: {error}")
+    print(f"The database is at revision {revision}")  # noqa: T201
+
+
+async def _run(settings: RecorderSettings) -> int:
+    configure_logs(SERVICE, settings.log_level)
+    stop = stop_on_signals()
+    engine = create_async_engine(
+        migrate.sqlalchemy_url(settings.database_url.get_secret_value()),
+        pool_size=settings.read_connections,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"options": "-c timezone=UTC", "connect_timeout": 5},
+    )
+    health = Health()
+    recorder = _Recorder(settings, stop)
+    health.add_check("database", lambda: _check_database(engine))
+    health.add_check("recording", recorder.check)
+    api = create_api(engine, DatabaseZone(settings.db_timezone), health)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_serve(api, settings, stop))
+            group.create_task(recorder.run())
+    except ExceptionGroup:
+        logger.exception("the recorder ends")
+        return 1
+    finally:
+        await engine.dispose()
+    logger.info("stopped")
+    return 0
+
+
+async def _serve(api: FastAPI, settings: RecorderSettings, stop: asyncio.Event) -> None:
+    try:
+        await serve(api, settings, stop)
+    finally:
+        stop.set()
+
+
+async def _check_database(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+
+
+class _Recorder:
+    """Consumer and outbox sender from start to end."""
+
+    def __init__(self, settings: RecorderSettings, stop: asyncio.Event) -> None:
+        self._settings = settings
+        self._stop = stop
+        client_id = f"recorder-{socket.gethostname()}-{os.getpid()}"
+        self._kafka = create_consumer(
+            settings, client_id, group_id=settings.group_id, drain_timeout_s=30.0
+        )
+        self._producer = create_producer(settings, client_id)
+        url = settings.database_url.get_secret_value()
+        self._writer = Database(url, SERVICE)
+        self._outbox = Database(url, f"{SERVICE}-outbox")
+        self._recording = False
+
+    async def check(self) -> None:
+        """Raises NotReady or KafkaError while it does not record."""
+        if not self._recording:
+            raise NotReady("waits for Kafka or the database")
+        # Asks a broker, so that this fails while there is none.
+        await self._kafka.topics()
+
+    async def run(self) -> None:
+        """Wait for the database and Kafka, then record until told to stop."""
+        try:
+            await keep_trying(
+                "the database",
+                lambda: self._writer.run(migrate.check_revision),
+                (DatabaseUnavailable, migrate.WrongRevisionError),
+                self._stop,
+            )
+            cluster_id = await keep_trying(
+                "Kafka",
+                lambda: find_cluster(self._settings.kafka_bootstrap_servers),
+                (KafkaError, TopicsMissingError),
+                self._stop,
+            )
+            await self._record(cluster_id)
+        except Stopped:
+            pass
+        finally:
+            await self._writer.close()
+            await self._outbox.close()
+
+    async def _record(self, cluster_id: str) -> None:
+        sender = OutboxSender(self._outbox, self._producer)
+        recording = Recording(
+            self._writer,
+            DeadLetters(self._producer, self._settings.group_id),
+            DatabaseZone(self._settings.db_timezone),
+            cluster_id,
+            sender.woken.set,
+        )
+        consumer = Consumer(self._kafka, recording, self._settings.poll_records, self._stop)
+        async with self._producer, asyncio.TaskGroup() as group:
+            self._recording = True
+            group.create_task(consumer.run())
+            group.create_task(sender.run(self._stop))

@@ -1,0 +1,199 @@
+"""Reads the topics and has them recorded: poll, write, then commit for the lag metrics.
+
+Where to go on stands in the database alone, so every partition is sought there after each
+assignment, and whenever another replica turns out to have been faster.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from ocrstream_recorder import metrics
+from ocrstream_recorder.recording import GivenBack, Recording
+from ocrstream_recorder.store.database import DatabaseUnavailable
+from ocrstream_recorder.store.offsets import OffsetsMovedError, Partition
+from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RawRecord
+from ocrstream_schemas.topics import RECORDED_TOPICS, is_images_topic
+
+logger = structlog.get_logger(__name__)
+
+Found = dict[TopicPartition, list[RawRecord]]
+
+_IDLE_POLL_MS = 500
+_COMMIT_INTERVAL_S = 1.0
+_BACKOFF_S = 1.0
+
+
+class Consumer(ConsumerRebalanceListener):
+    """One member of the recorders' consumer group; `kafka` is started by `run` and stopped."""
+
+    def __init__(
+        self,
+        kafka: AIOKafkaConsumer,
+        recording: Recording,
+        poll_records: int,
+        stop: asyncio.Event,
+    ) -> None:
+        self._kafka = kafka
+        self._stop = stop
+        self._recording = recording
+        self._poll_records = poll_records
+        # Partitions that were sought, with the offset that the next poll begins at.
+        self._positions: dict[TopicPartition, int] = {}
+        self._stopped: set[TopicPartition] = set()
+        self._writing = asyncio.Lock()
+        self._committed_at = 0.0
+
+    async def run(self) -> None:
+        """Record until `stop` is set; then finish the poll under way, or give it back."""
+        stopping = asyncio.create_task(self._let_go_when_stopped())
+        self._kafka.subscribe(RECORDED_TOPICS, listener=self)
+        await self._kafka.start()
+        try:
+            while not self._stop.is_set():
+                try:
+                    await self._step()
+                except FATAL_PRODUCER_ERRORS:
+                    raise
+                except (KafkaError, DatabaseUnavailable) as error:
+                    logger.warning("cannot read on now", error=str(error), backoff_s=_BACKOFF_S)
+                    await asyncio.sleep(_BACKOFF_S)
+            await self._commit()
+        finally:
+            stopping.cancel()
+            await self._kafka.stop()
+
+    async def _let_go_when_stopped(self) -> None:
+        await self._stop.wait()
+        self._recording.let_go.set()
+
+    # aiokafka awaits what its listeners return, which its types do not say.
+    async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, revoked: Iterable[TopicPartition]
+    ) -> None:
+        """Waits for the poll under way; one that cannot be written is left to the next owner."""
+        self._recording.let_go.set()
+        async with self._writing:
+            if not self._stop.is_set():
+                self._recording.let_go.clear()
+            await self._commit()
+            self._positions.clear()
+            self._stopped.clear()
+            metrics.PARTITIONS_STOPPED.set(0)
+
+    async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, assigned: Iterable[TopicPartition]
+    ) -> None:
+        """Nothing: the next step seeks what has no position."""
+
+    async def _step(self) -> None:
+        assigned = self._kafka.assignment()
+        unsought = assigned - self._positions.keys() - self._stopped
+        if unsought:
+            await self._seek(unsought)
+        readable = sorted(self._positions.keys() & assigned)
+        if not readable:
+            await asyncio.sleep(_IDLE_POLL_MS / 1000)
+            return
+        records = await self._poll(readable)
+        async with self._writing:
+            # Those revoked while the poll waited are their next owner's.
+            usable = [
+                record
+                for partition, found in records.items()
+                if partition in self._positions and await self._follows(partition, found[0].offset)
+                for record in found
+            ]
+            if usable:
+                await self._record(usable)
+
+    async def _poll(self, partitions: list[TopicPartition]) -> Found:
+        found: Found = {}
+        room = self._poll_records
+        # Outcomes before submissions: what is finished needs to be known soonest.
+        for images in (False, True):
+            group = [one for one in partitions if is_images_topic(one.topic) is images]
+            if group and room:
+                records = await self._kafka.getmany(*group, timeout_ms=0, max_records=room)
+                found |= records
+                room -= sum(map(len, records.values()))
+        return found or await self._kafka.getmany(
+            *partitions, timeout_ms=_IDLE_POLL_MS, max_records=self._poll_records
+        )
+
+    async def _record(self, records: list[RawRecord]) -> None:
+        touched = {TopicPartition(record.topic, record.partition) for record in records}
+        begins: dict[Partition, int] = {
+            (one.topic, one.partition): self._positions[one] for one in touched
+        }
+        try:
+            nexts = await self._recording.record(records, begins)
+        except (OffsetsMovedError, GivenBack) as why:
+            # Nobody knows how much of it is written; the database does.
+            if isinstance(why, OffsetsMovedError):
+                metrics.OFFSETS_MOVED.inc()
+            self._positions.clear()
+            return
+        for (topic, partition), offset in nexts.items():
+            self._positions[TopicPartition(topic, partition)] = offset
+        if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:
+            await self._commit()
+
+    async def _seek(self, partitions: set[TopicPartition]) -> None:
+        beginnings = await self._kafka.beginning_offsets(partitions)
+        ends = await self._kafka.end_offsets(partitions)
+        stored = await self._recording.next_offsets(
+            {(one.topic, one.partition): beginnings[one] for one in partitions}
+        )
+        for one in partitions:
+            offset = stored[one.topic, one.partition]
+            if not beginnings[one] <= offset <= ends[one]:
+                self._stop_reading(one, f"stored {offset}, log {beginnings[one]} to {ends[one]}")
+                continue
+            try:
+                self._kafka.seek(one, offset)
+            except IllegalStateError:
+                continue  # revoked meanwhile
+            self._positions[one] = offset
+
+    async def _follows(self, partition: TopicPartition, offset: int) -> bool:
+        """Whether nothing is missing before `offset`, the first that was read."""
+        position = self._positions[partition]
+        if offset == position:
+            return True
+        if offset < position:
+            self._stop_reading(partition, f"stored {position}, but the log goes on at {offset}")
+            return False
+        # Markers of transactions leave gaps; records that were deleted before they were read, too.
+        beginning = (await self._kafka.beginning_offsets([partition]))[partition]
+        if beginning > position:
+            self._stop_reading(partition, f"stored {position}, but the log begins at {beginning}")
+            return False
+        return True
+
+    def _stop_reading(self, partition: TopicPartition, why: str) -> None:
+        logger.error(
+            "partition stopped: the stored offset is not in its log; set next_offset in"
+            " recorder_offsets to where to go on, then restart",
+            topic=partition.topic,
+            partition=partition.partition,
+            why=why,
+        )
+        self._positions.pop(partition, None)
+        self._stopped.add(partition)
+        metrics.PARTITIONS_STOPPED.set(len(self._stopped))
+
+    async def _commit(self) -> None:
+        """Tell Kafka how far we are. Nothing depends on it but what shows the group's lag."""
+        self._committed_at = time.monotonic()
+        if not self._positions:
+            return
+        try:
+            await self._kafka.commit(dict(self._positions))
+        except KafkaError as error:
+            logger.info("offsets not committed for the lag metrics", error=str(error))

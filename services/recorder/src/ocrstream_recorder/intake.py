@@ -1,0 +1,47 @@
+"""Raw records judged: what each says of the rows, or why it belongs into the dead-letter topic."""
+
+from typing import NamedTuple
+
+from ocrstream_recorder.domain.contribution import (
+    Contribution,
+    ToLocal,
+    contribute,
+    contribute_dead_letter,
+)
+from ocrstream_runtime.kafka import RawRecord, record_ref
+from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_schemas.salvage import salvage
+
+INVALID = "invalid"
+REFUSED_BY_DATABASE = "refused_by_database"
+
+
+class Rejection(NamedTuple):
+    """Why a record cannot be applied; `reason` is one of a few words, `error` what happened."""
+
+    reason: str
+    error: str
+
+
+class Judged(NamedTuple):
+    """A record and what it says; a rejected one may still say which chain it fails."""
+
+    record: RawRecord
+    contribution: Contribution | None
+    rejection: Rejection | None = None
+
+
+def judge(record: RawRecord, to_local: ToLocal) -> Judged:
+    """Decode a record; one that is no event of its topic is rejected."""
+    try:
+        event = decode(record.topic, record.value, record_ref(record))
+    except InvalidRecord as error:
+        return reject(record, Rejection(INVALID, str(error)))
+    return Judged(record, contribute(event, to_local))
+
+
+def reject(record: RawRecord, rejection: Rejection) -> Judged:
+    """A record that cannot be applied as it is: the chain it names, if it does, has failed."""
+    salvaged = salvage(record.topic, record.value, record_ref(record))
+    contribution = None if salvaged is None else contribute_dead_letter(salvaged)
+    return Judged(record, contribution, rejection)

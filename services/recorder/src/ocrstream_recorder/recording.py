@@ -1,0 +1,159 @@
+"""Writes judged records, once in effect: tries again what passes, sets aside what never will."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from aiokafka.errors import KafkaError
+from psycopg import Connection
+
+from ocrstream_recorder import metrics
+from ocrstream_recorder.domain.ledger import Ledger
+from ocrstream_recorder.intake import REFUSED_BY_DATABASE, Judged, Rejection, judge, reject
+from ocrstream_recorder.store import offsets, poll
+from ocrstream_recorder.store.database import Database, DatabaseUnavailable, DataRefused
+from ocrstream_recorder.store.offsets import Partition, Span
+from ocrstream_recorder.store.poll import ConcurrentChangeError, Written
+from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RawRecord
+
+logger = structlog.get_logger(__name__)
+
+_FIRST_BACKOFF_S = 0.05
+_LONGEST_BACKOFF_S = 5.0
+
+ResultT = TypeVar("ResultT")
+
+
+class GivenBack(Exception):
+    """Asked to let go while the database or the broker was away; nothing was written."""
+
+
+class DeadLetterSink(Protocol):
+    """Where rejected records go; returns when they are safe, raises KafkaError if they are not."""
+
+    async def publish(self, judged: list[Judged], /) -> None: ...
+
+
+class Recording:
+    """The recorder's one writer.
+
+    `let_go` asks it to stop trying: to end, or because other replicas wait for its partitions.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        dead_letters: DeadLetterSink,
+        zone: DatabaseZone,
+        cluster_id: str,
+        on_outbox: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._dead_letters = dead_letters
+        self._zone = zone
+        self._cluster_id = cluster_id
+        self._on_outbox = on_outbox
+        self.let_go = asyncio.Event()
+
+    async def next_offsets(self, if_unknown: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Where to go on with partitions. Raises DatabaseUnavailable."""
+
+        def read(connection: Connection[Any]) -> dict[Partition, int]:
+            with connection.transaction(), connection.cursor() as cursor:
+                return offsets.next_offsets(cursor, self._cluster_id, if_unknown)
+
+        return await self._database.run(read)
+
+    async def record(
+        self, records: list[RawRecord], begins: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
+        """Write records and move the offsets, which stand at `begins`; returns the new ones.
+
+        Comes back only when that is done, however long the database is away; a record that the
+        database refuses is found by halving and becomes a dead letter. Raises OffsetsMovedError if
+        another owner wrote some of them, GivenBack if it failed and `let_go` is set.
+        """
+        positions = dict(begins)
+        ordered = sorted(
+            records, key=lambda record: (record.topic, record.partition, record.offset)
+        )
+        judged = [judge(record, self._zone.to_local) for record in ordered]
+        await self._insist(lambda: self._dead_letters.publish(judged))
+        parts = [judged]
+        while parts:
+            part = parts.pop()
+            try:
+                positions |= await self._write(part, positions)
+            except DataRefused as error:
+                if len(part) > 1:
+                    middle = len(part) // 2
+                    parts += [part[middle:], part[:middle]]
+                else:
+                    parts.append([await self._refused(part[0], str(error))])
+        return positions
+
+    async def _write(
+        self, part: list[Judged], positions: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
+        spans: dict[Partition, Span] = {}
+        for record, _, _ in part:
+            partition = (record.topic, record.partition)
+            spans[partition] = Span(positions[partition], record.offset + 1)
+        said = [one.contribution for one in part if one.contribution is not None]
+
+        def write(connection: Connection[Any]) -> Written:
+            began = time.perf_counter()
+            ledger = Ledger(said)
+            folded = time.perf_counter()
+            written = poll.write(connection, ledger, self._zone, self._cluster_id, spans)
+            metrics.POLL_SECONDS.labels("fold").observe(folded - began)
+            metrics.POLL_SECONDS.labels("write").observe(time.perf_counter() - folded)
+            return written
+
+        written = await self._insist(lambda: self._database.run(write))
+        self._report(part, written)
+        return {partition: span.next for partition, span in spans.items()}
+
+    def _report(self, part: list[Judged], written: Written) -> None:
+        for record, _, _ in part:
+            metrics.RECORDS.labels(record.topic).inc()
+        counts = written._asdict()
+        for kind, count in counts.items():
+            metrics.ROWS.labels(kind).inc(count)
+        if written.batches_completed or written.retried_images:
+            self._on_outbox()
+        logger.debug("poll written", records=len(part), **counts)
+
+    async def _refused(self, judged: Judged, error: str) -> Judged:
+        if judged.rejection is not None:
+            # Not even what could be read of it can be stored: it stays a dead letter, uncounted.
+            return Judged(judged.record, None, judged.rejection)
+        rejected = reject(judged.record, Rejection(REFUSED_BY_DATABASE, error))
+        await self._insist(lambda: self._dead_letters.publish([rejected]))
+        return rejected
+
+    async def _insist(self, attempt: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """What `attempt` returns, tried again with growing pauses for as long as it takes."""
+        backoff_s = _FIRST_BACKOFF_S
+        while True:
+            try:
+                return await attempt()
+            except FATAL_PRODUCER_ERRORS:
+                raise
+            except (DatabaseUnavailable, ConcurrentChangeError, KafkaError) as error:
+                metrics.POLL_RETRIES.inc()
+                logger.warning("poll to be tried again", error=str(error), backoff_s=backoff_s)
+                if await self._told_to_let_go(backoff_s):
+                    raise GivenBack from error
+                backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
+
+    async def _told_to_let_go(self, within_s: float) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                await self.let_go.wait()
+        except TimeoutError:
+            return False
+        return True
