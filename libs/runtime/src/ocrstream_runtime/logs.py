@@ -5,13 +5,20 @@ import sys
 
 import structlog
 
+_CHATTY = ("aiokafka", "httpx", "uvicorn.access")
+
 
 def configure_logs(service: str, level: str) -> None:
     """Makes every logger of the process, structlog's and the standard library's, write JSON."""
+    shared: list[structlog.types.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+    ]
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -28,14 +35,11 @@ def configure_logs(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 add_service,
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.StackInfoRenderer(),
                 structlog.processors.format_exc_info,
                 structlog.processors.JSONRenderer(),
             ],
@@ -44,6 +48,6 @@ def configure_logs(service: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # One line a request, health checks included, would drown everything else.
-    for name in ("uvicorn.access", "httpx"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # These tell of every request and every packet, which would drown what the service says.
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
