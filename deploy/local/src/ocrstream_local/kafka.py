@@ -1,0 +1,104 @@
+"""One real Kafka broker in KRaft mode."""
+
+import base64
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocrstream_local import downloads, processes
+from ocrstream_local.downloads import Say
+from ocrstream_local.errors import StackError
+from ocrstream_local.processes import Process
+
+_START_TIMEOUT_S = 60
+_HEAP = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_STARTED = "Kafka Server started"
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+num.partitions=1
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+group.initial.rebalance.delay.ms=0
+"""
+
+
+@dataclass(frozen=True)
+class KafkaServer:
+    """A broker with its data under `folder`; started as often as wanted, one at a time."""
+
+    folder: Path
+    cache: Path
+    log: Path
+    port: int
+    controller_port: int
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where clients find it."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self, say: Say) -> Process:
+        """Start it; returns before it is ready."""
+        java = downloads.java()
+        classpath = f"{downloads.kafka_jars(self.cache, say).resolve()}/*"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        properties = self.folder / "server.properties"
+        properties.write_text(
+            _PROPERTIES.format(
+                port=self.port,
+                controller_port=self.controller_port,
+                data=(self.folder / "data").resolve(),
+            ),
+            encoding="utf-8",
+        )
+        if not (self.folder / "data" / "meta.properties").exists():
+            self._format(java, classpath, properties)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.unlink(missing_ok=True)
+        return processes.start(
+            "kafka",
+            [java, *_HEAP, "-cp", classpath, "kafka.Kafka", str(properties)],
+            self.log,
+            port=self.port,
+        )
+
+    def wait(self, process: Process) -> None:
+        """Returns when it serves clients; raises StackError if it does not."""
+        processes.wait_until(process, self._serves, _START_TIMEOUT_S, "ready")
+
+    def _serves(self) -> bool:
+        return self.log.exists() and _STARTED in self.log.read_text(errors="replace")
+
+    def _format(self, java: str, classpath: str, properties: Path) -> None:
+        formatting = processes.start(
+            "kafka-format",
+            [
+                *(java, "-cp", classpath, "kafka.tools.StorageTool", "format"),
+                *(f"--cluster-id={_new_cluster_id()}", f"--config={properties}"),
+            ],
+            self.log.with_name("kafka-format.log"),
+        )
+        processes.wait_until(
+            formatting, lambda: not formatting.running, _START_TIMEOUT_S, "formatted"
+        )
+        if not (self.folder / "data" / "meta.properties").exists():
+            raise StackError(
+                f"Kafka's storage could not be formatted.{processes.log_tail(formatting.log)}"
+            )
+
+
+def _new_cluster_id() -> str:
+    # New data, new cluster: the recorder keeps its offsets by this id.
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

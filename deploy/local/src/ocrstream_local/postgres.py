@@ -1,0 +1,151 @@
+"""One real PostgreSQL server."""
+
+import hashlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocrstream_local import downloads, processes
+from ocrstream_local.downloads import Say
+from ocrstream_local.errors import StackError
+from ocrstream_local.processes import Process
+
+_START_TIMEOUT_S = 60
+_USER = "ocrstream"
+_DATABASE = "ocrstream"
+_UNPRIVILEGED = "nobody"
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server with its data under `folder`; started as often as wanted, one at a time.
+
+    `durable` False trades safety after a power cut for speed; for tests.
+    """
+
+    folder: Path
+    cache: Path
+    log: Path
+    port: int
+    durable: bool = True
+
+    @property
+    def url(self) -> str:
+        """Where clients find its database, password included."""
+        password = (self.folder / "password").read_text(encoding="utf-8")
+        return f"postgresql://{_USER}:{password}@127.0.0.1:{self.port}/{_DATABASE}"
+
+    def start(self, say: Say) -> Process:
+        """Start it; returns before it is ready."""
+        programs = downloads.postgres_programs(self.cache, say)
+        data = self._data()
+        if not (data / "PG_VERSION").exists():
+            self._initialize(programs, data)
+        settings = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "max_connections": 200,
+            "fsync": "on" if self.durable else "off",
+        }
+        return processes.start(
+            "postgres",
+            [
+                str(programs / "postgres"),
+                *("-D", str(data)),
+                *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
+            ],
+            self.log,
+            user=_server_user(),
+            folder=data,
+            port=self.port,
+            # "Fast" shutdown: ends sessions, leaves a clean state.
+            stop_signal=signal.SIGINT,
+        )
+
+    def wait(self, process: Process) -> None:
+        """Returns when it serves clients; raises StackError if it does not."""
+        status = self._data() / "postmaster.pid"
+
+        def serves() -> bool:
+            # As pg_ctl does: the first line tells the pid, the last the server's state.
+            lines = status.read_text().split() if status.exists() else []
+            return bool(lines) and lines[0] == str(process.pid) and lines[-1] == "ready"
+
+        processes.wait_until(process, serves, _START_TIMEOUT_S, "ready")
+
+    def _initialize(self, programs: Path, data: Path) -> None:
+        password = secrets.token_hex(16)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = data.with_name("initializing")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        password_file = partial.with_name("initdb-password")
+        password_file.touch(mode=0o600)
+        password_file.write_text(password, encoding="utf-8")
+        user = _server_user()
+        if user is not None:
+            for path in (partial, password_file):
+                shutil.chown(path, user, _group_of(user))
+        try:
+            self._run(
+                [
+                    str(programs / "initdb"),
+                    *("-D", str(partial), "-U", _USER, "--auth=scram-sha-256"),
+                    *(f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C", "--no-sync"),
+                ]
+            )
+            self._run(
+                [str(programs / "postgres"), "--single", "-D", str(partial), "postgres"],
+                f'CREATE DATABASE "{_DATABASE}";\n',
+            )
+        finally:
+            password_file.unlink()
+        kept = self.folder / "password"
+        kept.touch(mode=0o600)
+        kept.write_text(password, encoding="utf-8")
+        partial.rename(data)
+
+    def _run(self, command: list[str], words: str | None = None) -> None:
+        user = _server_user()
+        ran = subprocess.run(
+            command,
+            input=words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            user=user,
+            group=None if user is None else _group_of(user),
+            extra_groups=None if user is None else [],
+            cwd="/",
+            timeout=_START_TIMEOUT_S,
+            check=False,
+        )
+        if ran.returncode:
+            raise StackError(f"{' '.join(command[:1])} failed:\n{ran.stdout[-2000:]}")
+
+    def _data(self) -> Path:
+        """The data folder: in `folder`, unless the server's user may not go there."""
+        here = self.folder.resolve()
+        if _server_user() is None or all(
+            parent.stat().st_mode & 0o001 for parent in here.parents if parent.exists()
+        ):
+            return here / "data"
+        key = hashlib.sha256(str(here).encode()).hexdigest()[:12]
+        return Path("/var/tmp") / f"ocrstream-{key}" / "data"  # noqa: S108 - outlives a boot
+
+
+def _server_user() -> str | None:
+    """Who the server runs as; PostgreSQL refuses to run as root."""
+    return _UNPRIVILEGED if os.geteuid() == 0 else None
+
+
+def _group_of(user: str) -> int:
+    return pwd.getpwnam(user).pw_gid

@@ -1,0 +1,162 @@
+"""Processes that outlive the command that started them, known again by pid and time of birth."""
+
+import contextlib
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ocrstream_local.errors import StackError
+
+_POLL_S = 0.05
+_LOG_TAIL_LINES = 15
+_LOG_TAIL_BYTES = 16_384
+
+
+# Those that this very process started: it must collect them when they end.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of the stack. `born` tells it from a later one with the same pid."""
+
+    name: str
+    pid: int
+    born: float
+    log: str
+    port: int | None = None
+    stop_signal: int = signal.SIGTERM
+
+    @property
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self._found() is not None
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since it was started."""
+        return max(0.0, time.time() - self.born)
+
+    def ask_to_end(self) -> None:
+        """Send the signal that makes it end in good order."""
+        found = self._found()
+        if found is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.send_signal(self.stop_signal)
+
+    def family(self) -> list[psutil.Process]:
+        """The process and all that it started, as long as it runs."""
+        found = self._found()
+        return [] if found is None else [*found.children(recursive=True), found]
+
+    def _found(self) -> psutil.Process | None:
+        child = _children.get(self.pid)
+        if child is not None and child.poll() is not None:
+            del _children[self.pid]
+        try:
+            found = psutil.Process(self.pid)
+            alive = found.create_time() == self.born and found.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return found if alive else None
+
+
+def start(
+    name: str,
+    command: Sequence[str],
+    log: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    user: str | None = None,
+    folder: Path | None = None,
+    port: int | None = None,
+    stop_signal: int = signal.SIGTERM,
+) -> Process:
+    """Start a process in a session of its own, its output appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        try:
+            started = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=None if environment is None else {**os.environ, **environment},
+                user=user,
+                group=None if user is None else pwd.getpwnam(user).pw_gid,
+                extra_groups=None if user is None else [],
+                cwd=folder,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise StackError(f"{name} cannot be started: {error}") from error
+    _children[started.pid] = started
+    return Process(
+        name, started.pid, psutil.Process(started.pid).create_time(), str(log), port, stop_signal
+    )
+
+
+def stop(processes: Iterable[Process], grace_s: float) -> None:
+    """Ask all to end, wait, and kill what is left, children included."""
+    families = [(process, process.family()) for process in processes if process.running]
+    for process, _ in families:
+        process.ask_to_end()
+    deadline = time.monotonic() + grace_s
+    while any(process.running for process, _ in families) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    left = [one for _, family in families for one in family]
+    for one in left:
+        # psutil compares the time of birth, so that no later process with the same pid is hit.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    psutil.wait_procs(left, timeout=grace_s)
+
+
+def wait_until(
+    process: Process, condition: Callable[[], bool], timeout_s: float, what: str
+) -> None:
+    """Wait until `condition` holds.
+
+    Raises StackError with the end of the log if the process ends before, or if it takes too long.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if not process.running:
+            raise StackError(f"{process.name} ended before {what}.{log_tail(process.log)}")
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"{process.name}: not {what} within {timeout_s:g} s.{log_tail(process.log)}"
+            )
+        time.sleep(_POLL_S)
+
+
+def log_tail(log: str) -> str:
+    """The last lines of a log, as part of a message."""
+    path = Path(log)
+    if not path.exists():
+        return f" It wrote no log ({log})."
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LOG_TAIL_BYTES))
+        lines = file.read().decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+    return f" The end of {log}:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def free_port(preferred: int | None = None) -> int:
+    """`preferred` if it is free, else any free loopback port."""
+    for port in (preferred or 0, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise StackError("There is no free port on 127.0.0.1")

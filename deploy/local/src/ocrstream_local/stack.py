@@ -1,0 +1,252 @@
+"""The whole stack: servers, topics, tables, services; up, down, and how it is."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocrstream_local import processes
+from ocrstream_local import state as states
+from ocrstream_local.downloads import Say
+from ocrstream_local.errors import StackError
+from ocrstream_local.kafka import KafkaServer
+from ocrstream_local.postgres import PostgresServer
+from ocrstream_local.processes import Process, free_port
+from ocrstream_local.services import Service, image_roots
+from ocrstream_local.state import State
+
+_SERVICES_GRACE_S = 30.0
+_SERVERS_GRACE_S = 30.0
+_PREPARE_TIMEOUT_S = 120
+MAX_WORKERS = 64
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the stack keeps its things, all under one folder."""
+
+    local: Path
+
+    @property
+    def state(self) -> Path:
+        """Processes and ports."""
+        return self.local / "state.json"
+
+    @property
+    def stack_env(self) -> Path:
+        """Where to find the stack, for people and tools."""
+        return self.local / "stack.env"
+
+    @property
+    def logs(self) -> Path:
+        """A log for each process."""
+        return self.local / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """What was downloaded."""
+        return self.local / "cache"
+
+    @property
+    def objects(self) -> Path:
+        """Uploaded images."""
+        return self.local / "objects"
+
+    @property
+    def samples(self) -> Path:
+        """Sample images."""
+        return self.local / "samples"
+
+
+class Stack:
+    """The stack in one folder. Every method may be called in any state of the processes."""
+
+    def __init__(self, layout: Layout, say: Say) -> None:
+        self._layout = layout
+        self._say = say
+        self.seconds: dict[str, float] = {}
+        """How long each step of `up` took."""
+
+    def up(self, workers: int, engine: str) -> dict[str, str]:
+        """Start what does not run; returns what stands in stack.env.
+
+        Workers beyond `workers` are stopped; with another `engine` than before all are replaced.
+        Raises StackError if something cannot be started; what runs by then stays for `down`.
+        """
+        with states.locked(self._layout.local):
+            state = states.load(self._layout.state)
+            outside = _outside_servers(self._layout.stack_env)
+            kafka, database = self._servers(state, outside)
+            self._prepare(kafka, database)
+            urls = self._services(state, kafka, database, workers, engine)
+            addresses = {
+                "KAFKA_BOOTSTRAP_SERVERS": kafka,
+                "DATABASE_URL": database,
+                "INGEST_URL": urls["ingest"],
+                "RECORDER_URL": urls["recorder"],
+            }
+            lines = [f"{name}={value}\n" for name, value in addresses.items()]
+            states.replace(self._layout.stack_env, "".join(lines))
+            return addresses
+
+    def down(self) -> int:
+        """Stop everything that was started; returns how many processes that were."""
+        with states.locked(self._layout.local):
+            state = states.load(self._layout.state)
+            running = state.running()
+            servers = [process for process in running if process.name in {"kafka", "postgres"}]
+            processes.stop([one for one in running if one not in servers], _SERVICES_GRACE_S)
+            processes.stop(servers, _SERVERS_GRACE_S)
+            state.processes.clear()
+            states.save(self._layout.state, state)
+            self._layout.stack_env.unlink(missing_ok=True)
+            return len(running)
+
+    def status(self) -> State:
+        """The processes as they were started; each knows whether it runs."""
+        return states.load(self._layout.state)
+
+    def _servers(self, state: State, outside: Mapping[str, str]) -> tuple[str, str]:
+        began = time.monotonic()
+        kafka = KafkaServer(
+            self._layout.local / "kafka",
+            self._layout.cache,
+            self._layout.logs / "kafka.log",
+            *(self._port(state, name) for name in ("kafka", "kafka-controller")),
+        )
+        postgres = PostgresServer(
+            self._layout.local / "postgres",
+            self._layout.cache,
+            self._layout.logs / "postgres.log",
+            self._port(state, "postgres"),
+        )
+        # Both are started before either is waited for.
+        started = [
+            (server, self._started(state, name, lambda server=server: server.start(self._say)))
+            for name, server, variable in (
+                ("kafka", kafka, "KAFKA_BOOTSTRAP_SERVERS"),
+                ("postgres", postgres, "DATABASE_URL"),
+            )
+            if variable not in outside
+        ]
+        for server, process in started:
+            server.wait(process)
+            self._say(f"{process.name} runs on 127.0.0.1:{process.port}")
+        self.seconds["servers"] = time.monotonic() - began
+        return (
+            outside.get("KAFKA_BOOTSTRAP_SERVERS") or kafka.bootstrap_servers,
+            outside.get("DATABASE_URL") or postgres.url,
+        )
+
+    def _prepare(self, kafka: str, database: str) -> None:
+        began = time.monotonic()
+        environment = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DATABASE_URL": database}
+        for what, command in (
+            ("tables", ["-m", "ocrstream_recorder", "migrate"]),
+            ("topics", ["-m", "ocrstream_runtime.topics"]),
+        ):
+            ran = subprocess.run(
+                [sys.executable, *command],
+                env={**os.environ, **environment},
+                capture_output=True,
+                text=True,
+                timeout=_PREPARE_TIMEOUT_S,
+                check=False,
+            )
+            if ran.returncode:
+                raise StackError(f"The {what} cannot be made: {ran.stderr.strip()[-2000:]}")
+            self._say(ran.stdout.strip())
+        self.seconds["tables and topics"] = time.monotonic() - began
+
+    def _services(
+        self, state: State, kafka: str, database: str, workers: int, engine: str
+    ) -> dict[str, str]:
+        began = time.monotonic()
+        shared = {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "OCRSTREAM_OBJECT_ROOT": str(self._layout.objects.resolve()),
+        }
+        names = [f"worker-{number}" for number in range(1, workers + 1)]
+        recorder = Service(
+            "recorder",
+            "ocrstream-recorder",
+            self._port(state, "recorder"),
+            {**shared, "DATABASE_URL": database},
+        )
+        ingest = Service(
+            "ingest",
+            "ocrstream-ingest",
+            self._port(state, "ingest"),
+            {**shared, "RECORDER_URL": recorder.url},
+        )
+        for_workers = {
+            **shared,
+            "OCRSTREAM_ENGINE": engine,
+            "OCRSTREAM_IMAGE_ROOTS": image_roots(self._layout.samples.resolve()),
+        }
+        services = [
+            recorder,
+            ingest,
+            *(
+                Service(name, "ocrstream-worker", self._port(state, name), for_workers)
+                for name in names
+            ),
+        ]
+        self._stop_workers(state, set() if engine != state.engine else set(names))
+        state.engine = engine
+        self._layout.objects.mkdir(parents=True, exist_ok=True)
+        self._layout.samples.mkdir(parents=True, exist_ok=True)
+        started = [
+            (one, self._started(state, one.name, lambda one=one: one.start(self._layout.logs)))
+            for one in services
+        ]
+        for service, process in started:
+            service.wait(process)
+            self._say(f"{service.name} is ready at {service.url}")
+        self.seconds["services"] = time.monotonic() - began
+        return {service.name: service.url for service in services}
+
+    def _stop_workers(self, state: State, kept: set[str]) -> None:
+        surplus = [
+            process
+            for name, process in state.processes.items()
+            if name.startswith("worker-") and name not in kept
+        ]
+        processes.stop(surplus, _SERVICES_GRACE_S)
+        for process in surplus:
+            del state.processes[process.name]
+        states.save(self._layout.state, state)
+
+    def _started(self, state: State, name: str, start: Callable[[], Process]) -> Process:
+        """The process if it runs, else a new one; remembered at once, so that `down` finds it."""
+        known = state.processes.get(name)
+        if known is not None and known.running:
+            return known
+        process = start()
+        state.processes[name] = process
+        states.save(self._layout.state, state)
+        return process
+
+    def _port(self, state: State, name: str) -> int:
+        """The port of a process: the one that it runs on or had before, if it is free."""
+        known = state.processes.get("kafka" if name == "kafka-controller" else name)
+        if known is None or not known.running:
+            taken = {port for other, port in state.ports.items() if other != name}
+            port = free_port(state.ports.get(name))
+            while port in taken:
+                port = free_port()
+            state.ports[name] = port
+        return state.ports[name]
+
+
+def _outside_servers(stack_env: Path) -> dict[str, str]:
+    """Servers that the environment names and that are not this stack's own."""
+    own = stack_env.read_text(encoding="utf-8").splitlines() if stack_env.exists() else []
+    return {
+        name: os.environ[name]
+        for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
+        if os.environ.get(name) and f"{name}={os.environ[name]}" not in own
+    }
