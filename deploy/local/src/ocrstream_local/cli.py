@@ -14,7 +14,9 @@ from rich.table import Table
 from ocrstream_local.errors import StackError
 from ocrstream_local.stack import MAX_WORKERS, Layout, Stack
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
 console = Console(stderr=True, highlight=False)
 
 

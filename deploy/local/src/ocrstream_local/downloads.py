@@ -127,7 +127,7 @@ def _copy(name: str, artifacts: list[tuple[str, str, str]], folder: Path) -> Non
             " Install it (on Debian: apt-get install maven), start a Docker engine,"
             " or set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL to servers of your own"
         )
-    with tempfile.TemporaryDirectory(dir=_made(folder.parent)) as made:
+    with tempfile.TemporaryDirectory(dir=_made(folder.parent).resolve()) as made:
         pom = Path(made) / "pom.xml"
         dependencies = "".join(_DEPENDENCY.format(*artifact) for artifact in artifacts)
         pom.write_text(_POM.format(name=name, dependencies=dependencies), encoding="utf-8")
