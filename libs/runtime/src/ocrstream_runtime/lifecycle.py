@@ -18,6 +18,20 @@ class Stopped(Exception):
     """The service was told to stop before what it waited for was there."""
 
 
+async def unless_stopped(awaited: Awaitable[ResultT], stop: asyncio.Event) -> ResultT:
+    """What `awaited` returns. Raises Stopped, and cancels it, if `stop` is set before."""
+    waiting = asyncio.ensure_future(awaited)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            return await waiting
+        raise Stopped
+    finally:
+        waiting.cancel()
+        stopping.cancel()
+
+
 async def keep_trying(
     what: str,
     attempt: Callable[[], Awaitable[ResultT]],

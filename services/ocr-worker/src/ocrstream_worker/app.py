@@ -1,0 +1,161 @@
+"""The worker's composition root: settings, wiring, life and end."""
+
+import asyncio
+import os
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+
+from ocrstream_runtime.health import Health, NotReady, create_ops_router
+from ocrstream_runtime.kafka import create_consumer, create_producer
+from ocrstream_runtime.lifecycle import Stopped, keep_trying, unless_stopped
+from ocrstream_runtime.logs import configure_logs
+from ocrstream_runtime.problems import install_problem_handlers
+from ocrstream_runtime.server import serve, stop_on_signals
+from ocrstream_runtime.settings import load_settings
+from ocrstream_runtime.topics import TopicsMissingError, find_cluster
+from ocrstream_worker import metrics
+from ocrstream_worker.consumer import Consumer
+from ocrstream_worker.decode import DecodeLimits, Decoder
+from ocrstream_worker.engines.process import EngineProcess
+from ocrstream_worker.fetch import Fetcher, FetchSettings
+from ocrstream_worker.pipeline import Pipeline, RetryRule
+from ocrstream_worker.publisher import Publisher
+from ocrstream_worker.revocations import Revocations
+from ocrstream_worker.settings import WorkerSettings
+
+logger = structlog.get_logger(__name__)
+
+SERVICE = "ocrstream-worker"
+_DECODE_THREADS = 2
+
+
+def main() -> None:
+    """Reads images until it is told to stop."""
+    if sys.argv[1:]:
+        sys.exit("usage: ocrstream-worker; settings come from the environment")
+    sys.exit(asyncio.run(_run(load_settings(WorkerSettings))))
+
+
+async def _run(settings: WorkerSettings) -> int:
+    configure_logs(SERVICE, settings.log_level)
+    stop = stop_on_signals()
+    worker = _Worker(settings, stop)
+    health = Health()
+    health.add_check("engine", worker.check_engine)
+    health.add_check("kafka", worker.check_kafka)
+    api = FastAPI(title="Ocrstream OCR worker", version="1")
+    install_problem_handlers(api)
+    api.include_router(create_ops_router(health))
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_serve(api, settings, stop))
+            group.create_task(worker.run())
+    except ExceptionGroup:
+        logger.exception("the worker ends")
+        return 1
+    logger.info("stopped")
+    return 0
+
+
+async def _serve(api: FastAPI, settings: WorkerSettings, stop: asyncio.Event) -> None:
+    try:
+        await serve(api, settings, stop)
+    finally:
+        stop.set()
+
+
+class _Worker:
+    """Engine, commands and images from start to end."""
+
+    def __init__(self, settings: WorkerSettings, stop: asyncio.Event) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._engine = EngineProcess(settings.engine_settings)
+        self._consumer: Consumer | None = None
+
+    async def check_engine(self) -> None:
+        """Raises NotReady while the engine starts."""
+        if not self._engine.ready:
+            raise NotReady("the engine is starting")
+
+    async def check_kafka(self) -> None:
+        """Raises NotReady or KafkaError while no images can be taken."""
+        if self._consumer is None or not self._consumer.joined:
+            raise NotReady("has not joined its group yet")
+        await self._consumer.ping()
+
+    async def run(self) -> None:
+        """Start the engine, wait for Kafka, then work until told to stop."""
+        metrics.ENGINE_RESTARTS.set_function(lambda: self._engine.restarts)
+        metrics.ENGINE_BUSY_SECONDS.set_function(lambda: self._engine.busy_s)
+        try:
+            async with self._engine:
+                await keep_trying(
+                    "Kafka",
+                    lambda: find_cluster(self._settings.kafka_bootstrap_servers),
+                    (KafkaError, TopicsMissingError),
+                    self._stop,
+                )
+                info = await unless_stopped(self._engine.wait_ready(), self._stop)
+                logger.info("engine is ready", engine=info.name, versions=info.versions)
+                await self._work()
+        except Stopped:
+            pass
+
+    async def _work(self) -> None:
+        settings = self._settings
+        # No longer than the process is given for its whole end.
+        drain_timeout_s = settings.shutdown_timeout_s * 0.75
+        producer = create_producer(settings, f"worker-{self._name}")
+        revocations = Revocations(
+            create_consumer(settings, f"worker-{self._name}-commands", group_id=None)
+        )
+        fetcher = Fetcher(FetchSettings(roots=settings.roots, max_bytes=settings.max_image_bytes))
+        decoder = Decoder(DecodeLimits(max_pixels=settings.max_image_pixels))
+        with ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="decode") as threads:
+            pipeline = Pipeline(
+                read=fetcher.read,
+                decode=decoder.decode,
+                engine=self._engine,
+                publisher=Publisher(producer),
+                is_revoked=revocations.covers,
+                threads=threads,
+                rule=RetryRule(settings.max_attempts, settings.retry_backoff_s),
+                worker=self._name,
+            )
+            kafka = create_consumer(
+                settings,
+                f"worker-{self._name}",
+                group_id=settings.group_id,
+                drain_timeout_s=drain_timeout_s,
+            )
+            consumer = Consumer(
+                kafka,
+                pipeline.process,
+                settings.lane_topics,
+                images_ahead=settings.images_ahead,
+                drain_timeout_s=drain_timeout_s,
+            )
+            done = asyncio.Event()
+            async with producer, asyncio.TaskGroup() as group:
+                group.create_task(revocations.run(done))
+                group.create_task(self._consume(consumer, revocations, done))
+
+    async def _consume(
+        self, consumer: Consumer, revocations: Revocations, done: asyncio.Event
+    ) -> None:
+        # Not one image before every cancel up to now is known.
+        try:
+            await unless_stopped(revocations.caught_up.wait(), self._stop)
+            self._consumer = consumer
+            await consumer.run(self._stop)
+        except Stopped:
+            pass
+        finally:
+            done.set()

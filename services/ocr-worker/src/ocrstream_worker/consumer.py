@@ -1,0 +1,222 @@
+"""Takes images from the lanes, has them processed, and commits what is done.
+
+An offset is committed only when every record before it is done: a crash makes images be read
+again, which changes nothing, and never loses one.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
+
+from ocrstream_runtime.kafka import RawRecord, record_ref
+from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_schemas.events import ImageSubmitted
+from ocrstream_worker import metrics
+from ocrstream_worker.lanes import LaneOrder
+from ocrstream_worker.progress import PartitionProgress
+
+logger = structlog.get_logger(__name__)
+
+_IDLE_POLL_MS = 200
+_COMMIT_INTERVAL_S = 1.0
+_BACKOFF_S = 1.0
+
+Process = Callable[[ImageSubmitted], Awaitable[None]]
+
+
+class Consumer(ConsumerRebalanceListener):
+    """One member of the workers' group.
+
+    At most `images_ahead` images are in flight; more are asked for only when there is room.
+    `drain_timeout_s`: how long images in flight may take to finish when their partitions go to
+    another worker, or when this one ends; then they are left to the next owner.
+    """
+
+    def __init__(
+        self,
+        kafka: AIOKafkaConsumer,
+        process: Process,
+        topics: tuple[str, ...],
+        *,
+        images_ahead: int,
+        drain_timeout_s: float,
+    ) -> None:
+        self._kafka = kafka
+        self._process = process
+        self._topics = topics
+        self._order = LaneOrder(topics)
+        self._images_ahead = images_ahead
+        self._drain_timeout_s = drain_timeout_s
+        self._progress: dict[TopicPartition, PartitionProgress] = {}
+        self._draining: set[TopicPartition] = set()
+        self._tasks: dict[asyncio.Task[None], TopicPartition] = {}
+        self._room = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._committed_at = 0.0
+        self.joined = False
+        """Whether the group has let it in; a surplus member gets no partition."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then finish or give back what is in flight.
+
+        Raises what `process` raises: it means that the worker cannot go on.
+        """
+        self._kafka.subscribe(list(self._topics), listener=self)
+        await self._kafka.start()
+        try:
+            while not stop.is_set() and self._failure is None:
+                try:
+                    await self._step()
+                except KafkaError as error:
+                    logger.warning("cannot read on now", error=str(error), backoff_s=_BACKOFF_S)
+                    await asyncio.sleep(_BACKOFF_S)
+            await self._drain(set(self._progress))
+        finally:
+            await self._kafka.stop()
+        if self._failure is not None:
+            raise self._failure
+
+    async def ping(self) -> None:
+        """Ask a broker for something. Raises KafkaError if none answers."""
+        await self._kafka.topics()
+
+    # aiokafka awaits what its listeners return, which its types do not say.
+    async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, revoked: Iterable[TopicPartition]
+    ) -> None:
+        """Finish what is in flight, commit, and forget what could not be finished in time."""
+        await self._drain(set(revoked))
+
+    async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, assigned: Iterable[TopicPartition]
+    ) -> None:
+        """Begin anew with each partition, at its committed offset."""
+        self._progress = {partition: PartitionProgress() for partition in assigned}
+        self._draining = set()
+        self.joined = True
+
+    async def _step(self) -> None:
+        room = self._images_ahead - len(self._tasks)
+        if room > 0:
+            for record in await self._poll(room):
+                self._take(record)
+        if len(self._tasks) >= self._images_ahead:
+            self._room.clear()
+            await _wait(self._room, _COMMIT_INTERVAL_S)
+        if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:
+            await self._commit(set(self._progress))
+
+    async def _poll(self, room: int) -> list[RawRecord]:
+        """Up to `room` records, the more urgent lanes first; waits a little if there are none."""
+        by_topic: dict[str, list[TopicPartition]] = {}
+        for partition in sorted(self._progress.keys() - self._draining):
+            by_topic.setdefault(partition.topic, []).append(partition)
+        if not by_topic:
+            await asyncio.sleep(_IDLE_POLL_MS / 1000)
+            return []
+        records: list[RawRecord] = []
+        if len(by_topic) > 1:
+            for _ in range(room):
+                one = await self._poll_one(by_topic)
+                if not one:
+                    break
+                records += one
+        if records:
+            return records
+        partitions = [partition for found in by_topic.values() for partition in found]
+        found = await self._kafka.getmany(*partitions, timeout_ms=_IDLE_POLL_MS, max_records=room)
+        return [record for batch in found.values() for record in batch]
+
+    async def _poll_one(self, by_topic: dict[str, list[TopicPartition]]) -> list[RawRecord]:
+        for topic in self._order.next():
+            if topic in by_topic:
+                found = await self._kafka.getmany(*by_topic[topic], timeout_ms=0, max_records=1)
+                for records in found.values():
+                    return records
+        return []
+
+    def _take(self, record: RawRecord) -> None:
+        partition = TopicPartition(record.topic, record.partition)
+        progress = self._progress.get(partition)
+        if progress is None or partition in self._draining:
+            return  # revoked while the poll waited
+        try:
+            image = decode(record.topic, record.value, record_ref(record))
+        except InvalidRecord as error:
+            metrics.INVALID_RECORDS.inc()
+            logger.info(
+                "record skipped, the recorder writes its dead letter",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                error=str(error),
+            )
+            progress.take(record.offset)
+            progress.done(record.offset)
+            return
+        assert isinstance(image, ImageSubmitted)  # noqa: S101 (all else is invalid on these topics)
+        progress.take(record.offset)
+        task = asyncio.create_task(self._run_one(image, progress, record.offset))
+        self._tasks[task] = partition
+        task.add_done_callback(self._on_done)
+        metrics.IN_FLIGHT.set(len(self._tasks))
+
+    async def _run_one(
+        self, image: ImageSubmitted, progress: PartitionProgress, offset: int
+    ) -> None:
+        await self._process(image)
+        progress.done(offset)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        metrics.IN_FLIGHT.set(len(self._tasks))
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = self._failure or task.exception()
+        self._room.set()
+
+    async def _drain(self, partitions: set[TopicPartition]) -> None:
+        """Let the partitions' images finish, commit, and let go of them."""
+        self._draining |= partitions
+        mine = [task for task, partition in self._tasks.items() if partition in partitions]
+        if mine:
+            _, late = await asyncio.wait(mine, timeout=self._drain_timeout_s)
+            for task in late:
+                task.cancel()
+            if late:
+                logger.warning("images left to the next owner", count=len(late))
+                await asyncio.wait(late)
+        await self._commit(partitions)
+        for partition in partitions:
+            self._progress.pop(partition, None)
+
+    async def _commit(self, partitions: set[TopicPartition]) -> None:
+        self._committed_at = time.monotonic()
+        offsets = {
+            partition: offset
+            for partition in partitions & self._progress.keys()
+            if (offset := self._progress[partition].to_commit()) is not None
+        }
+        if not offsets:
+            return
+        try:
+            await self._kafka.commit(offsets)
+        except KafkaError as error:
+            # Then some images are read again, here or by the partition's next owner.
+            logger.warning("offsets not committed", error=str(error))
+            return
+        for partition, offset in offsets.items():
+            if partition in self._progress:
+                self._progress[partition].committed(offset)
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,167 @@
+"""What happens to one image: fetch, decode, recognise, publish; again if the trouble may pass."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from ocrstream_runtime.kafka import RecordTooLarge
+from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason
+from ocrstream_worker import metrics
+from ocrstream_worker.engines.port import EngineDied, Outcome, Recognition, RgbImage
+from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+from ocrstream_worker.outcomes import Attempt, Message
+
+_TELL_AFTER_S = 1.0
+_LONGEST_BACKOFF_S = 60.0
+
+
+class Recognizer(Protocol):
+    """The engine, as `EngineProcess` offers it."""
+
+    async def recognize(self, images: Sequence[RgbImage]) -> list[Outcome]: ...
+
+
+class Publishes(Protocol):
+    """Where events go, as `Publisher` sends them."""
+
+    async def publish(self, message: Message, chain_id: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class RetryRule:
+    """`max_attempts` in all, the pause before the second `backoff_s`, doubled each time."""
+
+    max_attempts: int
+    backoff_s: float
+
+
+class Pipeline:
+    """Takes images from submission to published outcome; any number at the same time.
+
+    `read` gives a reference's bytes and `decode` their pixels, both blocking, on `threads`.
+    `is_revoked` tells whether an image's batch was cancelled.
+    """
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[str], bytes],
+        decode: Callable[[bytes], RgbImage],
+        engine: Recognizer,
+        publisher: Publishes,
+        is_revoked: Callable[[ImageSubmitted], bool],
+        threads: Executor,
+        rule: RetryRule,
+        worker: str,
+    ) -> None:
+        self._read = read
+        self._decode = decode
+        self._engine = engine
+        self._publisher = publisher
+        self._is_revoked = is_revoked
+        self._threads = threads
+        self._rule = rule
+        self._worker = worker
+
+    async def process(self, image: ImageSubmitted) -> None:
+        """Returns when the broker has the image's outcome.
+
+        Raises EngineUnavailable and FATAL_PRODUCER_ERRORS, which end the worker; cancelled, it
+        leaves the image to whoever reads the record next.
+        """
+        for number in range(1, self._rule.max_attempts + 1):
+            attempt = Attempt(image, number, datetime.now(UTC), self._worker)
+            if self._is_revoked(image):
+                await self._publish(attempt, attempt.revoked(datetime.now(UTC)))
+                return
+            try:
+                async with self._told_if_long(attempt):
+                    message = await self._attempt(attempt)
+            except (ImageUnreachable, EngineDied, MemoryError) as error:
+                reason = error.reason if isinstance(error, ImageUnreachable) else Reason.ENGINE
+                text = str(error) or "not enough memory for the image"
+                if number == self._rule.max_attempts:
+                    message = attempt.failed(reason, text, datetime.now(UTC))
+                else:
+                    await self._pause_before_next(attempt, reason, text)
+                    continue
+            await self._publish(attempt, message)
+            return
+
+    async def _attempt(self, attempt: Attempt) -> Message:
+        try:
+            recognized = await self._recognize(attempt.image.image_path)
+        except ImageRejected as error:
+            return attempt.failed(error.reason, str(error), datetime.now(UTC))
+        if isinstance(recognized, Recognition):
+            return attempt.recognized(recognized, datetime.now(UTC))
+        return attempt.failed(Reason.ENGINE, recognized.error, datetime.now(UTC))
+
+    async def _recognize(self, reference: str) -> Outcome:
+        loop = asyncio.get_running_loop()
+        with _timed("fetch"):
+            data = await loop.run_in_executor(self._threads, self._read, reference)
+        with _timed("decode"):
+            pixels = await loop.run_in_executor(self._threads, self._decode, data)
+        with _timed("recognize"):
+            (outcome,) = await self._engine.recognize([pixels])
+        return outcome
+
+    async def _publish(self, attempt: Attempt, message: Message) -> None:
+        chain_id = str(attempt.image.chain_id)
+        with _timed("publish"):
+            try:
+                await self._publisher.publish(message, chain_id)
+            except RecordTooLarge as error:
+                text = f"The result does not fit into its topic: {error}"
+                message = attempt.failed(Reason.TOO_LARGE, text, datetime.now(UTC))
+                await self._publisher.publish(message, chain_id)
+        metrics.IMAGES.labels(_outcome_label(message)).inc()
+
+    async def _pause_before_next(self, attempt: Attempt, reason: Reason, error: str) -> None:
+        backoff_s = min(self._rule.backoff_s * 2 ** (attempt.number - 1), _LONGEST_BACKOFF_S)
+        message = attempt.retried(reason, error, backoff_s)
+        metrics.RETRIES.labels(reason).inc()
+        await self._publisher.publish(message, str(attempt.image.chain_id))
+        await asyncio.sleep(backoff_s)
+
+    @asynccontextmanager
+    async def _told_if_long(self, attempt: Attempt) -> AsyncGenerator[None]:
+        """Publish TaskStarted once the attempt has taken a second; most never do."""
+
+        async def tell() -> None:
+            await asyncio.sleep(_TELL_AFTER_S)
+            await self._publisher.publish(attempt.started(), str(attempt.image.chain_id))
+
+        telling = asyncio.create_task(tell())
+        try:
+            yield
+        finally:
+            telling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await telling
+
+
+@contextlib.contextmanager
+def _timed(stage: str) -> Generator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        metrics.STAGE_SECONDS.labels(stage).observe(time.perf_counter() - began)
+
+
+def _outcome_label(message: Message) -> str:
+    match message.event:
+        case OcrSucceeded():
+            return "success"
+        case OcrFailed(reason=reason):
+            return reason
+        case _:
+            return Reason.REVOKED

@@ -1,0 +1,34 @@
+"""Which records of a partition are done, and up to where its offset may be committed."""
+
+
+class PartitionProgress:
+    """Records of one partition, taken in order, done in any order."""
+
+    def __init__(self) -> None:
+        # In the order of the offsets, as they were taken.
+        self._unfinished: dict[int, None] = {}
+        self._next: int | None = None
+        self._committed: int | None = None
+
+    @property
+    def unfinished(self) -> int:
+        """How many records are taken and not done."""
+        return len(self._unfinished)
+
+    def take(self, offset: int) -> None:
+        """A record has been read; it is not done."""
+        self._unfinished[offset] = None
+        self._next = offset + 1
+
+    def done(self, offset: int) -> None:
+        """All that follows from the record is in the broker's hands."""
+        del self._unfinished[offset]
+
+    def to_commit(self) -> int | None:
+        """The lowest unfinished offset, or the one after the last; None if that is committed."""
+        watermark = next(iter(self._unfinished), self._next)
+        return None if watermark == self._committed else watermark
+
+    def committed(self, offset: int) -> None:
+        """The broker has the commit."""
+        self._committed = offset

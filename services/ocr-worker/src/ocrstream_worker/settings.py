@@ -1,0 +1,93 @@
+"""The worker's settings."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from ocrstream_runtime.settings import ServiceSettings
+from ocrstream_schemas.topics import LANES, lane_topic
+from ocrstream_worker.engines.port import EngineSettings
+
+DEFAULT_LANE = "default"
+
+
+class WorkerSettings(ServiceSettings):
+    """All settings of the worker."""
+
+    engine: Literal["rapidocr", "doctr", "noop"] = "rapidocr"
+    """What reads the images."""
+    engine_threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """CPU threads that the engine computes with; more workers gain more than more threads."""
+    engine_backend: Literal["auto", "openvino", "onnxruntime"] = "auto"
+    """What RapidOCR computes with; `auto` takes OpenVINO where it is installed."""
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """RapidOCR drops lines that it is less sure of."""
+    noop_boxes: Annotated[int, Field(ge=0, le=10_000)] = 30
+    """How many boxes the noop engine reports for an image."""
+    noop_image_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """How long the noop engine takes for an image, in seconds."""
+    doctr_detection: str = "fast_base"
+    """docTR's detection architecture."""
+    doctr_recognition: str = "crnn_vgg16_bn"
+    """docTR's recognition architecture."""
+    doctr_device: str = "cpu"
+    """The torch device that docTR computes on, like `cuda`."""
+    image_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
+    """An engine that works longer than this on one image hangs and is replaced."""
+
+    lanes: str = DEFAULT_LANE
+    """Lanes to serve, separated by commas, the most urgent first."""
+    group_id: Annotated[str, Field(min_length=1, max_length=255)] = "ocr-worker"
+    """Consumer group; workers that share one share the images."""
+    image_roots: str = ""
+    """Folders that `file://` references may point into, separated by colons."""
+    object_root: Path = Path(".local/objects")
+    """Folder that ingest keeps uploads in; always allowed."""
+    max_image_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
+    """The largest file that is read, in bytes."""
+    max_image_pixels: Annotated[int, Field(ge=1)] = 100_000_000
+    """The largest image that is decoded, in pixels."""
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """How often an image is tried before it fails for a reason that may pass."""
+    retry_backoff_s: Annotated[float, Field(ge=0, le=600)] = 1.0
+    """Pause before the second attempt; it doubles with each further one."""
+    images_ahead: Annotated[int, Field(ge=1, le=1000)] = 6
+    """How many images are fetched, decoded, read and published at the same time."""
+
+    @field_validator("lanes")
+    @classmethod
+    def _are_declared(cls, lanes: str) -> str:
+        for lane in lanes.split(","):
+            if lane not in (DEFAULT_LANE, *LANES):
+                raise ValueError(f"no lane {lane!r}; there are {DEFAULT_LANE}, {', '.join(LANES)}")
+        return lanes
+
+    @property
+    def lane_topics(self) -> tuple[str, ...]:
+        """The topics of the lanes, in their order."""
+        return tuple(
+            lane_topic(None if lane == DEFAULT_LANE else lane) for lane in self.lanes.split(",")
+        )
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """All folders that may be read."""
+        allowed = [Path(root) for root in self.image_roots.split(":") if root]
+        return (*allowed, self.object_root)
+
+    @property
+    def engine_settings(self) -> EngineSettings:
+        """What the engine's process needs to know."""
+        return EngineSettings(
+            engine=self.engine,
+            threads=self.engine_threads,
+            backend=self.engine_backend,
+            min_confidence=self.min_confidence,
+            noop_boxes=self.noop_boxes,
+            noop_image_s=self.noop_image_s,
+            doctr_detection=self.doctr_detection,
+            doctr_recognition=self.doctr_recognition,
+            doctr_device=self.doctr_device,
+            image_timeout_s=self.image_timeout_s,
+        )
