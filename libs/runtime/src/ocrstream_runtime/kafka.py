@@ -35,6 +35,17 @@ FATAL_PRODUCER_ERRORS = (
 """After one of these an idempotent producer never sends again; only a new process helps."""
 
 
+PRODUCER_OPTIONS: dict[str, Any] = {
+    "acks": "all",
+    "enable_idempotence": True,
+    "compression_type": "lz4",
+    "linger_ms": 5,
+    "max_batch_size": 256 * 1024,
+    "max_request_size": _LARGEST_RECORD_BYTES,
+}
+"""What makes a producer neither lose, double nor reorder what it acknowledged."""
+
+
 class RecordTooLarge(ValueError):
     """The record is over its topic's limit and was not sent.
 
@@ -63,12 +74,7 @@ def create_producer(settings: ServiceSettings, client_id: str) -> AIOKafkaProduc
     return AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         client_id=client_id,
-        acks="all",
-        enable_idempotence=True,
-        compression_type="lz4",
-        linger_ms=5,
-        max_batch_size=256 * 1024,
-        max_request_size=_LARGEST_RECORD_BYTES,
+        **PRODUCER_OPTIONS,
     )
 
 

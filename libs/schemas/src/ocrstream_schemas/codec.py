@@ -80,7 +80,7 @@ def decode(topic: str, value: bytes | None, ref: RecordRef) -> AnyEvent:
         raise InvalidRecord(f"nested deeper than {MAX_NESTING} levels") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRecord(str(error)) from error
-    _check_open_fields(event, value)
+    check_open_fields(event, value)
     return _complete(event, value, ref)
 
 
@@ -114,7 +114,11 @@ def _to_utc(field: str, moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _check_open_fields(event: Event, value: bytes) -> None:
+def check_open_fields(event: Event, value: bytes) -> None:
+    """Raises InvalidRecord for what the types let through: nesting over 64, and NUL.
+
+    `value` is the event as JSON. Producers call it before they send.
+    """
     for field in ("options", "input_data"):
         content = getattr(event, field, None)
         if content is not None:
