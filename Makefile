@@ -46,6 +46,27 @@ lock: .venv/uv.stamp ## Resolve the dependencies again into requirements/*.txt
 	$(BIN)/$(LOCK) --override requirements/overrides.txt $(NO_MEMBERS) --extra rapidocr $(PYPROJECTS) -o requirements/runtime.txt
 	$(BIN)/$(LOCK) -c requirements/runtime.txt --group pyproject.toml:dev -o requirements/dev.txt
 
+# ---- run ----------------------------------------------------------------------------------------
+
+BEGAN_AT := $(shell date +%s.%N)
+LOCAL := $(BIN)/ocrstream-local
+
+.PHONY: demo
+demo: .venv/runtime.stamp ## Read the sample images through the whole stack; ONCE=1 checks and ends
+	@OCRSTREAM_COMMAND_BEGAN_AT=$(BEGAN_AT) $(LOCAL) demo --workers $(WORKERS) --engine $(ENGINE) $(if $(ONCE),--once)
+
+.PHONY: up
+up: .venv/runtime.stamp ## Start Kafka, PostgreSQL and the services; WORKERS=2 ENGINE=rapidocr|doctr|noop
+	@$(LOCAL) up --workers $(WORKERS) --engine $(ENGINE)
+
+.PHONY: down
+down: .venv/runtime.stamp ## Stop all of it
+	@$(LOCAL) down
+
+.PHONY: status
+status: .venv/runtime.stamp ## Show what runs
+	@$(LOCAL) status
+
 # ---- checks --------------------------------------------------------------------------------------
 
 .PHONY: lint

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ocrstream_local.demo import Demo
 from ocrstream_local.errors import StackError
 from ocrstream_local.stack import MAX_WORKERS, Layout, Stack
 
@@ -38,7 +39,7 @@ def up(
     workers: Workers = 2, engine: EngineOption = Engine.RAPIDOCR, local: Local = Path(".local")
 ) -> None:
     """Start the stack in the background, or what of it does not run."""
-    stack = Stack(Layout(local), say_with_time())
+    stack = Stack(Layout(local), SayWithTime())
     addresses = stack.up(workers, engine)
     console.print(f"Up. Addresses are in {local / 'stack.env'}; stop with: make down")
     for name in ("INGEST_URL", "RECORDER_URL"):
@@ -48,7 +49,7 @@ def up(
 @app.command()
 def down(local: Local = Path(".local")) -> None:
     """Stop all that was started here; data stays."""
-    stopped = Stack(Layout(local), say_with_time()).down()
+    stopped = Stack(Layout(local), SayWithTime()).down()
     console.print(f"Down: {stopped} processes stopped" if stopped else "Nothing was running")
 
 
@@ -59,7 +60,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
 ) -> None:
     """Show the processes. Exits with 1 if one that was started does not run."""
-    processes = Stack(Layout(local), say_with_time()).status().processes.values()
+    processes = Stack(Layout(local), SayWithTime()).status().processes.values()
     rows = [
         {
             "name": process.name,
@@ -84,20 +85,31 @@ def status(
         raise typer.Exit(1)
 
 
-def say_with_time() -> "SayWithTime":
-    """A voice that tells, before each line, how long the command has been at work."""
-    return SayWithTime(time.monotonic())
+@app.command()
+def demo(
+    *,
+    workers: Workers = 2,
+    engine: EngineOption = Engine.RAPIDOCR,
+    once: Annotated[
+        bool, typer.Option("--once", help="Check the results, stop everything and end")
+    ] = False,
+    local: Local = Path(".local"),
+) -> None:
+    """Start the stack, read the sample images, show what was read."""
+    Demo(Layout(local), SayWithTime(), console).run(workers, engine, once=once)
 
 
 class SayWithTime:
-    """Prints lines to standard error."""
+    """Prints lines to standard error, each with how long the command has been at work."""
 
-    def __init__(self, began: float) -> None:
-        self._began = began
+    def __init__(self) -> None:
+        self._began = time.monotonic()
 
     def __call__(self, line: str) -> None:
         """Print one line."""
-        console.print(f"[dim]{time.monotonic() - self._began:5.1f} s[/dim]  {line}")
+        console.print(
+            f"{time.monotonic() - self._began:5.1f} s  {line}", markup=False, soft_wrap=True
+        )
 
 
 def main() -> None:
@@ -105,5 +117,5 @@ def main() -> None:
     try:
         app()
     except StackError as error:
-        console.print(f"[red]{error}[/red]", markup=True)
+        console.print(str(error), style="red", markup=False)
         sys.exit(1)
