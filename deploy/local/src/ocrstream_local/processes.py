@@ -16,6 +16,7 @@ import psutil
 from ocrstream_local.errors import StackError
 
 _POLL_S = 0.05
+_KILL_TIMEOUT_S = 10
 _LOG_TAIL_LINES = 15
 _LOG_TAIL_BYTES = 16_384
 
@@ -58,9 +59,7 @@ class Process:
         return [] if found is None else [*found.children(recursive=True), found]
 
     def _found(self) -> psutil.Process | None:
-        child = _children.get(self.pid)
-        if child is not None and child.poll() is not None:
-            del _children[self.pid]
+        _collect()
         try:
             found = psutil.Process(self.pid)
             alive = found.create_time() == self.born and found.status() != psutil.STATUS_ZOMBIE
@@ -112,12 +111,28 @@ def stop(processes: Iterable[Process], grace_s: float) -> None:
     deadline = time.monotonic() + grace_s
     while any(process.running for process, _ in families) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
-    left = [one for _, family in families for one in family]
-    for one in left:
+    _kill([one for _, family in families for one in family])
+
+
+def kill(process: Process) -> None:
+    """End a process and its children at once, as a crash would."""
+    _kill(process.family())
+
+
+def _kill(family: list[psutil.Process]) -> None:
+    for one in family:
         # psutil compares the time of birth, so that no later process with the same pid is hit.
         with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()
-    psutil.wait_procs(left, timeout=grace_s)
+    psutil.wait_procs(family, timeout=_KILL_TIMEOUT_S)
+    _collect()
+
+
+def _collect() -> None:
+    """Take note of children that ended, so that they do not stay as zombies."""
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            del _children[pid]
 
 
 def wait_until(

@@ -1,0 +1,168 @@
+"""Real servers for the tests: containers where a Docker engine answers, else local processes.
+
+A test that asks for a server that cannot be had is not run, and the end of the output says so with
+the reason; under CI=true that is a failure.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from testcontainers.community.kafka import KafkaContainer
+from testcontainers.community.postgres import PostgresContainer
+
+from ocrstream_local import processes
+from ocrstream_local.errors import StackError
+from ocrstream_local.kafka import KafkaServer
+from ocrstream_local.postgres import PostgresServer
+from ocrstream_local.processes import Process, free_port
+from ocrstream_recorder.store.migrate import migrate
+from ocrstream_runtime.topics import ensure_topics
+
+ROOT = Path(__file__).parent
+LOCAL = ROOT / ".local" / "test"
+CACHE = ROOT / ".local" / "cache"
+NOT_RUN = "not run: "
+
+
+def _not_run(what: str, why: object) -> None:
+    reason = f"{NOT_RUN}{what}: {why}"
+    if os.environ.get("CI", "").lower() in {"1", "true"}:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last, and once for each reason, what was not run."""
+    reasons: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+        reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count} tests {reason}", yellow=True)
+
+
+def _docker_answers() -> bool:
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    ran = subprocess.run([docker, "info"], capture_output=True, timeout=20, check=False)
+    return ran.returncode == 0
+
+
+@dataclass
+class Broker:
+    """A real broker that tests may kill and start again."""
+
+    server: KafkaServer
+    process: Process
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port` of the broker."""
+        return self.server.bootstrap_servers
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        processes.kill(self.process)
+
+    def start(self) -> None:
+        """Start it again, with the data that it had."""
+        self.process = self.server.start(print)
+        self.server.wait(self.process)
+
+
+def _new_broker(folder: Path) -> Broker:
+    shutil.rmtree(folder, ignore_errors=True)
+    server = KafkaServer(folder, CACHE, folder / "kafka.log", free_port(), free_port())
+    process = server.start(print)
+    try:
+        server.wait(process)
+    except StackError:
+        processes.kill(process)
+        raise
+    return Broker(server, process)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> Generator[str]:
+    """`host:port` of a broker that has all topics; shared, so use ids of your own."""
+    if _docker_answers():
+        with KafkaContainer().with_kraft() as container:
+            bootstrap = container.get_bootstrap_server()
+            asyncio.run(ensure_topics(bootstrap))
+            yield bootstrap
+        return
+    try:
+        broker = _new_broker(LOCAL / "kafka")
+    except StackError as error:
+        _not_run("Kafka", error)
+        raise
+    try:
+        asyncio.run(ensure_topics(broker.bootstrap))
+        yield broker.bootstrap
+    finally:
+        processes.stop([broker.process], 20)
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Generator[Broker]:
+    """A broker for one test alone, with all topics; may be killed."""
+    try:
+        broker = _new_broker(tmp_path / "kafka")
+    except StackError as error:
+        _not_run("Kafka", error)
+        raise
+    try:
+        asyncio.run(ensure_topics(broker.bootstrap))
+        yield broker
+    finally:
+        processes.stop([broker.process], 20)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Generator[str]:
+    """URL of a migrated database to make others from; nobody else may be connected to it."""
+    if _docker_answers():
+        with PostgresContainer("postgres:17-alpine", driver=None) as container:
+            url = container.get_connection_url()
+            migrate(url)
+            yield url
+        return
+    folder = LOCAL / "postgres"
+    shutil.rmtree(folder, ignore_errors=True)
+    server = PostgresServer(folder, CACHE, LOCAL / "postgres.log", free_port(), durable=False)
+    try:
+        process = server.start(print)
+        server.wait(process)
+    except StackError as error:
+        _not_run("PostgreSQL", error)
+        raise
+    try:
+        migrate(server.url)
+        yield server.url
+    finally:
+        processes.stop([process], 20)
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Generator[str]:
+    """URL of a fresh, migrated database."""
+    server, _, template = postgres_url.rpartition("/")
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+        admin.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        yield f"{server}/{name}"
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

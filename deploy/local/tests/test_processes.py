@@ -1,0 +1,86 @@
+"""Processes that outlive their command: known again, stopped whole."""
+
+import signal
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ocrstream_local import processes
+from ocrstream_local.errors import StackError
+from ocrstream_local.processes import Process, free_port, kill, start, stop, wait_until
+
+SLEEP = "import time; print('awake', flush=True); time.sleep(600)"
+WITH_CHILD = (
+    "import subprocess, sys, time;"
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+    "print(child.pid, flush=True); time.sleep(600)"
+)
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + SLEEP
+
+
+def run(code: str, log: Path) -> Process:
+    process = start("sleeper", [sys.executable, "-c", code], log)
+    wait_until(process, lambda: log.stat().st_size > 0, 20, "awake")
+    return process
+
+
+def test_a_process_is_stopped_with_its_children(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = run(WITH_CHILD, log)
+    child = psutil.Process(int(log.read_text()))
+    stop([process], grace_s=10)
+    assert not process.running
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+    process = run(DEAF, tmp_path / "log")
+    stop([process], grace_s=0.3)
+    assert not process.running
+
+
+def test_a_later_process_with_the_same_pid_is_let_alone(tmp_path: Path) -> None:
+    process = run(SLEEP, tmp_path / "log")
+    earlier = replace(process, born=process.born - 1)
+    assert not earlier.running
+    stop([earlier], grace_s=0.1)
+    assert process.running
+    kill(process)
+
+
+def test_the_log_of_what_ended_too_early_is_shown(tmp_path: Path) -> None:
+    process = start("broken", [sys.executable, "-c", "print('no such luck')"], tmp_path / "log")
+    with pytest.raises(StackError, match=r"broken ended before ready(.|\n)*no such luck"):
+        wait_until(process, lambda: False, 20, "ready")
+
+
+def test_what_takes_too_long_is_named(tmp_path: Path) -> None:
+    process = run(SLEEP, tmp_path / "log")
+    with pytest.raises(StackError, match="sleeper: not ready within"):
+        wait_until(process, lambda: False, 0.1, "ready")
+    kill(process)
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="ghost cannot be started"):
+        start("ghost", [str(tmp_path / "none")], tmp_path / "log")
+
+
+def test_a_taken_port_is_not_given_again() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        assert free_port(port) != port
+    assert free_port(port) == port
+
+
+def test_signals_are_those_that_were_chosen(tmp_path: Path) -> None:
+    code = "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(0));" + SLEEP
+    process = replace(run(code, tmp_path / "log"), stop_signal=signal.SIGINT)
+    processes.stop([process], grace_s=10)
+    assert not process.running
