@@ -215,7 +215,8 @@ def chunk_counts(
         failed += done and not succeeded
     if not total:
         return ChunkCounts()
-    return ChunkCounts(total, completed, total - completed if batch.cancelled else failed)
+    # At the end nothing is left to wait for: not even an image whose index lies beyond the total.
+    return ChunkCounts(total, completed, total - completed if outcome.ended else failed)
 
 
 def chunk_ended(

@@ -146,7 +146,7 @@ def _result(event: OcrEvent, to_local: ToLocal) -> Contribution:
         event.run,
         event.chain_id,
         status,
-        value_digest(status, error, boxes),
+        value_digest(error, reason, event.public_path, boxes),
         error,
         reason,
         event.public_path,

@@ -10,10 +10,7 @@ from ocrstream_schemas.events import Reason, TextBox
 
 
 class ImageState(msgspec.Struct, frozen=True):
-    """The result that holds a path, whole. `boxes` is None when loaded: only the digest is needed.
-
-    `value_digest` is that of status, error and boxes.
-    """
+    """The result that holds a path, whole. `value_digest` is that of all that is not in the key."""
 
     image_path: str
     submitted_at: datetime
@@ -24,7 +21,7 @@ class ImageState(msgspec.Struct, frozen=True):
     error: str | None = None
     reason: Reason | None = None
     public_path: str | None = None
-    boxes: tuple[TextBox, ...] | None = None
+    boxes: tuple[TextBox, ...] = ()
 
     @property
     def key(self) -> tuple[datetime, int, str, bool, bytes]:
@@ -42,6 +39,11 @@ class ImageState(msgspec.Struct, frozen=True):
         return self if self.key >= other.key else other
 
 
-def value_digest(status: ImageStatus, error: str | None, boxes: tuple[TextBox, ...]) -> bytes:
+def value_digest(
+    error: str | None,
+    reason: Reason | None,
+    public_path: str | None,
+    boxes: tuple[TextBox, ...],
+) -> bytes:
     """The digest of a result's content."""
-    return digest([status, error, boxes])
+    return digest([error, reason, public_path, boxes])

@@ -72,7 +72,8 @@ class _Batch(NamedTuple):
     def recount(self) -> bool:
         """Whether what chunks are made of changed, so that differences do not tell."""
         before = _chunk_basis(self.stored.state, self.stored.tally, self.was)
-        return before != _chunk_basis(self.state, self.tally, self.outcome)
+        reopened = self.was.ended and not self.outcome.ended
+        return reopened or before != _chunk_basis(self.state, self.tally, self.outcome)
 
     @property
     def countable(self) -> bool:
@@ -123,7 +124,7 @@ def _fold(stored: StoredBatch, said: BatchState | None, change: _Change) -> _Bat
 
 def _chunk_basis(state: BatchState, tally: Tally, outcome: BatchOutcome) -> tuple[int, ...]:
     total_chunks = countable_chunks(state, tally, outcome)
-    return (total_chunks, state.chunk_size, outcome.total_images, state.cancelled)
+    return total_chunks, state.chunk_size, outcome.total_images
 
 
 def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, Chunks]:
@@ -185,7 +186,7 @@ def _moved(batch: _Batch, counted: Mapping[int, ChunkTally]) -> ChunkCounts:
             )
             completed += times * succeeded
             failed += times * (done and not succeeded)
-    if batch.state.cancelled and total:
+    if batch.outcome.ended:
         failed = total - completed
     return ChunkCounts(total, completed, failed)
 

@@ -48,7 +48,7 @@ FROM {records(_UPDATED)} WHERE o.id = r.id
 _GRANT = """
 UPDATE ocr_executions o SET public_path = g.public_path, updated_at = timezone('utc', now())
 FROM (
-    SELECT DISTINCT ON (public_path) id, public_path
+    SELECT DISTINCT ON (public_path COLLATE "C") id, public_path
     FROM unnest(%s::bigint[], %s::text[]) AS w(id, public_path)
     ORDER BY public_path COLLATE "C", id
 ) g
@@ -118,7 +118,7 @@ def _copy_boxes(cursor: Cursor[Any], holders: list[tuple[int, ImageState]]) -> i
         lines: list[str] = []
         size = 0
         for row_id, image in holders:
-            for box in image.boxes or ():
+            for box in image.boxes:
                 bbox = _BBOX.encode(box.bbox).decode()
                 line = (
                     f"{row_id}\t{box.text.translate(_COPY_ESCAPES)}\t{box.confidence!r}\t{bbox}\n"
