@@ -6,30 +6,23 @@ the reason; under CI=true that is a failure.
 
 import asyncio
 import os
-import secrets
 import shutil
 import subprocess
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
+from real_servers import CACHE, LOCAL, Broker, fresh_database, new_broker
 from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.postgres import PostgresContainer
 
 from ocrstream_local import processes
 from ocrstream_local.errors import StackError
-from ocrstream_local.kafka import KafkaServer
 from ocrstream_local.postgres import PostgresServer
-from ocrstream_local.processes import Process, free_port
+from ocrstream_local.processes import free_port
 from ocrstream_recorder.store.migrate import migrate
 from ocrstream_runtime.topics import ensure_topics
 
-ROOT = Path(__file__).parent
-LOCAL = ROOT / ".local" / "test"
-CACHE = ROOT / ".local" / "cache"
 NOT_RUN = "not run: "
 
 
@@ -58,40 +51,6 @@ def _docker_answers() -> bool:
     return ran.returncode == 0
 
 
-@dataclass
-class Broker:
-    """A real broker that tests may kill and start again."""
-
-    server: KafkaServer
-    process: Process
-
-    @property
-    def bootstrap(self) -> str:
-        """`host:port` of the broker."""
-        return self.server.bootstrap_servers
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        processes.kill(self.process)
-
-    def start(self) -> None:
-        """Start it again, with the data that it had."""
-        self.process = self.server.start(print)
-        self.server.wait(self.process)
-
-
-def _new_broker(folder: Path) -> Broker:
-    shutil.rmtree(folder, ignore_errors=True)
-    server = KafkaServer(folder, CACHE, folder / "kafka.log", free_port(), free_port())
-    process = server.start(print)
-    try:
-        server.wait(process)
-    except StackError:
-        processes.kill(process)
-        raise
-    return Broker(server, process)
-
-
 @pytest.fixture(scope="session")
 def kafka_bootstrap() -> Generator[str]:
     """`host:port` of a broker that has all topics; shared, so use ids of your own."""
@@ -102,7 +61,7 @@ def kafka_bootstrap() -> Generator[str]:
             yield bootstrap
         return
     try:
-        broker = _new_broker(LOCAL / "kafka")
+        broker = new_broker(LOCAL / "kafka")
     except StackError as error:
         _not_run("Kafka", error)
         raise
@@ -117,7 +76,7 @@ def kafka_bootstrap() -> Generator[str]:
 def own_broker(tmp_path: Path) -> Generator[Broker]:
     """A broker for one test alone, with all topics; may be killed."""
     try:
-        broker = _new_broker(tmp_path / "kafka")
+        broker = new_broker(tmp_path / "kafka")
     except StackError as error:
         _not_run("Kafka", error)
         raise
@@ -155,14 +114,6 @@ def postgres_url() -> Generator[str]:
 
 @pytest.fixture
 def database_url(postgres_url: str) -> Generator[str]:
-    """URL of a fresh, migrated database."""
-    server, _, template = postgres_url.rpartition("/")
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
-        admin.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
-        yield f"{server}/{name}"
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    """URL of a fresh, migrated database for one test."""
+    with fresh_database(postgres_url) as url:
+        yield url

@@ -5,8 +5,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from real_servers import CACHE, Broker
 
-from conftest import CACHE, Broker
 from ocrstream_local import processes
 from ocrstream_local.postgres import PostgresServer
 from ocrstream_local.processes import free_port

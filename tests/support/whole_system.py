@@ -1,0 +1,139 @@
+"""All services as real processes, for tests that look at the system from outside."""
+
+import json
+import secrets
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.error import HTTPError
+
+from aiokafka import AIOKafkaProducer
+from PIL import Image
+
+from ocrstream_local import processes
+from ocrstream_local.processes import Process, free_port
+from ocrstream_local.services import Service
+
+ResultT = TypeVar("ResultT")
+
+_WAIT_S = 60.0
+
+
+def eventually(what: str, attempt: Callable[[], ResultT | None]) -> ResultT:
+    """What `attempt` returns once it is not None; fails after a minute."""
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        result = attempt()
+        if result is not None:
+            return result
+        assert time.monotonic() < deadline, f"{what}: not within {_WAIT_S:g} s"
+        time.sleep(0.1)
+
+
+@dataclass
+class System:
+    """Services on one broker and database. Every image in `folder` may be referenced."""
+
+    folder: Path
+    kafka: str
+    database: str
+    engine: str = "noop"
+    group: str = field(default_factory=lambda: secrets.token_hex(4))
+    services: dict[str, Service] = field(default_factory=dict[str, Service])
+    processes: dict[str, Process] = field(default_factory=dict[str, Process])
+    ports: dict[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def recorder_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['recorder']}"
+
+    @property
+    def ingest_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['ingest']}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What clients need to find the system."""
+        return {
+            "INGEST_URL": self.ingest_url,
+            "RECORDER_URL": self.recorder_url,
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+        }
+
+    def start(self, name: str, *, wait: bool = True, **settings: str) -> Process:
+        """Start `recorder`, `ingest` or `worker-…`; again on the same port."""
+        kind = name.partition("-")[0]
+        port = self.ports.setdefault(name, free_port())
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "DATABASE_URL": self.database if kind == "recorder" else "",
+            "OCRSTREAM_OBJECT_ROOT": str(self.folder / "objects"),
+            "OCRSTREAM_IMAGE_ROOTS": str(self.folder),
+            "OCRSTREAM_ENGINE": self.engine,
+            "OCRSTREAM_GROUP_ID": f"{kind}-{self.group}",
+            **settings,
+        }
+        service = Service(name, f"ocrstream-{kind}", port, environment)
+        self.services[name] = service
+        self.processes[name] = service.start(self.folder / "logs")
+        if wait:
+            self.wait(name)
+        return self.processes[name]
+
+    def wait(self, name: str) -> None:
+        """Returns when the service is ready."""
+        self.services[name].wait(self.processes[name])
+
+    def stop(self) -> None:
+        """Stop everything that runs."""
+        processes.stop(self.processes.values(), 30)
+
+    def image(self, name: str, size: tuple[int, int] = (40, 20)) -> str:
+        """A reference to a new, small image."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, "white").save(path)
+        return path.as_uri()
+
+    async def send(self, *records: tuple[str, bytes | None, Any]) -> None:
+        """Produce records with a bare producer: (topic, key, value as JSON or bytes)."""
+        async with AIOKafkaProducer(bootstrap_servers=self.kafka) as producer:
+            for topic, key, value in records:
+                raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+                await producer.send_and_wait(topic, raw, key=key)
+
+    def get(self, path: str, **parameters: str) -> dict[str, Any] | None:
+        """The recorder's answer, None for 404."""
+        query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
+        try:
+            with urllib.request.urlopen(self.recorder_url + path + query, timeout=10) as answer:  # noqa: S310
+                return json.load(answer)
+        except HTTPError as error:
+            if error.code != 404:
+                raise
+            return None
+
+    def ended(self, batch_id: str) -> dict[str, Any]:
+        """The batch once it has ended."""
+
+        def look() -> dict[str, Any] | None:
+            batch = self.get(f"/v1/batches/{batch_id}")
+            return batch if batch and batch["status"] in {"SUCCESS", "FAILURE", "REVOKED"} else None
+
+        return eventually(f"end of batch {batch_id}", look)
+
+    def images(self, batch_id: str) -> list[dict[str, Any]]:
+        """All images of a batch."""
+        items: list[dict[str, Any]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            more = {"cursor": cursor} if cursor else {}
+            page = self.get(f"/v1/batches/{batch_id}/images", limit="50", **more)
+            assert page is not None
+            items += page["items"]
+            cursor = page["next_cursor"]
+        return items
