@@ -1,11 +1,11 @@
 """Real servers really start, and come back with their data after a kill."""
 
-from pathlib import Path
+import shutil
 
 import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from real_servers import CACHE, Broker
+from real_servers import CACHE, LOCAL, Broker
 
 from ocrstream_local import processes
 from ocrstream_local.postgres import PostgresServer
@@ -30,8 +30,11 @@ async def test_kafka_keeps_what_it_acknowledged_through_a_kill(own_broker: Broke
         assert (await consumer.getone()).value == b"kept"
 
 
-def test_postgresql_keeps_what_it_committed_through_a_kill(tmp_path: Path) -> None:
-    server = PostgresServer(tmp_path / "postgres", CACHE, tmp_path / "log", free_port())
+def test_postgresql_keeps_what_it_committed_through_a_kill() -> None:
+    # Not in the test's own folder: the server's unprivileged user could not go there.
+    folder = LOCAL / "postgres-killed"
+    shutil.rmtree(folder, ignore_errors=True)
+    server = PostgresServer(folder, CACHE, folder / "log", free_port())
     process = server.start(print)
     try:
         server.wait(process)
@@ -47,7 +50,7 @@ def test_postgresql_keeps_what_it_committed_through_a_kill(tmp_path: Path) -> No
         processes.stop([process], 20)
 
 
-def test_postgresql_wants_the_password(tmp_path: Path, postgres_url: str) -> None:
+def test_postgresql_wants_the_password(postgres_url: str) -> None:
     user, _, rest = postgres_url.partition("://")[2].partition(":")
     address = rest.partition("@")[2]
     with pytest.raises(psycopg.OperationalError, match="password"):

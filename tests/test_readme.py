@@ -1,0 +1,83 @@
+"""What the README tells its reader to type, typed."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from real_servers import CACHE, LOCAL
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+
+ROOT = Path(__file__).parents[1]
+TIMEOUT_S = 300
+
+# What a reader would wait for before he goes on to ask for results.
+WAIT_FOR_LETTERS = """
+for _ in $(seq 200); do
+    if [ "$(.venv/bin/ocrstream status letters --json | grep -c '"status": "SUCCESS"')" = 1 ]; then
+        break
+    fi
+    sleep 0.2
+done
+"""
+
+
+def commands(document: Path) -> list[str]:
+    return re.findall(r"^```bash\n(.*?)^```", document.read_text(encoding="utf-8"), re.M | re.S)
+
+
+@pytest.fixture
+def checkout() -> Generator[Path]:
+    """The project as a reader has it, but with a `.local` of its own."""
+    folder = LOCAL / "readme"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / ".local").mkdir(parents=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (folder / ".local" / "cache").symlink_to(CACHE)
+    for name in ("Makefile", "libs", "services", "deploy", "samples", "requirements", ".venv"):
+        (folder / name).symlink_to(ROOT / name)
+    yield folder
+    run(folder, "make down")
+
+
+def run(folder: Path, script: str) -> str:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(Path.home()),
+    }
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert ran.returncode == 0, f"{script}\n---\n{ran.stdout}"
+    return ran.stdout
+
+
+def test_its_commands_do_what_it_says(checkout: Path) -> None:
+    blocks = commands(ROOT / "README.md")
+    demo, test, *usage = blocks
+    assert test == "make test\n"
+    shown = run(checkout, demo)
+    assert "All 32 samples are accounted for" in shown
+    assert "Where the time went" in shown
+    assert "Nothing was started" in run(checkout, "make status")
+
+    query = next(block for block in usage if "/v1/batches/letters" in block)
+    script = "\n".join(WAIT_FOR_LETTERS + block if block == query else block for block in usage)
+    said = run(checkout, script)
+    assert "8 images submitted" in said
+    assert "worker-3 is ready" in said
+    assert "batch letters: SUCCESS, 100 % of 9 images" in said
+    assert '"next_cursor"' in said
+    assert "Mairie de la commune" in said
+    assert "processes stopped" in said
