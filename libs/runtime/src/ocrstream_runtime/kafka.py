@@ -96,7 +96,7 @@ def create_consumer(
             "group_id": group_id,
             # Only one: members that list several can fail to agree.
             "partition_assignment_strategy": (RoundRobinPartitionAssignor,),
-            "session_timeout_ms": 45_000,
+            "session_timeout_ms": 30_000,
             "heartbeat_interval_ms": 3_000,
             "max_poll_interval_ms": 15 * 60_000,
             "rebalance_timeout_ms": int((drain_timeout_s + 30) * 1000),

@@ -1,0 +1,112 @@
+"""`make up` and `make down`, whatever state the processes are in."""
+
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from real_servers import CACHE, LOCAL
+from whole_system import eventually
+
+from ocrstream_local import processes
+from ocrstream_local.errors import StackError
+from ocrstream_local.stack import Layout, Stack
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def layout(monkeypatch: pytest.MonkeyPatch) -> Generator[Layout]:
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    folder = LOCAL / "stack"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (folder / "cache").symlink_to(CACHE)
+    layout = Layout(folder)
+    yield layout
+    Stack(layout, print).down()
+
+
+def pids(stack: Stack) -> dict[str, int]:
+    return {process.name: process.pid for process in stack.status().running()}
+
+
+def under(folder: Path) -> list[psutil.Process]:
+    """Every process that was started for the stack in `folder`."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ().get("OCRSTREAM_OBJECT_ROOT", "")
+            words = [environment, *process.cmdline()]
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if any(str(folder) in word for word in words):
+            found.append(process)
+    return found
+
+
+def submit(addresses: dict[str, str], batch_id: str) -> None:
+    answer = httpx.post(
+        addresses["INGEST_URL"] + "/v1/batches",
+        json={"batch_id": batch_id, "images": [{"image_path": "file:///nowhere.png"}]},
+    )
+    assert answer.status_code == 202, answer.text
+
+
+def ended(addresses: dict[str, str], batch_id: str) -> bool:
+    answer = httpx.get(f"{addresses['RECORDER_URL']}/v1/batches/{batch_id}")
+    return answer.status_code == 200 and answer.json()["status"] == "FAILURE"
+
+
+def test_up_again_scaled_killed_and_down(layout: Layout) -> None:
+    stack = Stack(layout, print)
+    addresses = stack.up(workers=1, engine="noop")
+    assert layout.stack_env.read_text().count("\n") == 4
+    first = pids(stack)
+    assert first.keys() == {"kafka", "postgres", "recorder", "ingest", "worker-1"}
+
+    assert Stack(layout, print).up(workers=2, engine="noop") == addresses
+    assert pids(stack).items() >= first.items()
+    assert Stack(layout, print).up(workers=1, engine="noop") == addresses
+    assert pids(stack) == first
+    submit(addresses, "before")
+    eventually("the batch before", lambda: ended(addresses, "before") or None)
+
+    for process in stack.status().running():
+        processes.kill(process)
+    assert not pids(stack)
+    addresses = Stack(layout, print).up(workers=1, engine="noop")
+    assert ended(addresses, "before")
+    submit(addresses, "after")
+    eventually("the batch after", lambda: ended(addresses, "after") or None)
+
+    assert Stack(layout, print).down() == 5
+    assert under(layout.local) == []
+    assert not layout.stack_env.exists()
+    assert Stack(layout, print).down() == 0
+
+
+def test_what_does_not_start_is_shown_and_can_be_stopped(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OCRSTREAM_MAX_ATTEMPTS", "none at all")
+    with pytest.raises(StackError, match=r"worker-1 ended(.|\n)*OCRSTREAM_MAX_ATTEMPTS"):
+        Stack(layout, print).up(workers=1, engine="noop")
+    Stack(layout, print).down()
+    assert under(layout.local) == []
+
+
+def test_outside_servers_are_used_and_nothing_of_theirs_is_started(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, kafka_bootstrap: str, database_url: str
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_bootstrap)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    stack = Stack(layout, print)
+    addresses = stack.up(workers=1, engine="noop")
+    assert addresses["KAFKA_BOOTSTRAP_SERVERS"] == kafka_bootstrap
+    assert addresses["DATABASE_URL"] == database_url
+    assert pids(stack).keys() == {"recorder", "ingest", "worker-1"}
