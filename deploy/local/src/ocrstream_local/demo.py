@@ -140,20 +140,20 @@ class Demo:
         return result
 
     def _show_table(self, samples: list[Sample], rows: Mapping[str, Any]) -> None:
-        table = Table("sample", "kind", "language", "status", "boxes", box=None)
-        table.add_column("text or reason", no_wrap=True, overflow="ellipsis")
+        table = Table(box=None, expand=True)
+        for column in ("sample", "status", "boxes"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("text or reason", no_wrap=True, overflow="ellipsis", ratio=1)
         for sample in samples:
             row = rows.get(sample.file)
             if row is None:
-                table.add_row(sample.file, sample.kind, sample.language, "missing")
+                table.add_row(sample.file, "missing")
                 continue
             text = " ".join(box["text"] for box in row["text_boxes"]) or (
                 f"{row['reason']}: {row['error']}"
             )
             table.add_row(
                 sample.file,
-                sample.kind,
-                sample.language,
                 row["status"],
                 str(len(row["text_boxes"])),
                 Text(text[:_TEXT_LENGTH]),

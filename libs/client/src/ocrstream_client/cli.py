@@ -196,8 +196,10 @@ def _with_boxes(client: Client, rows: Iterator[dict[str, Any]]) -> Iterator[dict
 
 
 def _print_table(rows: Iterator[dict[str, Any]]) -> None:
-    table = Table("index", "image", "status", "boxes", box=None)
-    table.add_column("text or reason", no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, expand=True)
+    for column in ("index", "image", "status", "boxes"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("text or reason", no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows:
         text = " ".join(box["text"] for box in row["text_boxes"])
         if row["status"] != "SUCCESS" and row["reason"]:
