@@ -24,6 +24,11 @@ logger = structlog.get_logger(__name__)
 
 _IDLE_POLL_MS = 200
 _COMMIT_INTERVAL_S = 1.0
+# aiokafka tries a commit again for as long as the broker is away.
+_COMMIT_TIMEOUT_S = 10.0
+# Asking for this gives nothing, but tells the group that the member lives: one that has not asked
+# for `max_poll_interval_ms` leaves, and joins again only once it asks.
+_NO_PARTITION = TopicPartition("", 0)
 _BACKOFF_S = 1.0
 
 Process = Callable[[ImageSubmitted], Awaitable[None]]
@@ -96,55 +101,65 @@ class Consumer(ConsumerRebalanceListener):
         self, assigned: Iterable[TopicPartition]
     ) -> None:
         """Begin anew with each partition, at its committed offset."""
-        self._progress = {partition: PartitionProgress() for partition in assigned}
         self._draining = set()
+        for partition in assigned:
+            self._progress.setdefault(partition, PartitionProgress())
         self.joined = True
 
     async def _step(self) -> None:
-        room = self._images_ahead - len(self._tasks)
-        if room > 0:
-            for record in await self._poll(room):
-                self._take(record)
-        if len(self._tasks) >= self._images_ahead:
+        if self._free > 0:
+            await self._poll()
+        if self._free <= 0:
+            await self._kafka.getmany(_NO_PARTITION, timeout_ms=0)
             self._room.clear()
             await _wait(self._room, _COMMIT_INTERVAL_S)
         if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:
             await self._commit(set(self._progress))
 
-    async def _poll(self, room: int) -> list[RawRecord]:
-        """Up to `room` records, the more urgent lanes first; waits a little if there are none."""
+    @property
+    def _free(self) -> int:
+        return self._images_ahead - len(self._tasks)
+
+    async def _poll(self) -> None:
+        """Take what there is room for, the more urgent lanes first; wait a little for the first."""
         by_topic: dict[str, list[TopicPartition]] = {}
         for partition in sorted(self._progress.keys() - self._draining):
             by_topic.setdefault(partition.topic, []).append(partition)
-        if not by_topic:
-            await asyncio.sleep(_IDLE_POLL_MS / 1000)
-            return []
-        records: list[RawRecord] = []
         if len(by_topic) > 1:
-            for _ in range(room):
-                one = await self._poll_one(by_topic)
-                if not one:
-                    break
-                records += one
-        if records:
-            return records
+            taken = False
+            while self._free > 0 and await self._poll_one(by_topic):
+                taken = True
+            if taken:
+                return
         partitions = [partition for found in by_topic.values() for partition in found]
-        found = await self._kafka.getmany(*partitions, timeout_ms=_IDLE_POLL_MS, max_records=room)
-        return [record for batch in found.values() for record in batch]
+        await self._take_from(
+            partitions or [_NO_PARTITION], timeout_ms=_IDLE_POLL_MS, max_records=self._free
+        )
 
-    async def _poll_one(self, by_topic: dict[str, list[TopicPartition]]) -> list[RawRecord]:
+    async def _poll_one(self, by_topic: dict[str, list[TopicPartition]]) -> bool:
         for topic in self._order.next():
-            if topic in by_topic:
-                found = await self._kafka.getmany(*by_topic[topic], timeout_ms=0, max_records=1)
-                for records in found.values():
-                    return records
-        return []
+            if topic in by_topic and await self._take_from(
+                by_topic[topic], timeout_ms=0, max_records=1
+            ):
+                return True
+        return False
+
+    async def _take_from(
+        self, partitions: list[TopicPartition], *, timeout_ms: int, max_records: int
+    ) -> bool:
+        # Taken at once: the next wait may last through a rebalance, after which they are stale.
+        found = await self._kafka.getmany(
+            *partitions, timeout_ms=timeout_ms, max_records=max_records
+        )
+        for records in found.values():
+            for record in records:
+                self._take(record)
+        return bool(found)
 
     def _take(self, record: RawRecord) -> None:
         partition = TopicPartition(record.topic, record.partition)
-        progress = self._progress.get(partition)
-        if progress is None or partition in self._draining:
-            return  # revoked while the poll waited
+        # aiokafka may hand out records just before it calls `on_partitions_assigned`.
+        progress = self._progress.setdefault(partition, PartitionProgress())
         try:
             image = decode(record.topic, record.value, record_ref(record))
         except InvalidRecord as error:
@@ -204,10 +219,11 @@ class Consumer(ConsumerRebalanceListener):
         if not offsets:
             return
         try:
-            await self._kafka.commit(offsets)
-        except KafkaError as error:
+            async with asyncio.timeout(_COMMIT_TIMEOUT_S):
+                await self._kafka.commit(offsets)
+        except (KafkaError, TimeoutError) as error:
             # Then some images are read again, here or by the partition's next owner.
-            logger.warning("offsets not committed", error=str(error))
+            logger.warning("offsets not committed", error=str(error) or type(error).__name__)
             return
         for partition, offset in offsets.items():
             if partition in self._progress:

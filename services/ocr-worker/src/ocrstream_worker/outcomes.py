@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import (
     NO_TEXT_ERROR,
@@ -43,6 +45,12 @@ class Message:
     topic: str
     event: Event
     value: bytes
+
+
+def without_options(message: Message) -> Message:
+    """The same event without its largest part that is repeated only for convenience."""
+    event = msgspec.structs.replace(message.event, options=None)
+    return Message(message.topic, event, encode(event))
 
 
 @dataclass(frozen=True)

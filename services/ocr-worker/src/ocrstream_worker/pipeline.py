@@ -10,12 +10,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+import structlog
+from aiokafka.errors import KafkaError
+
 from ocrstream_runtime.kafka import RecordTooLarge
 from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason
 from ocrstream_worker import metrics
-from ocrstream_worker.engines.port import EngineDied, Outcome, Recognition, RgbImage
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+from ocrstream_worker.engines.port import (
+    EngineDied,
+    EngineUnavailable,
+    Outcome,
+    Recognition,
+    RgbImage,
+)
+from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable, printable
 from ocrstream_worker.outcomes import Attempt, Message
+
+logger = structlog.get_logger(__name__)
 
 _TELL_AFTER_S = 1.0
 _LONGEST_BACKOFF_S = 60.0
@@ -39,6 +50,10 @@ class RetryRule:
 
     max_attempts: int
     backoff_s: float
+
+
+class _Revoked(Exception):
+    """The image's batch was cancelled while the image was being read."""
 
 
 class Pipeline:
@@ -72,46 +87,51 @@ class Pipeline:
     async def process(self, image: ImageSubmitted) -> None:
         """Returns when the broker has the image's outcome.
 
-        Raises EngineUnavailable and FATAL_PRODUCER_ERRORS, which end the worker; cancelled, it
-        leaves the image to whoever reads the record next.
+        Raises EngineUnavailable and KafkaError, which end the worker; cancelled, it leaves the
+        image to whoever reads the record next.
         """
         for number in range(1, self._rule.max_attempts + 1):
             attempt = Attempt(image, number, datetime.now(UTC), self._worker)
-            if self._is_revoked(image):
-                await self._publish(attempt, attempt.revoked(datetime.now(UTC)))
-                return
             try:
                 async with self._told_if_long(attempt):
                     message = await self._attempt(attempt)
-            except (ImageUnreachable, EngineDied, MemoryError) as error:
-                reason = error.reason if isinstance(error, ImageUnreachable) else Reason.ENGINE
-                text = str(error) or "not enough memory for the image"
-                if number == self._rule.max_attempts:
-                    message = attempt.failed(reason, text, datetime.now(UTC))
-                else:
+            except (EngineUnavailable, KafkaError):
+                raise
+            except Exception as error:  # noqa: BLE001 - no image may take the worker down
+                reason, text = _trouble(error, image)
+                if number < self._rule.max_attempts:
                     await self._pause_before_next(attempt, reason, text)
                     continue
+                message = attempt.failed(reason, text, datetime.now(UTC))
             await self._publish(attempt, message)
             return
 
     async def _attempt(self, attempt: Attempt) -> Message:
         try:
-            recognized = await self._recognize(attempt.image.image_path)
+            recognized = await self._recognize(attempt.image)
+        except _Revoked:
+            return attempt.revoked(datetime.now(UTC))
         except ImageRejected as error:
             return attempt.failed(error.reason, str(error), datetime.now(UTC))
         if isinstance(recognized, Recognition):
             return attempt.recognized(recognized, datetime.now(UTC))
         return attempt.failed(Reason.ENGINE, recognized.error, datetime.now(UTC))
 
-    async def _recognize(self, reference: str) -> Outcome:
+    async def _recognize(self, image: ImageSubmitted) -> Outcome:
         loop = asyncio.get_running_loop()
+        self._check_wanted(image)
         with _timed("fetch"):
-            data = await loop.run_in_executor(self._threads, self._read, reference)
+            data = await loop.run_in_executor(self._threads, self._read, image.image_path)
         with _timed("decode"):
             pixels = await loop.run_in_executor(self._threads, self._decode, data)
+        self._check_wanted(image)
         with _timed("recognize"):
             (outcome,) = await self._engine.recognize([pixels])
         return outcome
+
+    def _check_wanted(self, image: ImageSubmitted) -> None:
+        if self._is_revoked(image):
+            raise _Revoked
 
     async def _publish(self, attempt: Attempt, message: Message) -> None:
         chain_id = str(attempt.image.chain_id)
@@ -128,7 +148,7 @@ class Pipeline:
         backoff_s = min(self._rule.backoff_s * 2 ** (attempt.number - 1), _LONGEST_BACKOFF_S)
         message = attempt.retried(reason, error, backoff_s)
         metrics.RETRIES.labels(reason).inc()
-        await self._publisher.publish(message, str(attempt.image.chain_id))
+        await self._inform(attempt, message)
         await asyncio.sleep(backoff_s)
 
     @asynccontextmanager
@@ -137,15 +157,38 @@ class Pipeline:
 
         async def tell() -> None:
             await asyncio.sleep(_TELL_AFTER_S)
-            await self._publisher.publish(attempt.started(), str(attempt.image.chain_id))
+            await self._inform(attempt, attempt.started())
 
         telling = asyncio.create_task(tell())
         try:
             yield
         finally:
             telling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await telling
+            # Unlike `await telling`, this takes no cancel of our own for the one above.
+            await asyncio.wait({telling})
+        if not telling.cancelled():
+            telling.result()
+
+    async def _inform(self, attempt: Attempt, message: Message) -> None:
+        """Publish what is worth knowing but not needed: the outcome says all of it again."""
+        try:
+            await self._publisher.publish(message, str(attempt.image.chain_id))
+        except RecordTooLarge as error:
+            logger.warning("event left out", type=type(message.event).__name__, error=str(error))
+
+
+def _trouble(error: Exception, image: ImageSubmitted) -> tuple[Reason, str]:
+    """Reason and text of what may not happen the next time."""
+    match error:
+        case ImageUnreachable():
+            return error.reason, str(error)
+        case EngineDied():
+            return Reason.ENGINE, str(error)
+        case MemoryError():
+            return Reason.ENGINE, "not enough memory for the image"
+        case _:
+            logger.exception("image failed unexpectedly", image_path=image.image_path)
+            return Reason.ENGINE, printable(f"{type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager

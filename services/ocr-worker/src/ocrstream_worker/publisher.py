@@ -4,11 +4,11 @@ import asyncio
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, check_size
-from ocrstream_schemas.headers import cloud_event_headers
-from ocrstream_worker.outcomes import Message
+from ocrstream_runtime.kafka import RecordTooLarge, check_size
+from ocrstream_schemas.headers import Headers, cloud_event_headers
+from ocrstream_worker.outcomes import Message, without_options
 
 logger = structlog.get_logger(__name__)
 
@@ -25,21 +25,32 @@ class Publisher:
     async def publish(self, message: Message, chain_id: str) -> None:
         """Returns when the broker has acknowledged the event, however long it is away.
 
-        Raises RecordTooLarge, with nothing sent, and one of FATAL_PRODUCER_ERRORS if this process
-        can never send again.
+        An event that does not fit into its topic goes without its `options`; they stand in the
+        submission, too. Raises RecordTooLarge, with nothing sent, if it does not fit even so, and
+        KafkaError for what does not pass by itself: then this process can do no more.
         """
         key = chain_id.encode()
         headers = cloud_event_headers(message.event, SOURCE)
-        check_size(message.topic, key, message.value, headers)
+        message = _fitting(message, key, headers)
         while True:
             try:
                 await self._producer.send_and_wait(
                     message.topic, message.value, key=key, headers=headers
                 )
-            except FATAL_PRODUCER_ERRORS:
-                raise
             except KafkaError as error:
+                # A full buffer is no error of the broker's, so it is not marked as retriable.
+                if not (error.retriable or isinstance(error, KafkaTimeoutError)):
+                    raise
                 logger.warning("event not acknowledged, sent again", error=str(error))
                 await asyncio.sleep(_BACKOFF_S)
             else:
                 return
+
+
+def _fitting(message: Message, key: bytes, headers: Headers) -> Message:
+    try:
+        check_size(message.topic, key, message.value, headers)
+    except RecordTooLarge:
+        message = without_options(message)
+        check_size(message.topic, key, message.value, headers)
+    return message

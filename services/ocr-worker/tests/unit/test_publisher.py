@@ -1,0 +1,91 @@
+"""What is sent again, what ends the worker, and what is made to fit."""
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    OutOfOrderSequenceNumber,
+    TopicAuthorizationFailedError,
+)
+
+from ocrstream_runtime.kafka import RecordTooLarge
+from ocrstream_schemas.codec import decode
+from ocrstream_schemas.events import ImageSubmitted, Provenance, TaskRevoked, TextBox
+from ocrstream_schemas.ids import RecordRef
+from ocrstream_schemas.topics import OCR_RESULTS, TASKS_LIFECYCLE, TOPICS
+from ocrstream_worker import publisher as publisher_module
+from ocrstream_worker.engines.port import Recognition
+from ocrstream_worker.outcomes import Attempt
+from ocrstream_worker.publisher import Publisher
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class Broker:
+    """Stands in for the producer; raises `troubles` first."""
+
+    def __init__(self, *troubles: Exception) -> None:
+        self._troubles = list(troubles)
+        self.records: list[tuple[str, bytes, bytes]] = []
+
+    async def send_and_wait(
+        self, topic: str, value: bytes, *, key: bytes, headers: list[tuple[str, bytes]]
+    ) -> None:
+        assert dict(headers)["ce_type"]
+        if self._troubles:
+            raise self._troubles.pop(0)
+        self.records.append((topic, value, key))
+
+
+def publisher_to(broker: Broker) -> Publisher:
+    return Publisher(cast("AIOKafkaProducer", broker))
+
+
+def attempt(options: dict[str, Any] | None = None) -> Attempt:
+    image = ImageSubmitted(image_path="file:///a", chain_id="c", options=options)
+    return Attempt(image, 1, NOW, "worker-1")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher_module, "_BACKOFF_S", 0)
+
+
+async def test_insists_while_the_trouble_may_pass() -> None:
+    broker = Broker(KafkaConnectionError(), KafkaTimeoutError())
+    await publisher_to(broker).publish(attempt().started(), "c")
+    assert [(topic, key) for topic, _, key in broker.records] == [(TASKS_LIFECYCLE, b"c")]
+
+
+@pytest.mark.parametrize("error", [OutOfOrderSequenceNumber(), TopicAuthorizationFailedError()])
+async def test_what_never_passes_is_raised(error: Exception) -> None:
+    broker = Broker(error)
+    with pytest.raises(type(error)):
+        await publisher_to(broker).publish(attempt().started(), "c")
+    assert broker.records == []
+
+
+async def test_a_result_that_does_not_fit_is_not_tried() -> None:
+    box = TextBox(text="x" * 1000, confidence=1, bbox=((0, 0), (1, 0), (1, 1), (0, 1)))
+    boxes = (box,) * (TOPICS[OCR_RESULTS].max_message_bytes // 1000)
+    message = attempt().recognized(
+        Recognition(boxes=boxes, provenance=Provenance(engine="noop")), NOW
+    )
+    broker = Broker()
+    with pytest.raises(RecordTooLarge):
+        await publisher_to(broker).publish(message, "c")
+    assert broker.records == []
+
+
+async def test_options_are_left_out_where_they_do_not_fit() -> None:
+    options = {"note": "x" * TOPICS[TASKS_LIFECYCLE].max_message_bytes}
+    broker = Broker()
+    await publisher_to(broker).publish(attempt(options).revoked(NOW), "c")
+    ((topic, value, _),) = broker.records
+    event = decode(topic, value, RecordRef(topic, 0, 0, 0))
+    assert isinstance(event, TaskRevoked)
+    assert (event.chain_id, event.image_path, event.options) == ("c", "file:///a", None)
