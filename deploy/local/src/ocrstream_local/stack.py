@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrstream_local import processes
+from ocrstream_local import containers, downloads, processes
 from ocrstream_local import state as states
+from ocrstream_local.containers import KafkaContainer, PostgresContainer
 from ocrstream_local.downloads import Say
 from ocrstream_local.errors import StackError
 from ocrstream_local.kafka import KafkaServer
@@ -111,18 +112,7 @@ class Stack:
 
     def _servers(self, state: State, outside: Mapping[str, str]) -> tuple[str, str]:
         began = time.monotonic()
-        kafka = KafkaServer(
-            self._layout.local / "kafka",
-            self._layout.cache,
-            self._layout.logs / "kafka.log",
-            *(self._port(state, name) for name in ("kafka", "kafka-controller")),
-        )
-        postgres = PostgresServer(
-            self._layout.local / "postgres",
-            self._layout.cache,
-            self._layout.logs / "postgres.log",
-            self._port(state, "postgres"),
-        )
+        kafka, postgres = self.kinds_of_servers(state)
         # Both are started before either is waited for.
         started = [
             (server, self._started(state, name, lambda server=server: server.start(self._say)))
@@ -139,6 +129,26 @@ class Stack:
         return (
             outside.get("KAFKA_BOOTSTRAP_SERVERS") or kafka.bootstrap_servers,
             outside.get("DATABASE_URL") or postgres.url,
+        )
+
+    def kinds_of_servers(
+        self, state: State
+    ) -> tuple[KafkaServer | KafkaContainer, PostgresServer | PostgresContainer]:
+        """Processes of this machine, or containers where Kafka could not be fetched."""
+        layout = self._layout
+        kafka, postgres = layout.local / "kafka", layout.local / "postgres"
+        kafka_log, postgres_log = layout.logs / "kafka.log", layout.logs / "postgres.log"
+        kafka_port, postgres_port = (self._port(state, name) for name in ("kafka", "postgres"))
+        has_jars = downloads.has_kafka(layout.cache) or downloads.maven() is not None
+        if not has_jars and containers.docker_answers():
+            return (
+                KafkaContainer(kafka, kafka_log, kafka_port),
+                PostgresContainer(postgres, postgres_log, postgres_port),
+            )
+        controller_port = self._port(state, "kafka-controller")
+        return (
+            KafkaServer(kafka, layout.cache, kafka_log, kafka_port, controller_port),
+            PostgresServer(postgres, layout.cache, postgres_log, postgres_port),
         )
 
     def _prepare(self, kafka: str, database: str) -> None:
