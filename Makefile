@@ -43,6 +43,7 @@ PYPROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
 lock: .venv/uv.stamp ## Resolve the dependencies again into requirements/*.txt
 	$(BIN)/$(LOCK) requirements/uv.in -o requirements/uv.txt
 	$(BIN)/$(LOCK) --group pyproject.toml:build -o requirements/build.txt
+	$(BIN)/$(LOCK) requirements/java.in -o requirements/java.txt
 	$(BIN)/$(LOCK) --override requirements/overrides.txt $(NO_MEMBERS) --extra rapidocr $(PYPROJECTS) -o requirements/runtime.txt
 	$(BIN)/$(LOCK) -c requirements/runtime.txt --group pyproject.toml:dev -o requirements/dev.txt
 

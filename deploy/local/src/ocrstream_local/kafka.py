@@ -51,7 +51,7 @@ class KafkaServer:
 
     def start(self, say: Say) -> Process:
         """Start it; returns before it is ready."""
-        java = downloads.java()
+        java = downloads.java(say)
         classpath = f"{downloads.kafka_jars(self.cache, say).resolve()}/*"
         self.folder.mkdir(parents=True, exist_ok=True)
         properties = self.folder / "server.properties"
