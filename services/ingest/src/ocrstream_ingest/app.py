@@ -21,6 +21,7 @@ from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.server import serve, stop_on_signals
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
+from ocrstream_runtime.tracing import TraceRequests, configure_tracing
 
 logger = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ def create_api(publisher: Publisher, uploads: Uploads, health: Health, max_bytes
     app.state.publisher = publisher
     app.state.uploads = uploads
     app.add_middleware(BodyLimit, max_bytes=max_bytes)
+    app.add_middleware(TraceRequests)
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
     app.include_router(router)
@@ -49,6 +51,7 @@ def create_api(publisher: Publisher, uploads: Uploads, health: Health, max_bytes
 
 async def _run(settings: IngestSettings) -> int:
     configure_logs(SERVICE, settings.log_level)
+    configure_tracing(SERVICE)
     stop = stop_on_signals()
     broker = KafkaBroker(
         settings.kafka_bootstrap_servers,

@@ -10,6 +10,7 @@ from faststream.kafka import KafkaBroker
 from ocrstream_ingest import metrics
 from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RecordTooLarge, check_size
 from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.tracing import trace_headers
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import BatchSubmitted, ImageSubmitted
 from ocrstream_schemas.headers import cloud_event_headers
@@ -70,7 +71,7 @@ def _message(
     topic: str, key: str, event: BatchSubmitted | ImageSubmitted
 ) -> tuple[str, bytes, bytes, dict[str, str]]:
     value = encode(event)
-    headers = cloud_event_headers(event, SOURCE)
+    headers = [*cloud_event_headers(event, SOURCE), *trace_headers()]
     try:
         check_size(topic, key.encode() + bytes(_ADDED_BYTES), value, headers)
     except RecordTooLarge as error:
