@@ -15,6 +15,7 @@ help: ## Show this list
 
 .venv/uv.stamp: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.12 ...")'
+	@echo "Making .venv with uv in it (20 MB, a few seconds)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
@@ -26,6 +27,7 @@ help: ## Show this list
 	@touch $@
 
 .venv/dev.stamp: .venv/runtime.stamp requirements/dev.txt
+	@echo "Installing what checks and tests need into .venv (about 150 MB, under a minute)"
 	@$(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
