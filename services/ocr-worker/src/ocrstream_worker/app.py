@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -55,6 +56,7 @@ async def _run(settings: WorkerSettings) -> int:
         async with asyncio.TaskGroup() as group:
             group.create_task(_serve(api, settings, stop))
             group.create_task(worker.run())
+            group.create_task(_end_in_time(stop, settings.shutdown_timeout_s))
     except ExceptionGroup:
         logger.exception("the worker ends")
         return 1
@@ -67,6 +69,23 @@ async def _serve(api: FastAPI, settings: WorkerSettings, stop: asyncio.Event) ->
         await serve(api, settings, stop)
     finally:
         stop.set()
+
+
+async def _end_in_time(stop: asyncio.Event, limit_s: float) -> None:
+    """Once `stop` is set the process ends within the limit, if need be with 1 at once.
+
+    A client flushes for as long as the broker is away, and a read from a dead disk never returns.
+    Nothing is lost: offsets are committed only for what is done.
+    """
+    await stop.wait()
+
+    def give_up() -> None:
+        logger.error("not ended in time; what was in flight is read again", limit_s=limit_s)
+        os._exit(1)
+
+    timer = threading.Timer(limit_s, give_up)
+    timer.daemon = True
+    timer.start()
 
 
 class _Worker:
@@ -159,3 +178,5 @@ class _Worker:
             pass
         finally:
             done.set()
+            # Whatever ended it: from here on the process is ending.
+            self._stop.set()

@@ -25,7 +25,7 @@ logger = structlog.get_logger(__name__)
 _IDLE_POLL_MS = 200
 _COMMIT_INTERVAL_S = 1.0
 # aiokafka tries a commit again for as long as the broker is away.
-_COMMIT_TIMEOUT_S = 10.0
+_COMMIT_TIMEOUT_S = 3.0
 # Asking for this gives nothing, but tells the group that the member lives: one that has not asked
 # for `max_poll_interval_ms` leaves, and joins again only once it asks.
 _NO_PARTITION = TopicPartition("", 0)
