@@ -1,9 +1,10 @@
-"""What the README tells its reader to type, typed."""
+"""What the documents tell their reader to type, typed."""
 
 import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def run(folder: Path, script: str) -> str:
     return ran.stdout
 
 
-def test_its_commands_do_what_it_says(checkout: Path) -> None:
+def test_the_readmes_commands_do_what_it_says(checkout: Path) -> None:
     blocks = commands(ROOT / "README.md")
     demo, test, *usage = blocks
     assert test == "make test\n"
@@ -81,3 +82,36 @@ def test_its_commands_do_what_it_says(checkout: Path) -> None:
     assert '"next_cursor"' in said
     assert "Mairie de la commune" in said
     assert "processes stopped" in said
+
+
+def test_the_commands_for_operators_work(checkout: Path) -> None:
+    stack, by_hand, dead_letters = commands(ROOT / "docs" / "operations.md")
+    assert "processes stopped" in run(checkout, stack)
+    run(checkout, "make up WORKERS=1 ENGINE=noop")
+    assert "already there" in run(checkout, by_hand)
+    produce = (
+        "set -a; . .local/stack.env; set +a; .venv/bin/python -c 'import asyncio, os\n"
+        "from aiokafka import AIOKafkaProducer as P\n"
+        "async def main():\n"
+        ' async with P(bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"]) as p:\n'
+        '  await p.send_and_wait("images.submitted", b"no event")\n'
+        "asyncio.run(main())'"
+    )
+    run(checkout, produce)
+    deadline = time.monotonic() + 30
+    while "no event" not in (shown := run(checkout, dead_letters)):
+        assert time.monotonic() < deadline, shown
+    assert "ocrstream_reason" in shown
+
+
+def test_no_document_has_a_command_that_is_not_run() -> None:
+    tested = {ROOT / "README.md", ROOT / "docs" / "operations.md"}
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        assert document in tested or not commands(document), document
+
+
+def test_links_lead_somewhere() -> None:
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document}: {target}"
