@@ -12,7 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from real_servers import CACHE, LOCAL, Broker, fresh_database, new_broker
+from real_servers import CACHE, LOCAL, Broker, discard, fresh_database, new_broker
 from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.postgres import PostgresContainer
 
@@ -61,7 +61,7 @@ def kafka_bootstrap() -> Generator[str]:
             yield bootstrap
         return
     try:
-        broker = new_broker(LOCAL / "kafka")
+        broker = new_broker(LOCAL / f"kafka-{os.getpid()}")
     except StackError as error:
         _not_run("Kafka", error)
         raise
@@ -70,6 +70,7 @@ def kafka_bootstrap() -> Generator[str]:
         yield broker.bootstrap
     finally:
         processes.stop([broker.process], 20)
+        shutil.rmtree(broker.server.folder)
 
 
 @pytest.fixture
@@ -96,9 +97,8 @@ def postgres_url() -> Generator[str]:
             migrate(url)
             yield url
         return
-    folder = LOCAL / "postgres"
-    shutil.rmtree(folder, ignore_errors=True)
-    server = PostgresServer(folder, CACHE, LOCAL / "postgres.log", free_port(), durable=False)
+    folder = LOCAL / f"postgres-{os.getpid()}"
+    server = PostgresServer(folder, CACHE, folder / "log", free_port(), durable=False)
     try:
         process = server.start(print)
         server.wait(process)
@@ -110,6 +110,7 @@ def postgres_url() -> Generator[str]:
         yield server.url
     finally:
         processes.stop([process], 20)
+        discard(server)
 
 
 @pytest.fixture

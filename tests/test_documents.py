@@ -9,7 +9,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from real_servers import CACHE, LOCAL
+from real_servers import CACHE, LOCAL, discard
+
+from ocrstream_local.postgres import PostgresServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
@@ -34,8 +36,7 @@ def commands(document: Path) -> list[str]:
 @pytest.fixture
 def checkout() -> Generator[Path]:
     """The project as a reader has it, but with a `.local` of its own."""
-    folder = LOCAL / "readme"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = LOCAL / f"documents-{os.getpid()}"
     (folder / ".local").mkdir(parents=True)
     CACHE.mkdir(parents=True, exist_ok=True)
     (folder / ".local" / "cache").symlink_to(CACHE)
@@ -43,6 +44,8 @@ def checkout() -> Generator[Path]:
         (folder / name).symlink_to(ROOT / name)
     yield folder
     run(folder, "make down")
+    discard(PostgresServer(folder / ".local" / "postgres", CACHE, folder / "log", 0))
+    shutil.rmtree(folder)
 
 
 def run(folder: Path, script: str) -> str:

@@ -1,5 +1,6 @@
 """`make up` and `make down`, whatever state the processes are in."""
 
+import os
 import shutil
 from collections.abc import Generator
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from real_servers import CACHE, LOCAL
+from real_servers import CACHE, LOCAL, discard
 from whole_system import eventually
 
 from ocrstream_local import processes
 from ocrstream_local.errors import StackError
+from ocrstream_local.postgres import PostgresServer
 from ocrstream_local.stack import Layout, Stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -21,14 +23,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 def layout(monkeypatch: pytest.MonkeyPatch) -> Generator[Layout]:
     for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
-    folder = LOCAL / "stack"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = LOCAL / f"stack-{os.getpid()}"
     folder.mkdir(parents=True)
     CACHE.mkdir(parents=True, exist_ok=True)
     (folder / "cache").symlink_to(CACHE)
     layout = Layout(folder)
     yield layout
     Stack(layout, print).down()
+    discard(PostgresServer(folder / "postgres", CACHE, folder / "log", 0))
+    shutil.rmtree(folder)
 
 
 def pids(stack: Stack) -> dict[str, int]:

@@ -13,6 +13,7 @@ from psycopg import sql
 from ocrstream_local import processes
 from ocrstream_local.errors import StackError
 from ocrstream_local.kafka import KafkaServer
+from ocrstream_local.postgres import PostgresServer
 from ocrstream_local.processes import Process, free_port
 
 LOCAL = Path(__file__).parents[2] / ".local" / "test"
@@ -52,6 +53,12 @@ def new_broker(folder: Path) -> Broker:
         processes.kill(process)
         raise
     return Broker(server, process)
+
+
+def discard(server: PostgresServer) -> None:
+    """Remove a stopped server's data, wherever they are."""
+    for folder in (server.data.parent, server.folder):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

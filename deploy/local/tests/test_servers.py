@@ -1,11 +1,11 @@
 """Real servers really start, and come back with their data after a kill."""
 
-import shutil
+import os
 
 import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from real_servers import CACHE, LOCAL, Broker
+from real_servers import CACHE, LOCAL, Broker, discard
 
 from ocrstream_local import processes
 from ocrstream_local.postgres import PostgresServer
@@ -32,8 +32,7 @@ async def test_kafka_keeps_what_it_acknowledged_through_a_kill(own_broker: Broke
 
 def test_postgresql_keeps_what_it_committed_through_a_kill() -> None:
     # Not in the test's own folder: the server's unprivileged user could not go there.
-    folder = LOCAL / "postgres-killed"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = LOCAL / f"postgres-killed-{os.getpid()}"
     server = PostgresServer(folder, CACHE, folder / "log", free_port())
     process = server.start(print)
     try:
@@ -48,6 +47,7 @@ def test_postgresql_keeps_what_it_committed_through_a_kill() -> None:
             assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
     finally:
         processes.stop([process], 20)
+        discard(server)
 
 
 def test_postgresql_wants_the_password(postgres_url: str) -> None:

@@ -43,7 +43,7 @@ class PostgresServer:
     def start(self, say: Say) -> Process:
         """Start it; returns before it is ready."""
         programs = downloads.postgres_programs(self.cache, say)
-        data = self._data()
+        data = self.data
         if not (data / "PG_VERSION").exists():
             self._initialize(programs, data)
         settings = {
@@ -72,7 +72,7 @@ class PostgresServer:
 
     def wait(self, process: Process) -> None:
         """Returns when it serves clients; raises StackError if it does not."""
-        status = self._data() / "postmaster.pid"
+        status = self.data / "postmaster.pid"
 
         def serves() -> bool:
             # As pg_ctl does: the first line tells the pid, the last the server's state.
@@ -131,7 +131,8 @@ class PostgresServer:
         if ran.returncode:
             raise StackError(f"{' '.join(command[:1])} failed:\n{ran.stdout[-2000:]}")
 
-    def _data(self) -> Path:
+    @property
+    def data(self) -> Path:
         """The data folder: in `folder`, unless the server's user may not go there."""
         here = self.folder.resolve()
         if _server_user() is None or all(
