@@ -15,10 +15,11 @@ from ocrstream_ingest.settings import IngestSettings
 from ocrstream_ingest.uploads import Uploads
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import PRODUCER_OPTIONS
-from ocrstream_runtime.lifecycle import Stopped, keep_trying
+from ocrstream_runtime.lifecycle import Stopped, keep_trying, unless_stopped
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.problems import install_problem_handlers
-from ocrstream_runtime.server import serve, stop_on_signals
+from ocrstream_runtime.server import stop_on_signals
+from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
 from ocrstream_runtime.tracing import TraceRequests, configure_tracing
@@ -27,6 +28,10 @@ logger = structlog.get_logger(__name__)
 
 SERVICE = "ocrstream-ingest"
 _PING_TIMEOUT_S = 2.0
+
+
+class ProducerFailed(Exception):
+    """The producer can never send again; only a new process can."""
 
 
 def main() -> None:
@@ -71,24 +76,11 @@ async def _run(settings: IngestSettings) -> int:
     uploads = Uploads(settings.object_root, settings.max_upload_bytes)
     api = create_api(publisher, uploads, health, settings.max_request_bytes)
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_serve(api, settings, stop))
-            group.create_task(_connect(broker, settings, stop))
-            group.create_task(_stop_when_failed(publisher, stop))
-    except ExceptionGroup:
-        logger.exception("ingest ends")
-        return 1
+        return await run_service(
+            api, settings, stop, _connect(broker, settings, stop), _watch(publisher, stop)
+        )
     finally:
         await broker.stop()
-    logger.info("stopped")
-    return 1 if publisher.failed.is_set() else 0
-
-
-async def _serve(api: FastAPI, settings: IngestSettings, stop: asyncio.Event) -> None:
-    try:
-        await serve(api, settings, stop)
-    finally:
-        stop.set()
 
 
 async def _connect(broker: KafkaBroker, settings: IngestSettings, stop: asyncio.Event) -> None:
@@ -102,10 +94,10 @@ async def _connect(broker: KafkaBroker, settings: IngestSettings, stop: asyncio.
         logger.info("stopped before Kafka was there")
 
 
-async def _stop_when_failed(publisher: Publisher, stop: asyncio.Event) -> None:
-    failing = asyncio.create_task(publisher.failed.wait())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    failing.cancel()
-    stopping.cancel()
-    stop.set()
+async def _watch(publisher: Publisher, stop: asyncio.Event) -> None:
+    """Raises ProducerFailed when nothing can be published any more."""
+    try:
+        await unless_stopped(publisher.failed.wait(), stop)
+    except Stopped:
+        return
+    raise ProducerFailed

@@ -4,7 +4,6 @@ import asyncio
 import os
 import socket
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -16,9 +15,11 @@ from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lifecycle import Stopped, keep_trying, unless_stopped
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.problems import install_problem_handlers
-from ocrstream_runtime.server import serve, stop_on_signals
+from ocrstream_runtime.server import stop_on_signals
+from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
+from ocrstream_runtime.tracing import configure_tracing
 from ocrstream_worker import metrics
 from ocrstream_worker.consumer import Consumer
 from ocrstream_worker.decode import DecodeLimits, Decoder
@@ -44,6 +45,7 @@ def main() -> None:
 
 async def _run(settings: WorkerSettings) -> int:
     configure_logs(SERVICE, settings.log_level)
+    configure_tracing(SERVICE)
     stop = stop_on_signals()
     worker = _Worker(settings, stop)
     health = Health()
@@ -52,40 +54,7 @@ async def _run(settings: WorkerSettings) -> int:
     api = FastAPI(title="Ocrstream OCR worker", version="1")
     install_problem_handlers(api)
     api.include_router(create_ops_router(health))
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_serve(api, settings, stop))
-            group.create_task(worker.run())
-            group.create_task(_end_in_time(stop, settings.shutdown_timeout_s))
-    except ExceptionGroup:
-        logger.exception("the worker ends")
-        return 1
-    logger.info("stopped")
-    return 0
-
-
-async def _serve(api: FastAPI, settings: WorkerSettings, stop: asyncio.Event) -> None:
-    try:
-        await serve(api, settings, stop)
-    finally:
-        stop.set()
-
-
-async def _end_in_time(stop: asyncio.Event, limit_s: float) -> None:
-    """Once `stop` is set the process ends within the limit, if need be with 1 at once.
-
-    A client flushes for as long as the broker is away, and a read from a dead disk never returns.
-    Nothing is lost: offsets are committed only for what is done.
-    """
-    await stop.wait()
-
-    def give_up() -> None:
-        logger.error("not ended in time; what was in flight is read again", limit_s=limit_s)
-        os._exit(1)
-
-    timer = threading.Timer(limit_s, give_up)
-    timer.daemon = True
-    timer.start()
+    return await run_service(api, settings, stop, worker.run())
 
 
 class _Worker:

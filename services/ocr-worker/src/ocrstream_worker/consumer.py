@@ -12,8 +12,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
 
 from ocrstream_runtime.kafka import RawRecord, record_ref
+from ocrstream_runtime.tracing import trace_context
 from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_worker import metrics
@@ -21,6 +24,7 @@ from ocrstream_worker.lanes import LaneOrder
 from ocrstream_worker.progress import PartitionProgress
 
 logger = structlog.get_logger(__name__)
+_tracer = trace.get_tracer(__name__)
 
 _IDLE_POLL_MS = 200
 _COMMIT_INTERVAL_S = 1.0
@@ -176,16 +180,18 @@ class Consumer(ConsumerRebalanceListener):
             return
         assert isinstance(image, ImageSubmitted)  # noqa: S101 (all else is invalid on these topics)
         progress.take(record.offset)
-        task = asyncio.create_task(self._run_one(image, progress, record.offset))
+        task = asyncio.create_task(self._run_one(image, record, progress))
         self._tasks[task] = partition
         task.add_done_callback(self._on_done)
         metrics.IN_FLIGHT.set(len(self._tasks))
 
     async def _run_one(
-        self, image: ImageSubmitted, progress: PartitionProgress, offset: int
+        self, image: ImageSubmitted, record: RawRecord, progress: PartitionProgress
     ) -> None:
-        await self._process(image)
-        progress.done(offset)
+        context = trace_context(record.headers)
+        with _tracer.start_as_current_span("read image", context, SpanKind.CONSUMER):
+            await self._process(image)
+        progress.done(record.offset)
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from ocrstream_runtime.kafka import RecordTooLarge, check_size
+from ocrstream_runtime.tracing import trace_headers
 from ocrstream_schemas.headers import Headers, cloud_event_headers
 from ocrstream_worker.outcomes import Message, without_options
 
@@ -30,7 +31,7 @@ class Publisher:
         KafkaError for what does not pass by itself: then this process can do no more.
         """
         key = chain_id.encode()
-        headers = cloud_event_headers(message.event, SOURCE)
+        headers = [*cloud_event_headers(message.event, SOURCE), *trace_headers()]
         message = _fitting(message, key, headers)
         while True:
             try:

@@ -8,7 +8,6 @@ import sys
 import psycopg
 import structlog
 from aiokafka.errors import KafkaError
-from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -25,7 +24,8 @@ from ocrstream_runtime.health import Health, NotReady
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lifecycle import Stopped, keep_trying
 from ocrstream_runtime.logs import configure_logs
-from ocrstream_runtime.server import serve, stop_on_signals
+from ocrstream_runtime.server import stop_on_signals
+from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
 
@@ -72,23 +72,9 @@ async def _run(settings: RecorderSettings) -> int:
     health.add_check("recording", recorder.check)
     api = create_api(engine, DatabaseZone(settings.db_timezone), health)
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_serve(api, settings, stop))
-            group.create_task(recorder.run())
-    except ExceptionGroup:
-        logger.exception("the recorder ends")
-        return 1
+        return await run_service(api, settings, stop, recorder.run())
     finally:
         await engine.dispose()
-    logger.info("stopped")
-    return 0
-
-
-async def _serve(api: FastAPI, settings: RecorderSettings, stop: asyncio.Event) -> None:
-    try:
-        await serve(api, settings, stop)
-    finally:
-        stop.set()
 
 
 async def _check_database(engine: AsyncEngine) -> None:

@@ -26,6 +26,11 @@ Found = dict[TopicPartition, list[RawRecord]]
 
 _IDLE_POLL_MS = 500
 _COMMIT_INTERVAL_S = 1.0
+# aiokafka tries a commit again for as long as the broker is away.
+_COMMIT_TIMEOUT_S = 3.0
+# Asking for this gives nothing, but tells the group that the member lives: one that has not asked
+# for `max_poll_interval_ms` leaves, and joins again only once it asks.
+_NO_PARTITION = TopicPartition("", 0)
 _BACKOFF_S = 1.0
 
 
@@ -98,7 +103,7 @@ class Consumer(ConsumerRebalanceListener):
             await self._seek(unsought)
         readable = sorted(self._positions.keys() & assigned)
         if not readable:
-            await asyncio.sleep(_IDLE_POLL_MS / 1000)
+            await self._kafka.getmany(_NO_PARTITION, timeout_ms=_IDLE_POLL_MS)
             return
         records = await self._poll(readable)
         async with self._writing:
@@ -194,6 +199,7 @@ class Consumer(ConsumerRebalanceListener):
         if not self._positions:
             return
         try:
-            await self._kafka.commit(dict(self._positions))
-        except KafkaError as error:
+            async with asyncio.timeout(_COMMIT_TIMEOUT_S):
+                await self._kafka.commit(dict(self._positions))
+        except (KafkaError, TimeoutError) as error:
             logger.info("offsets not committed for the lag metrics", error=str(error))
