@@ -1,5 +1,6 @@
 """How every service talks to Kafka: safe clients, a record's coordinates, size limits."""
 
+import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
@@ -110,3 +111,15 @@ def create_consumer(
         max_partition_fetch_bytes=max_partition_fetch_bytes,
         **group,
     )
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer.
+
+    While no broker answers, aiokafka 0.14 lets the end of a fetch that it cancels itself escape, as
+    if whoever stops the consumer had been cancelled.
+    """
+    stopping = asyncio.ensure_future(consumer.stop())
+    await asyncio.wait({stopping})
+    if not stopping.cancelled():
+        stopping.result()

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
-from ocrstream_runtime.kafka import RawRecord, record_ref
+from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
 from ocrstream_runtime.tracing import trace_context
 from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.events import ImageSubmitted
@@ -86,7 +86,7 @@ class Consumer(ConsumerRebalanceListener):
                     await asyncio.sleep(_BACKOFF_S)
             await self._drain(set(self._progress))
         finally:
-            await self._kafka.stop()
+            await stop_consumer(self._kafka)
         if self._failure is not None:
             raise self._failure
 

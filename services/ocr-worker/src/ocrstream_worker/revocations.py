@@ -6,7 +6,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from ocrstream_runtime.kafka import RawRecord, record_ref
+from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
 from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.events import BatchRevoked, ImageSubmitted
 from ocrstream_schemas.topics import BATCHES_COMMANDS, TOPICS
@@ -53,7 +53,7 @@ class Revocations:
                 if not self.caught_up.is_set() and await self._reached(ends):
                     self.caught_up.set()
         finally:
-            await self._kafka.stop()
+            await stop_consumer(self._kafka)
 
     async def _step(self) -> None:
         try:

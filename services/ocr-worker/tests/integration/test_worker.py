@@ -21,7 +21,7 @@ from PIL import Image
 from real_servers import Broker
 
 from ocrstream_local.processes import free_port
-from ocrstream_runtime.kafka import record_ref
+from ocrstream_runtime.kafka import record_ref, stop_consumer
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.events import BatchRevoked, OcrFailed, OcrSucceeded, Reason, TaskRevoked
 from ocrstream_schemas.topics import (
@@ -107,7 +107,7 @@ class Scene:
             if worker.process.returncode is None:
                 await worker.kill()
         await self._producer.stop()
-        await self._reader.stop()
+        await stop_consumer(self._reader)
 
     async def start(self, **settings: str) -> Worker:
         """A worker with the noop engine, not ready yet."""

@@ -17,7 +17,7 @@ from ocrstream_recorder import metrics
 from ocrstream_recorder.recording import GivenBack, Recording
 from ocrstream_recorder.store.database import DatabaseUnavailable
 from ocrstream_recorder.store.offsets import OffsetsMovedError, Partition
-from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RawRecord
+from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RawRecord, stop_consumer
 from ocrstream_schemas.topics import RECORDED_TOPICS, is_images_topic
 
 logger = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ class Consumer(ConsumerRebalanceListener):
             await self._commit()
         finally:
             stopping.cancel()
-            await self._kafka.stop()
+            await stop_consumer(self._kafka)
 
     async def _let_go_when_stopped(self) -> None:
         await self._stop.wait()
