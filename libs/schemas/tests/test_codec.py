@@ -1,0 +1,304 @@
+"""Bytes to events and back: what every reader accepts and refuses."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocrstream_schemas import events
+from ocrstream_schemas.codec import InvalidRecord, decode, encode
+from ocrstream_schemas.events import (
+    AnyEvent,
+    BatchCompleted,
+    Event,
+    ImageSubmitted,
+    OcrSucceeded,
+    TaskStarted,
+)
+from ocrstream_schemas.headers import (
+    cloud_event_headers,
+    origin_headers,
+    origin_of,
+)
+from ocrstream_schemas.ids import RecordRef
+from ocrstream_schemas.salvage import salvage
+from ocrstream_schemas.topics import (
+    BATCHES_COMMANDS,
+    BATCHES_COMPLETED,
+    DEAD_LETTER_HEADROOM_BYTES,
+    IMAGES_SUBMITTED,
+    OCR_RESULTS,
+    RECORDED_TOPICS,
+    TASKS_LIFECYCLE,
+    TOPICS,
+    dead_letter_topic,
+    lane_topic,
+)
+
+REF = RecordRef(IMAGES_SUBMITTED, 3, 17, 1_700_000_000_000)
+TOPIC_OF: dict[type[Event], str] = {
+    ImageSubmitted: IMAGES_SUBMITTED,
+    BatchCompleted: BATCHES_COMPLETED,
+    **dict.fromkeys(get_args(events.LifecycleEvent), TASKS_LIFECYCLE),
+    **dict.fromkeys(get_args(events.OcrEvent), OCR_RESULTS),
+    **dict.fromkeys(get_args(events.CommandEvent), BATCHES_COMMANDS),
+}
+
+# Any text that JSON can carry and the database can store.
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+identifiers = texts.filter(bool)
+moments = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+counts = st.integers(0, 2**31 - 1)
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | texts
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(
+        ("batch_id", "chain_id", "task_id", "image_path", "public_path", "request_id"), identifiers
+    ),
+    **dict.fromkeys(
+        (
+            *("chain_name", "initiated_by", "source_name", "batch_name", "task_name", "worker"),
+            *("error", "status"),
+        ),
+        texts,
+    ),
+    **dict.fromkeys(("index", "batch_total", "total_images", "completed_images"), counts),
+    **dict.fromkeys(("failed_images", "revoked_images"), counts),
+    **dict.fromkeys(
+        ("total_tasks", "page", "chunk_size", "revision", "run", "attempt"),
+        st.integers(1, 2**31 - 2),
+    ),
+    **dict.fromkeys(
+        ("submitted_at", "started_at", "finished_at", "revoked_at", "requested_at"), moments
+    ),
+    **dict.fromkeys(("options", "input_data"), st.dictionaries(texts, json_values, max_size=3)),
+    "failed_by_reason": st.dictionaries(texts, counts, max_size=3),
+    "reason": st.sampled_from(events.Reason),
+    "backoff_s": st.floats(0, 100),
+    "include_no_text": st.booleans(),
+    "boxes": st.lists(
+        st.builds(
+            events.TextBox,
+            text=texts,
+            confidence=st.floats(0, 1),
+            bbox=st.tuples(*[st.tuples(st.floats(0, 9), st.floats(0, 9))] * 4),
+        ),
+        max_size=3,
+    ).map(tuple),
+    "provenance": st.builds(events.Provenance, engine=texts, width=counts, height=counts),
+}
+
+
+@st.composite
+def whole_events(draw: st.DrawFn) -> Event:
+    """An event with every field given, as our own producers send it."""
+    kind: Any = draw(st.sampled_from(sorted(TOPIC_OF, key=lambda one: one.__name__)))
+    return kind(**{name: draw(FIELDS[name]) for name in kind.__struct_fields__})
+
+
+@given(whole_events())
+def test_what_was_encoded_is_decoded(event: Event) -> None:
+    assert decode(TOPIC_OF[type(event)], encode(event), REF) == event
+
+
+@given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
+def test_no_bytes_do_anything_but_decode_or_be_refused(value: bytes) -> None:
+    for topic in TOPIC_OF.values():
+        try:
+            decode(topic, value, REF)
+        except InvalidRecord:
+            pass
+        salvaged = salvage(topic, value, REF)
+        assert salvaged is None or 1 <= len(salvaged.chain_id) <= 255
+
+
+def submitted(**fields: Any) -> AnyEvent:
+    return decode(IMAGES_SUBMITTED, json.dumps({"image_path": "a", **fields}).encode(), REF)
+
+
+def test_the_smallest_submission_is_completed() -> None:
+    event = submitted()
+    assert isinstance(event, ImageSubmitted)
+    assert event.submitted_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    assert event.chain_id
+    assert (event.run, event.batch_id, event.total_tasks) == (1, None, None)
+    batched = submitted(batch_id="b", index=1)
+    assert submitted(type="ImageSubmitted", color="blue", batch_id="b", index=1) == batched
+
+
+@pytest.mark.parametrize(
+    ("field", "longest"),
+    [
+        ("image_path", 255),
+        ("chain_id", 255),
+        ("batch_id", 255),
+        ("public_path", 255),
+        ("chain_name", 255),
+        ("initiated_by", 100),
+        ("source_name", 1024),
+    ],
+)
+def test_texts_end_where_their_columns_do(field: str, longest: int) -> None:
+    submitted(**{field: "ü" * longest})
+    with pytest.raises(InvalidRecord, match=field):
+        submitted(**{field: "ü" * (longest + 1)})
+
+
+@pytest.mark.parametrize("field", ["image_path", "chain_id", "batch_id", "public_path"])
+def test_what_names_something_is_not_empty(field: str) -> None:
+    with pytest.raises(InvalidRecord, match=field):
+        submitted(**{field: ""})
+
+
+@pytest.mark.parametrize(
+    ("field", "least", "greatest"),
+    [
+        ("index", 0, 2**31 - 1),
+        ("run", 1, 2**31 - 2),
+        ("total_tasks", 1, 2**31 - 1),
+        ("batch_total", 0, 2**31 - 1),
+        ("page", 1, 2**31 - 1),
+    ],
+)
+def test_numbers_end_where_their_columns_do(field: str, least: int, greatest: int) -> None:
+    submitted(**{field: least})
+    submitted(**{field: greatest})
+    for beyond in (least - 1, greatest + 1, 1.5, "1"):
+        with pytest.raises(InvalidRecord, match=field):
+            submitted(**{field: beyond})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"image_path": "a\\u0000"}',
+        b'{"image_path": "a", "options": {"k\\u0000": 1}}',
+        b'{"image_path": "a", "options": {"k": ["\\u0000"]}}',
+        b'{"image_path": "a\\ud800"}',
+        b'{"image_path": "a", "options": {"k": "\\udc00"}}',
+        b'{"image_path": "\xff"}',
+        b'{"image_path": "a", "options": {"k": NaN}}',
+        b'{"image_path": "a", "options": {"k": 1e999}}',
+        b'{"image_path": "a"',
+        b'["image_path"]',
+        b"null",
+        b"",
+        None,
+        b'{"type": "TaskStarted", "image_path": "a"}',
+        b'{"image_path": "a", "options": ' + b'{"k":' * 100_000 + b"1" + b"}" * 100_000 + b"}",
+    ],
+)
+def test_what_cannot_be_stored_is_refused(value: bytes | None) -> None:
+    with pytest.raises(InvalidRecord):
+        decode(IMAGES_SUBMITTED, value, REF)
+
+
+def test_an_escaped_backslash_before_u0000_is_no_nul() -> None:
+    value = b'{"image_path": "a\\\\u0000"}'
+    event = decode(IMAGES_SUBMITTED, value, REF)
+    assert isinstance(event, ImageSubmitted)
+    assert event.image_path == "a\\u0000"
+
+
+def test_nesting_ends_at_64() -> None:
+    def nested(levels: int) -> dict[str, Any]:
+        value: Any = 1
+        for _ in range(levels - 1):
+            value = [value]
+        return {"k": value}
+
+    submitted(options=nested(63))
+    with pytest.raises(InvalidRecord, match="64"):
+        submitted(options=nested(64))
+
+
+@pytest.mark.parametrize(
+    ("said", "moment"),
+    [
+        ("2026-05-01T12:00:00Z", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        ("2026-05-01T12:00:00", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        ("2026-05-01T14:00:00+02:00", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        ("2026-05-01T12:00:00.123456Z", datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)),
+    ],
+)
+def test_times_are_instants(said: str, moment: datetime) -> None:
+    event = submitted(submitted_at=said)
+    assert isinstance(event, ImageSubmitted)
+    assert event.submitted_at == moment
+    assert event.submitted_at is not None
+    assert event.submitted_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("said", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "now"])
+def test_times_that_are_no_instants_are_refused(said: str) -> None:
+    with pytest.raises(InvalidRecord, match="submitted_at"):
+        submitted(submitted_at=said)
+
+
+def test_outcomes_are_completed_from_their_record() -> None:
+    value = b'{"type": "OcrSucceeded", "chain_id": "c", "image_path": "a", "boxes": []}'
+    event = decode(OCR_RESULTS, value, REF)
+    assert isinstance(event, OcrSucceeded)
+    assert event.task_id
+    assert event.finished_at == event.submitted_at == datetime.fromtimestamp(1_700_000_000, UTC)
+    started = decode(
+        TASKS_LIFECYCLE,
+        b'{"type": "TaskStarted", "chain_id": "c", "task_id": "t", "task_name": "n"}',
+        REF,
+    )
+    assert isinstance(started, TaskStarted)
+    assert started.started_at == event.finished_at
+
+
+def test_every_recorded_topic_has_a_dead_letter_topic_with_room() -> None:
+    for topic in RECORDED_TOPICS:
+        origin, letters = TOPICS[topic], TOPICS[dead_letter_topic(topic)]
+        room = letters.max_message_bytes - origin.max_message_bytes
+        assert room == DEAD_LETTER_HEADROOM_BYTES == 64 * 1024
+        assert letters.retention_ms >= origin.retention_ms
+    assert lane_topic("urgent") in RECORDED_TOPICS
+    assert RECORDED_TOPICS[-3] == IMAGES_SUBMITTED
+
+
+@given(st.integers(0, 99), st.integers(0, 2**40), st.integers(0, 2**40))
+def test_first_coordinates_go_through_dead_letters_and_back(
+    partition: int, offset: int, timestamp_ms: int
+) -> None:
+    origin = RecordRef("images.submitted", partition, offset, timestamp_ms)
+    assert origin_of(origin_headers(origin), REF) == origin
+    assert origin_of(origin_headers(origin)[1:], REF) == REF
+    assert origin_of([("ocrstream_origin_offset", b"\xff"), *origin_headers(REF)], origin) == REF
+
+
+def test_cloud_events_headers_are_whole() -> None:
+    headers = dict(cloud_event_headers(ImageSubmitted(image_path="a"), "/test", "id-1"))
+    assert headers["ce_id"] == b"id-1"
+    assert headers["ce_type"] == b"ImageSubmitted"
+    assert headers["ce_specversion"] == b"1.0"
+    assert headers["content-type"] == b"application/json"
+    assert datetime.fromisoformat(headers["ce_time"].decode()).tzinfo is not None
+
+
+def test_what_is_broken_is_salvaged_as_far_as_it_is_valid() -> None:
+    value = json.dumps(
+        {"image_path": "a", "batch_id": "b", "index": 4, "run": "one", "task_name": "\0"}
+    ).encode()
+    with pytest.raises(InvalidRecord):
+        decode(IMAGES_SUBMITTED, value, REF)
+    found = salvage(IMAGES_SUBMITTED, value, REF)
+    whole = submitted(batch_id="b", index=4)
+    assert isinstance(whole, ImageSubmitted)
+    assert found is not None
+    assert (found.chain_id, found.batch_id, found.index) == (whole.chain_id, "b", 4)
+    assert (found.run, found.task_name) == (1, None)
+    assert salvage(OCR_RESULTS, value, REF) is None
