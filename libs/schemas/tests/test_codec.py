@@ -1,5 +1,6 @@
 """Bytes to events and back: what every reader accepts and refuses."""
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from typing import Any, get_args
@@ -114,10 +115,8 @@ def test_what_was_encoded_is_decoded(event: Event) -> None:
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_do_anything_but_decode_or_be_refused(value: bytes) -> None:
     for topic in TOPIC_OF.values():
-        try:
+        with contextlib.suppress(InvalidRecord):
             decode(topic, value, REF)
-        except InvalidRecord:
-            pass
         salvaged = salvage(topic, value, REF)
         assert salvaged is None or 1 <= len(salvaged.chain_id) <= 255
 

@@ -1,0 +1,197 @@
+"""Ingest's API with a publisher that keeps what it is given."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import msgspec
+import pytest
+
+from ocrstream_ingest import models
+from ocrstream_ingest.app import create_api
+from ocrstream_ingest.uploads import Uploads
+from ocrstream_runtime.health import Health
+from ocrstream_schemas import fields
+from ocrstream_schemas.codec import decode, encode
+from ocrstream_schemas.events import BatchSubmitted, ImageSubmitted
+from ocrstream_schemas.ids import RecordRef
+from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED
+
+REF = RecordRef("", 0, 0, 0)
+
+
+class Kept:
+    """Stands for the publisher; what it takes must be what every reader accepts."""
+
+    def __init__(self) -> None:
+        self.batches: list[BatchSubmitted] = []
+        self.images: list[ImageSubmitted] = []
+
+    async def publish(
+        self, batch_id: str, batch: BatchSubmitted | None, images: list[ImageSubmitted]
+    ) -> None:
+        if batch is not None:
+            assert decode(BATCHES_COMMANDS, encode(batch), REF) == batch
+            assert batch.batch_id == batch_id
+            self.batches.append(batch)
+        for image in images:
+            assert decode(IMAGES_SUBMITTED, encode(image), REF) == image
+        self.images += images
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+async def api(kept: Kept, tmp_path: Path) -> AsyncGenerator[httpx.AsyncClient]:
+    publisher: Any = kept
+    app = create_api(publisher, Uploads(tmp_path, 1000), Health(), max_bytes=20_000)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
+        yield client
+
+
+def stored(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file()]
+
+
+def read(reference: str) -> bytes:
+    return Path(unquote(urlsplit(reference).path)).read_bytes()
+
+
+async def test_a_list_is_a_batch_with_places(api: httpx.AsyncClient, kept: Kept) -> None:
+    body = {"batch_name": "n", "images": [{"image_path": "file:///a"}, {"image_path": "s3://b/c"}]}
+    answer = await api.post("/v1/batches", json=body)
+    assert answer.status_code == 202
+    assert answer.json()["total_images"] == answer.json()["accepted_images"] == 2
+    assert [image.index for image in kept.images] == [0, 1]
+    assert {image.batch_id for image in kept.images} == {answer.json()["batch_id"]}
+    assert (kept.batches[0].total_images, kept.batches[0].batch_name) == (2, "n")
+
+
+async def test_the_same_request_again_means_the_same_images(
+    api: httpx.AsyncClient, kept: Kept
+) -> None:
+    body = {"batch_id": "b", "batch_total": 9, "images": [{"image_path": "file:///a", "index": 4}]}
+    for _ in range(2):
+        assert (await api.post("/v1/batches", json=body)).status_code == 202
+    first, second = kept.images
+    assert first.chain_id == second.chain_id
+    assert (first.index, kept.batches[0].total_images) == (4, 9)
+
+
+async def test_a_named_batch_may_grow_without_places_colliding(
+    api: httpx.AsyncClient, kept: Kept
+) -> None:
+    for name in ("a", "b"):
+        body = {"batch_id": "b", "images": [{"image_path": f"file:///{name}"}]}
+        assert (await api.post("/v1/batches", json=body)).status_code == 202
+    assert kept.images[0].chain_id != kept.images[1].chain_id
+    assert [image.index for image in kept.images] == [None, None]
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"k": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"images": []}, "#/images"),
+        ({"images": [{"image_path": "no-url"}]}, "#/images/0/image_path"),
+        ({"images": [{"image_path": "file:///" + "a" * 248}]}, "#/images/0/image_path"),
+        ({"images": [{"image_path": "file:///a\0"}]}, "#/images/0/image_path"),
+        ({"images": [{"image_path": "file:///a", "index": -1}]}, "#/images/0/index"),
+        ({"images": [{"image_path": "file:///a", "options": nested(65)}]}, "#/images/0/options"),
+        ({"options": {"k": "a\0"}}, "#/options"),
+        ({"batch_id": ""}, "#/batch_id"),
+        ({"typo": 1}, "#/typo"),
+    ],
+)
+async def test_what_breaks_the_contract_is_refused_with_its_place(
+    api: httpx.AsyncClient, kept: Kept, change: dict[str, Any], pointer: str
+) -> None:
+    answer = await api.post("/v1/batches", json={"images": [{"image_path": "file:///a"}], **change})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+    assert not kept.images
+
+
+async def test_uploads_are_kept_as_they_are(api: httpx.AsyncClient, kept: Kept) -> None:
+    contents = [b"\x89PNG one", b"", b"two\0\r\n--"]
+    names = ["a b.PNG", "../../etc/passwd", "ünï\u202e.jpeg"]
+    files = [("files", (name, data)) for name, data in zip(names, contents, strict=True)]
+    answer = await api.post("/v1/images", files=files, data={"batch_name": "n"})
+    assert answer.status_code == 202, answer.text
+    assert [read(image.image_path) for image in kept.images] == contents
+    assert [image.source_name for image in kept.images] == names
+    assert [image.index for image in kept.images] == [0, 1, 2]
+    assert kept.images[0].image_path.endswith(".png")
+    assert [image["index"] for image in answer.json()["images"]] == [0, 1, 2]
+    assert kept.batches[0].total_images == 3
+
+
+async def test_submissions_never_share_a_file_unless_they_are_the_same(
+    api: httpx.AsyncClient, kept: Kept
+) -> None:
+    for batch_id, data in (("b", b"1"), ("b", b"1"), ("b", b"2"), ("c", b"1")):
+        await api.post(
+            "/v1/images",
+            files=[("files", ("a.png", data))],
+            data={"batch_id": batch_id, "first_index": "0"},
+        )
+    paths = [image.image_path for image in kept.images]
+    assert paths[0] == paths[1]
+    assert len(set(paths)) == 3
+
+
+async def test_what_is_too_large_is_refused(
+    api: httpx.AsyncClient, kept: Kept, tmp_path: Path
+) -> None:
+    file = await api.post("/v1/images", files=[("files", ("big.png", b"x" * 1001))])
+    assert (file.status_code, file.json()["status"]) == (413, 413)
+    assert "big.png" in file.json()["detail"]
+    body = await api.post("/v1/images", files=[("files", (str(i), b"x" * 999)) for i in range(30)])
+    assert body.status_code == 413
+    assert "OCRSTREAM_MAX_REQUEST_BYTES" in body.json()["detail"]
+    assert not kept.images
+    assert not list(stored(tmp_path))
+
+
+def test_models_have_the_contracts_bounds() -> None:
+    def bounds(kind: Any) -> dict[str, int]:
+        found: dict[str, int] = {}
+        while get_origin(kind) is Annotated:
+            for one in get_args(kind)[1:]:
+                constraints = getattr(one, "metadata", [one])
+                for constraint in constraints:
+                    for name in ("min_length", "max_length", "ge", "le"):
+                        value = getattr(constraint, name, None)
+                        if value is not None:
+                            found[name] = value
+            kind = get_args(kind)[0]
+        return found
+
+    for ours, theirs in (
+        (models.Identifier, fields.Identifier),
+        (models.Reference, fields.Path),
+        (models.Name, fields.Name),
+        (models.SourceName, fields.SourceName),
+        (models.Index, fields.Index),
+        (models.Count, fields.Count),
+    ):
+        (meta,) = (one for one in get_args(theirs) if isinstance(one, msgspec.Meta))
+        expected = {
+            name: value
+            for name in ("min_length", "max_length", "ge", "le")
+            if (value := getattr(meta, name)) is not None
+        }
+        assert bounds(ours) == expected
