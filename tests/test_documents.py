@@ -1,5 +1,6 @@
 """What the documents tell their reader to type, typed."""
 
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from real_servers import CACHE, LOCAL, discard
 
 from ocrstream_local.postgres import PostgresServer
@@ -26,6 +28,22 @@ for _ in $(seq 200); do
     fi
     sleep 0.2
 done
+"""
+
+
+PRODUCE = """
+set -a; . .local/stack.env; set +a
+.venv/bin/python - <<'PYTHON'
+import asyncio, os
+from aiokafka import AIOKafkaProducer
+
+async def main():
+    servers = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
+    async with AIOKafkaProducer(bootstrap_servers=servers) as producer:
+        await producer.send_and_wait("images.submitted", VALUE)
+
+asyncio.run(main())
+PYTHON
 """
 
 
@@ -88,23 +106,35 @@ def test_the_readmes_commands_do_what_it_says(checkout: Path) -> None:
 
 
 def test_the_commands_for_operators_work(checkout: Path) -> None:
-    stack, by_hand, dead_letters = commands(ROOT / "docs" / "operations.md")
+    stack, by_hand, offsets, dead_letters, redrive = commands(ROOT / "docs" / "operations.md")
     assert "processes stopped" in run(checkout, stack)
     run(checkout, "make up WORKERS=1 ENGINE=noop")
     assert "already there" in run(checkout, by_hand)
-    produce = (
-        "set -a; . .local/stack.env; set +a; .venv/bin/python -c 'import asyncio, os\n"
-        "from aiokafka import AIOKafkaProducer as P\n"
-        "async def main():\n"
-        ' async with P(bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"]) as p:\n'
-        '  await p.send_and_wait("images.submitted", b"no event")\n'
-        "asyncio.run(main())'"
-    )
-    run(checkout, produce)
-    deadline = time.monotonic() + 30
-    while "no event" not in (shown := run(checkout, dead_letters)):
-        assert time.monotonic() < deadline, shown
+
+    image = checkout / ".local" / "samples" / "a.png"
+    Image.new("RGB", (40, 20), "white").save(image)
+    broken = {"image_path": image.as_uri(), "batch_id": "redriven", "index": "one"}
+    run(checkout, PRODUCE.replace("VALUE", repr(json.dumps(broken).encode())))
+    shown = run_until(checkout, dead_letters, "redriven")
     assert "ocrstream_reason" in shown
+    assert re.search(r"images.submitted \d+ 1$", run(checkout, offsets), re.M)
+    ask = ". .local/stack.env; curl --silent --show-error $RECORDER_URL/v1/batches/redriven/images"
+    assert '"dead_lettered"' in run_until(checkout, ask, '"FAILURE"')
+
+    corrected = json.dumps({"image_path": image.as_uri(), "batch_id": "redriven", "index": 1})
+    example = """'{"image_path": "file:///data/a.png"}'"""
+    assert example in redrive
+    assert "sent to" in run(checkout, redrive.replace(example, f"'{corrected}'"))
+    answer = json.loads(run_until(checkout, ask, '"SUCCESS"'))
+    assert [image["status"] for image in answer["items"]] == ["SUCCESS"]
+
+
+def run_until(folder: Path, script: str, expected: str) -> str:
+    deadline = time.monotonic() + 30
+    while expected not in (shown := run(folder, script)):
+        assert time.monotonic() < deadline, shown
+        time.sleep(0.2)
+    return shown
 
 
 def test_no_document_has_a_command_that_is_not_run() -> None:
