@@ -70,6 +70,12 @@ down: .venv/runtime.stamp ## Stop all of it
 status: .venv/runtime.stamp ## Show what runs
 	@$(LOCAL) status
 
+# ---- benches -------------------------------------------------------------------------------------
+
+.PHONY: bench-recorder
+bench-recorder: .venv/runtime.stamp ## Measure how fast the recorder writes, against two baselines
+	@$(BIN)/python bench/recorder.py
+
 # ---- checks --------------------------------------------------------------------------------------
 
 .PHONY: lint

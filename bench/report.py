@@ -1,0 +1,59 @@
+"""What a bench found: a table for people, a JSON file for programs."""
+
+import json
+import os
+import platform
+import statistics
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure. `ratio` is value to baseline; `target` is what the ratio must reach."""
+
+    measure: str
+    value: float
+    unit: str
+    baseline: float | None = None
+    ratio: float | None = None
+    target: float | None = None
+    met: bool | None = None
+
+
+def compared(
+    measure: str, unit: str, values: list[float], baselines: list[float], target: float | None
+) -> Row:
+    """Medians of interleaved rounds, and whether their ratio is at least `target`."""
+    value, baseline = statistics.median(values), statistics.median(baselines)
+    ratio = value / baseline
+    met = None if target is None else ratio >= target
+    return Row(measure, round(value, 2), unit, round(baseline, 2), round(ratio, 3), target, met)
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}), {gib:.0f} GiB,"
+        f" {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    )
+
+
+def publish(name: str, rows: list[Row], *notes: str) -> None:
+    """Print the table and the notes, and write `bench/results/<name>.json`."""
+    table = Table("measure", "value", "unit", "baseline", "ratio", "target", "met")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in asdict(row).values()))
+    console = Console()
+    console.print(table)
+    for note in notes:
+        console.print(note, highlight=False)
+    RESULTS.mkdir(exist_ok=True)
+    content = {"machine": machine(), "rows": [asdict(row) for row in rows]}
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
