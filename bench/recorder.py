@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -52,8 +52,14 @@ TIMEOUT_S = 180.0
 LOCAL = Path(".local")
 BATCH_ID = "bench"
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-# Rows as they are read from a finished database and written again, ids and all.
-TABLES = ("chain_executions", "task_logs", "ocr_executions", "ocr_text_boxes")
+# Rows as they are read from a finished database and written again, ids and all; in an order in
+# which a row comes with, or after, the one that it refers to.
+TABLES: dict[str, LiteralString] = {
+    "chain_executions": "id",
+    "task_logs": "chain_execution_id",
+    "ocr_executions": "id",
+    "ocr_text_boxes": "ocr_execution_id, id",
+}
 
 
 @dataclass
@@ -99,7 +105,6 @@ async def produce(bootstrap: str) -> None:
             await producer.send(IMAGES_SUBMITTED, encode(ImageSubmitted(**told)), key=key)
             result = OcrSucceeded(
                 **told,
-                task_id=f"bench-task-{index:07}",
                 started_at=NOON,
                 finished_at=NOON + timedelta(seconds=1),
                 worker="bench",
@@ -181,12 +186,12 @@ class Bench:
 
 
 def rows_of(url: str) -> dict[str, list[bytes]]:
-    """The lines of every table, in the order of their ids."""
+    """The lines of every table."""
     lines: dict[str, list[bytes]] = {}
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
-        for table in TABLES:
-            query = sql.SQL("COPY (SELECT * FROM {} ORDER BY id) TO STDOUT").format(
-                sql.Identifier(table)
+        for table, order in TABLES.items():
+            query = sql.SQL("COPY (SELECT * FROM {} ORDER BY {}) TO STDOUT").format(
+                sql.Identifier(table), sql.SQL(order)
             )
             with cursor.copy(query) as copy:
                 lines[table] = [bytes(line) for line in copy]
