@@ -23,6 +23,7 @@ async def test_one_partition_stops_and_the_others_go_on(bare_system: System) -> 
     system = bare_system
     system.start("recorder", wait=False)
     system.start("worker-1")
+    system.wait("recorder")
     first, second = system.image("first.png"), system.image("second.png")
     await system.send(("images.submitted", None, {"image_path": first}))
     eventually("the first result", lambda: system.get("/v1/images", image_path=first))
