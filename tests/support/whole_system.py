@@ -99,12 +99,13 @@ class System:
         Image.new("RGB", size, "white").save(path)
         return path.as_uri()
 
-    async def send(self, *records: tuple[str, bytes | None, Any]) -> None:
+    async def send(self, *records: tuple[str, bytes | None, Any], **headers: str) -> None:
         """Produce records with a bare producer: (topic, key, value as JSON or bytes)."""
+        carried = [(name, content.encode()) for name, content in headers.items()]
         async with AIOKafkaProducer(bootstrap_servers=self.kafka) as producer:
             for topic, key, value in records:
                 raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-                await producer.send_and_wait(topic, raw, key=key)
+                await producer.send_and_wait(topic, raw, key=key, headers=carried)
 
     def get(self, path: str, **parameters: str) -> dict[str, Any] | None:
         """The recorder's answer, None for 404."""

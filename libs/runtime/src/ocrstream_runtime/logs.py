@@ -1,9 +1,10 @@
-"""Logs as JSON lines on standard error."""
+"""Logs as JSON lines on standard error, with the ids of the trace that they belong to."""
 
 import logging
 import sys
 
 import structlog
+from opentelemetry import trace
 
 _CHATTY = ("aiokafka", "httpx", "uvicorn.access")
 
@@ -26,10 +27,14 @@ def configure_logs(service: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
 
-    def add_service(
+    def add_origin(
         _logger: object, _method: str, event: structlog.types.EventDict
     ) -> structlog.types.EventDict:
         event["service"] = service
+        span = trace.get_current_span().get_span_context()
+        if span.is_valid:
+            event["trace_id"] = trace.format_trace_id(span.trace_id)
+            event["span_id"] = trace.format_span_id(span.span_id)
         return event
 
     handler = logging.StreamHandler(sys.stderr)
@@ -38,7 +43,7 @@ def configure_logs(service: str, level: str) -> None:
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                add_service,
+                add_origin,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.format_exc_info,
                 structlog.processors.JSONRenderer(),

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from ocrstream_runtime.server import serve
 from ocrstream_runtime.settings import ServiceSettings
+from ocrstream_runtime.tracing import end_tracing
 
 logger = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ async def run_service(
         return 1
     finally:
         watching.cancel()
+        end_tracing()
     logger.info("stopped")
     return 0
 

@@ -22,7 +22,7 @@ from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
-from ocrstream_runtime.tracing import TraceRequests, configure_tracing
+from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
 
 logger = structlog.get_logger(__name__)
 
@@ -43,11 +43,15 @@ def main() -> None:
 
 def create_api(publisher: Publisher, uploads: Uploads, health: Health, max_bytes: int) -> FastAPI:
     """The application; it starts nothing. `max_bytes` bounds a request's body."""
-    app = FastAPI(title="Ocrstream ingest", summary="Submit images to be read", version="1")
+    app = FastAPI(
+        title="Ocrstream ingest",
+        summary="Submit images to be read",
+        version="1",
+        telemetry=HTTP_TELEMETRY,
+    )
     app.state.publisher = publisher
     app.state.uploads = uploads
     app.add_middleware(BodyLimit, max_bytes=max_bytes)
-    app.add_middleware(TraceRequests)
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
     app.include_router(router)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from aiokafka.errors import KafkaError
 from faststream.exceptions import IncorrectState
@@ -9,17 +10,24 @@ from faststream.kafka import KafkaBroker
 
 from ocrstream_ingest import metrics
 from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RecordTooLarge, check_size
+from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_runtime.problems import Problem
-from ocrstream_runtime.tracing import trace_headers
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import BatchSubmitted, ImageSubmitted
-from ocrstream_schemas.headers import cloud_event_headers
+from ocrstream_schemas.headers import Headers, cloud_event_headers
 from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED
 
 SOURCE = "/ocrstream/ingest"
 
-# FastStream adds a correlation id and a content type.
-_ADDED_BYTES = 200
+# FastStream adds a correlation id and a content type, a span its `traceparent` and `tracestate`.
+_ADDED_BYTES = 1024
+
+
+class _Message(NamedTuple):
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers
 
 
 class Publisher:
@@ -38,18 +46,19 @@ class Publisher:
         Raises Problem: 413 if an event is too large, with nothing sent; 503 if the broker did not
         acknowledge all in time. Sending the same again is always safe.
         """
-        events: list[tuple[str, str, BatchSubmitted | ImageSubmitted]] = [
-            (IMAGES_SUBMITTED, str(image.chain_id), image) for image in images
-        ]
+        messages = [_message(IMAGES_SUBMITTED, str(image.chain_id), image) for image in images]
         if batch is not None:
-            events.insert(0, (BATCHES_COMMANDS, batch_id, batch))
-        messages = [_message(topic, key, event) for topic, key, event in events]
+            messages.insert(0, _message(BATCHES_COMMANDS, batch_id, batch))
+        # One image is one trace: the request's own, unless the request has several.
+        own_trace = len(images) > 1
         try:
             async with asyncio.timeout(self._timeout_s):
                 await asyncio.gather(
                     *(
-                        self._broker.publish(value, topic, key=key, headers=headers)
-                        for topic, key, value, headers in messages
+                        self._send(
+                            message, own_trace=own_trace and message.topic != BATCHES_COMMANDS
+                        )
+                        for message in messages
                     )
                 )
         except FATAL_PRODUCER_ERRORS:
@@ -66,14 +75,18 @@ class Publisher:
             ) from error
         metrics.IMAGES.inc(len(images))
 
+    async def _send(self, message: _Message, *, own_trace: bool) -> None:
+        with send_span(message.topic, message.key, own_trace=own_trace) as carried_on:
+            headers = {name: content.decode() for name, content in message.headers + carried_on}
+            await self._broker.publish(
+                message.value, message.topic, key=message.key, headers=headers
+            )
 
-def _message(
-    topic: str, key: str, event: BatchSubmitted | ImageSubmitted
-) -> tuple[str, bytes, bytes, dict[str, str]]:
-    value = encode(event)
-    headers = [*cloud_event_headers(event, SOURCE), *trace_headers()]
+
+def _message(topic: str, key: str, event: BatchSubmitted | ImageSubmitted) -> _Message:
+    message = _Message(topic, key.encode(), encode(event), cloud_event_headers(event, SOURCE))
     try:
-        check_size(topic, key.encode() + bytes(_ADDED_BYTES), value, headers)
+        check_size(topic, message.key + bytes(_ADDED_BYTES), message.value, message.headers)
     except RecordTooLarge as error:
         raise Problem(413, "Event too large", f"options: {error}") from error
-    return topic, key.encode(), value, {name: content.decode() for name, content in headers}
+    return message

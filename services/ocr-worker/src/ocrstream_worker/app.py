@@ -19,7 +19,7 @@ from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
-from ocrstream_runtime.tracing import configure_tracing
+from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
 from ocrstream_worker import metrics
 from ocrstream_worker.consumer import Consumer
 from ocrstream_worker.decode import DecodeLimits, Decoder
@@ -51,7 +51,7 @@ async def _run(settings: WorkerSettings) -> int:
     health = Health()
     health.add_check("engine", worker.check_engine)
     health.add_check("kafka", worker.check_kafka)
-    api = FastAPI(title="Ocrstream OCR worker", version="1")
+    api = FastAPI(title="Ocrstream OCR worker", version="1", telemetry=HTTP_TELEMETRY)
     install_problem_handlers(api)
     api.include_router(create_ops_router(health))
     return await run_service(api, settings, stop, worker.run())
@@ -127,6 +127,7 @@ class _Worker:
                 kafka,
                 pipeline.process,
                 settings.lane_topics,
+                group_id=settings.group_id,
                 images_ahead=settings.images_ahead,
                 drain_timeout_s=drain_timeout_s,
             )

@@ -12,11 +12,9 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
-from opentelemetry import trace
-from opentelemetry.trace import SpanKind
 
 from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
-from ocrstream_runtime.tracing import trace_context
+from ocrstream_runtime.messaging_spans import process_span
 from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_worker import metrics
@@ -24,7 +22,6 @@ from ocrstream_worker.lanes import LaneOrder
 from ocrstream_worker.progress import PartitionProgress
 
 logger = structlog.get_logger(__name__)
-_tracer = trace.get_tracer(__name__)
 
 _IDLE_POLL_MS = 200
 _COMMIT_INTERVAL_S = 1.0
@@ -52,12 +49,14 @@ class Consumer(ConsumerRebalanceListener):
         process: Process,
         topics: tuple[str, ...],
         *,
+        group_id: str,
         images_ahead: int,
         drain_timeout_s: float,
     ) -> None:
         self._kafka = kafka
         self._process = process
         self._topics = topics
+        self._group_id = group_id
         self._order = LaneOrder(topics)
         self._images_ahead = images_ahead
         self._drain_timeout_s = drain_timeout_s
@@ -188,8 +187,7 @@ class Consumer(ConsumerRebalanceListener):
     async def _run_one(
         self, image: ImageSubmitted, record: RawRecord, progress: PartitionProgress
     ) -> None:
-        context = trace_context(record.headers)
-        with _tracer.start_as_current_span("read image", context, SpanKind.CONSUMER):
+        with process_span(record, self._group_id):
             await self._process(image)
         progress.done(record.offset)
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 from aiokafka.errors import KafkaError
+from opentelemetry import trace
 
 from ocrstream_runtime.kafka import RecordTooLarge
 from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason
@@ -27,6 +28,7 @@ from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable, print
 from ocrstream_worker.outcomes import Attempt, Message
 
 logger = structlog.get_logger(__name__)
+_tracer = trace.get_tracer(__name__)
 
 _TELL_AFTER_S = 1.0
 _LONGEST_BACKOFF_S = 60.0
@@ -195,7 +197,8 @@ def _trouble(error: Exception, image: ImageSubmitted) -> tuple[Reason, str]:
 def _timed(stage: str) -> Generator[None]:
     began = time.perf_counter()
     try:
-        yield
+        with _tracer.start_as_current_span(stage):
+            yield
     finally:
         metrics.STAGE_SECONDS.labels(stage).observe(time.perf_counter() - began)
 

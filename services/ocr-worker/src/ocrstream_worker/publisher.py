@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from ocrstream_runtime.kafka import RecordTooLarge, check_size
-from ocrstream_runtime.tracing import trace_headers
+from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_schemas.headers import Headers, cloud_event_headers
 from ocrstream_worker.outcomes import Message, without_options
 
@@ -31,8 +31,11 @@ class Publisher:
         KafkaError for what does not pass by itself: then this process can do no more.
         """
         key = chain_id.encode()
-        headers = [*cloud_event_headers(message.event, SOURCE), *trace_headers()]
-        message = _fitting(message, key, headers)
+        with send_span(message.topic, key) as carried_on:
+            headers = [*cloud_event_headers(message.event, SOURCE), *carried_on]
+            await self._insist(_fitting(message, key, headers), key, headers)
+
+    async def _insist(self, message: Message, key: bytes, headers: Headers) -> None:
         while True:
             try:
                 await self._producer.send_and_wait(

@@ -44,7 +44,9 @@ async def test_a_standby_takes_over_however_long_it_had_nothing_to_do(kafka_boot
     busy.subscribe([TOPIC])
     await busy.start()
     standby = member(kafka_bootstrap, group, "b-standby")
-    consumer = Consumer(standby, nothing, (TOPIC,), images_ahead=2, drain_timeout_s=1)
+    consumer = Consumer(
+        standby, nothing, (TOPIC,), group_id=group, images_ahead=2, drain_timeout_s=1
+    )
     stop = asyncio.Event()
     running = asyncio.create_task(consumer.run(stop))
     try:

@@ -92,6 +92,7 @@ class Kafka:
                             offset=begin + number,
                             timestamp=0,
                             headers=(),
+                            key=None,
                             value=value,
                         )
                         for number, value in enumerate(values)
@@ -144,6 +145,7 @@ async def running(
         cast("AIOKafkaConsumer", kafka),
         work,
         (URGENT, IMAGES_SUBMITTED),
+        group_id="ocr-worker",
         images_ahead=images_ahead,
         drain_timeout_s=drain_timeout_s,
     )

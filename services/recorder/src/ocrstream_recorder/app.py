@@ -28,6 +28,7 @@ from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
+from ocrstream_runtime.tracing import configure_tracing
 
 logger = structlog.get_logger(__name__)
 
@@ -58,6 +59,7 @@ def _migrate(settings: DatabaseSettings) -> None:
 
 async def _run(settings: RecorderSettings) -> int:
     configure_logs(SERVICE, settings.log_level)
+    configure_tracing(SERVICE)
     stop = stop_on_signals()
     engine = create_async_engine(
         migrate.sqlalchemy_url(settings.database_url.get_secret_value()),
@@ -133,8 +135,9 @@ class _Recorder:
             self._writer,
             DeadLetters(self._producer, self._settings.group_id),
             DatabaseZone(self._settings.db_timezone),
-            cluster_id,
-            sender.woken.set,
+            cluster_id=cluster_id,
+            group_id=self._settings.group_id,
+            on_outbox=sender.woken.set,
         )
         consumer = Consumer(self._kafka, recording, self._settings.poll_records, self._stop)
         async with self._producer, asyncio.TaskGroup() as group:

@@ -9,6 +9,8 @@ from aiokafka import AIOKafkaProducer
 from ocrstream_recorder import metrics
 from ocrstream_recorder.intake import Judged, Rejection
 from ocrstream_runtime.kafka import RecordTooLarge, check_size, record_ref
+from ocrstream_runtime.messaging_spans import send_span
+from ocrstream_runtime.tracing import trace_context
 from ocrstream_schemas.headers import (
     DEAD_LETTER_CONSUMER,
     DEAD_LETTER_ERROR,
@@ -40,30 +42,27 @@ class DeadLetters:
 
     async def _send(self, judged: Judged, rejection: Rejection) -> asyncio.Future[object]:
         record, topic = judged.record, dead_letter_topic(judged.record.topic)
-        error = rejection.error
-        value = record.value
-        try:
-            check_size(topic, record.key, value, self._headers(judged, rejection.reason, error))
-        except RecordTooLarge as too_large:
-            # Compressed it fitted into its own topic. Its value can still be read there.
-            error = f"{error} (value left out, read it at its origin: {too_large})"
-            value = None
-        ref = record_ref(record)
-        logger.warning(
-            "dead letter",
-            topic=ref.topic,
-            partition=ref.partition,
-            offset=ref.offset,
-            reason=rejection.reason,
-            error=error[:_ERROR_MAX_LENGTH],
-        )
-        metrics.DEAD_LETTERS.labels(record.topic, rejection.reason).inc()
-        return await self._producer.send(
-            topic,
-            key=record.key,
-            value=value,
-            headers=self._headers(judged, rejection.reason, error),
-        )
+        with send_span(topic, record.key, context=trace_context(record.headers)) as carried_on:
+            error, value = rejection.error, record.value
+            headers = self._headers(judged, rejection.reason, error) + carried_on
+            try:
+                check_size(topic, record.key, value, headers)
+            except RecordTooLarge as too_large:
+                # Compressed it fitted into its own topic. Its value can still be read there.
+                error = f"{error} (value left out, read it at its origin: {too_large})"
+                headers = self._headers(judged, rejection.reason, error) + carried_on
+                value = None
+            ref = record_ref(record)
+            logger.warning(
+                "dead letter",
+                topic=ref.topic,
+                partition=ref.partition,
+                offset=ref.offset,
+                reason=rejection.reason,
+                error=error[:_ERROR_MAX_LENGTH],
+            )
+            metrics.DEAD_LETTERS.labels(record.topic, rejection.reason).inc()
+            return await self._producer.send(topic, key=record.key, value=value, headers=headers)
 
     def _headers(self, judged: Judged, reason: str, error: str) -> Headers:
         return [

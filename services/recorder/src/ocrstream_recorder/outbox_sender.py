@@ -14,6 +14,7 @@ from ocrstream_recorder.store import outbox
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.outbox import OutboxRow
 from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RecordTooLarge, check_size
+from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_schemas.headers import cloud_event_headers_of
 
 logger = structlog.get_logger(__name__)
@@ -77,14 +78,15 @@ class OutboxSender:
     async def _send(self, row: OutboxRow) -> asyncio.Future[Any] | None:
         key = row.key.encode()
         event_type = msgspec.json.decode(row.value, type=_Typed).type
-        headers = cloud_event_headers_of(event_type, SOURCE, row.event_id)
-        try:
-            check_size(row.topic, key, row.value, headers)
-        except RecordTooLarge as error:
-            metrics.OUTBOX_DROPPED.labels(row.topic).inc()
-            logger.exception("outbox row dropped", event_id=row.event_id, error=str(error))
-            return None
-        return await self._producer.send(row.topic, key=key, value=row.value, headers=headers)
+        with send_span(row.topic, key) as carried_on:
+            headers = [*cloud_event_headers_of(event_type, SOURCE, row.event_id), *carried_on]
+            try:
+                check_size(row.topic, key, row.value, headers)
+            except RecordTooLarge as error:
+                metrics.OUTBOX_DROPPED.labels(row.topic).inc()
+                logger.exception("outbox row dropped", event_id=row.event_id, error=str(error))
+                return None
+            return await self._producer.send(row.topic, key=key, value=row.value, headers=headers)
 
 
 def _take(connection: Connection[Any]) -> list[OutboxRow]:

@@ -7,6 +7,9 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
+from opentelemetry import trace
+from opentelemetry.semconv.attributes.db_attributes import DB_SYSTEM_NAME
+from opentelemetry.trace import SpanKind
 from psycopg import Connection
 
 from ocrstream_recorder import metrics
@@ -18,8 +21,10 @@ from ocrstream_recorder.store.offsets import Partition, Span
 from ocrstream_recorder.store.poll import ConcurrentChangeError, Written
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RawRecord
+from ocrstream_runtime.messaging_spans import batch_span
 
 logger = structlog.get_logger(__name__)
+_tracer = trace.get_tracer(__name__)
 
 _FIRST_BACKOFF_S = 0.05
 _LONGEST_BACKOFF_S = 5.0
@@ -48,13 +53,16 @@ class Recording:
         database: Database,
         dead_letters: DeadLetterSink,
         zone: DatabaseZone,
+        *,
         cluster_id: str,
+        group_id: str,
         on_outbox: Callable[[], None],
     ) -> None:
         self._database = database
         self._dead_letters = dead_letters
         self._zone = zone
         self._cluster_id = cluster_id
+        self._group_id = group_id
         self._on_outbox = on_outbox
         self.let_go = asyncio.Event()
 
@@ -76,6 +84,12 @@ class Recording:
         database refuses is found by halving and becomes a dead letter. Raises OffsetsMovedError if
         another owner wrote some of them, GivenBack if it failed and `let_go` is set.
         """
+        with batch_span(records, self._group_id):
+            return await self._record(records, begins)
+
+    async def _record(
+        self, records: list[RawRecord], begins: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
         positions = dict(begins)
         ordered = sorted(
             records, key=lambda record: (record.topic, record.partition, record.offset)
@@ -113,7 +127,10 @@ class Recording:
             metrics.POLL_SECONDS.labels("write").observe(time.perf_counter() - folded)
             return written
 
-        written = await self._insist(lambda: self._database.run(write))
+        with _tracer.start_as_current_span("write", kind=SpanKind.CLIENT) as span:
+            span.set_attribute(DB_SYSTEM_NAME, "postgresql")
+            written = await self._insist(lambda: self._database.run(write))
+            span.set_attributes({f"ocrstream.{kind}": n for kind, n in written._asdict().items()})
         self._report(part, written)
         return {partition: span.next for partition, span in spans.items()}
 
@@ -145,6 +162,7 @@ class Recording:
                 raise
             except (DatabaseUnavailable, ConcurrentChangeError, KafkaError) as error:
                 metrics.POLL_RETRIES.inc()
+                trace.get_current_span().add_event("to be tried again", {"error": str(error)})
                 logger.warning("poll to be tried again", error=str(error), backoff_s=backoff_s)
                 if await self._told_to_let_go(backoff_s):
                     raise GivenBack from error

@@ -45,7 +45,12 @@ class Writer:
         self.database = Database(url, "test")
         self.dead_letters = DeadLetters()
         self.recording = Recording(
-            self.database, self.dead_letters, DatabaseZone("UTC"), "cluster", lambda: None
+            self.database,
+            self.dead_letters,
+            DatabaseZone("UTC"),
+            cluster_id="cluster",
+            group_id="recorder",
+            on_outbox=lambda: None,
         )
 
     async def begin(self) -> None:

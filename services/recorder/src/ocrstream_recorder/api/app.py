@@ -7,6 +7,7 @@ from ocrstream_recorder.api.routes import router
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.problems import install_problem_handlers
+from ocrstream_runtime.tracing import HTTP_TELEMETRY
 
 
 def create_api(engine: AsyncEngine, zone: DatabaseZone, health: Health) -> FastAPI:
@@ -15,6 +16,7 @@ def create_api(engine: AsyncEngine, zone: DatabaseZone, health: Health) -> FastA
         title="Ocrstream recorder",
         summary="Batches, images, chains and tasks as the events tell them",
         version="1",
+        telemetry=HTTP_TELEMETRY,
     )
     app.state.engine = engine
     app.state.zone = zone

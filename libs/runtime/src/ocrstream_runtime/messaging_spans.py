@@ -1,0 +1,135 @@
+"""Spans about Kafka's records, after OpenTelemetry's semantic conventions for messaging.
+
+https://opentelemetry.io/docs/specs/semconv/messaging/kafka/
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, Span, SpanKind
+from opentelemetry.util.types import AttributeValue
+
+from ocrstream_runtime.kafka import RawRecord
+from ocrstream_runtime.tracing import trace_context, trace_headers
+from ocrstream_schemas.headers import Headers
+
+SYSTEM = "messaging.system"
+OPERATION_NAME = "messaging.operation.name"
+OPERATION_TYPE = "messaging.operation.type"
+DESTINATION = "messaging.destination.name"
+PARTITION = "messaging.destination.partition.id"
+GROUP = "messaging.consumer.group.name"
+BATCH_COUNT = "messaging.batch.message_count"
+OFFSET = "messaging.kafka.offset"
+KEY = "messaging.kafka.message.key"
+
+KAFKA = "kafka"
+_SEND, _PROCESS = "send", "process"
+_SAMPLED = 0x01
+
+_tracer = trace.get_tracer(__name__)
+
+
+@contextmanager
+def send_span(
+    topic: str, key: bytes | None, *, context: Context | None = None, own_trace: bool = False
+) -> Generator[Headers]:
+    """A span for the sending of one record; gives the headers that carry it on.
+
+    It belongs to `context`, or else to the current span; with `own_trace` it begins a trace that
+    only links to the current span, so that a request for thousands of images is not one trace.
+    """
+    links: list[Link] = []
+    if own_trace:
+        links.append(Link(trace.get_current_span().get_span_context()))
+        context = Context()
+    attributes: dict[str, AttributeValue] = {
+        SYSTEM: KAFKA,
+        OPERATION_NAME: _SEND,
+        OPERATION_TYPE: _SEND,
+        DESTINATION: topic,
+        **_key(key),
+    }
+    with _tracer.start_as_current_span(
+        f"{_SEND} {topic}", context, SpanKind.PRODUCER, attributes, links
+    ):
+        yield trace_headers()
+
+
+@contextmanager
+def process_span(record: RawRecord, group: str) -> Generator[Span]:
+    """A span for all that is done about one record, in the trace that the record belongs to."""
+    with _tracer.start_as_current_span(
+        f"{_PROCESS} {record.topic}",
+        trace_context(record.headers),
+        SpanKind.CONSUMER,
+        _about(record, group),
+    ) as span:
+        yield span
+
+
+@contextmanager
+def batch_span(records: Sequence[RawRecord], group: str) -> Generator[Span]:
+    """A span for records that are processed at once, and one for each of them.
+
+    The batch's span is a trace of its own that links to every record; each record's span stands in
+    the record's trace, lasts as long, and links back. Records whose trace is not sampled get none.
+    If the batch fails, only its own span tells.
+    """
+    sampled = [record for record in records if _is_sampled(record.headers)]
+    contexts = [trace_context(record.headers) for record in sampled]
+    links = [Link(trace.get_current_span(context).get_span_context()) for context in contexts]
+    attributes: dict[str, AttributeValue] = {
+        SYSTEM: KAFKA,
+        OPERATION_NAME: _PROCESS,
+        OPERATION_TYPE: _PROCESS,
+        GROUP: group,
+        BATCH_COUNT: len(records),
+    }
+    with _tracer.start_as_current_span(
+        f"{_PROCESS} batch", Context(), SpanKind.CONSUMER, attributes, links
+    ) as batch:
+        to_batch = [Link(batch.get_span_context())]
+        spans = [
+            _tracer.start_span(
+                f"{_PROCESS} {record.topic}",
+                context,
+                SpanKind.CONSUMER,
+                _about(record, group),
+                to_batch,
+            )
+            for record, context in zip(sampled, contexts, strict=True)
+        ]
+        yield batch
+    for span in spans:
+        span.end()
+
+
+def _is_sampled(headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    """Whether the flags at the end of `traceparent` say so; cheaper than to read all of it."""
+    for name, value in headers:
+        if name == "traceparent" and value is not None:
+            try:
+                return bool(int(value[-2:], 16) & _SAMPLED)
+            except ValueError:
+                return False
+    return False
+
+
+def _about(record: RawRecord, group: str) -> dict[str, AttributeValue]:
+    return {
+        SYSTEM: KAFKA,
+        OPERATION_NAME: _PROCESS,
+        OPERATION_TYPE: _PROCESS,
+        DESTINATION: record.topic,
+        PARTITION: str(record.partition),
+        OFFSET: record.offset,
+        GROUP: group,
+        **_key(record.key),
+    }
+
+
+def _key(key: bytes | None) -> dict[str, AttributeValue]:
+    return {} if key is None else {KEY: key.decode("utf-8", "replace")}
