@@ -90,6 +90,10 @@ format: .venv/dev.stamp ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: docs
+docs: .venv/runtime.stamp ## Write the pages that the code tells: configuration, metrics
+	@$(BIN)/python docs/reference.py
+
 # ---- tests ---------------------------------------------------------------------------------------
 
 .PHONY: test

@@ -15,7 +15,12 @@ class ServiceSettings(BaseSettings):
     Those that the whole stack shares (`KAFKA_BOOTSTRAP_SERVERS` here) have no prefix.
     """
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
 
     kafka_bootstrap_servers: Annotated[
         str, Field(min_length=1, validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS"))
@@ -26,6 +31,7 @@ class ServiceSettings(BaseSettings):
     http_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port that HTTP is served on; 0 takes a free one and logs it."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least that is logged."""
     shutdown_timeout_s: Annotated[float, Field(gt=0, le=600)] = 20.0
     """How long a stop may take to finish or give back what the service holds."""
 

@@ -11,6 +11,8 @@ from aiokafka import AIOKafkaConsumer
 from real_servers import Broker
 from whole_system import System, eventually
 
+from ocrstream_runtime.kafka import RawRecord
+
 pytestmark = pytest.mark.integration
 
 
@@ -45,7 +47,7 @@ async def test_what_is_accepted_stands_on_the_topics(system: System) -> None:
         bootstrap_servers=system.kafka,
         auto_offset_reset="earliest",
     ) as consumer:
-        records = []
+        records: list[RawRecord] = []
         while len(records) < 501:
             found = await consumer.getmany(timeout_ms=10_000)
             assert found, f"{len(records)} records only"
@@ -62,8 +64,13 @@ async def test_what_is_accepted_stands_on_the_topics(system: System) -> None:
         assert value["options"] == {"n": value["index"]}
         assert headers["ce_type"] == b"ImageSubmitted"
         assert headers["ce_source"] == b"/ocrstream/ingest"
-        assert headers["traceparent"].decode().split("-")[1] == trace.split("-")[1]
     assert len({record.partition for record in images}) > 12
+    assert trace_ids(commands) == {trace.split("-")[1]}
+    assert len(trace_ids(images)) == 500
+
+
+def trace_ids(records: list[RawRecord]) -> set[str]:
+    return {dict(record.headers)["traceparent"].decode().split("-")[1] for record in records}
 
 
 async def test_without_a_broker_it_says_so_in_time_and_recovers(

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
+from ocrstream_runtime.lag import LagWatch
 from ocrstream_runtime.lifecycle import Stopped, keep_trying, unless_stopped
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.problems import install_problem_handlers
@@ -34,6 +35,7 @@ logger = structlog.get_logger(__name__)
 
 SERVICE = "ocrstream-worker"
 _DECODE_THREADS = 2
+_STALLED_AFTER_S = 60.0
 
 
 def main() -> None:
@@ -51,6 +53,7 @@ async def _run(settings: WorkerSettings) -> int:
     health = Health()
     health.add_check("engine", worker.check_engine)
     health.add_check("kafka", worker.check_kafka)
+    health.add_check("moving", worker.check_moving)
     api = FastAPI(title="Ocrstream OCR worker", version="1", telemetry=HTTP_TELEMETRY)
     install_problem_handlers(api)
     api.include_router(create_ops_router(health))
@@ -66,6 +69,7 @@ class _Worker:
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._engine = EngineProcess(settings.engine_settings)
         self._consumer: Consumer | None = None
+        self._lag: LagWatch | None = None
 
     async def check_engine(self) -> None:
         """Raises NotReady while the engine starts."""
@@ -78,10 +82,13 @@ class _Worker:
             raise NotReady("has not joined its group yet")
         await self._consumer.ping()
 
+    async def check_moving(self) -> None:
+        """Raises NotReady if images wait and none gets done."""
+        if self._lag is not None:
+            await self._lag.check()
+
     async def run(self) -> None:
         """Start the engine, wait for Kafka, then work until told to stop."""
-        metrics.ENGINE_RESTARTS.set_function(lambda: self._engine.restarts)
-        metrics.ENGINE_BUSY_SECONDS.set_function(lambda: self._engine.busy_s)
         try:
             async with self._engine:
                 await keep_trying(
@@ -131,9 +138,18 @@ class _Worker:
                 images_ahead=settings.images_ahead,
                 drain_timeout_s=drain_timeout_s,
             )
+            self._lag = LagWatch(
+                kafka,
+                consumer,
+                metrics.LAG,
+                settings.lane_topics,
+                # An engine that hangs is replaced after the timeout, and the image tried once more.
+                stalled_after_s=2 * settings.image_timeout_s + _STALLED_AFTER_S,
+            )
             done = asyncio.Event()
             async with producer, asyncio.TaskGroup() as group:
                 group.create_task(revocations.run(done))
+                group.create_task(self._lag.run(done))
                 group.create_task(self._consume(consumer, revocations, done))
 
     async def _consume(

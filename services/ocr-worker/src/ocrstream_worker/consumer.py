@@ -68,6 +68,8 @@ class Consumer(ConsumerRebalanceListener):
         self._committed_at = 0.0
         self.joined = False
         """Whether the group has let it in; a surplus member gets no partition."""
+        self.finished = 0
+        """How many records are done."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then finish or give back what is in flight.
@@ -88,6 +90,18 @@ class Consumer(ConsumerRebalanceListener):
             await stop_consumer(self._kafka)
         if self._failure is not None:
             raise self._failure
+
+    async def next_offsets(self) -> dict[TopicPartition, int]:
+        """The lowest offset of each partition that is not done."""
+        return {
+            partition: (
+                await self._kafka.position(partition)
+                if progress.watermark is None
+                else progress.watermark
+            )
+            for partition, progress in list(self._progress.items())
+            if partition in self._kafka.assignment()
+        }
 
     async def ping(self) -> None:
         """Ask a broker for something. Raises KafkaError if none answers."""
@@ -175,25 +189,29 @@ class Consumer(ConsumerRebalanceListener):
                 error=str(error),
             )
             progress.take(record.offset)
-            progress.done(record.offset)
+            self._done(record, progress)
             return
         assert isinstance(image, ImageSubmitted)  # noqa: S101 (all else is invalid on these topics)
         progress.take(record.offset)
         task = asyncio.create_task(self._run_one(image, record, progress))
         self._tasks[task] = partition
         task.add_done_callback(self._on_done)
-        metrics.IN_FLIGHT.set(len(self._tasks))
+        metrics.IMAGES_IN_FLIGHT.set(len(self._tasks))
 
     async def _run_one(
         self, image: ImageSubmitted, record: RawRecord, progress: PartitionProgress
     ) -> None:
         with process_span(record, self._group_id):
             await self._process(image)
+        self._done(record, progress)
+
+    def _done(self, record: RawRecord, progress: PartitionProgress) -> None:
         progress.done(record.offset)
+        self.finished += 1
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
-        metrics.IN_FLIGHT.set(len(self._tasks))
+        metrics.IMAGES_IN_FLIGHT.set(len(self._tasks))
         if not task.cancelled() and task.exception() is not None:
             self._failure = self._failure or task.exception()
         self._room.set()

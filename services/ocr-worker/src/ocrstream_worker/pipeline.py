@@ -144,7 +144,7 @@ class Pipeline:
                 text = f"The result does not fit into its topic: {error}"
                 message = attempt.failed(Reason.TOO_LARGE, text, datetime.now(UTC))
                 await self._publisher.publish(message, chain_id)
-        metrics.IMAGES.labels(_outcome_label(message)).inc()
+        _count(message)
 
     async def _pause_before_next(self, attempt: Attempt, reason: Reason, error: str) -> None:
         backoff_s = min(self._rule.backoff_s * 2 ** (attempt.number - 1), _LONGEST_BACKOFF_S)
@@ -194,7 +194,7 @@ def _trouble(error: Exception, image: ImageSubmitted) -> tuple[Reason, str]:
 
 
 @contextlib.contextmanager
-def _timed(stage: str) -> Generator[None]:
+def _timed(stage: metrics.Stage) -> Generator[None]:
     began = time.perf_counter()
     try:
         with _tracer.start_as_current_span(stage):
@@ -203,11 +203,12 @@ def _timed(stage: str) -> Generator[None]:
         metrics.STAGE_SECONDS.labels(stage).observe(time.perf_counter() - began)
 
 
-def _outcome_label(message: Message) -> str:
+def _count(message: Message) -> None:
     match message.event:
-        case OcrSucceeded():
-            return "success"
+        case OcrSucceeded(boxes=boxes):
+            metrics.IMAGES.labels("success").inc()
+            metrics.BOXES.inc(len(boxes))
         case OcrFailed(reason=reason):
-            return reason
+            metrics.IMAGES.labels(reason).inc()
         case _:
-            return Reason.REVOKED
+            metrics.IMAGES.labels(Reason.REVOKED).inc()

@@ -24,10 +24,14 @@ class PartitionProgress:
         """All that follows from the record is in the broker's hands."""
         del self._unfinished[offset]
 
+    @property
+    def watermark(self) -> int | None:
+        """The lowest unfinished offset, or the one after the last; None if none was taken."""
+        return next(iter(self._unfinished), self._next)
+
     def to_commit(self) -> int | None:
-        """The lowest unfinished offset, or the one after the last; None if that is committed."""
-        watermark = next(iter(self._unfinished), self._next)
-        return None if watermark == self._committed else watermark
+        """The watermark, or None if it is committed."""
+        return None if self.watermark == self._committed else self.watermark
 
     def committed(self, offset: int) -> None:
         """The broker has the commit."""

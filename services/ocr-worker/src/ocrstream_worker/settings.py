@@ -37,7 +37,7 @@ class WorkerSettings(ServiceSettings):
     """An engine that works longer than this on one image hangs and is replaced."""
 
     lanes: str = DEFAULT_LANE
-    """Lanes to serve, separated by commas, the most urgent first."""
+    """Lanes to serve, separated by commas, the most urgent first: default, urgent, gpu."""
     group_id: Annotated[str, Field(min_length=1, max_length=255)] = "ocr-worker"
     """Consumer group; workers that share one share the images."""
     image_roots: str = ""
@@ -51,7 +51,7 @@ class WorkerSettings(ServiceSettings):
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """How often an image is tried before it fails for a reason that may pass."""
     retry_backoff_s: Annotated[float, Field(ge=0, le=600)] = 1.0
-    """Pause before the second attempt; it doubles with each further one."""
+    """Pause before the second attempt; it doubles with each further one, to a minute at most."""
     images_ahead: Annotated[int, Field(ge=1, le=1000)] = 6
     """How many images are fetched, decoded, read and published at the same time."""
 

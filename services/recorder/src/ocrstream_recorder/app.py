@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from ocrstream_recorder import metrics
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.consumer import Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
@@ -22,6 +23,7 @@ from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health, NotReady
 from ocrstream_runtime.kafka import create_consumer, create_producer
+from ocrstream_runtime.lag import LagWatch
 from ocrstream_runtime.lifecycle import Stopped, keep_trying
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.server import stop_on_signals
@@ -29,10 +31,12 @@ from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
 from ocrstream_runtime.tracing import configure_tracing
+from ocrstream_schemas.topics import RECORDED_TOPICS
 
 logger = structlog.get_logger(__name__)
 
 SERVICE = "ocrstream-recorder"
+_STALLED_AFTER_S = 60.0
 
 
 def main() -> None:
@@ -72,6 +76,7 @@ async def _run(settings: RecorderSettings) -> int:
     recorder = _Recorder(settings, stop)
     health.add_check("database", lambda: _check_database(engine))
     health.add_check("recording", recorder.check)
+    health.add_check("moving", recorder.check_moving)
     api = create_api(engine, DatabaseZone(settings.db_timezone), health)
     try:
         return await run_service(api, settings, stop, recorder.run())
@@ -98,14 +103,22 @@ class _Recorder:
         url = settings.database_url.get_secret_value()
         self._writer = Database(url, SERVICE)
         self._outbox = Database(url, f"{SERVICE}-outbox")
-        self._recording = False
+        self._consumer: Consumer | None = None
+        self._lag: LagWatch | None = None
 
     async def check(self) -> None:
         """Raises NotReady or KafkaError while it does not record."""
-        if not self._recording:
+        if self._consumer is None:
             raise NotReady("waits for Kafka or the database")
+        if not self._consumer.joined:
+            raise NotReady("has not joined its group yet")
         # Asks a broker, so that this fails while there is none.
         await self._kafka.topics()
+
+    async def check_moving(self) -> None:
+        """Raises NotReady if records wait and none is written."""
+        if self._lag is not None:
+            await self._lag.check()
 
     async def run(self) -> None:
         """Wait for the database and Kafka, then record until told to stop."""
@@ -140,7 +153,11 @@ class _Recorder:
             on_outbox=sender.woken.set,
         )
         consumer = Consumer(self._kafka, recording, self._settings.poll_records, self._stop)
+        self._lag = LagWatch(
+            self._kafka, consumer, metrics.LAG, tuple(RECORDED_TOPICS), _STALLED_AFTER_S
+        )
         async with self._producer, asyncio.TaskGroup() as group:
-            self._recording = True
+            self._consumer = consumer
+            group.create_task(self._lag.run(self._stop))
             group.create_task(consumer.run())
             group.create_task(sender.run(self._stop))

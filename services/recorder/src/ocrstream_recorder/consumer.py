@@ -53,6 +53,10 @@ class Consumer(ConsumerRebalanceListener):
         self._stopped: set[TopicPartition] = set()
         self._writing = asyncio.Lock()
         self._committed_at = 0.0
+        self.joined = False
+        """Whether the group has let it in; a surplus member gets no partition."""
+        self.finished = 0
+        """How many records are written."""
 
     async def run(self) -> None:
         """Record until `stop` is set; then finish the poll under way, or give it back."""
@@ -94,7 +98,12 @@ class Consumer(ConsumerRebalanceListener):
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, assigned: Iterable[TopicPartition]
     ) -> None:
-        """Nothing: the next step seeks what has no position."""
+        """The next step seeks what has no position."""
+        self.joined = True
+
+    async def next_offsets(self) -> dict[TopicPartition, int]:
+        """Where the next poll begins in each partition that is read."""
+        return dict(self._positions)
 
     async def _step(self) -> None:
         assigned = self._kafka.assignment()
@@ -144,6 +153,7 @@ class Consumer(ConsumerRebalanceListener):
                 metrics.OFFSETS_MOVED.inc()
             self._positions.clear()
             return
+        self.finished += len(records)
         for (topic, partition), offset in nexts.items():
             self._positions[TopicPartition(topic, partition)] = offset
         if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:

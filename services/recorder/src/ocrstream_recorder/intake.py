@@ -1,6 +1,6 @@
 """Raw records judged: what each says of the rows, or why it belongs into the dead-letter topic."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ocrstream_recorder.domain.contribution import (
     Contribution,
@@ -12,14 +12,13 @@ from ocrstream_runtime.kafka import RawRecord, record_ref
 from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.salvage import salvage
 
-INVALID = "invalid"
-REFUSED_BY_DATABASE = "refused_by_database"
+RejectionReason = Literal["invalid", "refused_by_database"]
 
 
 class Rejection(NamedTuple):
-    """Why a record cannot be applied; `reason` is one of a few words, `error` what happened."""
+    """Why a record cannot be applied; `error` tells what happened."""
 
-    reason: str
+    reason: RejectionReason
     error: str
 
 
@@ -36,7 +35,7 @@ def judge(record: RawRecord, to_local: ToLocal) -> Judged:
     try:
         event = decode(record.topic, record.value, record_ref(record))
     except InvalidRecord as error:
-        return reject(record, Rejection(INVALID, str(error)))
+        return reject(record, Rejection("invalid", str(error)))
     return Judged(record, contribute(event, to_local))
 
 

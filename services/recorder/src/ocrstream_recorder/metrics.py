@@ -1,27 +1,106 @@
 """What the recorder counts."""
 
+from typing import Literal, get_args
+
 from prometheus_client import Counter, Gauge, Histogram
 
-RECORDS = Counter("ocrstream_recorder_records", "Records written, by topic", ["topic"])
-ROWS = Counter("ocrstream_recorder_rows", "Rows inserted or changed, by kind", ["kind"])
-POLL_SECONDS = Histogram(
-    "ocrstream_recorder_poll_seconds",
-    "How long a poll took, by stage",
-    ["stage"],
-    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15),
+from ocrstream_recorder.intake import RejectionReason
+from ocrstream_recorder.store.poll import Table
+from ocrstream_runtime.metrics import Family
+from ocrstream_schemas.topics import RECORDED_TOPICS, TOPICS
+
+Stage = Literal["judge", "fold", "write"]
+
+RECORDS = Family[Counter, str](
+    Counter("ocrstream_recorder_records", "Records written, by `topic`", ["topic"]),
+    RECORDED_TOPICS,
+)
+ROWS_STAGED = Family[Counter, Table](
+    Counter(
+        "ocrstream_recorder_rows_staged",
+        "Rows that polls had the database insert or change, by `table`",
+        ["table"],
+    ),
+    get_args(Table),
+)
+ROWS_WRITTEN = Family[Counter, Table](
+    Counter(
+        "ocrstream_recorder_rows_written",
+        "Rows that the database says it inserted or changed, by `table`",
+        ["table"],
+    ),
+    get_args(Table),
+)
+ROWS_MISSING = Family[Counter, Table](
+    Counter(
+        "ocrstream_recorder_rows_missing",
+        "Rows that were staged and not written, by `table`; any is an alarm",
+        ["table"],
+    ),
+    get_args(Table),
+)
+PUBLIC_PATHS_REFUSED = Counter(
+    "ocrstream_recorder_public_paths_refused", "Images whose public path another image holds"
+)
+BATCHES_COMPLETED = Counter(
+    "ocrstream_recorder_batches_completed", "Ends of batches, and changes after it"
+)
+IMAGES_RETRIED = Counter(
+    "ocrstream_recorder_images_retried", "Images submitted again because somebody asked for it"
+)
+POLL_RECORDS = Histogram(
+    "ocrstream_recorder_poll_records",
+    "How many records a poll had",
+    buckets=(1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000),
+)
+POLL_SECONDS = Family[Histogram, Stage](
+    Histogram(
+        "ocrstream_recorder_poll_seconds",
+        "How long a poll took, by `stage`: judge, fold, write",
+        ["stage"],
+        buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15),
+    ),
+    get_args(Stage),
+)
+SUBMITTED_TO_RECORDED_SECONDS = Histogram(
+    "ocrstream_recorder_submitted_to_recorded_seconds",
+    "Time from an image's submission to its result's commit",
+    buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 300, 900, 3_600, 4 * 3_600, 24 * 3_600),
 )
 POLL_RETRIES = Counter("ocrstream_recorder_poll_retries", "Polls that had to be tried again")
 OFFSETS_MOVED = Counter(
     "ocrstream_recorder_offsets_moved", "Polls that another replica had written already"
 )
-DEAD_LETTERS = Counter(
-    "ocrstream_recorder_dead_letters", "Dead letters, by origin and reason", ["topic", "reason"]
+DEAD_LETTERS = Family[Counter, str, RejectionReason](
+    Counter(
+        "ocrstream_recorder_dead_letters",
+        "Dead letters, by `topic` of origin and `reason`",
+        ["topic", "reason"],
+    ),
+    RECORDED_TOPICS,
+    get_args(RejectionReason),
 )
 PARTITIONS_STOPPED = Gauge(
     "ocrstream_recorder_partitions_stopped",
     "Partitions not read because the stored offset is not in the log",
 )
-OUTBOX_PUBLISHED = Counter("ocrstream_recorder_outbox_published", "Outbox rows sent", ["topic"])
-OUTBOX_DROPPED = Counter(
-    "ocrstream_recorder_outbox_dropped", "Outbox rows too large for their topic", ["topic"]
+LAG = Family[Gauge, str](
+    Gauge(
+        "ocrstream_recorder_lag_records",
+        "Records of this recorder's partitions that are not written, by `topic`",
+        ["topic"],
+    ),
+    RECORDED_TOPICS,
+)
+OUTBOX_PUBLISHED = Family[Counter, str](
+    Counter("ocrstream_recorder_outbox_published", "Outbox rows sent, by `topic`", ["topic"]),
+    TOPICS,
+)
+OUTBOX_DROPPED = Family[Counter, str](
+    Counter(
+        "ocrstream_recorder_outbox_dropped",
+        "Outbox rows too large for their topic, by `topic`",
+        ["topic"],
+    ),
+    TOPICS,
 )

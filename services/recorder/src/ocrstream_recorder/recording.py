@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -14,7 +16,7 @@ from psycopg import Connection
 
 from ocrstream_recorder import metrics
 from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.intake import REFUSED_BY_DATABASE, Judged, Rejection, judge, reject
+from ocrstream_recorder.intake import Judged, Rejection, judge, reject
 from ocrstream_recorder.store import offsets, poll
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.offsets import Partition, Span
@@ -94,7 +96,9 @@ class Recording:
         ordered = sorted(
             records, key=lambda record: (record.topic, record.partition, record.offset)
         )
+        began = time.perf_counter()
         judged = [judge(record, self._zone.to_local) for record in ordered]
+        metrics.POLL_SECONDS.labels("judge").observe(time.perf_counter() - began)
         await self._insist(lambda: self._dead_letters.publish(judged))
         parts = [judged]
         while parts:
@@ -130,25 +134,45 @@ class Recording:
         with _tracer.start_as_current_span("write", kind=SpanKind.CLIENT) as span:
             span.set_attribute(DB_SYSTEM_NAME, "postgresql")
             written = await self._insist(lambda: self._database.run(write))
-            span.set_attributes({f"ocrstream.{kind}": n for kind, n in written._asdict().items()})
+            span.set_attributes({f"ocrstream.{t}": n.written for t, n in written.rows.items()})
         self._report(part, written)
         return {partition: span.next for partition, span in spans.items()}
 
     def _report(self, part: list[Judged], written: Written) -> None:
-        for record, _, _ in part:
-            metrics.RECORDS.labels(record.topic).inc()
-        counts = written._asdict()
-        for kind, count in counts.items():
-            metrics.ROWS.labels(kind).inc(count)
+        metrics.POLL_RECORDS.observe(len(part))
+        for topic, count in Counter(one.record.topic for one in part).items():
+            metrics.RECORDS.labels(topic).inc(count)
+        for table, rows in written.rows.items():
+            metrics.ROWS_STAGED.labels(table).inc(rows.staged)
+            metrics.ROWS_WRITTEN.labels(table).inc(rows.written)
+            metrics.ROWS_MISSING.labels(table).inc(max(0, rows.staged - rows.written))
+        metrics.PUBLIC_PATHS_REFUSED.inc(written.refused_public_paths)
+        metrics.BATCHES_COMPLETED.inc(written.batches_completed)
+        metrics.IMAGES_RETRIED.inc(written.retried_images)
+        now = datetime.now(UTC)
+        for one in part:
+            if one.contribution is not None and one.contribution.image is not None:
+                submitted_at = self._zone.to_utc(one.contribution.image.submitted_at)
+                took_s = (now - submitted_at).total_seconds()
+                # Submitted by a clock that is ahead of ours: at once.
+                metrics.SUBMITTED_TO_RECORDED_SECONDS.observe(max(0.0, took_s))
         if written.batches_completed or written.retried_images:
             self._on_outbox()
-        logger.debug("poll written", records=len(part), **counts)
+        log = logger.debug
+        if any(rows.staged != rows.written for rows in written.rows.values()):
+            log = logger.error
+        log(
+            "poll written",
+            records=len(part),
+            staged={table: rows.staged for table, rows in written.rows.items()},
+            written={table: rows.written for table, rows in written.rows.items()},
+        )
 
     async def _refused(self, judged: Judged, error: str) -> Judged:
         if judged.rejection is not None:
             # Not even what could be read of it can be stored: it stays a dead letter, uncounted.
             return Judged(judged.record, None, judged.rejection)
-        rejected = reject(judged.record, Rejection(REFUSED_BY_DATABASE, error))
+        rejected = reject(judged.record, Rejection("refused_by_database", error))
         await self._insist(lambda: self._dead_letters.publish([rejected]))
         return rejected
 

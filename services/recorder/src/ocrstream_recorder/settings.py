@@ -32,7 +32,7 @@ class RecorderSettings(DatabaseSettings):
     poll_records: Annotated[int, Field(ge=1, le=20_000)] = 2_000
     """The most records that are written in one transaction."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most database connections that the read API uses."""
+    """The most database connections that the read API uses; recording takes two more."""
 
     @field_validator("db_timezone")
     @classmethod

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
+from prometheus_client import REGISTRY
 
 from ocrstream_recorder.intake import Judged
 from ocrstream_recorder.recording import GivenBack, Recording
@@ -16,11 +17,12 @@ from ocrstream_recorder.store.offsets import OffsetsMovedError
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.codec import encode
-from ocrstream_schemas.events import ImageSubmitted
+from ocrstream_schemas.events import ImageSubmitted, OcrSucceeded, TextBox
 
 pytestmark = pytest.mark.integration
 
 TOPIC = "images.submitted"
+RESULTS = "ocr.results"
 
 
 class DeadLetters:
@@ -65,9 +67,9 @@ async def writer(database_url: str) -> AsyncGenerator[Writer]:
     await writer.database.close()
 
 
-def record(value: bytes, offset: int, partition: int = 0) -> RawRecord:
+def record(value: bytes, offset: int, partition: int = 0, topic: str = TOPIC) -> RawRecord:
     return ConsumerRecord(
-        topic=TOPIC,
+        topic=topic,
         partition=partition,
         offset=offset,
         timestamp=1_700_000_000_000 + offset,
@@ -84,6 +86,12 @@ def record(value: bytes, offset: int, partition: int = 0) -> RawRecord:
 def image(name: str, **fields: Any) -> bytes:
     event = ImageSubmitted(image_path=f"file:///{name}.png", chain_id=name, batch_id="b", **fields)
     return encode(event)
+
+
+def result(name: str, text: str, offset: int) -> RawRecord:
+    box = TextBox(text=text, confidence=0.9, bbox=((0, 0), (1, 0), (1, 1), (0, 1)))
+    event = OcrSucceeded(image_path=f"file:///{name}.png", chain_id=name, boxes=(box,))
+    return record(encode(event), offset, topic=RESULTS)
 
 
 def query(url: str, sql: Any) -> list[tuple[Any, ...]]:
@@ -130,6 +138,34 @@ async def test_what_is_no_event_is_safe_before_anything_moves(
     assert writer.dead_letters.failures == 0
     assert [one.record.value for one in writer.dead_letters.kept] == [b"garbage"]
     assert query(database_url, "SELECT chain_id FROM chain_executions") == [("good",)]
+
+
+SWALLOW = """
+CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER swallow BEFORE INSERT ON ocr_text_boxes FOR EACH ROW
+WHEN (NEW.text = 'swallowed') EXECUTE FUNCTION swallow();
+"""
+
+
+async def test_rows_that_the_database_swallows_raise_an_alarm(
+    writer: Writer, database_url: str
+) -> None:
+    query(database_url, SWALLOW)
+
+    def missing() -> dict[str, float]:
+        tables = ("chains", "tasks", "images", "boxes", "batches")
+        name = "ocrstream_recorder_rows_missing_total"
+        return {one: REGISTRY.get_sample_value(name, {"table": one}) or 0 for one in tables}
+
+    await writer.recording.next_offsets({(RESULTS, 0): 0})
+    before = missing()
+    await writer.recording.record(
+        [result("a", "kept", 0), result("b", "kept", 1), result("a", "kept", 2)],
+        {(RESULTS, 0): 0},
+    )
+    assert missing() == before
+    await writer.recording.record([result("c", "swallowed", 3)], {(RESULTS, 0): 3})
+    assert missing() == before | {"boxes": before["boxes"] + 1}
 
 
 async def test_a_broken_connection_is_made_anew(writer: Writer, database_url: str) -> None:

@@ -21,6 +21,7 @@ from typing import Self
 
 import msgspec
 
+from ocrstream_worker import metrics
 from ocrstream_worker.engines import memory
 from ocrstream_worker.engines.port import (
     EngineDied,
@@ -108,10 +109,6 @@ class EngineProcess:
         self._failure: EngineError | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
-        self.restarts = 0
-        """How often a new process had to be started."""
-        self.busy_s = 0.0
-        """How long the engine has computed, all in all."""
 
     @property
     def ready(self) -> bool:
@@ -196,7 +193,7 @@ class EngineProcess:
                 backoff_s = min(_FIRST_BACKOFF_S * 2 ** (fruitless_lives - 1), _LONGEST_BACKOFF_S)
             logger.warning("The engine's process %s; next start in %g s", cause, backoff_s)
             await asyncio.sleep(backoff_s)
-            self.restarts += 1
+            metrics.ENGINE_RESTARTS.inc()
 
     async def _live_once(self) -> tuple[bool, int, str]:
         """Starts a process and serves it to its end: was it ever ready, jobs done, why it ended."""
@@ -272,7 +269,7 @@ class EngineProcess:
             life.kill(f"answered work {done.number} instead of {job.work.number}")
             return
         life.jobs_done += 1
-        self.busy_s += done.busy_s
+        metrics.ENGINE_BUSY_SECONDS.inc(done.busy_s)
         self._release(job.work.slot)
         if not job.outcomes.done():
             job.outcomes.set_result(list(done.outcomes))

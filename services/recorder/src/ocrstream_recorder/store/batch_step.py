@@ -20,6 +20,7 @@ from ocrstream_recorder.domain.batch import (
 from ocrstream_recorder.domain.chain import ChainOutcome, ChainState
 from ocrstream_recorder.store import batches, outbox
 from ocrstream_recorder.store.batches import Chunks, StoredBatch
+from ocrstream_recorder.store.recordset import RowCount
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import BatchCompleted
@@ -31,7 +32,7 @@ Chain = tuple[ChainState, ChainOutcome]
 class WrittenBatches(NamedTuple):
     """Batches whose rows changed, and those that BatchCompleted tells of."""
 
-    updated: int
+    rows: RowCount
     completed: int
 
 
@@ -96,7 +97,7 @@ def write(
                 changes[chain[0].batch_id].count(*chain, times)
     wanted = said.keys() | changes.keys()
     if not wanted:
-        return WrittenBatches(0, 0)
+        return WrittenBatches(RowCount(0, 0), 0)
     locked = batches.lock(cursor, wanted)
     if locked.keys() != wanted:
         return None
@@ -104,9 +105,9 @@ def write(
         _fold(stored, said.get(batch_id), changes[batch_id]) for batch_id, stored in locked.items()
     ]
     rows, events = _rows(touched, *_count_chunks(cursor, touched), zone)
-    batches.update(cursor, rows)
+    written = batches.update(cursor, rows)
     outbox.insert(cursor, events)
-    return WrittenBatches(len(rows), len(events))
+    return WrittenBatches(RowCount(len(rows), written), len(events))
 
 
 def _fold(stored: StoredBatch, said: BatchState | None, change: _Change) -> _Batch:
@@ -205,8 +206,8 @@ def _completed(batch: _Batch, revision: int, zone: DatabaseZone) -> outbox.Event
         failed_by_reason=dict(sorted(batch.tally.reasons.items())),
         batch_name=described["batch_name"],
         initiated_by=described["initiated_by"],
-        started_at=zone.to_utc(outcome.started_at),
-        finished_at=zone.to_utc(outcome.finished_at),
+        started_at=outcome.started_at and zone.to_utc(outcome.started_at),
+        finished_at=outcome.finished_at and zone.to_utc(outcome.finished_at),
     )
     return outbox.Event(
         f"{state.batch_id}:{revision}", BATCHES_COMPLETED, state.batch_id, encode(event)

@@ -139,10 +139,11 @@ def lock(cursor: Cursor[Any], batch_ids: Iterable[str]) -> dict[str, StoredBatch
     return {row[1]: _stored(row) for row in cursor}
 
 
-def update(cursor: Cursor[Any], rows: list[dict[str, Any]]) -> None:
-    """Write rows made by `row_of`, which are locked."""
-    if rows:
-        cursor.execute(_UPDATE, (rows_parameter(rows),))
+def update(cursor: Cursor[Any], rows: list[dict[str, Any]]) -> int:
+    """Write rows made by `row_of`, which are locked; return how many the server wrote."""
+    if not rows:
+        return 0
+    return cursor.execute(_UPDATE, (rows_parameter(rows),)).rowcount
 
 
 def count_all_chunks(cursor: Cursor[Any], chunk_sizes: Mapping[str, int]) -> Chunks:

@@ -90,11 +90,11 @@ def lock(cursor: Cursor[Any], chain_ids: Iterable[str]) -> dict[str, StoredChain
 
 
 def update(cursor: Cursor[Any], changed: Iterable[tuple[int, ChainState, ChainOutcome]]) -> int:
-    """Write rows that are locked; return how many."""
+    """Write rows that are locked; return how many the server wrote."""
     rows = [{"id": row_id, **_row(state, outcome)} for row_id, state, outcome in changed]
-    if rows:
-        cursor.execute(_UPDATE, (rows_parameter(rows),))
-    return len(rows)
+    if not rows:
+        return 0
+    return cursor.execute(_UPDATE, (rows_parameter(rows),)).rowcount
 
 
 def _row(state: ChainState, outcome: ChainOutcome) -> dict[str, Any]:

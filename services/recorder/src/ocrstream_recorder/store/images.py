@@ -8,7 +8,13 @@ from psycopg import Cursor
 
 from ocrstream_recorder.domain.image import ImageState
 from ocrstream_recorder.domain.status import ImageStatus
-from ocrstream_recorder.store.recordset import Columns, assignments, records, rows_parameter
+from ocrstream_recorder.store.recordset import (
+    Columns,
+    RowCount,
+    assignments,
+    records,
+    rows_parameter,
+)
 
 _COLUMNS: Columns = {
     "chain_id": "text",
@@ -66,33 +72,36 @@ _BBOX = msgspec.json.Encoder()
 class WrittenImages(NamedTuple):
     """What was written: rows, boxes, and public paths that somebody else holds."""
 
-    rows: int
-    boxes: int
+    rows: RowCount
+    boxes: RowCount
     refused_public_paths: int
 
 
 def write(cursor: Cursor[Any], images: Mapping[str, ImageState]) -> WrittenImages:
     """Write those results that hold their path; a row and its boxes are replaced together."""
     if not images:
-        return WrittenImages(0, 0, 0)
+        return WrittenImages(RowCount(0, 0), RowCount(0, 0), 0)
     cursor.execute(_INSERT, (rows_parameter([_row(image) for image in images.values()]),))
     holders: list[tuple[int, ImageState]] = [(i, images[path]) for path, i in cursor.fetchall()]
-    inserted = {image.image_path for _, image in holders}
+    written = len(holders)
+    locked = _locked(cursor, images.keys() - {image.image_path for _, image in holders})
     replaced = [
         (row_id, images[path])
-        for row_id, path, key in _locked(cursor, images.keys() - inserted)
+        for row_id, path, key in locked
         if key is None or images[path].key > key
     ]
+    staged = len(images) - len(locked) + len(replaced)
     if replaced:
         rows = [{"id": row_id, **_row(image)} for row_id, image in replaced]
-        cursor.execute(_UPDATE, (rows_parameter(rows),))
+        written += cursor.execute(_UPDATE, (rows_parameter(rows),)).rowcount
         cursor.execute(
             "DELETE FROM ocr_text_boxes WHERE ocr_execution_id = ANY(%s)",
             ([row_id for row_id, _ in replaced],),
         )
         holders += replaced
     boxes = _copy_boxes(cursor, holders)
-    return WrittenImages(len(holders), boxes, _grant_public_paths(cursor, holders))
+    refused = _grant_public_paths(cursor, holders)
+    return WrittenImages(RowCount(staged, written), boxes, refused)
 
 
 def _locked(cursor: Cursor[Any], paths: Iterable[str]) -> list[tuple[int, str, Any]]:
@@ -112,7 +121,7 @@ def _locked(cursor: Cursor[Any], paths: Iterable[str]) -> list[tuple[int, str, A
     return locked
 
 
-def _copy_boxes(cursor: Cursor[Any], holders: list[tuple[int, ImageState]]) -> int:
+def _copy_boxes(cursor: Cursor[Any], holders: list[tuple[int, ImageState]]) -> RowCount:
     count = 0
     with cursor.copy(_COPY_BOXES) as copy:
         lines: list[str] = []
@@ -130,7 +139,7 @@ def _copy_boxes(cursor: Cursor[Any], holders: list[tuple[int, ImageState]]) -> i
                 copy.write("".join(lines))
                 lines, size = [], 0
         copy.write("".join(lines))
-    return count
+    return RowCount(count, cursor.rowcount)
 
 
 def _grant_public_paths(cursor: Cursor[Any], holders: list[tuple[int, ImageState]]) -> int:

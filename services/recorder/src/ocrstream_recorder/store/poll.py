@@ -7,7 +7,7 @@ all its images meet at, is locked last and shortly.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from psycopg import Connection, Cursor
 
@@ -16,6 +16,7 @@ from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.domain.task import TaskState
 from ocrstream_recorder.store import batch_step, batches, chains, images, offsets, outbox, tasks
 from ocrstream_recorder.store.offsets import Partition, Span
+from ocrstream_recorder.store.recordset import RowCount
 from ocrstream_recorder.store.zone import DatabaseZone
 
 _MAX_WIDENINGS = 10
@@ -35,17 +36,14 @@ class _TasksElsewhereError(Exception):
         self.chain_ids = chain_ids
 
 
-class Written(NamedTuple):
-    """How many rows a poll inserted or changed."""
+Table = Literal["chains", "tasks", "images", "boxes", "batches"]
 
-    chains_inserted: int
-    chains_updated: int
-    tasks_inserted: int
-    tasks_updated: int
-    images: int
-    boxes: int
+
+class Written(NamedTuple):
+    """What a poll did; rows that stay as they are count nowhere."""
+
+    rows: dict[Table, RowCount]
     refused_public_paths: int
-    batches_updated: int
     batches_completed: int
     retried_images: int
 
@@ -55,8 +53,7 @@ class _WrittenChains(NamedTuple):
     stored: dict[str, chains.StoredChain]
     fresh: dict[str, Chain]
     after: dict[str, Chain]
-    tasks_inserted: int
-    tasks_updated: int
+    tasks: RowCount
 
     def row_id(self, chain_id: str) -> int:
         found = self.inserted.get(chain_id)
@@ -101,14 +98,13 @@ def _write(cursor: Cursor[Any], ledger: Ledger, widened: set[str], zone: Databas
     batches.insert_stubs(cursor, ledger.batches)
     chained = _write_chains(cursor, ledger, widened)
     pictured = images.write(cursor, ledger.images)
-    chains_updated = chains.update(
-        cursor,
-        [
-            (chained.row_id(chain_id), *after)
-            for chain_id, after in chained.after.items()
-            if after != chained.in_database(chain_id)
-        ],
-    )
+    changed = [
+        (chained.row_id(chain_id), *after)
+        for chain_id, after in chained.after.items()
+        if after != chained.in_database(chain_id)
+    ]
+    updated = chains.update(cursor, changed)
+    inserted = len(chained.inserted)
     changes = [(chained.counted(chain_id), after) for chain_id, after in chained.after.items()]
     batched = batch_step.write(cursor, ledger.batches, changes, zone)
     if batched is None:
@@ -117,12 +113,14 @@ def _write(cursor: Cursor[Any], ledger: Ledger, widened: set[str], zone: Databas
         outbox.insert_retry(cursor, request) for _, request in sorted(ledger.retries.items())
     ]
     return Written(
-        len(chained.inserted),
-        chains_updated,
-        chained.tasks_inserted,
-        chained.tasks_updated,
-        *pictured,
-        batched.updated,
+        {
+            "chains": RowCount(inserted + len(changed), inserted + updated),
+            "tasks": chained.tasks,
+            "images": pictured.rows,
+            "boxes": pictured.boxes,
+            "batches": batched.rows,
+        },
+        pictured.refused_public_paths,
         batched.completed,
         sum(retried),
     )
@@ -149,7 +147,8 @@ def _write_chains(cursor: Cursor[Any], ledger: Ledger, widened: set[str]) -> _Wr
     changed = [(row.id, joined[tid]) for tid, row in known.items() if joined[tid] != row.state]
     taken = tasks.insert(cursor, new, row_ids)
     changed += _taken_over(cursor, joined, taken)
-    tasks.update(cursor, changed, row_ids)
+    inserted_tasks = len(new) - len(taken)
+    updated_tasks = tasks.update(cursor, changed, row_ids)
 
     by_chain: defaultdict[str, list[TaskState]] = defaultdict(list)
     for task in joined.values():
@@ -158,7 +157,8 @@ def _write_chains(cursor: Cursor[Any], ledger: Ledger, widened: set[str]) -> _Wr
     for chain_id in row_ids:
         state = _joined_chain(stored.get(chain_id), ledger.chains.get(chain_id))
         after[chain_id] = (state, chain_outcome(state, by_chain[chain_id]))
-    return _WrittenChains(inserted, stored, fresh, after, len(new) - len(taken), len(changed))
+    counted = RowCount(inserted_tasks + len(changed), inserted_tasks + updated_tasks)
+    return _WrittenChains(inserted, stored, fresh, after, counted)
 
 
 def _joined_chain(stored: chains.StoredChain | None, said: ChainState | None) -> ChainState:

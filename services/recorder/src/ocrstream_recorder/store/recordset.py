@@ -4,12 +4,19 @@ One statement then writes any number of rows, in the order given, whatever types
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import msgspec
 
 Columns = Mapping[LiteralString, LiteralString]
 """Columns of a row and their SQL types."""
+
+
+class RowCount(NamedTuple):
+    """Rows that the server was to insert or change, and those that it says it did."""
+
+    staged: int
+    written: int
 
 
 def records(columns: Columns) -> LiteralString:

@@ -85,11 +85,11 @@ def update(
     changed: Iterable[tuple[int, TaskState]],
     chain_row_ids: Mapping[str, int],
 ) -> int:
-    """Write rows whose chains are locked; return how many."""
+    """Write rows whose chains are locked; return how many the server wrote."""
     rows = [{"id": row_id, **_row(task, chain_row_ids)} for row_id, task in changed]
-    if rows:
-        cursor.execute(_UPDATE, (rows_parameter(rows),))
-    return len(rows)
+    if not rows:
+        return 0
+    return cursor.execute(_UPDATE, (rows_parameter(rows),)).rowcount
 
 
 def owners(cursor: Cursor[Any], task_ids: Iterable[str]) -> dict[str, tuple[int, str | None]]:

@@ -16,6 +16,6 @@ class DatabaseZone:
             return moment.replace(tzinfo=None)
         return moment.astimezone(self._zone).replace(tzinfo=None)
 
-    def to_utc(self, stored: datetime | None) -> datetime | None:
+    def to_utc(self, stored: datetime) -> datetime:
         """A stored time as an instant."""
-        return None if stored is None else stored.replace(tzinfo=self._zone).astimezone(UTC)
+        return stored.replace(tzinfo=self._zone).astimezone(UTC)
