@@ -192,11 +192,13 @@ class TaskRevoked(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag
     error: str | None = None
 
 
-class TextBox(msgspec.Struct, frozen=True, kw_only=True):
+class TextBox(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line or word: `bbox` is its polygon, four `[x, y]` in the original image's pixels,
 
     from the text's top left corner clockwise.
     """
+
+    # There are millions of them and they hold no cycles: the garbage collector need not look.
 
     text: str
     confidence: Confidence

@@ -1,6 +1,7 @@
 """Rows of ocr_executions and ocr_text_boxes: per path the greatest result, whole."""
 
 from collections.abc import Iterable, Mapping
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from ocrstream_recorder.store.recordset import (
     records,
     rows_parameter,
 )
+from ocrstream_schemas.events import TextBox
 
 _COLUMNS: Columns = {
     "chain_id": "text",
@@ -64,7 +66,7 @@ WHERE o.id = g.id AND o.public_path IS NULL
 
 _COPY_BOXES = "COPY ocr_text_boxes (ocr_execution_id, text, confidence, bbox) FROM STDIN"
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-_COPY_BLOCK_BYTES = 1 << 18
+_COPY_IMAGES = 100
 
 _BBOX = msgspec.json.Encoder()
 
@@ -124,22 +126,25 @@ def _locked(cursor: Cursor[Any], paths: Iterable[str]) -> list[tuple[int, str, A
 def _copy_boxes(cursor: Cursor[Any], holders: list[tuple[int, ImageState]]) -> RowCount:
     count = 0
     with cursor.copy(_COPY_BOXES) as copy:
-        lines: list[str] = []
-        size = 0
-        for row_id, image in holders:
-            for box in image.boxes:
-                bbox = _BBOX.encode(box.bbox).decode()
-                line = (
-                    f"{row_id}\t{box.text.translate(_COPY_ESCAPES)}\t{box.confidence!r}\t{bbox}\n"
+        for start in range(0, len(holders), _COPY_IMAGES):
+            part = holders[start : start + _COPY_IMAGES]
+            boxes = [box for _, image in part for box in image.boxes]
+            if boxes:
+                ids = chain.from_iterable(
+                    repeat(str(row_id), len(image.boxes)) for row_id, image in part
                 )
-                lines.append(line)
-                size += len(line)
-                count += 1
-            if size > _COPY_BLOCK_BYTES:
-                copy.write("".join(lines))
-                lines, size = [], 0
-        copy.write("".join(lines))
+                copy.write(_box_lines(ids, boxes))
+                count += len(boxes)
     return RowCount(count, cursor.rowcount)
+
+
+def _box_lines(ids: Iterable[str], boxes: list[TextBox]) -> str:
+    """Lines of COPY; column by column, which is several times as fast as line by line."""
+    # No text holds NUL, so all of them can be escaped as one.
+    texts = "\0".join([box.text for box in boxes]).translate(_COPY_ESCAPES).split("\0")
+    confidences = [repr(box.confidence) for box in boxes]
+    bboxes = _BBOX.encode_lines([box.bbox for box in boxes]).decode().splitlines(keepends=True)
+    return "".join(map("\t".join, zip(ids, texts, confidences, bboxes, strict=True)))
 
 
 def _grant_public_paths(cursor: Cursor[Any], holders: list[tuple[int, ImageState]]) -> int:
