@@ -1,7 +1,8 @@
 """Reads the topics and has them recorded: poll, write, then commit for the lag metrics.
 
-Where to go on stands in the database alone, so every partition is sought there after each
-assignment, and whenever another replica turns out to have been faster.
+While one poll is written the next is read, judged and folded already. Where to go on stands in the
+database alone, so every partition is sought there after each assignment, and whenever a poll was
+not written as it was read: because another replica was faster, or to let go of it.
 """
 
 import asyncio
@@ -14,10 +15,10 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from ocrstream_recorder import metrics
-from ocrstream_recorder.recording import GivenBack, Recording
+from ocrstream_recorder.recording import GivenBack, Poll, Recording
 from ocrstream_recorder.store.database import DatabaseUnavailable
-from ocrstream_recorder.store.offsets import OffsetsMovedError, Partition
-from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RawRecord, stop_consumer
+from ocrstream_recorder.store.offsets import OffsetsMovedError
+from ocrstream_runtime.kafka import RawRecord, stop_consumer
 from ocrstream_schemas.topics import RECORDED_TOPICS, is_images_topic
 
 logger = structlog.get_logger(__name__)
@@ -48,10 +49,18 @@ class Consumer(ConsumerRebalanceListener):
         self._stop = stop
         self._recording = recording
         self._poll_records = poll_records
-        # Partitions that were sought, with the offset that the next poll begins at.
+        # Partitions that were sought, with the offset that the next poll begins at; and those up
+        # to which all is written.
         self._positions: dict[TopicPartition, int] = {}
+        self._written: dict[TopicPartition, int] = {}
         self._stopped: set[TopicPartition] = set()
-        self._writing = asyncio.Lock()
+        # What was read in an earlier epoch is not written any more.
+        self._epoch = 0
+        self._write: asyncio.Task[None] | None = None
+        # Held while it is decided whether one more write begins.
+        self._gate = asyncio.Lock()
+        self._failure: Exception | None = None
+        self._committed: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
         self.joined = False
         """Whether the group has let it in; a surplus member gets no partition."""
@@ -59,23 +68,30 @@ class Consumer(ConsumerRebalanceListener):
         """How many records are written."""
 
     async def run(self) -> None:
-        """Record until `stop` is set; then finish the poll under way, or give it back."""
+        """Record until `stop` is set; then finish the poll under way, or give it back.
+
+        Raises what a write raised that means that this process can write no more.
+        """
         stopping = asyncio.create_task(self._let_go_when_stopped())
         self._kafka.subscribe(RECORDED_TOPICS, listener=self)
         await self._kafka.start()
         try:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and self._failure is None:
                 try:
                     await self._step()
-                except FATAL_PRODUCER_ERRORS:
-                    raise
                 except (KafkaError, DatabaseUnavailable) as error:
                     logger.warning("cannot read on now", error=str(error), backoff_s=_BACKOFF_S)
+                    # What was polled and not written must be polled again.
+                    await self._settle()
+                    self._forget_positions()
                     await asyncio.sleep(_BACKOFF_S)
+            await self._settle()
             await self._commit()
         finally:
             stopping.cancel()
             await stop_consumer(self._kafka)
+        if self._failure is not None:
+            raise self._failure
 
     async def _let_go_when_stopped(self) -> None:
         await self._stop.wait()
@@ -87,14 +103,16 @@ class Consumer(ConsumerRebalanceListener):
     ) -> None:
         """Waits for the poll under way; one that cannot be written is left to the next owner."""
         self._recording.let_go.set()
-        async with self._writing:
+        async with self._gate:
+            await self._settle()
             if not self._stop.is_set():
                 self._recording.let_go.clear()
             await self._commit()
-            self._positions.clear()
+            self._forget_positions()
             self._stopped.clear()
             metrics.PARTITIONS_STOPPED.set(0)
 
+    # aiokafka awaits what its listeners return, which its types do not say.
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, assigned: Iterable[TopicPartition]
     ) -> None:
@@ -102,10 +120,12 @@ class Consumer(ConsumerRebalanceListener):
         self.joined = True
 
     async def next_offsets(self) -> dict[TopicPartition, int]:
-        """Where the next poll begins in each partition that is read."""
-        return dict(self._positions)
+        """Up to where all is written, of each partition that is read."""
+        return dict(self._written)
 
     async def _step(self) -> None:
+        if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:
+            await self._commit()
         assigned = self._kafka.assignment()
         unsought = assigned - self._positions.keys() - self._stopped
         if unsought:
@@ -114,17 +134,41 @@ class Consumer(ConsumerRebalanceListener):
         if not readable:
             await self._kafka.getmany(_NO_PARTITION, timeout_ms=_IDLE_POLL_MS)
             return
-        records = await self._poll(readable)
-        async with self._writing:
-            # Those revoked while the poll waited are their next owner's.
-            usable = [
-                record
-                for partition, found in records.items()
-                if partition in self._positions and await self._follows(partition, found[0].offset)
-                for record in found
-            ]
-            if usable:
-                await self._record(usable)
+        epoch = self._epoch
+        found = await self._poll(readable)
+        records = [
+            record
+            for partition, part in found.items()
+            if partition in self._positions and await self._follows(partition, part[0].offset)
+            for record in part
+        ]
+        if not records:
+            return
+        poll = await asyncio.to_thread(self._recording.prepare, records)
+        async with self._gate:
+            await self._settle()
+            # Else its partitions are their next owner's, or have to be read again.
+            if epoch == self._epoch:
+                self._write = asyncio.create_task(self._record(poll, self._pass(records)))
+
+    def _pass(self, records: list[RawRecord]) -> dict[TopicPartition, int]:
+        """Move the positions past records; returns where they stood."""
+        begins: dict[TopicPartition, int] = {}
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            begins.setdefault(partition, self._positions[partition])
+            self._positions[partition] = record.offset + 1
+        return begins
+
+    async def _settle(self) -> None:
+        """Returns when nothing is being written."""
+        if self._write is not None:
+            await asyncio.wait({self._write})
+
+    def _forget_positions(self) -> None:
+        self._epoch += 1
+        self._positions.clear()
+        self._written.clear()
 
     async def _poll(self, partitions: list[TopicPartition]) -> Found:
         found: Found = {}
@@ -140,24 +184,23 @@ class Consumer(ConsumerRebalanceListener):
             *partitions, timeout_ms=_IDLE_POLL_MS, max_records=self._poll_records
         )
 
-    async def _record(self, records: list[RawRecord]) -> None:
-        touched = {TopicPartition(record.topic, record.partition) for record in records}
-        begins: dict[Partition, int] = {
-            (one.topic, one.partition): self._positions[one] for one in touched
-        }
+    async def _record(self, poll: Poll, begins: dict[TopicPartition, int]) -> None:
         try:
-            nexts = await self._recording.record(records, begins)
+            nexts = await self._recording.record(
+                poll, {(one.topic, one.partition): offset for one, offset in begins.items()}
+            )
         except (OffsetsMovedError, GivenBack) as why:
             # Nobody knows how much of it is written; the database does.
             if isinstance(why, OffsetsMovedError):
                 metrics.OFFSETS_MOVED.inc()
-            self._positions.clear()
-            return
-        self.finished += len(records)
-        for (topic, partition), offset in nexts.items():
-            self._positions[TopicPartition(topic, partition)] = offset
-        if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:
-            await self._commit()
+            self._forget_positions()
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            self._failure = error
+            self._forget_positions()
+        else:
+            self.finished += len(poll.judged)
+            for (topic, partition), offset in nexts.items():
+                self._written[TopicPartition(topic, partition)] = offset
 
     async def _seek(self, partitions: set[TopicPartition]) -> None:
         beginnings = await self._kafka.beginning_offsets(partitions)
@@ -174,7 +217,7 @@ class Consumer(ConsumerRebalanceListener):
                 self._kafka.seek(one, offset)
             except IllegalStateError:
                 continue  # revoked meanwhile
-            self._positions[one] = offset
+            self._positions[one] = self._written[one] = offset
 
     async def _follows(self, partition: TopicPartition, offset: int) -> bool:
         """Whether nothing is missing before `offset`, the first that was read."""
@@ -200,16 +243,20 @@ class Consumer(ConsumerRebalanceListener):
             why=why,
         )
         self._positions.pop(partition, None)
+        self._written.pop(partition, None)
         self._stopped.add(partition)
         metrics.PARTITIONS_STOPPED.set(len(self._stopped))
 
     async def _commit(self) -> None:
         """Tell Kafka how far we are. Nothing depends on it but what shows the group's lag."""
         self._committed_at = time.monotonic()
-        if not self._positions:
+        offsets = dict(self._written)
+        if offsets == self._committed or not offsets:
             return
         try:
             async with asyncio.timeout(_COMMIT_TIMEOUT_S):
-                await self._kafka.commit(dict(self._positions))
+                await self._kafka.commit(offsets)
         except (KafkaError, TimeoutError) as error:
             logger.info("offsets not committed for the lag metrics", error=str(error))
+        else:
+            self._committed = offsets

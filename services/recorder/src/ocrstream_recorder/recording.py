@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -32,6 +32,13 @@ _FIRST_BACKOFF_S = 0.05
 _LONGEST_BACKOFF_S = 5.0
 
 ResultT = TypeVar("ResultT")
+
+
+class Poll(NamedTuple):
+    """Judged records, in the order of their offsets, and what all of them say together."""
+
+    judged: list[Judged]
+    ledger: Ledger
 
 
 class GivenBack(Exception):
@@ -77,65 +84,67 @@ class Recording:
 
         return await self._database.run(read)
 
-    async def record(
-        self, records: list[RawRecord], begins: Mapping[Partition, int]
-    ) -> dict[Partition, int]:
-        """Write records and move the offsets, which stand at `begins`; returns the new ones.
+    def prepare(self, records: list[RawRecord]) -> Poll:
+        """Judge and fold a poll's records: all that can be done without the database.
 
-        Comes back only when that is done, however long the database is away; a record that the
-        database refuses is found by halving and becomes a dead letter. Raises OffsetsMovedError if
-        another owner wrote some of them, GivenBack if it failed and `let_go` is set.
+        It computes for as long as hundreds of milliseconds, so call it in a thread.
         """
-        with batch_span(records, self._group_id):
-            return await self._record(records, begins)
-
-    async def _record(
-        self, records: list[RawRecord], begins: Mapping[Partition, int]
-    ) -> dict[Partition, int]:
-        positions = dict(begins)
         ordered = sorted(
             records, key=lambda record: (record.topic, record.partition, record.offset)
         )
         began = time.perf_counter()
         judged = [judge(record, self._zone.to_local) for record in ordered]
-        metrics.POLL_SECONDS.labels("judge").observe(time.perf_counter() - began)
-        await self._insist(lambda: self._dead_letters.publish(judged))
-        parts = [judged]
+        folded_from = time.perf_counter()
+        ledger = _fold(judged)
+        metrics.POLL_SECONDS.labels("judge").observe(folded_from - began)
+        metrics.POLL_SECONDS.labels("fold").observe(time.perf_counter() - folded_from)
+        return Poll(judged, ledger)
+
+    async def record(self, poll: Poll, begins: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Write a poll and move the offsets, which stand at `begins`; returns the new ones.
+
+        Comes back only when that is done, however long the database is away; a record that the
+        database refuses is found by halving and becomes a dead letter. Raises OffsetsMovedError if
+        another owner wrote some of them, GivenBack if it failed and `let_go` is set.
+        """
+        with batch_span([one.record for one in poll.judged], self._group_id):
+            return await self._record(poll, begins)
+
+    async def _record(self, poll: Poll, begins: Mapping[Partition, int]) -> dict[Partition, int]:
+        positions = dict(begins)
+        await self._insist(lambda: self._dead_letters.publish(poll.judged))
+        parts = [poll]
         while parts:
             part = parts.pop()
             try:
                 positions |= await self._write(part, positions)
             except DataRefused as error:
-                if len(part) > 1:
-                    middle = len(part) // 2
-                    parts += [part[middle:], part[:middle]]
+                judged = part.judged
+                if len(judged) > 1:
+                    middle = len(judged) // 2
+                    halves = judged[middle:], judged[:middle]
                 else:
-                    parts.append([await self._refused(part[0], str(error))])
+                    halves = ([await self._refused(judged[0], str(error))],)
+                parts += [Poll(half, _fold(half)) for half in halves]
         return positions
 
-    async def _write(
-        self, part: list[Judged], positions: Mapping[Partition, int]
-    ) -> dict[Partition, int]:
+    async def _write(self, part: Poll, positions: Mapping[Partition, int]) -> dict[Partition, int]:
         spans: dict[Partition, Span] = {}
-        for record, _, _ in part:
+        for record, _, _ in part.judged:
             partition = (record.topic, record.partition)
             spans[partition] = Span(positions[partition], record.offset + 1)
-        said = [one.contribution for one in part if one.contribution is not None]
 
         def write(connection: Connection[Any]) -> Written:
             began = time.perf_counter()
-            ledger = Ledger(said)
-            folded = time.perf_counter()
-            written = poll.write(connection, ledger, self._zone, self._cluster_id, spans)
-            metrics.POLL_SECONDS.labels("fold").observe(folded - began)
-            metrics.POLL_SECONDS.labels("write").observe(time.perf_counter() - folded)
+            written = poll.write(connection, part.ledger, self._zone, self._cluster_id, spans)
+            metrics.POLL_SECONDS.labels("write").observe(time.perf_counter() - began)
             return written
 
         with _tracer.start_as_current_span("write", kind=SpanKind.CLIENT) as span:
             span.set_attribute(DB_SYSTEM_NAME, "postgresql")
             written = await self._insist(lambda: self._database.run(write))
             span.set_attributes({f"ocrstream.{t}": n.written for t, n in written.rows.items()})
-        self._report(part, written)
+        self._report(part.judged, written)
         return {partition: span.next for partition, span in spans.items()}
 
     def _report(self, part: list[Judged], written: Written) -> None:
@@ -199,3 +208,7 @@ class Recording:
         except TimeoutError:
             return False
         return True
+
+
+def _fold(judged: list[Judged]) -> Ledger:
+    return Ledger([one.contribution for one in judged if one.contribution is not None])

@@ -55,6 +55,11 @@ class Writer:
             on_outbox=lambda: None,
         )
 
+    async def record(
+        self, records: list[RawRecord], begins: dict[tuple[str, int], int]
+    ) -> dict[tuple[str, int], int]:
+        return await self.recording.record(self.recording.prepare(records), begins)
+
     async def begin(self) -> None:
         await self.recording.next_offsets({(TOPIC, 0): 0, (TOPIC, 1): 0})
 
@@ -113,7 +118,7 @@ async def test_what_the_database_refuses_is_found_among_many(
         )
         for number in range(30)
     ]
-    nexts = await writer.recording.record(records, {(TOPIC, 0): 0, (TOPIC, 1): 0})
+    nexts = await writer.record(records, {(TOPIC, 0): 0, (TOPIC, 1): 0})
     assert nexts == {(TOPIC, 0): 15, (TOPIC, 1): 15}
     kept = writer.dead_letters.kept
     assert {int(one.record.offset) * 2 + one.record.partition for one in kept} == poisoned
@@ -132,9 +137,7 @@ async def test_what_is_no_event_is_safe_before_anything_moves(
     writer: Writer, database_url: str
 ) -> None:
     writer.dead_letters.failures = 3
-    await writer.recording.record(
-        [record(b"garbage", 0), record(image("good"), 1)], {(TOPIC, 0): 0}
-    )
+    await writer.record([record(b"garbage", 0), record(image("good"), 1)], {(TOPIC, 0): 0})
     assert writer.dead_letters.failures == 0
     assert [one.record.value for one in writer.dead_letters.kept] == [b"garbage"]
     assert query(database_url, "SELECT chain_id FROM chain_executions") == [("good",)]
@@ -159,12 +162,12 @@ async def test_rows_that_the_database_swallows_raise_an_alarm(
 
     await writer.recording.next_offsets({(RESULTS, 0): 0})
     before = missing()
-    await writer.recording.record(
+    await writer.record(
         [result("a", "kept", 0), result("b", "kept", 1), result("a", "kept", 2)],
         {(RESULTS, 0): 0},
     )
     assert missing() == before
-    await writer.recording.record([result("c", "swallowed", 3)], {(RESULTS, 0): 3})
+    await writer.record([result("c", "swallowed", 3)], {(RESULTS, 0): 3})
     assert missing() == before | {"boxes": before["boxes"] + 1}
 
 
@@ -173,7 +176,7 @@ async def test_a_broken_connection_is_made_anew(writer: Writer, database_url: st
         database_url,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test'",
     )
-    nexts = await writer.recording.record([record(image("a"), 0)], {(TOPIC, 0): 0})
+    nexts = await writer.record([record(image("a"), 0)], {(TOPIC, 0): 0})
     assert nexts == {(TOPIC, 0): 1}
 
 
@@ -182,16 +185,16 @@ async def test_what_another_owner_wrote_is_not_written_again(
 ) -> None:
     other = Writer(database_url)
     records = [record(image("a"), 0), record(image("b"), 1)]
-    await other.recording.record(records, {(TOPIC, 0): 0})
+    await other.record(records, {(TOPIC, 0): 0})
     with pytest.raises(OffsetsMovedError):
-        await writer.recording.record(records, {(TOPIC, 0): 0})
+        await writer.record(records, {(TOPIC, 0): 0})
     assert await writer.recording.next_offsets({(TOPIC, 0): 0}) == {(TOPIC, 0): 2}
     await other.database.close()
 
 
 async def test_lets_go_of_what_cannot_be_written() -> None:
     writer = Writer("postgresql://nobody@127.0.0.1:9/none")
-    writing = asyncio.create_task(writer.recording.record([record(image("a"), 0)], {(TOPIC, 0): 0}))
+    writing = asyncio.create_task(writer.record([record(image("a"), 0)], {(TOPIC, 0): 0}))
     await asyncio.sleep(0)
     writer.recording.let_go.set()
     with pytest.raises(GivenBack):
