@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ocrstream_recorder import metrics
 from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.consumer import Consumer
+from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.outbox_sender import OutboxSender
 from ocrstream_recorder.recording import Recording
@@ -108,7 +108,7 @@ class _Recorder:
         )
         self._producer = create_producer(settings, client_id)
         url = settings.database_url.get_secret_value()
-        self._writer = Database(url, SERVICE)
+        self._writer = Database(url, SERVICE, WRITES_AT_ONCE)
         self._outbox = Database(url, f"{SERVICE}-outbox")
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None

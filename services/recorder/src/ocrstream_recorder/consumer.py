@@ -1,8 +1,9 @@
 """Reads the topics and has them recorded: poll, write, then commit for the lag metrics.
 
-While one poll is written the next is read, judged and folded already. Where to go on stands in the
-database alone, so every partition is sought there after each assignment, and whenever a poll was
-not written as it was read: because another replica was faster, or to let go of it.
+While one poll is written the next is read, judged, folded and begun: two transactions overlap, in
+the order of their offsets. Where to go on stands in the database alone,
+so every partition is sought there after each assignment, and whenever a poll was not written as it
+was read: because another replica was faster, or to let go of it.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ _COMMIT_TIMEOUT_S = 3.0
 # for `max_poll_interval_ms` leaves, and joins again only once it asks.
 _NO_PARTITION = TopicPartition("", 0)
 _BACKOFF_S = 1.0
+WRITES_AT_ONCE = 2
 
 
 class Consumer(ConsumerRebalanceListener):
@@ -56,7 +58,10 @@ class Consumer(ConsumerRebalanceListener):
         self._stopped: set[TopicPartition] = set()
         # What was read in an earlier epoch is not written any more.
         self._epoch = 0
-        self._write: asyncio.Task[None] | None = None
+        self._writes: set[asyncio.Task[None]] = set()
+        # Set when the last write that began has moved its offsets, or is over.
+        self._fenced = asyncio.Event()
+        self._fenced.set()
         # Held while it is decided whether one more write begins.
         self._gate = asyncio.Lock()
         self._failure: Exception | None = None
@@ -129,6 +134,7 @@ class Consumer(ConsumerRebalanceListener):
         assigned = self._kafka.assignment()
         unsought = assigned - self._positions.keys() - self._stopped
         if unsought:
+            await self._settle()
             await self._seek(unsought)
         readable = sorted(self._positions.keys() & assigned)
         if not readable:
@@ -146,10 +152,16 @@ class Consumer(ConsumerRebalanceListener):
             return
         poll = await asyncio.to_thread(self._recording.prepare, records)
         async with self._gate:
-            await self._settle()
+            await self._fenced.wait()
+            await self._settle(WRITES_AT_ONCE - 1)
             # Else its partitions are their next owner's, or have to be read again.
             if epoch == self._epoch:
-                self._write = asyncio.create_task(self._record(poll, self._pass(records)))
+                self._fenced = asyncio.Event()
+                write = asyncio.create_task(
+                    self._record(poll, self._pass(records), epoch, self._fenced)
+                )
+                self._writes.add(write)
+                write.add_done_callback(self._writes.discard)
 
     def _pass(self, records: list[RawRecord]) -> dict[TopicPartition, int]:
         """Move the positions past records; returns where they stood."""
@@ -160,10 +172,10 @@ class Consumer(ConsumerRebalanceListener):
             self._positions[partition] = record.offset + 1
         return begins
 
-    async def _settle(self) -> None:
-        """Returns when nothing is being written."""
-        if self._write is not None:
-            await asyncio.wait({self._write})
+    async def _settle(self, at_most: int = 0) -> None:
+        """Returns when no more than so many polls are being written."""
+        while len(self._writes) > at_most:
+            await asyncio.wait(self._writes, return_when=asyncio.FIRST_COMPLETED)
 
     def _forget_positions(self) -> None:
         self._epoch += 1
@@ -184,10 +196,19 @@ class Consumer(ConsumerRebalanceListener):
             *partitions, timeout_ms=_IDLE_POLL_MS, max_records=self._poll_records
         )
 
-    async def _record(self, poll: Poll, begins: dict[TopicPartition, int]) -> None:
+    async def _record(
+        self, poll: Poll, begins: dict[TopicPartition, int], epoch: int, fenced: asyncio.Event
+    ) -> None:
+        loop = asyncio.get_running_loop()
+
+        def on_fenced() -> None:
+            loop.call_soon_threadsafe(fenced.set)
+
         try:
             nexts = await self._recording.record(
-                poll, {(one.topic, one.partition): offset for one, offset in begins.items()}
+                poll,
+                {(one.topic, one.partition): offset for one, offset in begins.items()},
+                on_fenced,
             )
         except (OffsetsMovedError, GivenBack) as why:
             # Nobody knows how much of it is written; the database does.
@@ -199,8 +220,11 @@ class Consumer(ConsumerRebalanceListener):
             self._forget_positions()
         else:
             self.finished += len(poll.judged)
-            for (topic, partition), offset in nexts.items():
-                self._written[TopicPartition(topic, partition)] = offset
+            if epoch == self._epoch:
+                for (topic, partition), offset in nexts.items():
+                    self._written[TopicPartition(topic, partition)] = offset
+        finally:
+            fenced.set()
 
     async def _seek(self, partitions: set[TopicPartition]) -> None:
         beginnings = await self._kafka.beginning_offsets(partitions)

@@ -52,7 +52,7 @@ class DeadLetterSink(Protocol):
 
 
 class Recording:
-    """The recorder's one writer.
+    """Writes polls; two at a time, if the second begins when the first is fenced.
 
     `let_go` asks it to stop trying: to end, or because other replicas wait for its partitions.
     """
@@ -100,24 +100,33 @@ class Recording:
         metrics.POLL_SECONDS.labels("fold").observe(time.perf_counter() - folded_from)
         return Poll(judged, ledger)
 
-    async def record(self, poll: Poll, begins: Mapping[Partition, int]) -> dict[Partition, int]:
+    async def record(
+        self,
+        poll: Poll,
+        begins: Mapping[Partition, int],
+        on_fenced: Callable[[], None] = lambda: None,
+    ) -> dict[Partition, int]:
         """Write a poll and move the offsets, which stand at `begins`; returns the new ones.
+
+        `on_fenced` is called, in another thread, when the poll that follows may be begun.
 
         Comes back only when that is done, however long the database is away; a record that the
         database refuses is found by halving and becomes a dead letter. Raises OffsetsMovedError if
         another owner wrote some of them, GivenBack if it failed and `let_go` is set.
         """
         with batch_span([one.record for one in poll.judged], self._group_id):
-            return await self._record(poll, begins)
+            return await self._record(poll, begins, on_fenced)
 
-    async def _record(self, poll: Poll, begins: Mapping[Partition, int]) -> dict[Partition, int]:
+    async def _record(
+        self, poll: Poll, begins: Mapping[Partition, int], on_fenced: Callable[[], None]
+    ) -> dict[Partition, int]:
         positions = dict(begins)
         await self._insist(lambda: self._dead_letters.publish(poll.judged))
         parts = [poll]
         while parts:
             part = parts.pop()
             try:
-                positions |= await self._write(part, positions)
+                positions |= await self._write(part, positions, on_fenced)
             except DataRefused as error:
                 judged = part.judged
                 if len(judged) > 1:
@@ -128,7 +137,9 @@ class Recording:
                 parts += [Poll(half, _fold(half)) for half in halves]
         return positions
 
-    async def _write(self, part: Poll, positions: Mapping[Partition, int]) -> dict[Partition, int]:
+    async def _write(
+        self, part: Poll, positions: Mapping[Partition, int], on_fenced: Callable[[], None]
+    ) -> dict[Partition, int]:
         spans: dict[Partition, Span] = {}
         for record, _, _ in part.judged:
             partition = (record.topic, record.partition)
@@ -136,7 +147,9 @@ class Recording:
 
         def write(connection: Connection[Any]) -> Written:
             began = time.perf_counter()
-            written = poll.write(connection, part.ledger, self._zone, self._cluster_id, spans)
+            written = poll.write(
+                connection, part.ledger, self._zone, self._cluster_id, spans, on_fenced=on_fenced
+            )
             metrics.POLL_SECONDS.labels("write").observe(time.perf_counter() - began)
             return written
 

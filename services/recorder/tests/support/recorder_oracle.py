@@ -31,7 +31,7 @@ _DONE = {"SUCCESS", "FAILURE", "REVOKED"}
 
 
 def _digest(value: Any) -> bytes:
-    return sha256(msgspec.json.encode(value, order="deterministic")).digest()
+    return sha256(msgspec.msgpack.encode(value, order="deterministic")).digest()
 
 
 def _naive(moment: datetime | None) -> datetime | None:

@@ -8,11 +8,12 @@ import msgspec
 
 Comparable = TypeVar("Comparable", int, str, datetime)
 
-_ENCODER = msgspec.json.Encoder(order="deterministic")
+# Binary: to write millions of floats as text takes five times as long.
+_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 
 def digest(value: Any) -> bytes:
-    """SHA-256 of the value's canonical JSON (compact, keys sorted).
+    """SHA-256 of the value in MessagePack, keys sorted.
 
     Of two different values of equal rank the one with the greater digest holds: an arbitrary
     choice, but the same whatever came first.

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import cast
+from operator import attrgetter
+from typing import Any, cast
 
 import msgspec
 
@@ -236,10 +237,11 @@ def _command(
 
 
 _ImageEvent = ImageSubmitted | LifecycleEvent | OcrEvent
+_chain_fields: Callable[[_ImageEvent], tuple[Any, ...]] = attrgetter(*CHAIN_FIELDS)
 
 
 def _chain(event: _ImageEvent, source: Source) -> ChainState:
-    said = tuple(getattr(event, field) for field in CHAIN_FIELDS)
+    said = _chain_fields(event)
     return ChainState(
         cast("str", event.chain_id),
         event.batch_id,

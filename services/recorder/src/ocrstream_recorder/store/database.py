@@ -1,11 +1,14 @@
-"""The connection that writes, on a thread of its own, and what the database's errors mean."""
+"""Connections that write, each on a thread of its own, and what the database's errors mean."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import msgspec
 import psycopg
+from psycopg.types.json import set_json_loads
 
 ResultT = TypeVar("ResultT")
 
@@ -35,13 +38,14 @@ class DataRefused(Exception):
 
 
 class Database:
-    """One connection. `run` may be called from any task; the calls happen one after the other."""
+    """As many connections as calls of `run` may be under way at once; more calls wait."""
 
-    def __init__(self, url: str, application_name: str) -> None:
+    def __init__(self, url: str, application_name: str, connections: int = 1) -> None:
         self._url = url
         self._application_name = application_name
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
-        self._connection: psycopg.Connection[Any] | None = None
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="database")
+        self._mine = threading.local()
+        self._connections: list[psycopg.Connection[Any]] = []
 
     async def run(self, work: Callable[[psycopg.Connection[Any]], ResultT]) -> ResultT:
         """What `work` returns; the connection is in autocommit mode, and made anew if it broke.
@@ -49,34 +53,39 @@ class Database:
         Raises DatabaseUnavailable and DataRefused for what psycopg raises, other errors as they
         are. A call that is cancelled is finished nevertheless.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
 
     async def close(self) -> None:
-        """Close the connection after what is under way."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
-        self._thread.shutdown(wait=False)
+        """Close the connections after what is under way."""
+        await asyncio.to_thread(self._threads.shutdown)
+        for connection in self._connections:
+            connection.close()
 
     def _run(self, work: Callable[[psycopg.Connection[Any]], ResultT]) -> ResultT:
         try:
-            if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(
-                    self._url,
-                    autocommit=True,
-                    connect_timeout=_CONNECT_TIMEOUT_S,
-                    options=_SESSION,
-                    application_name=self._application_name,
-                    **_KEEPALIVE,
-                )
-            return work(self._connection)
+            return work(self._connection())
         except psycopg.Error as error:
             kind = _kind_of(error)
             if kind is None:
                 raise
             raise kind(f"{error.sqlstate or type(error).__name__}: {error}") from error
 
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+    def _connection(self) -> psycopg.Connection[Any]:
+        mine: psycopg.Connection[Any] | None = getattr(self._mine, "connection", None)
+        if mine is None or mine.closed:
+            self._connections = [one for one in self._connections if not one.closed]
+            mine = self._mine.connection = psycopg.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                options=_SESSION,
+                application_name=self._application_name,
+                **_KEEPALIVE,
+            )
+            # The very decoder that read the events, so that what comes back equals what went in.
+            set_json_loads(msgspec.json.decode, mine)
+            self._connections.append(mine)
+        return mine
 
 
 def _kind_of(error: psycopg.Error) -> type[Exception] | None:
