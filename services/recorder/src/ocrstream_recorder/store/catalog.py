@@ -18,7 +18,7 @@ WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped
 
 _INDEXES = """
 SELECT c.relname, i.indisprimary, i.indisunique, i.indisvalid AND i.indisready,
-       i.indimmediate AND i.indpred IS NULL AND m.amname = 'btree',
+       NOT i.indimmediate, i.indpred IS NULL AND m.amname = 'btree',
        ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, false)
                     || CASE WHEN i.indoption[k - 1] & 1 = 1 THEN ' DESC' ELSE '' END
              FROM generate_series(1, i.indnkeyatts) AS k ORDER BY k)
@@ -53,12 +53,13 @@ class FoundColumn(NamedTuple):
 
 
 class FoundIndex(NamedTuple):
-    """An index; `plain`: a b-tree over all rows, of use to ON CONFLICT. A key may end in DESC."""
+    """An index; `plain`: a b-tree over all rows. A key may end in DESC."""
 
     name: str
     primary: bool
     unique: bool
     valid: bool
+    deferrable: bool
     plain: bool
     keys: list[str]
 

@@ -122,6 +122,13 @@ def _of_the_keys(table: Table, found: FoundTable) -> Iterator[str]:
         yield f"{name} has no primary key on id: ALTER TABLE {name} ADD PRIMARY KEY (id)"
     unique = [{"id"}, *({*_keys(index)} for index in table.indexes if index.unique)]
     for index in found.indexes:
+        if index.unique and index.deferrable and not index.primary:
+            # Such a one makes ON CONFLICT fail, even where another index would do.
+            yield (
+                f"{name} may defer whether ({', '.join(index.keys)}) is unique:"
+                f" ALTER TABLE {name} DROP CONSTRAINT {_quoted(index.name)}"
+            )
+            continue
         if not index.unique or any(known <= {*index.keys} for known in unique):
             continue
         yield (
