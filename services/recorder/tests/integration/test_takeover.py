@@ -90,13 +90,6 @@ async def read_api(url: str, zone: DatabaseZone = UTC_ZONE) -> AsyncGenerator[An
     await engine.dispose()
 
 
-@pytest.fixture
-def old(postgres_url: str) -> Generator[str]:
-    """URL of a small old database, not migrated."""
-    with old_database(postgres_url, 200) as url:
-        yield url
-
-
 async def test_ten_thousand_images_are_taken_over_as_they_are(postgres_url: str) -> None:
     with old_database(postgres_url, IMAGES) as url, open_database(url) as connection:
         columns = columns_of(connection)
@@ -251,7 +244,7 @@ def rest_of(batch_id: str, count: int) -> list[AnyEvent]:
     return [read(n, batch_id=batch_id, index=n) for n in range(count)]
 
 
-@pytest.mark.parametrize("polls", [1, 2, 58])
+@pytest.mark.parametrize("polls", [1, 2, 7])
 def test_a_batch_that_was_half_done_goes_on(old: str, polls: int) -> None:
     migrate(old)
     with open_database(old) as connection:
@@ -485,28 +478,24 @@ REFUSED: list[tuple[LiteralString, str, LiteralString | None]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("change", "said", "mend"), REFUSED, ids=[said.split(":")[0][:60] for _, said, _ in REFUSED]
-)
-def test_what_cannot_be_taken_over_is_refused_untouched(
-    old: str, change: LiteralString, said: str, mend: LiteralString | None
-) -> None:
+def test_what_cannot_be_taken_over_is_refused_untouched(old: str) -> None:
     with open_database(old) as connection:
-        connection.execute(change)
-        columns = columns_of(connection)
-        before, schema = checksums(connection, columns), schema_of(connection)
-        with pytest.raises(CannotTakeOverError) as refused:
-            migrate(old)
-        told = str(refused.value)
-        assert said in told
-        assert told.count("\n- ") == 1
-        assert (checksums(connection, columns), schema_of(connection)) == (before, schema)
-        if mend is None:
-            found = re.search(r"ALTER TABLE .*$", told)
-            assert found is not None
-            connection.execute(found[0].encode())
-        else:
-            connection.execute(mend)
+        for change, said, mend in REFUSED:
+            connection.execute(change)
+            columns = columns_of(connection)
+            before, schema = checksums(connection, columns), schema_of(connection)
+            with pytest.raises(CannotTakeOverError) as refused:
+                migrate(old)
+            told = str(refused.value)
+            assert said in told
+            assert told.count("\n- ") == 1, f"what came before was mended: {told}"
+            assert (checksums(connection, columns), schema_of(connection)) == (before, schema)
+            if mend is None:
+                found = re.search(r"ALTER TABLE .*$", told)
+                assert found is not None, told
+                connection.execute(found[0].encode())
+            else:
+                connection.execute(mend)
         migrate(old)
         write(connection, read(1, batch_id="old-1", index=0))
 
