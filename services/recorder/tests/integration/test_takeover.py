@@ -3,7 +3,8 @@
 import contextlib
 import re
 from collections.abc import AsyncGenerator, Generator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, LiteralString
 
 import httpx
@@ -507,6 +508,34 @@ def test_all_obstacles_are_told_at_once(old: str) -> None:
     with pytest.raises(CannotTakeOverError) as refused:
         migrate(old)
     assert str(refused.value).count("\n- ") == 3
+
+
+def test_the_documented_statements_work_on_a_database_taken_over(old: str) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.partition("## Taking over an existing database")[2].partition("\n## ")[0]
+    validate, widen = re.findall(r"^```sql\n(.*?)^```", section, re.M | re.S)
+    with open_database(old) as connection:
+        connection.execute(
+            "ALTER TABLE chain_executions DROP CONSTRAINT chain_executions_batch_id_fkey"
+        )
+        migrate(old)
+        before = checksums(connection, columns_of(connection))
+        connection.execute(validate)
+        connection.execute(widen)
+        assert checksums(connection, columns_of(connection)) == before
+        invalid = "SELECT count(*) FROM pg_constraint WHERE NOT convalidated"
+        assert one(connection, invalid) == (0,)
+        connection.execute("SELECT setval('ocr_executions_id_seq', 5000000000)")
+        connection.execute("SELECT setval('ocr_text_boxes_id_seq', 6000000000)")
+        public = "https://images/new"
+        write(connection, read(1, public_path=public))
+        write(connection, read(1, public_path=public, submitted_at=NOON + timedelta(hours=1)))
+        assert one(
+            connection,
+            "SELECT o.id, b.id, public_path FROM ocr_executions o"
+            " JOIN ocr_text_boxes b ON b.ocr_execution_id = o.id WHERE o.id > 2147483647",
+        ) == (5_000_000_001, 6_000_000_002, public)
+        assert migrate(old)
 
 
 def test_a_database_that_is_not_utf8_is_refused(postgres_url: str) -> None:

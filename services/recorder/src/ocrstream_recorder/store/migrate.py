@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from alembic import command
@@ -13,7 +13,7 @@ from sqlalchemy import Connection as MigrationConnection
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-VERSION_TABLE = "recorder_revision"
+VERSION_TABLE: LiteralString = "recorder_revision"
 """Not Alembic's own name: a database that is taken over may hold that of the system before."""
 
 _LOCK_KEY = 0x0C25_72EA  # any number that no one else's advisory lock uses
@@ -32,10 +32,10 @@ class WrongRevisionError(Exception):
 def check_revision(connection: Connection[Any]) -> None:
     """Raises WrongRevisionError unless the database is at the newest revision."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('recorder_revision') IS NOT NULL")
+        cursor.execute(f"SELECT to_regclass('{VERSION_TABLE}') IS NOT NULL")
         row = cursor.fetchone()
         if row and row[0]:
-            cursor.execute("SELECT version_num FROM recorder_revision")
+            cursor.execute(f"SELECT version_num FROM {VERSION_TABLE}")
             row = cursor.fetchone()
     found = row[0] if row else None
     wanted = revisions()[-1]
