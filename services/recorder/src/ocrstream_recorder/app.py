@@ -6,10 +6,10 @@ import os
 import socket
 import sys
 
-import psycopg
 import structlog
 from aiokafka.errors import KafkaError
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ocrstream_recorder import metrics
@@ -21,6 +21,7 @@ from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
 from ocrstream_recorder.store import migrate
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
+from ocrstream_recorder.store.takeover import CannotTakeOverError
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health, NotReady
 from ocrstream_runtime.kafka import create_consumer, create_producer
@@ -58,8 +59,10 @@ def _migrate(settings: DatabaseSettings) -> None:
     configure_logs(SERVICE, settings.log_level)
     try:
         revision = migrate.migrate(settings.database_url.get_secret_value())
-    except psycopg.OperationalError as error:
-        sys.exit(f"The database at DATABASE_URL cannot be reached: {error}")
+    except CannotTakeOverError as error:
+        sys.exit(f"Not migrated: {error}")
+    except DBAPIError as error:
+        sys.exit(f"Not migrated: {migrate.explain(error)}")
     print(f"The database is at revision {revision}")  # noqa: T201
 
 

@@ -13,12 +13,15 @@ from ocrstream_recorder.domain.batch import (
     ChunkCounts,
     ChunkTally,
     Tally,
+    batch_outcome,
+    countable_chunks,
 )
-from ocrstream_recorder.domain.description import Description
+from ocrstream_recorder.domain.canonical import greatest
+from ocrstream_recorder.domain.description import Description, Source
 from ocrstream_recorder.store.recordset import Columns, assignments, records, rows_parameter
 
 _COLUMNS: Columns = {
-    "id": "int",
+    "id": "bigint",
     "batch_name": "text",
     "status": "text",
     "total_images": "int",
@@ -65,7 +68,7 @@ SELECT id, batch_id, announced_total, hinted_total, run, revoked_run, started_at
        batch_name, initiated_by, options, input_data, chunk_size, ranks,
        seen_images, begun_images, completed_images, failed_images, revoked_chains,
        unindexed_images, failed_by_reason,
-       total_chunks, completed_chunks, failed_chunks, revision
+       total_chunks, completed_chunks, failed_chunks, revision, total_images, finished_at
 FROM batch_executions
 WHERE batch_id = ANY(%s)
 ORDER BY batch_id COLLATE "C"
@@ -215,6 +218,8 @@ def _chunks(cursor: Cursor[Any]) -> Chunks:
 
 def _stored(row: tuple[Any, ...]) -> StoredBatch:
     row_id, batch_id, announced, hinted, run, revoked_run, first_at, last_at = row[:8]
+    if run == 0:
+        return _taken_over(row)
     told, ranks = row[8:13], row[13] or (0,) * len(BATCH_FIELDS)
     seen, begun, completed, failed, revoked, unindexed, reasons = row[14:21]
     values = tuple(value if rank else None for value, rank in zip(told, ranks, strict=True))
@@ -234,3 +239,25 @@ def _stored(row: tuple[Any, ...]) -> StoredBatch:
         ChunkCounts(*row[21:24]),
         row[24],
     )
+
+
+def _taken_over(row: tuple[Any, ...]) -> StoredBatch:
+    """A batch from before the recorder, of which the first event tells now.
+
+    Its total holds as announced, its images as counted, what it says of itself as said by a run
+    before the first. Where its images stand in it is not known, so it has no chunks once some
+    are done.
+    """
+    row_id, batch_id, first_at, told, finished_at = row[0], row[1], row[6], row[8:13], row[26]
+    completed, failed, total = row[16] or 0, row[17] or 0, row[25]
+    done = completed + failed
+    state = BatchState(
+        batch_id,
+        announced_total=total or None,
+        first_at=first_at,
+        last_at=greatest(first_at, finished_at),
+        description=Description.of(tuple(told), 0, Source.ANNOUNCEMENT),
+    )
+    tally = Tally(seen=done, completed=completed, failed=failed, unindexed=done)
+    chunks = countable_chunks(state, tally, batch_outcome(state, tally))
+    return StoredBatch(row_id, state, tally, ChunkCounts(chunks), row[24])

@@ -30,7 +30,7 @@ _COLUMNS: Columns = {
     "reason": "text",
     "ranks": "bigint[]",
 }
-_UPDATED: Columns = {"id": "int", **_COLUMNS}
+_UPDATED: Columns = {"id": "bigint", **_COLUMNS}
 _NAMES = ", ".join(_COLUMNS)
 
 _KNOWN = "SELECT chain_id FROM chain_executions WHERE chain_id = ANY(%s) AND run > 0"
