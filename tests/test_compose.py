@@ -5,6 +5,7 @@ No Docker engine is needed here: Docker Compose reads the file, and the rest is 
 
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from compose import (
     COMPOSE_FILE,
     ROOT,
     SUPPORT,
+    Built,
     container_ports,
     docker_compose,
     host_path,
@@ -23,11 +25,12 @@ from compose import (
     services,
     variables,
 )
-from dockerfiles import image_environment, last, stages
+from promtool import promtool
 
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_local.containers import KAFKA_IMAGE, POSTGRES_IMAGE
 from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
+from ocrstream_runtime import probe, topics
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_worker.settings import WorkerSettings
 
@@ -59,27 +62,12 @@ FOREIGN = {
 WITHOUT_HEALTH_CHECK = {"otel-collector", "jaeger"}
 
 
-def dockerfile(service: dict[str, Any]) -> Path:
-    return ROOT / service["build"]["dockerfile"]
-
-
-def target(service: dict[str, Any]) -> str:
-    return service["build"].get("target") or list(stages(dockerfile(service)))[-1]
-
-
-def environment(name: str) -> dict[str, str]:
-    """What a container of ours begins with."""
-    service = services()[name]
-    built = image_environment(stages(dockerfile(service)), target(service))
-    return built | service["environment"]
-
-
 def seconds(duration: str) -> float:
     parts = re.findall(r"([\d.]+)([hms])", duration)
     return sum(float(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in parts)
 
 
-# ---- the file itself ---------------------------------------------------------------------------------
+# ---- the file itself -----------------------------------------------------------------------------
 
 
 def test_each_profile_adds_what_it_is_called_for() -> None:
@@ -107,7 +95,7 @@ def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.get("privileged")
     assert int(service["deploy"]["resources"]["limits"]["memory"]) > 0
-    user = service.get("user") or last(stages(dockerfile(service)), target(service), "USER")
+    user = service.get("user") or Built(name).instruction("USER")
     assert user is not None
     assert user.partition(":")[0] not in {"", "0", "root"}
     for port in service.get("ports", []):
@@ -121,7 +109,7 @@ def test_images_are_pinned(name: str) -> None:
     service = services()[name]
     bases = [service["image"]]
     if "build" in service:
-        found = stages(dockerfile(service))
+        found = Built(name).stages
         bases = [stage.base for stage in found.values() if stage.base not in found]
         # The Python that the project is developed and tested with.
         minor = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
@@ -169,27 +157,26 @@ def test_the_recorder_alone_reaches_the_database() -> None:
 
 def test_ingest_writes_uploads_and_workers_only_read_them() -> None:
     for name in WORKERS | {"ingest"}:
-        place = environment(name)["OCRSTREAM_OBJECT_ROOT"]
+        place = Built(name).variables["OCRSTREAM_OBJECT_ROOT"]
         mount = mounts(services()[name])[place]
         assert (mount["type"], mount["source"]) == ("volume", "objects")
         assert bool(mount.get("read_only")) == (name in WORKERS)
         # A new volume belongs to whom the folder in the image belongs to.
-        made = last(stages(dockerfile(services()[name])), target(services()[name]), "RUN")
-        assert str(made).endswith(f"--owner=ocrstream --group=ocrstream {place}")
+        made = str(Built(name).instruction("RUN"))
+        assert made.endswith(f"--owner=ocrstream --group=ocrstream {place}")
     for name in WORKERS:
-        for root in environment(name)["OCRSTREAM_IMAGE_ROOTS"].split(":"):
+        for root in Built(name).variables["OCRSTREAM_IMAGE_ROOTS"].split(":"):
             assert mounts(services()[name])[root]["read_only"]
 
 
-# ---- against the code ----------------------------------------------------------------------------------
+# ---- against the code ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_variables_are_settings_with_values_that_hold(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    variables = environment(name)
-    kind = SETTINGS[name]
+    given, kind = Built(name).variables, SETTINGS[name]
     known = FOREIGN.copy()
     for field, info in kind.model_fields.items():
         alias = info.validation_alias
@@ -198,8 +185,8 @@ def test_variables_are_settings_with_values_that_hold(
     # One image has the settings of its service, whatever job it is used for.
     image = {"topics": IngestSettings, "migrate": RecorderSettings}.get(name, kind)
     known |= {f"OCRSTREAM_{field.upper()}" for field in image.model_fields}
-    assert variables.keys() <= known
-    for variable, value in variables.items():
+    assert given.keys() <= known
+    for variable, value in given.items():
         monkeypatch.setenv(variable, value)
     settings = kind()
     assert settings.kafka_bootstrap_servers == "kafka:19092" or name == "migrate"
@@ -207,24 +194,16 @@ def test_variables_are_settings_with_values_that_hold(
 
 @pytest.mark.parametrize("name", OURS)
 def test_builds_and_commands_exist(name: str) -> None:
-    service = services()[name]
-    found = stages(dockerfile(service))
-    assert (ROOT / service["build"]["context"]).resolve() == ROOT
-    arguments = {
-        step.text.partition("=")[0]
-        for stage in found.values()
-        for step in stage.steps
-        if step.name == "ARG"
-    }
-    assert service["build"].get("args", {}).keys() <= arguments
-    command = service["command"] or json.loads(str(last(found, target(service), "CMD")))
-    package = tomllib.loads((dockerfile(service).parent / "pyproject.toml").read_text("utf-8"))
-    if command[0] == "python":
-        assert command[1:] == ["-m", "ocrstream_runtime.topics"]
+    built = Built(name)
+    assert (ROOT / built.service["build"]["context"]).resolve() == ROOT
+    steps = [step for stage in built.stages.values() for step in stage.steps]
+    arguments = {step.text.partition("=")[0] for step in steps if step.name == "ARG"}
+    assert built.service["build"].get("args", {}).keys() <= arguments
+    package = tomllib.loads((built.dockerfile.parent / "pyproject.toml").read_text("utf-8"))
+    if name == "topics":
+        assert built.command == ["python", "-m", topics.__name__]
     else:
-        assert command[0] in package["project"]["scripts"]
-    needed = json.dumps(package["project"]["dependencies"])
-    assert all(f"ocrstream-{name}" in needed for name in ("runtime", "schemas"))
+        assert built.command[0] in package["project"]["scripts"]
 
 
 def test_a_stop_is_given_the_time_that_the_services_take() -> None:
@@ -235,10 +214,11 @@ def test_a_stop_is_given_the_time_that_the_services_take() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(OURS) - JOBS))
 def test_the_port_is_the_same_everywhere(name: str) -> None:
-    service, port = services()[name], environment(name)["OCRSTREAM_HTTP_PORT"]
-    assert last(stages(dockerfile(service)), target(service), "EXPOSE") == port
-    assert set(container_ports(service)) <= {int(port)}
-    assert service["healthcheck"]["test"] == ["CMD", "python", "-m", "ocrstream_runtime.probe"]
+    built = Built(name)
+    port = built.variables["OCRSTREAM_HTTP_PORT"]
+    assert built.instruction("EXPOSE") == port
+    assert set(container_ports(built.service)) <= {int(port)}
+    assert built.service["healthcheck"]["test"] == ["CMD", "python", "-m", probe.__name__]
     scraped = {
         name: found["port"]
         for job in prometheus()["scrape_configs"]
@@ -255,7 +235,7 @@ def test_what_can_be_set_is_told() -> None:
     assert variables() == set(re.findall(r"`(\w+)`", " ".join(rows)))
 
 
-# ---- seen from outside -------------------------------------------------------------------------------
+# ---- seen from outside ---------------------------------------------------------------------------
 
 
 def prometheus() -> dict[str, Any]:
@@ -290,6 +270,16 @@ def test_prometheus_finds_its_files() -> None:
     (pattern,) = prometheus()["rule_files"]
     folder = host_path(service, str(Path(pattern).parent))
     assert list(folder.glob(Path(pattern).name))
+
+
+def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
+    (pattern,) = prometheus()["rule_files"]
+    here = host_path(services()["prometheus"], pattern)
+    text = (SUPPORT / "prometheus.yml").read_text(encoding="utf-8")
+    copy = tmp_path / "prometheus.yml"
+    copy.write_text(text.replace(pattern, str(here)), encoding="utf-8")
+    checked = subprocess.check_output([promtool(), "check", "config", copy], text=True)
+    assert "1 rule files found" in checked
 
 
 def test_traces_go_from_the_services_to_where_grafana_looks() -> None:

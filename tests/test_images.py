@@ -1,37 +1,30 @@
 """What the Dockerfiles install runs, with the variables that docker-compose.yml gives it.
 
-Where a Docker engine answers, the commands of the documents build and run the real thing. Elsewhere
-the install steps are replayed in a scratch folder, and the services run from there on real servers;
-what that cannot show is listed at the end of the tests.
+No Docker engine is needed: the install steps are replayed in a scratch folder, and the services run
+from there on a real Kafka and a real PostgreSQL.
 """
 
-import json
 import re
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import pytest
-from compose import DOCKER_COMPOSE, ROOT, docker_compose, services
-from dockerfiles import Replay, image_environment, last, stages
+from compose import ROOT, Built
+from dockerfiles import Replay
 from PIL import Image, ImageDraw, ImageFont
-from real_servers import CACHE, Broker
-from whole_system import eventually
+from real_servers import Broker
 
-from ocrstream_local import downloads, processes
-from ocrstream_local.containers import docker_answers
+from ocrstream_local import processes
 from ocrstream_local.processes import Process, free_port
-from ocrstream_runtime.topics import ensure_topics, find_cluster
 from ocrstream_schemas.topics import TOPICS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
 DOCKERFILES = sorted((ROOT / "services").glob("*/Dockerfile"))
 RUNNING = ("ingest", "ocr-worker", "recorder")
-NO_ENGINE = "no Docker engine answers"
 
 # What a Linux with any C++ program on it has; Python's slim images, too.
 SYSTEM_LIBRARIES = {
@@ -43,7 +36,7 @@ SYSTEM_LIBRARIES = {
 }
 
 
-# ---- the Dockerfiles -----------------------------------------------------------------------------------
+# ---- the Dockerfiles -----------------------------------------------------------------------------
 
 
 def test_hadolint_finds_nothing() -> None:
@@ -56,10 +49,9 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Path]
     """The file systems of the images, by Compose's name of their service; not that of the GPU."""
     found: dict[str, Path] = {}
     for name in RUNNING:
-        build = services()[name]["build"]
-        dockerfile = ROOT / build["dockerfile"]
+        built = Built(name)
         replay = Replay(tmp_path_factory.mktemp(name))
-        replay.build(dockerfile, build.get("target") or list(stages(dockerfile))[-1])
+        replay.build(built.dockerfile, built.target)
         # Nothing but the user is missing.
         assert [step.split()[0] for step in replay.left_out] == ["useradd"]
         found[name] = replay.root
@@ -98,7 +90,7 @@ def test_no_image_misses_a_library(roots: Mapping[str, Path]) -> None:
         assert {library for library, _ in needed} <= SYSTEM_LIBRARIES, name
 
 
-# ---- what they run -------------------------------------------------------------------------------------
+# ---- what they run -------------------------------------------------------------------------------
 
 
 class Container:
@@ -111,15 +103,14 @@ class Container:
         self, name: str, root: Path, folder: Path, outside: Mapping[str, str], port: int
     ) -> None:
         self._name, self._root, self._folder = name, root, folder
-        service = services()[name]
-        found = stages(ROOT / service["build"]["dockerfile"])
-        target = service["build"].get("target") or list(found)[-1]
-        self._command = service["command"] or re.findall(r'"([^"]+)"', str(last(found, target, "CMD")))
-        self._health = service.get("healthcheck", {"test": []})["test"][1:]
-        self._environment = {
-            variable: self._translated(value, outside)
-            for variable, value in (image_environment(found, target) | service["environment"]).items()
-        } | {"OCRSTREAM_HTTP_HOST": "127.0.0.1", "OCRSTREAM_HTTP_PORT": str(port)}
+        built = Built(name)
+        self._command = built.command
+        self._health = built.service.get("healthcheck", {"test": []})["test"][1:]
+        self._variables = {
+            **{name: self._translated(value, outside) for name, value in built.variables.items()},
+            "OCRSTREAM_HTTP_HOST": "127.0.0.1",
+            "OCRSTREAM_HTTP_PORT": str(port),
+        }
         self.url = f"http://127.0.0.1:{port}"
 
     def _translated(self, value: str, outside: Mapping[str, str]) -> str:
@@ -147,7 +138,7 @@ class Container:
         return self.run(self._health).returncode == 0
 
     def _bare(self, command: list[str]) -> list[str]:
-        variables = [f"{name}={value}" for name, value in self._environment.items()]
+        variables = [f"{name}={value}" for name, value in self._variables.items()]
         return ["env", "--ignore-environment", *variables, *command]
 
 
@@ -196,8 +187,6 @@ def test_the_services_read_an_image_from_read_only_installs(
         ]
         for how in ([], ["--by-reference"]):
             subprocess.run([*client, *how], env=addresses, check=True, timeout=120)
-        with urllib.request.urlopen(f"{addresses['RECORDER_URL']}/metrics") as answer:
-            assert b"ocrstream_recorder_records_total" in answer.read()
     finally:
         processes.stop(started.values(), 40)
     for name in started:
@@ -206,146 +195,3 @@ def test_the_services_read_an_image_from_read_only_installs(
     # A read-only file system would have refused nothing.
     assert not list(folder.iterdir())
     assert before == {name: files(root) for name, root in roots.items()}
-
-
-# ---- Kafka's variables -----------------------------------------------------------------------------------
-
-
-class ComposedKafka:
-    """A broker that is set up and started as in its container, with a folder and ports of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._java = [downloads.java(print), "-cp", f"{downloads.kafka_jars(CACHE, print)}/*"]
-        service = services()["kafka"]
-        ports = {port: str(free_port()) for port in ("19092", "9092", "9093")}
-
-        def translated(value: str) -> str:
-            value = value.replace("/var/lib/kafka/data", str(folder / "data"))
-            return re.sub(r"(?<=:)\d+$|(?<=:)\d+(?=,)", lambda one: ports[one[0]], value)
-
-        self._environment = {name: translated(one) for name, one in service["environment"].items()}
-        *self._shell, script = service["command"]
-        self._script = translated(script).replace("$$", "$")
-        self.published = f"127.0.0.1:{ports['9092']}"
-
-    def set_up(self) -> str:
-        """Write its properties and format its folder; returns what that said."""
-        cluster = self._script.replace("/etc/kafka/docker/run", "printenv CLUSTER_ID")
-        (self._folder / "config").mkdir(exist_ok=True)
-        none = self._folder / "none"
-        setting_up = subprocess.run(
-            [
-                *(*self._java, "kafka.docker.KafkaDockerWrapper", "setup"),
-                *("--default-configs-dir", none, "--mounted-configs-dir", none),
-                *("--final-configs-dir", self._folder / "config"),
-            ],
-            env={
-                **self._environment,
-                "CLUSTER_ID": subprocess.check_output([*self._shell, cluster], text=True).strip(),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return setting_up.stdout
-
-    def start(self) -> Process:
-        """Start it; returns when it serves clients."""
-        log = self._folder / "kafka.log"
-        properties = str(self._folder / "config" / "server.properties")
-        heap = self._environment["KAFKA_HEAP_OPTS"].split()
-        process = processes.start(
-            "kafka", [self._java[0], *heap, *self._java[1:], "kafka.Kafka", properties], log
-        )
-        started = "Kafka Server started"
-        processes.wait_until(process, lambda: started in log.read_text("utf-8"), 60, "ready")
-        return process
-
-
-async def test_a_broker_starts_with_what_compose_tells_it(tmp_path: Path) -> None:
-    kafka = ComposedKafka(tmp_path)
-    assert "already formatted" not in kafka.set_up()
-    # As after a restart: what the image's start looks for, to go on.
-    assert "already formatted" in kafka.set_up()
-    broker = kafka.start()
-    try:
-        assert set(await ensure_topics(kafka.published)) == TOPICS.keys()
-        assert re.fullmatch(r"[\w-]{22}", await find_cluster(kafka.published))
-    finally:
-        processes.stop([broker], 20)
-
-
-# ---- the real thing --------------------------------------------------------------------------------------
-
-
-def documented() -> list[str]:
-    """The blocks of docs/operations.md that need a Docker engine."""
-    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    return re.findall(r"^```bash compose\n(.*?)^```", text, re.M | re.S)
-
-
-def test_docker_compose_takes_the_documented_options() -> None:
-    found = re.findall(r"^(?:\w+=\S+ )?docker compose (.+)$", "".join(documented()), re.M)
-    assert len(found) == 5
-    for options in found:
-        arguments = options.replace("'", "").split()
-        answer = docker_compose(arguments, {"DOCKER_HOST": "tcp://127.0.0.1:9"})
-        # It gets as far as asking an engine that is not there.
-        assert "Cannot connect to the Docker daemon" in answer.stderr, options
-
-
-def shell(script: str) -> str:
-    ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, f"{script}\n---\n{ran.stdout}"
-    return ran.stdout
-
-
-@pytest.fixture
-def composed() -> Generator[list[str]]:
-    """The documented commands; whatever they leave is removed, data included."""
-    *commands, down = documented()
-    try:
-        yield commands
-    finally:
-        shell(f"{down.strip()} --volumes")
-
-
-@pytest.mark.timeout(3600)
-def test_docker_compose_runs_the_whole_system(request: pytest.FixtureRequest) -> None:
-    if not docker_answers():
-        pytest.skip(f"not run: docker compose up: {NO_ENGINE}")
-    up, submit, scale, _, watched = request.getfixturevalue("composed")
-    shell(up)
-    assert "SUCCESS" in shell(submit)
-    shell(scale)
-    shell(watched)
-    assert "SUCCESS" in shell(submit.replace("receipts", "watched"))
-    query = "http://127.0.0.1:9090/api/v1/query?query=count(count by (job) (up == 1))"
-
-    def all_scraped() -> bool | None:
-        with urllib.request.urlopen(query.replace(" ", "%20"), timeout=10) as answer:
-            result = json.load(answer)["data"]["result"]
-        return bool(result) and result[0]["value"][1] == "3" or None
-
-    eventually("three jobs that answer", all_scraped)
-
-
-@pytest.mark.timeout(3600)
-def test_docker_compose_reads_with_docTR_on_a_gpu(request: pytest.FixtureRequest) -> None:
-    if not docker_answers():
-        pytest.skip(f"not run: the GPU image: {NO_ENGINE}")
-    if "nvidia" not in shell("docker info --format '{{.Runtimes}}'"):
-        pytest.skip("not run: the GPU image: the Docker engine has no NVIDIA runtime")
-    _, submit, _, gpu, _ = request.getfixturevalue("composed")
-    shell(gpu)
-    assert "SUCCESS" in shell(submit)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dockerfiles import ROOT
+from dockerfiles import ROOT, image_variables, last, stages
 
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 SUPPORT = ROOT / "deploy" / "compose"
@@ -23,7 +23,9 @@ def docker_compose(
     arguments: Sequence[str | Path], environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run Docker Compose; only `environment` decides what stands in variables."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ}
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ
+    }
     return subprocess.run(
         [DOCKER_COMPOSE, *arguments],
         cwd=ROOT,
@@ -48,6 +50,30 @@ def project(profiles: str = _PROFILES) -> dict[str, Any]:
 def services(profiles: str = _PROFILES) -> dict[str, dict[str, Any]]:
     """The services of these profiles and of none, by name."""
     return project(profiles)["services"]
+
+
+class Built:
+    """A service whose image is made from a Dockerfile of ours."""
+
+    def __init__(self, name: str) -> None:
+        self.service = services()[name]
+        self.dockerfile = ROOT / self.service["build"]["dockerfile"]
+        self.stages = stages(self.dockerfile)
+        self.target: str = self.service["build"].get("target") or list(self.stages)[-1]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a container begins with."""
+        return image_variables(self.stages, self.target) | self.service["environment"]
+
+    @property
+    def command(self) -> list[str]:
+        """What a container runs."""
+        return self.service["command"] or json.loads(str(self.instruction("CMD")))
+
+    def instruction(self, name: str) -> str | None:
+        """The text of the instruction that holds for the image."""
+        return last(self.stages, self.target, name)
 
 
 def variables() -> set[str]:

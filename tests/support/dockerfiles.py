@@ -1,4 +1,4 @@
-"""Dockerfiles, read and replayed without a Docker engine: their Python installs, in a scratch folder."""
+"""Dockerfiles read, and what they install replayed in a scratch folder, without a Docker engine."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 _REPLAY_TIMEOUT_S = 170
-# What takes root, or a download that needs a hub; the second is `weights`, which no test builds.
+# It takes root.
 _NOT_REPLAYED = "useradd "
 
 
@@ -53,19 +53,21 @@ def lineage(found: Mapping[str, Stage], target: str) -> list[Stage]:
     return [*(lineage(found, stage.base) if stage.base in found else []), stage]
 
 
-def image_environment(found: Mapping[str, Stage], target: str) -> dict[str, str]:
-    """The variables that a container of `target` begins with, arguments at their defaults."""
-    environment: dict[str, str] = {}
+def image_variables(found: Mapping[str, Stage], target: str) -> dict[str, str]:
+    """The variables that a container of `target` begins with; build arguments at their defaults."""
+    variables = {"PATH": "$PATH"}
     for stage in lineage(found, target):
         arguments: dict[str, str] = {}
         for step in stage.steps:
             if step.name == "ARG":
-                name, _, value = step.text.partition("=")
-                arguments[name] = value
+                arguments |= _assignments(step.text)
             if step.name == "ENV":
-                for name, value in _assignments(step.text):
-                    environment[name] = _filled(value, {"PATH": "$PATH", **environment, **arguments})
-    return environment
+                known = variables | arguments
+                variables |= {
+                    name: re.sub(r"\$\{?(\w+)\}?", lambda one, known=known: known[one[1]], value)
+                    for name, value in _assignments(step.text)
+                }
+    return variables
 
 
 def last(found: Mapping[str, Stage], target: str, name: str) -> str | None:
@@ -193,10 +195,6 @@ def _steps(text: str) -> Iterator[Step]:
 
 def _assignments(text: str) -> list[tuple[str, str]]:
     return re.findall(r"(\w+)=(\S+)", text)
-
-
-def _filled(value: str, known: Mapping[str, str]) -> str:
-    return re.sub(r"\$\{?(\w+)\}?", lambda found: known[found[1]], value)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
