@@ -139,6 +139,17 @@ def test_what_is_waited_for_can_happen() -> None:
         assert ("healthcheck" in service) == (name not in JOBS | WITHOUT_HEALTH_CHECK), name
 
 
+def test_no_job_makes_a_start_fail_that_waits() -> None:
+    # `up --wait` takes a container that ended for a failure unless one that runs waited for its end.
+    waited_for = {
+        job
+        for service in services("").values()
+        for job, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+    assert waited_for == JOBS
+
+
 def test_workers_can_be_scaled() -> None:
     for name in WORKERS:
         assert "container_name" not in services()[name]
