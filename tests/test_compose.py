@@ -140,7 +140,7 @@ def test_what_is_waited_for_can_happen() -> None:
 
 
 def test_no_job_makes_a_start_fail_that_waits() -> None:
-    # `up --wait` takes a container that ended for a failure unless one that runs waited for its end.
+    # `up --wait` takes a container's end for a failure, unless one that runs has waited for it.
     waited_for = {
         job
         for service in services("").values()

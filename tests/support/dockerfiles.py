@@ -131,10 +131,11 @@ class Replay:
                         folder = self._inside(step.text)
                         folder.mkdir(parents=True, exist_ok=True)
                     case "ENV":
+                        # UV_LINK_MODE is for a cache on another file system, which ours is not.
                         environment |= {
                             name: value
                             for name, value in _assignments(step.text)
-                            if name.startswith("UV_")
+                            if name.startswith("UV_") and name != "UV_LINK_MODE"
                         }
                     case "COPY" if inherited is stage and "from" in step.flags:
                         self.build(dockerfile, step.flags["from"])
