@@ -7,7 +7,6 @@ the reason; under CI=true that is a failure.
 import asyncio
 import os
 import shutil
-import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.postgres import PostgresContainer
 
 from ocrstream_local import processes
+from ocrstream_local.containers import POSTGRES_IMAGE, docker_answers
 from ocrstream_local.errors import StackError
 from ocrstream_local.postgres import PostgresServer
 from ocrstream_local.processes import free_port
@@ -43,19 +43,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{count} tests {reason}", yellow=True)
 
 
-def _docker_answers() -> bool:
-    docker = shutil.which("docker")
-    if docker is None:
-        return False
-    ran = subprocess.run([docker, "info"], capture_output=True, timeout=20, check=False)
-    return ran.returncode == 0
-
-
 @pytest.fixture(scope="session")
 def kafka_bootstrap() -> Generator[str]:
     """`host:port` of a broker that has all topics; shared, so use ids of your own."""
-    if _docker_answers():
-        with KafkaContainer().with_kraft() as container:
+    if docker_answers():
+        kafka = KafkaContainer().with_kraft().with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
+        with kafka as container:
             bootstrap = container.get_bootstrap_server()
             asyncio.run(ensure_topics(bootstrap))
             yield bootstrap
@@ -91,8 +84,8 @@ def own_broker(tmp_path: Path) -> Generator[Broker]:
 @pytest.fixture(scope="session")
 def postgres_url() -> Generator[str]:
     """URL of a migrated database to make others from; nobody else may be connected to it."""
-    if _docker_answers():
-        with PostgresContainer("postgres:17-alpine", driver=None) as container:
+    if docker_answers():
+        with PostgresContainer(POSTGRES_IMAGE, driver=None) as container:
             url = container.get_connection_url()
             migrate(url)
             yield url
