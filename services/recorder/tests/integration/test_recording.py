@@ -1,7 +1,7 @@
 """The recorder's writer on a real database: tried again if it may pass, else set aside."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 import psycopg
@@ -10,9 +10,12 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import REGISTRY
 
+from ocrstream_recorder.dead_letters import Kept
+from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.intake import Judged
 from ocrstream_recorder.recording import GivenBack, Recording
 from ocrstream_recorder.store.database import Database
+from ocrstream_recorder.store.dead_letters import Coordinates
 from ocrstream_recorder.store.offsets import OffsetsMovedError
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.kafka import RawRecord
@@ -32,12 +35,18 @@ class DeadLetters:
         self.kept: list[Judged] = []
         self.failures = 0
 
-    async def publish(self, judged: list[Judged]) -> None:
+    async def publish(self, judged: Iterable[Judged]) -> Kept:
         rejected = [one for one in judged if one.rejection]
         if rejected and self.failures:
             self.failures -= 1
             raise KafkaConnectionError("no broker")
-        self.kept += rejected
+        kept: Kept = {}
+        for one in rejected:
+            self.kept.append(one)
+            place = Coordinates(f"{one.record.topic}.dlq", 0, len(self.kept) - 1)
+            origin = one.record
+            kept[Coordinates(origin.topic, origin.partition, origin.offset)] = place
+        return kept
 
 
 class Writer:
@@ -49,6 +58,7 @@ class Writer:
         self.recording = Recording(
             self.database,
             self.dead_letters,
+            DrainLimit(100),
             DatabaseZone("UTC"),
             cluster_id="cluster",
             group_id="recorder",

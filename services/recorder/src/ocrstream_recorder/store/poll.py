@@ -1,12 +1,12 @@
 """One poll, one transaction: what its events say is joined into the rows, in one fixed order.
 
-Batch stubs, chains, tasks, images, chain outcomes, batches, outbox, offsets; in each table by the
-order of the keys. So two recorders never wait for each other in a circle, and a batch's row, which
+Batch stubs, chains, tasks, images, chain outcomes, batches, outbox, dead letters, offsets; in each
+table by the order of the keys. So two recorders never wait for each other in a circle, and a batch's row, which
 all its images meet at, is locked last and shortly.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from psycopg import Connection, Cursor
@@ -14,7 +14,17 @@ from psycopg import Connection, Cursor
 from ocrstream_recorder.domain.chain import ChainOutcome, ChainState, chain_outcome
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.domain.task import TaskState
-from ocrstream_recorder.store import batch_step, batches, chains, images, offsets, outbox, tasks
+from ocrstream_recorder.store import (
+    batch_step,
+    batches,
+    chains,
+    dead_letters,
+    images,
+    offsets,
+    outbox,
+    tasks,
+)
+from ocrstream_recorder.store.dead_letters import DeadLetterRow
 from ocrstream_recorder.store.offsets import Partition, Span
 from ocrstream_recorder.store.recordset import RowCount
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -76,8 +86,10 @@ def write(
     zone: DatabaseZone,
     cluster_id: str,
     spans: Mapping[Partition, Span],
+    letters: Sequence[DeadLetterRow] = (),
 ) -> Written:
-    """Write all that the poll's records say and move its offsets, or nothing.
+    """Write all that the poll's records say, register its dead letters and move its offsets, or
+    nothing.
 
     Raises OffsetsMovedError if another owner wrote these records, ConcurrentChangeError if the poll
     must be tried again, psycopg.Error for whatever else the database has to say.
@@ -87,6 +99,7 @@ def write(
         try:
             with connection.transaction(), connection.cursor() as cursor:
                 written = _write(cursor, ledger, widened, zone)
+                dead_letters.write(cursor, cluster_id, letters)
                 offsets.advance(cursor, cluster_id, spans)
                 return written
         except _TasksElsewhereError as found:
