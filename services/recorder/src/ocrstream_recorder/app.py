@@ -17,6 +17,7 @@ from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.consumer import Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.drain_limit import DrainLimit
+from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.outbox_sender import OutboxSender
 from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
@@ -83,7 +84,7 @@ async def _run(settings: RecorderSettings) -> int:
     health = Health()
     recorder = _Recorder(settings, stop, health)
     health.add_check("database", lambda: _check_database(engine))
-    api = create_api(engine, DatabaseZone(settings.db_timezone), health)
+    api = create_api(engine, DatabaseZone(settings.db_timezone), health, LetterBox(settings))
     try:
         return await run_service(api, settings, stop, recorder.run())
     finally:

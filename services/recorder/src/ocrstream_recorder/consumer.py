@@ -241,7 +241,8 @@ class Consumer(ConsumerRebalanceListener):
                 self._kafka.seek(one, offset)
             except IllegalStateError:
                 continue  # revoked meanwhile
-            self._drain_limit.begin((one.topic, one.partition), offset, dead[tuple(one)])
+            partition = (one.topic, one.partition)
+            self._drain_limit.begin(partition, offset, dead[partition])
             self._positions[one] = self._written[one] = offset
 
     async def _follows(self, partition: TopicPartition, offset: int) -> bool:

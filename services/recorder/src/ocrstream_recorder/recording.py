@@ -15,8 +15,8 @@ from opentelemetry.trace import SpanKind
 from psycopg import Connection
 
 from ocrstream_recorder import metrics
-from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.dead_letters import DeadLetterSink, Kept, storable_error
+from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.intake import Judged, judge, reject, reject_unread
 from ocrstream_recorder.retrying import Retrying
@@ -169,7 +169,7 @@ class Recording:
         def write(connection: Connection[Any]) -> Written:
             began = time.perf_counter()
             written = poll.write(
-                connection, part.ledger, self._zone, self._cluster_id, spans, letters
+                connection, part.ledger, self._zone, self._cluster_id, spans, letters=letters
             )
             metrics.POLL_SECONDS.labels("write").observe(time.perf_counter() - began)
             return written

@@ -1,8 +1,8 @@
 """One poll, one transaction: what its events say is joined into the rows, in one fixed order.
 
 Batch stubs, chains, tasks, images, chain outcomes, batches, outbox, dead letters, offsets; in each
-table by the order of the keys. So two recorders never wait for each other in a circle, and a batch's row, which
-all its images meet at, is locked last and shortly.
+table by the order of the keys. So two recorders never wait for each other in a circle, and a
+batch's row, which all its images meet at, is locked last and shortly.
 """
 
 from collections import defaultdict
@@ -86,6 +86,7 @@ def write(
     zone: DatabaseZone,
     cluster_id: str,
     spans: Mapping[Partition, Span],
+    *,
     letters: Sequence[DeadLetterRow] = (),
 ) -> Written:
     """Write all that the poll's records say, register its dead letters and move its offsets, or
