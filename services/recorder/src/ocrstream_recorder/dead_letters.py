@@ -26,6 +26,8 @@ from ocrstream_schemas.topics import dead_letter_topic
 logger = structlog.get_logger(__name__)
 
 _ERROR_MAX_LENGTH = 2000
+# aiokafka sends no record that has neither key nor value.
+_NO_KEY = b""
 
 Kept = dict[Coordinates, Coordinates]
 """Of each rejected record, by where it was read: where its value is kept."""
@@ -74,13 +76,15 @@ class DeadLetters:
         with send_span(topic, record.key, context=trace_context(record.headers)) as carried_on:
             headers = self._headers(record, rejection) + carried_on
             key, value, whole = record.key, record.value, True
+            if key is None and value is None:
+                key = _NO_KEY
             try:
                 check_size(topic, key, value, headers)
             except RecordTooLarge as too_large:
                 # Compressed it fitted into its own topic, where it can still be read.
                 told = f"{rejection.error} (value left out, it is kept at its origin: {too_large})"
                 headers = self._headers(record, rejection._replace(error=told)) + carried_on
-                key, value, whole = None, None, False
+                key, value, whole = _NO_KEY, None, False
             ref = record_ref(record)
             logger.warning(
                 "dead letter",
