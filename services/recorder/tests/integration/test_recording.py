@@ -357,6 +357,8 @@ async def test_a_redrive_that_fails_again_opens_its_dead_letter_and_a_copy_does_
     copies = [redriven(b"garbage", 3, number=2), redriven(b"garbage", 4, number=2)]
     await writer.record(copies, {(TOPIC, 0): 3})
     assert state() == "open"
+    await writer.record([redriven(b"garbage", 5, number=1)], {(TOPIC, 0): 5})
+    assert state() == "open"
 
 
 async def test_a_database_that_refuses_everything_does_not_drain_the_topic(
