@@ -16,6 +16,8 @@ from ocrstream_recorder import metrics
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
+from ocrstream_recorder.drain_limit import DrainLimit
+from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.outbox_sender import OutboxSender
 from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
@@ -83,11 +85,9 @@ async def _run(settings: RecorderSettings) -> int:
         connect_args={"options": "-c timezone=UTC", "connect_timeout": 5},
     )
     health = Health()
-    recorder = _Recorder(settings, stop)
+    recorder = _Recorder(settings, stop, health)
     health.add_check("database", lambda: _check_database(engine))
-    health.add_check("recording", recorder.check)
-    health.add_check("moving", recorder.check_moving)
-    api = create_api(engine, DatabaseZone(settings.db_timezone), health)
+    api = create_api(engine, DatabaseZone(settings.db_timezone), health, LetterBox(settings))
     try:
         return await run_service(api, settings, stop, recorder.run())
     finally:
@@ -102,8 +102,9 @@ async def _check_database(engine: AsyncEngine) -> None:
 class _Recorder:
     """Consumer and outbox sender from start to end."""
 
-    def __init__(self, settings: RecorderSettings, stop: asyncio.Event) -> None:
+    def __init__(self, settings: RecorderSettings, stop: asyncio.Event, health: Health) -> None:
         self._settings = settings
+        self._health = health
         self._stop = stop
         client_id = f"recorder-{socket.gethostname()}-{os.getpid()}"
         self._kafka = create_consumer(
@@ -113,10 +114,14 @@ class _Recorder:
         url = settings.database_url.get_secret_value()
         self._writer = Database(url, SERVICE, WRITES_AT_ONCE)
         self._outbox = Database(url, f"{SERVICE}-outbox")
+        self._drain_limit = DrainLimit(settings.dead_letter_limit)
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None
+        health.add_check("recording", self._check)
+        health.add_check("moving", self._check_moving)
+        health.add_check("dead_letters", self._drain_limit.check)
 
-    async def check(self) -> None:
+    async def _check(self) -> None:
         """Raises NotReady or KafkaError while it does not record."""
         if self._consumer is None:
             raise NotReady("waits for Kafka or the database")
@@ -125,7 +130,7 @@ class _Recorder:
         # Asks a broker, so that this fails while there is none.
         await self._kafka.topics()
 
-    async def check_moving(self) -> None:
+    async def _check_moving(self) -> None:
         """Raises NotReady if records wait and none is written."""
         if self._lag is not None:
             await self._lag.check()
@@ -157,12 +162,17 @@ class _Recorder:
         recording = Recording(
             self._writer,
             DeadLetters(self._producer, self._settings.group_id),
+            self._drain_limit,
             DatabaseZone(self._settings.db_timezone),
             cluster_id=cluster_id,
             group_id=self._settings.group_id,
             on_outbox=sender.woken.set,
         )
-        consumer = Consumer(self._kafka, recording, self._settings.poll_records, self._stop)
+        consumer = Consumer(
+            self._kafka, recording, self._drain_limit, self._settings.poll_records, self._stop
+        )
+        self._health.add_check("reading", consumer.retrying.check)
+        self._health.add_check("writing", recording.retrying.check)
         self._lag = LagWatch(
             self._kafka, consumer, metrics.LAG, tuple(RECORDED_TOPICS), _STALLED_AFTER_S
         )

@@ -16,8 +16,10 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from ocrstream_recorder import metrics
+from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.recording import GivenBack, Poll, Recording
-from ocrstream_recorder.store.database import DatabaseUnavailable
+from ocrstream_recorder.retrying import Retrying
+from ocrstream_recorder.store.database import DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.offsets import OffsetsMovedError
 from ocrstream_runtime.kafka import RawRecord, stop_consumer
 from ocrstream_schemas.topics import RECORDED_TOPICS, is_images_topic
@@ -44,12 +46,15 @@ class Consumer(ConsumerRebalanceListener):
         self,
         kafka: AIOKafkaConsumer,
         recording: Recording,
+        drain_limit: DrainLimit,
         poll_records: int,
         stop: asyncio.Event,
     ) -> None:
         self._kafka = kafka
         self._stop = stop
         self._recording = recording
+        self._drain_limit = drain_limit
+        self.retrying = Retrying("reading is", metrics.RETRYING.labels("read"))
         self._poll_records = poll_records
         # Partitions that were sought, with the offset that the next poll begins at; and those up
         # to which all is written.
@@ -84,7 +89,9 @@ class Consumer(ConsumerRebalanceListener):
             while not self._stop.is_set() and self._failure is None:
                 try:
                     await self._step()
-                except (KafkaError, DatabaseUnavailable) as error:
+                    self.retrying.succeeded()
+                except (KafkaError, DatabaseUnavailable, DataRefused) as error:
+                    self.retrying.failed(error)
                     logger.warning("cannot read on now", error=str(error), backoff_s=_BACKOFF_S)
                     # What was polled and not written must be polled again.
                     await self._settle()
@@ -114,6 +121,7 @@ class Consumer(ConsumerRebalanceListener):
                 self._recording.let_go.clear()
             await self._commit()
             self._forget_positions()
+            self._drain_limit.forget()
             self._stopped.clear()
             metrics.PARTITIONS_STOPPED.set(0)
 
@@ -136,7 +144,8 @@ class Consumer(ConsumerRebalanceListener):
         if unsought:
             await self._settle()
             await self._seek(unsought)
-        readable = sorted(self._positions.keys() & assigned)
+        sought = self._positions.keys() & assigned
+        readable = sorted(filter(self._drain_limit.may_read, sought))
         if not readable:
             await self._kafka.getmany(_NO_PARTITION, timeout_ms=_IDLE_POLL_MS)
             return
@@ -157,11 +166,20 @@ class Consumer(ConsumerRebalanceListener):
             # Else its partitions are their next owner's, or have to be read again.
             if epoch == self._epoch:
                 self._fenced = asyncio.Event()
-                write = asyncio.create_task(
-                    self._record(poll, self._pass(records), epoch, self._fenced)
-                )
+                admitted, begins = self._admit(poll)
+                write = asyncio.create_task(self._record(admitted, begins, epoch, self._fenced))
                 self._writes.add(write)
                 write.add_done_callback(self._writes.discard)
+
+    def _admit(self, poll: Poll) -> tuple[Poll, dict[TopicPartition, int]]:
+        """What of a poll may be written now, and where it begins; the rest will be read again."""
+        admitted = self._drain_limit.admit(poll.judged)
+        begins = self._pass([one.record for one in admitted])
+        if len(admitted) == len(poll.judged):
+            return poll, begins
+        for partition in begins:
+            self._kafka.seek(partition, self._positions[partition])
+        return Poll.of(admitted), begins
 
     def _pass(self, records: list[RawRecord]) -> dict[TopicPartition, int]:
         """Move the positions past records; returns where they stood."""
@@ -223,6 +241,10 @@ class Consumer(ConsumerRebalanceListener):
             if epoch == self._epoch:
                 for (topic, partition), offset in nexts.items():
                     self._written[TopicPartition(topic, partition)] = offset
+            if self._drain_limit.misjudged:
+                # Sought again, partitions are counted again.
+                self._drain_limit.misjudged = False
+                self._forget_positions()
         finally:
             fenced.set()
 
@@ -232,6 +254,7 @@ class Consumer(ConsumerRebalanceListener):
         stored = await self._recording.next_offsets(
             {(one.topic, one.partition): beginnings[one] for one in partitions}
         )
+        dead = await self._recording.dead_letters_before(stored, self._drain_limit.window)
         for one in partitions:
             offset = stored[one.topic, one.partition]
             if not beginnings[one] <= offset <= ends[one]:
@@ -241,6 +264,8 @@ class Consumer(ConsumerRebalanceListener):
                 self._kafka.seek(one, offset)
             except IllegalStateError:
                 continue  # revoked meanwhile
+            partition = (one.topic, one.partition)
+            self._drain_limit.begin(partition, offset, dead[partition])
             self._positions[one] = self._written[one] = offset
 
     async def _follows(self, partition: TopicPartition, offset: int) -> bool:

@@ -9,6 +9,7 @@ from ocrstream_recorder.store.poll import Table
 from ocrstream_runtime.metrics import Family
 from ocrstream_schemas.topics import RECORDED_TOPICS, TOPICS
 
+Work = Literal["read", "write"]
 Stage = Literal["judge", "fold", "write"]
 
 RECORDS = Family[Counter, str](
@@ -68,6 +69,14 @@ SUBMITTED_TO_RECORDED_SECONDS = Histogram(
     buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 300, 900, 3_600, 4 * 3_600, 24 * 3_600),
 )
 POLL_RETRIES = Counter("ocrstream_recorder_poll_retries", "Polls that had to be tried again")
+RETRYING = Family[Gauge, Work](
+    Gauge(
+        "ocrstream_recorder_retrying",
+        "1 while something fails and is tried again, by `work`: read, write",
+        ["work"],
+    ),
+    get_args(Work),
+)
 OFFSETS_MOVED = Counter(
     "ocrstream_recorder_offsets_moved", "Polls that another replica had written already"
 )
@@ -83,6 +92,14 @@ DEAD_LETTERS = Family[Counter, str, RejectionReason](
 PARTITIONS_STOPPED = Gauge(
     "ocrstream_recorder_partitions_stopped",
     "Partitions not read because the stored offset is not in the log",
+)
+PARTITIONS_HELD = Family[Gauge, str](
+    Gauge(
+        "ocrstream_recorder_partitions_held",
+        "Partitions hardly read because most of their records become dead letters, by `topic`",
+        ["topic"],
+    ),
+    RECORDED_TOPICS,
 )
 LAG = Family[Gauge, str](
     Gauge(

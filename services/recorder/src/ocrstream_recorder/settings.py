@@ -31,6 +31,8 @@ class RecorderSettings(DatabaseSettings):
     """Zone of the tables' times; of use only for a database taken over from another system."""
     poll_records: Annotated[int, Field(ge=1, le=20_000)] = 2_000
     """The most records that are written in one transaction."""
+    dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """By how many the dead letters of a partition may outnumber its good ones until it is held."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
     """The most database connections that the read API uses; recording takes two more."""
 

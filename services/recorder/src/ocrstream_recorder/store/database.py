@@ -22,15 +22,12 @@ _KEEPALIVE: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 
-_PASSING_CLASSES = ("08", "40", "53", "55", "57")
-# Read-only after a failover; ended while idle; rows that others change at this moment.
-_PASSING = ("25006", "25P03", "23503", "23505")
 _DATA_CLASSES = ("22", "54")
 _DATA = ("23502", "23514")
 
 
 class DatabaseUnavailable(Exception):
-    """The database cannot do it now; the same may succeed later."""
+    """The database does not do it now; the same may succeed once it, or its schema, is mended."""
 
 
 class DataRefused(Exception):
@@ -50,8 +47,9 @@ class Database:
     async def run(self, work: Callable[[psycopg.Connection[Any]], ResultT]) -> ResultT:
         """What `work` returns; the connection is in autocommit mode, and made anew if it broke.
 
-        Raises DatabaseUnavailable and DataRefused for what psycopg raises, other errors as they
-        are. A call that is cancelled is finished nevertheless.
+        Raises DataRefused for what the database refuses to store and for text that has no
+        encoding, DatabaseUnavailable for whatever else psycopg raises, other errors as they are. A
+        call that is cancelled is finished nevertheless.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
 
@@ -64,11 +62,10 @@ class Database:
     def _run(self, work: Callable[[psycopg.Connection[Any]], ResultT]) -> ResultT:
         try:
             return work(self._connection())
+        except UnicodeEncodeError as error:
+            raise DataRefused(str(error)) from error
         except psycopg.Error as error:
-            kind = _kind_of(error)
-            if kind is None:
-                raise
-            raise kind(f"{error.sqlstate or type(error).__name__}: {error}") from error
+            raise _kind_of(error)(f"{error.sqlstate or type(error).__name__}: {error}") from error
 
     def _connection(self) -> psycopg.Connection[Any]:
         mine: psycopg.Connection[Any] | None = getattr(self._mine, "connection", None)
@@ -88,15 +85,10 @@ class Database:
         return mine
 
 
-def _kind_of(error: psycopg.Error) -> type[Exception] | None:
+def _kind_of(error: psycopg.Error) -> type[DataRefused | DatabaseUnavailable]:
     state = error.sqlstate
     if state is None:
         # The driver's own: a value that it cannot send, or a connection that it cannot have.
-        if isinstance(error, psycopg.DataError):
-            return DataRefused
-        return DatabaseUnavailable if isinstance(error, psycopg.OperationalError) else None
-    if state.startswith(_PASSING_CLASSES) or state in _PASSING:
-        return DatabaseUnavailable
-    if state.startswith(_DATA_CLASSES) or state in _DATA:
-        return DataRefused
-    return None
+        return DataRefused if isinstance(error, psycopg.DataError) else DatabaseUnavailable
+    refused = state.startswith(_DATA_CLASSES) or state in _DATA
+    return DataRefused if refused else DatabaseUnavailable

@@ -1,13 +1,14 @@
 """One poll, one transaction: what its events say is joined into the rows, in one fixed order.
 
-Batch stubs, chains, tasks, images, offsets, boxes, chain outcomes, batches, outbox; in each table
-by the order of the keys. So two recorders never wait for each other in a circle, and a batch's row,
-which all its images meet at, is locked last and shortly. The offsets stand between what has to wait
-for others and what only takes time: the next poll of the same partitions may get there meanwhile.
+Batch stubs, chains, tasks, images, dead letters, offsets, boxes, chain outcomes, batches, outbox; in
+each table by the order of the keys. So two recorders never wait for each other in a circle, and a
+batch's row, which all its images meet at, is locked last and shortly. The offsets stand between
+what has to wait for others and what only takes time: the next poll of the same partitions may get
+there meanwhile.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from psycopg import Connection, Cursor
@@ -15,7 +16,17 @@ from psycopg import Connection, Cursor
 from ocrstream_recorder.domain.chain import ChainOutcome, ChainState, chain_outcome
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.domain.task import TaskState
-from ocrstream_recorder.store import batch_step, batches, chains, images, offsets, outbox, tasks
+from ocrstream_recorder.store import (
+    batch_step,
+    batches,
+    chains,
+    dead_letters,
+    images,
+    offsets,
+    outbox,
+    tasks,
+)
+from ocrstream_recorder.store.dead_letters import DeadLetterRow
 from ocrstream_recorder.store.offsets import Partition, Span
 from ocrstream_recorder.store.recordset import RowCount
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -78,9 +89,11 @@ def write(
     cluster_id: str,
     spans: Mapping[Partition, Span],
     *,
+    letters: Sequence[DeadLetterRow] = (),
     on_fenced: Callable[[], None] = lambda: None,
 ) -> Written:
-    """Write all that the poll's records say and move its offsets, or nothing.
+    """Write all that the poll's records say, register its dead letters and move its offsets, or
+    nothing.
 
     `on_fenced` is called once the offsets are moved, though not yet committed: from then on the
     next poll of the same partitions may begin, and waits for this one where it moves them.
@@ -94,6 +107,7 @@ def write(
             with connection.transaction(), connection.cursor() as cursor:
                 chained = _write_chains(cursor, ledger, widened)
                 pictured = images.write_rows(cursor, ledger.images)
+                dead_letters.write(cursor, cluster_id, letters)
                 offsets.advance(cursor, cluster_id, spans)
                 on_fenced()
                 return _write_outcomes(cursor, ledger, chained, pictured, zone)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    Computed,
     DateTime,
     Float,
     ForeignKey,
@@ -241,3 +242,52 @@ class BatchRetry(Base):
     request_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     batch_id: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
+
+
+class DeadLetter(_Timestamps, Base):
+    """A record that could not be applied, by the coordinates that it first had.
+
+    Its key and value are at the `kept_` coordinates. `redrives`: how often it was redriven;
+    `failed_redrive`: the last of these that failed again.
+    """
+
+    __tablename__ = "recorder_dead_letters"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    cluster_id: Mapped[str] = mapped_column(String(255))
+    topic: Mapped[str] = mapped_column(String(255))
+    partition: Mapped[int]
+    origin_offset: Mapped[int] = mapped_column(BigInteger)
+    origin_timestamp_ms: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(String(32))
+    error: Mapped[str] = mapped_column(Text)
+    chain_id: Mapped[str | None] = mapped_column(String(255))
+    batch_id: Mapped[str | None] = mapped_column(String(255))
+    kept_topic: Mapped[str] = mapped_column(String(255))
+    kept_partition: Mapped[int]
+    kept_offset: Mapped[int] = mapped_column(BigInteger)
+    redrives: Mapped[int] = _counter()
+    failed_redrive: Mapped[int] = _counter()
+    dropped: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    state: Mapped[str] = mapped_column(
+        Text,
+        Computed(
+            "CASE WHEN dropped THEN 'dropped' WHEN redrives > failed_redrive THEN 'redriven'"
+            " ELSE 'open' END",
+            persisted=True,
+        ),
+    )
+
+    __table_args__ = (
+        Index(
+            "uq_recorder_dead_letters_origin",
+            "cluster_id",
+            "topic",
+            "partition",
+            "origin_offset",
+            "origin_timestamp_ms",
+            unique=True,
+        ),
+        Index("ix_recorder_dead_letters_topic_state_id", "topic", "state", "id"),
+        Index("ix_recorder_dead_letters_batch_id_id", "batch_id", "id"),
+    )
