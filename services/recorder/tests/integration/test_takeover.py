@@ -18,11 +18,13 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
+from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store import poll
 from ocrstream_recorder.store.migrate import migrate, sqlalchemy_url
 from ocrstream_recorder.store.takeover import CannotTakeOverError
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
+from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchCompleted,
@@ -79,7 +81,9 @@ def read(number: int, **told: Any) -> OcrSucceeded:
 @contextlib.asynccontextmanager
 async def read_api(url: str, zone: DatabaseZone = UTC_ZONE) -> AsyncGenerator[Any]:
     engine = create_async_engine(sqlalchemy_url(url))
-    transport = httpx.ASGITransport(create_api(engine, zone, Health()))
+    transport = httpx.ASGITransport(
+        create_api(engine, zone, Health(), LetterBox(ServiceSettings()))
+    )
     async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
 
         async def get(path: str, **parameters: Any) -> Any:

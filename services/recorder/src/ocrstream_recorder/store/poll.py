@@ -1,8 +1,8 @@
 """One poll, one transaction: what its events say is joined into the rows, in one fixed order.
 
-Batch stubs, chains, tasks, images, dead letters, offsets, boxes, chain outcomes, batches, outbox; in
-each table by the order of the keys. So two recorders never wait for each other in a circle, and a
-batch's row, which all its images meet at, is locked last and shortly. The offsets stand between
+Batch stubs, chains, tasks, images, dead letters, offsets, boxes, chain outcomes, batches, outbox;
+in each table by the order of the keys. So two recorders never wait for each other in a circle, and
+a batch's row, which all its images meet at, is locked last and shortly. The offsets stand between
 what has to wait for others and what only takes time: the next poll of the same partitions may get
 there meanwhile.
 """
