@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
 
+from ocrstream_recorder.webhook_client import parse_secrets
+from ocrstream_recorder.webhook_guard import parse_networks
 from ocrstream_runtime.settings import ServiceSettings
 
 
@@ -32,7 +34,29 @@ class RecorderSettings(DatabaseSettings):
     poll_records: Annotated[int, Field(ge=1, le=20_000)] = 2_000
     """The most records that are written in one transaction."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most database connections that the read API uses; recording takes two more."""
+    """The most database connections that the read API uses; recording takes three more."""
+    webhook_secret: SecretStr = SecretStr("")
+    """Key that webhooks are signed with, `whsec_` and base64; several, separated by spaces, while
+    receivers change over to a new one. Empty: webhooks are off."""
+    webhook_allowed_networks: str = ""
+    """Networks that webhooks may be sent to although they are not public, as
+    `10.1.0.0/16,127.0.0.1/32`."""
+    webhook_timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """How long a receiver of webhooks may take to answer."""
+    webhook_give_up_after_s: Annotated[float, Field(gt=0, le=30 * 86_400)] = 86_400.0
+    """How long a delivery to a webhook is tried again."""
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _are_secrets(cls, secret: SecretStr) -> SecretStr:
+        parse_secrets(secret.get_secret_value())
+        return secret
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _are_networks(cls, networks: str) -> str:
+        parse_networks(networks)
+        return networks
 
     @field_validator("db_timezone")
     @classmethod

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
@@ -49,6 +50,8 @@ _COLUMNS: Columns = {
     "failed_by_reason": "json",
     "last_event_at": "timestamp",
     "ranks": "bigint[]",
+    "run_began_at": "timestamp",
+    "cancel_due_at": "timestamptz",
 }
 
 # The filter first: an insert that conflicts burns a number of the id's sequence.
@@ -65,7 +68,7 @@ SELECT id, batch_id, announced_total, hinted_total, run, revoked_run, started_at
        batch_name, initiated_by, options, input_data, chunk_size, ranks,
        seen_images, begun_images, completed_images, failed_images, revoked_chains,
        unindexed_images, failed_by_reason,
-       total_chunks, completed_chunks, failed_chunks, revision
+       total_chunks, completed_chunks, failed_chunks, revision, run_began_at, cancel_due_at
 FROM batch_executions
 WHERE batch_id = ANY(%s)
 ORDER BY batch_id COLLATE "C"
@@ -107,6 +110,7 @@ class StoredBatch(NamedTuple):
     tally: Tally
     chunks: ChunkCounts
     revision: int
+    cancel_due_at: datetime | None
 
 
 # What only the recorder needs; a batch that ended is not announced again when just this changes.
@@ -119,6 +123,8 @@ _INTERNAL = frozenset(
         "revoked_chains",
         "unindexed_images",
         "last_event_at",
+        "run_began_at",
+        "cancel_due_at",
     }
 )
 
@@ -166,7 +172,7 @@ def count_chunks(cursor: Cursor[Any], wanted: Iterable[tuple[str, int, int]]) ->
 def row_of(
     stored: StoredBatch, state: BatchState, tally: Tally, outcome: BatchOutcome, chunks: ChunkCounts
 ) -> dict[str, Any]:
-    """The row as it is to be written, its revision unchanged."""
+    """The row as it is to be written, its revision and its due cancel unchanged."""
     described = state.described()
     reasons = dict(sorted(tally.reasons.items()))
     return {
@@ -198,6 +204,8 @@ def row_of(
         "failed_by_reason": reasons,
         "last_event_at": state.last_at,
         "ranks": state.description.ranks,
+        "run_began_at": state.run_began_at,
+        "cancel_due_at": stored.cancel_due_at,
     }
 
 
@@ -229,8 +237,10 @@ def _stored(row: tuple[Any, ...]) -> StoredBatch:
             first_at,
             last_at,
             Description(values, tuple(ranks)),
+            row[25],
         ),
         Tally(seen, begun, completed, failed, revoked, unindexed, Counter(reasons)),
         ChunkCounts(*row[21:24]),
         row[24],
+        row[26],
     )

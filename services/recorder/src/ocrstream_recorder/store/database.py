@@ -37,8 +37,10 @@ class DataRefused(Exception):
 class Database:
     """One connection. `run` may be called from any task; the calls happen one after the other."""
 
-    def __init__(self, url: str, application_name: str) -> None:
+    def __init__(self, url: str, application_name: str, *, idle_session_timeout_s: int = 0) -> None:
+        """The server ends the session, and with it its locks, after so long without a call."""
         self._url = url
+        self._options = f"{_SESSION} -c idle_session_timeout={idle_session_timeout_s}s"
         self._application_name = application_name
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._connection: psycopg.Connection[Any] | None = None
@@ -63,7 +65,7 @@ class Database:
                     self._url,
                     autocommit=True,
                     connect_timeout=_CONNECT_TIMEOUT_S,
-                    options=_SESSION,
+                    options=self._options,
                     application_name=self._application_name,
                     **_KEEPALIVE,
                 )

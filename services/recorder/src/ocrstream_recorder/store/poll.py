@@ -14,7 +14,7 @@ from psycopg import Connection, Cursor
 from ocrstream_recorder.domain.chain import ChainOutcome, ChainState, chain_outcome
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.domain.task import TaskState
-from ocrstream_recorder.store import batch_step, batches, chains, images, offsets, outbox, tasks
+from ocrstream_recorder.store import batch_step, batches, chains, images, offsets, retries, tasks
 from ocrstream_recorder.store.offsets import Partition, Span
 from ocrstream_recorder.store.recordset import RowCount
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -45,7 +45,7 @@ class Written(NamedTuple):
     rows: dict[Table, RowCount]
     refused_public_paths: int
     batches_completed: int
-    retried_images: int
+    retries: int
 
 
 class _WrittenChains(NamedTuple):
@@ -109,9 +109,7 @@ def _write(cursor: Cursor[Any], ledger: Ledger, widened: set[str], zone: Databas
     batched = batch_step.write(cursor, ledger.batches, changes, zone)
     if batched is None:
         raise ConcurrentChangeError
-    retried = [
-        outbox.insert_retry(cursor, request) for _, request in sorted(ledger.retries.items())
-    ]
+    asked = [retries.request(cursor, one) for _, one in sorted(ledger.retries.items())]
     return Written(
         {
             "chains": RowCount(inserted + len(changed), inserted + updated),
@@ -122,7 +120,7 @@ def _write(cursor: Cursor[Any], ledger: Ledger, widened: set[str], zone: Databas
         },
         pictured.refused_public_paths,
         batched.completed,
-        sum(retried),
+        sum(asked),
     )
 
 
