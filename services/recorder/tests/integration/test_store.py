@@ -246,7 +246,7 @@ def test_a_retry_submits_failed_images_again_and_only_once(connection: Connectio
     request = BatchRetryRequested(batch_id="b", request_id="r", requested_at=asked_at)
     assert write(connection, [request, request]).retries == 1
     assert write(connection, [request]).retries == 0
-    assert submit_again(connection, limit=1) == [1, 1, 0, 0]
+    assert submit_again(connection, limit=1) == [0, 1, 1, 0, 0]
     sent = connection.execute(
         "SELECT topic, key, value FROM recorder_outbox WHERE topic <> 'batches.completed'"
         " ORDER BY id"
