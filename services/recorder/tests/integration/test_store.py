@@ -101,8 +101,8 @@ def check(connection: Connection[Any], told: list[AnyEvent]) -> None:
             connection,
             "SELECT batch_id, batch_name, status, total_known, total_images, seen_images,"
             " completed_images, failed_images, revoked_images, run, revoked_run, chunk_size,"
-            " total_chunks, completed_chunks, failed_chunks, started_at, finished_at"
-            " FROM batch_executions",
+            " total_chunks, completed_chunks, failed_chunks, started_at, finished_at,"
+            " cancel_due_at FROM batch_executions",
             "batch_id",
         ),
         batches(told),
