@@ -56,11 +56,16 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects to public addresses and to those in `allowed` networks."""
 
-    def __init__(self, allowed: Iterable[Network], resolver: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        allowed: Iterable[Network],
+        resolver: Resolve = resolve,
+        connects: httpcore.AsyncNetworkBackend | None = None,
+    ) -> None:
         self._allowed = tuple(allowed)
         self._resolve = resolver
-        # Its types know only what it is without anyio.
-        self._inner: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAttributeAccessIssue]
+        # httpcore's types know only what its backend is without anyio.
+        self._connects: httpcore.AsyncNetworkBackend = connects or httpcore.AnyIOBackend()  # pyright: ignore[reportAttributeAccessIssue]
 
     async def connect_tcp(
         self,
@@ -77,18 +82,18 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         addresses = await self._checked(host, port)
         for address in addresses[:-1]:
             try:
-                return await self._inner.connect_tcp(
+                return await self._connects.connect_tcp(
                     str(address), port, timeout, local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
-        return await self._inner.connect_tcp(
+        return await self._connects.connect_tcp(
             str(addresses[-1]), port, timeout, local_address, socket_options
         )
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
-        await self._inner.sleep(seconds)
+        await self._connects.sleep(seconds)
 
     async def _checked(self, host: str, port: int) -> list[Address]:
         try:

@@ -25,7 +25,7 @@ logger = structlog.get_logger(__name__)
 ResultT = TypeVar("ResultT")
 
 _MESSAGE_NAMESPACE = uuid5(NAMESPACE_DNS, "webhook.ocrstream")
-_AT_ONCE = 32
+_AT_ONCE = 16
 _IDLE_S = 1.0
 _FIRST_BACKOFF_S = 5.0
 _BACKOFF_FACTOR = 3.0

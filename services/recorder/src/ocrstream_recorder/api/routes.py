@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ocrstream_recorder.api.models import Batch, BatchImage, Chain, Image, Page, Task
+from ocrstream_recorder.api.models import Batch, BatchImage, Chain, Delivery, Image, Page, Task
 from ocrstream_recorder.api.views import Views
 from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_runtime.problems import Problem
@@ -56,6 +56,17 @@ async def read_batch_images(
 ) -> Page[BatchImage]:
     """A batch's images by index, with what became of each."""
     page = await views.batch_images(batch_id, cursor, limit)
+    if not page.items:
+        _found(await views.batch(batch_id), "batch", batch_id)
+    return page
+
+
+@router.get("/batches/{batch_id}/webhooks", responses=NOT_FOUND)
+async def read_batch_webhooks(
+    batch_id: str, views: Reader, cursor: Cursor = None, limit: Limit = 100
+) -> Page[Delivery]:
+    """What the batch's webhook was told, the newest revision first."""
+    page = await views.deliveries(batch_id, cursor, limit)
     if not page.items:
         _found(await views.batch(batch_id), "batch", batch_id)
     return page
