@@ -6,7 +6,7 @@ stands before every copy of the newer, whatever fails, and however many send at 
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import Any
 
 import msgspec
@@ -93,26 +93,29 @@ class OutboxSender:
         by_key: defaultdict[tuple[str, str], list[OutboxRow]] = defaultdict(list)
         for row in rows:
             by_key[row.topic, row.key].append(row)
+        waiting = [deque(queue) for queue in by_key.values()]
         safe: list[OutboxRow] = []
-        failures = await asyncio.gather(*(self._send_key(one, safe) for one in by_key.values()))
+        failures: list[BaseException] = []
+        while waiting:
+            # The first of each key; those that follow wait until it is acknowledged.
+            sends = [await self._send(queue[0]) for queue in waiting]
+            results = await asyncio.gather(*sends, return_exceptions=True)
+            acknowledged: list[deque[OutboxRow]] = []
+            for queue, result in zip(waiting, results, strict=True):
+                if isinstance(result, BaseException):
+                    failures.append(result)
+                else:
+                    safe.append(queue.popleft())
+                    acknowledged.append(queue)
+            waiting = [queue for queue in acknowledged if queue]
         await self._database.run(lambda connection: _delete(connection, [row.id for row in safe]))
         for row in safe:
             metrics.OUTBOX_PUBLISHED.labels(row.topic).inc()
-        for failure in failures:
-            if failure is not None:
-                raise failure
+        if failures:
+            raise failures[0]
 
-    async def _send_key(self, rows: list[OutboxRow], safe: list[OutboxRow]) -> KafkaError | None:
-        """Send a key's records one after the other; adds to `safe` those that the broker has."""
-        try:
-            for row in rows:
-                await self._send(row)
-                safe.append(row)
-        except KafkaError as error:
-            return error
-        return None
-
-    async def _send(self, row: OutboxRow) -> None:
+    async def _send(self, row: OutboxRow) -> asyncio.Future[Any]:
+        """Begin to send a record; done when the broker has it, or at once if it fits no topic."""
         key = row.key.encode()
         event_type = msgspec.json.decode(row.value, type=_Typed).type
         with send_span(row.topic, key) as carried_on:
@@ -122,9 +125,10 @@ class OutboxSender:
             except RecordTooLarge as error:
                 metrics.OUTBOX_DROPPED.labels(row.topic).inc()
                 logger.exception("outbox row dropped", event_id=row.event_id, error=str(error))
-                return
-            sent = await self._producer.send(row.topic, key=key, value=row.value, headers=headers)
-        await sent
+                dropped: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+                dropped.set_result(None)
+                return dropped
+            return await self._producer.send(row.topic, key=key, value=row.value, headers=headers)
 
 
 def _take(connection: Connection[Any]) -> list[OutboxRow] | None:
