@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from whole_system import System
 
 from ocrstream_local import processes
-from ocrstream_schemas.topics import BATCHES_COMMANDS, TOPICS
+from ocrstream_schemas.topics import BATCHES_COMMANDS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -18,19 +17,7 @@ REPLICAS = ("recorder", "recorder-2", "recorder-3")
 
 async def commands(system: System, batch_id: str) -> list[bytes]:
     """What the topic holds for a batch."""
-    partitions = [
-        TopicPartition(BATCHES_COMMANDS, number)
-        for number in range(TOPICS[BATCHES_COMMANDS].partitions)
-    ]
-    found: list[bytes] = []
-    async with AIOKafkaConsumer(bootstrap_servers=system.kafka) as consumer:
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        for partition, end in (await consumer.end_offsets(partitions)).items():
-            while await consumer.position(partition) < end:
-                read = await consumer.getmany(partition, timeout_ms=1000)
-                found += [one.value for one in read.get(partition, []) if one.value]
-    return [value for value in found if batch_id.encode() in value]
+    return [value for value in await system.read(BATCHES_COMMANDS) if batch_id.encode() in value]
 
 
 async def test_a_deadline_passes(bare_system: System) -> None:

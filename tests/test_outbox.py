@@ -9,20 +9,18 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import psycopg
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from real_servers import Broker
 from whole_system import System, eventually
 
 from ocrstream_local import processes
 from ocrstream_local.processes import Process
 from ocrstream_recorder.store import outbox
-from ocrstream_schemas.codec import decode
 from ocrstream_schemas.events import BatchCompleted
-from ocrstream_schemas.ids import RecordRef
-from ocrstream_schemas.topics import BATCHES_COMMANDS, BATCHES_COMPLETED, TOPICS
+from ocrstream_schemas.topics import BATCHES_COMMANDS, BATCHES_COMPLETED
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
@@ -91,25 +89,10 @@ def published(system: System) -> None:
 
 async def completions(system: System) -> list[BatchCompleted]:
     """All that is on the topic; what of one batch, in the order it stands there."""
-    partitions = [
-        TopicPartition(BATCHES_COMPLETED, number)
-        for number in range(TOPICS[BATCHES_COMPLETED].partitions)
+    return [
+        msgspec.json.decode(value, type=BatchCompleted)
+        for value in await system.read(BATCHES_COMPLETED)
     ]
-    found: list[BatchCompleted] = []
-    async with AIOKafkaConsumer(bootstrap_servers=system.kafka) as consumer:
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        for partition, end in ends.items():
-            while await consumer.position(partition) < end:
-                for record in (await consumer.getmany(partition, timeout_ms=1000)).get(
-                    partition, []
-                ):
-                    ref = RecordRef(record.topic, record.partition, record.offset, 0)
-                    event = decode(record.topic, record.value, ref)
-                    assert isinstance(event, BatchCompleted)
-                    found.append(event)
-    return found
 
 
 async def check(system: System, batches: list[str]) -> None:

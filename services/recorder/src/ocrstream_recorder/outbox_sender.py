@@ -21,6 +21,7 @@ from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.outbox import OutboxRow
 from ocrstream_recorder.store.retries import Part
 from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RecordTooLarge, check_size
+from ocrstream_runtime.lifecycle import is_set_within
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_schemas.headers import cloud_event_headers_of
 
@@ -65,15 +66,8 @@ class OutboxSender:
                 logger.warning("outbox cannot be sent now", error=str(error))
                 more = False
             if not more:
-                await self._wait()
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(_IDLE_S):
-                await self.woken.wait()
-        except TimeoutError:
-            return
-        self.woken.clear()
+                await is_set_within(self.woken, _IDLE_S)
+                self.woken.clear()
 
     async def _send_some(self) -> bool:
         """Send the oldest rows; whether more may be there to be sent by this replica."""

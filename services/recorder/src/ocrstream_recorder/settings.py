@@ -36,11 +36,9 @@ class RecorderSettings(DatabaseSettings):
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
     """The most database connections that the read API uses; recording takes three more."""
     webhook_secret: SecretStr = SecretStr("")
-    """Key that webhooks are signed with, `whsec_` and base64; several, separated by spaces, while
-    receivers change over to a new one. Empty: webhooks are off."""
+    """Keys that sign webhooks, `whsec_` and base64, separated by spaces; empty turns them off."""
     webhook_allowed_networks: str = ""
-    """Networks that webhooks may be sent to although they are not public, as
-    `10.1.0.0/16,127.0.0.1/32`."""
+    """Comma-separated networks, like `10.1.0.0/16`, that webhooks may reach beside public ones."""
     webhook_timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     """How long a receiver of webhooks may take to answer."""
     webhook_give_up_after_s: Annotated[float, Field(gt=0, le=30 * 86_400)] = 86_400.0

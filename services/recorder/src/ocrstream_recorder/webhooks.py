@@ -18,6 +18,7 @@ from ocrstream_recorder.store import webhooks
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.webhooks import Attempt
 from ocrstream_recorder.webhook_client import DeliveryFailed, WebhookClient
+from ocrstream_runtime.lifecycle import is_set_within
 from ocrstream_schemas.batch_options import InvalidOption, WebhookUrl, parse_webhook_url
 
 logger = structlog.get_logger(__name__)
@@ -63,7 +64,8 @@ class WebhookSender:
                     for attempt in await self._claim():
                         self._in_flight += 1
                         group.create_task(self._deliver(attempt))
-                    await self._wait()
+                    await is_set_within(self.woken, _IDLE_S)
+                    self.woken.clear()
         finally:
             if self._client is not None:
                 await self._client.close()
@@ -74,14 +76,6 @@ class WebhookSender:
             return []
         claimed = await self._ask(lambda cursor: webhooks.claim(cursor, room, self._lease_s))
         return claimed or []
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(_IDLE_S):
-                await self.woken.wait()
-        except TimeoutError:
-            return
-        self.woken.clear()
 
     async def _deliver(self, attempt: Attempt) -> None:
         url: WebhookUrl | None = None
