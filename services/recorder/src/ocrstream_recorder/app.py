@@ -14,17 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ocrstream_recorder import metrics
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.backlog import watch_backlog
 from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
+from ocrstream_recorder.deadlines import DeadlineWatch
 from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.letter_box import LetterBox
-from ocrstream_recorder.outbox_sender import OutboxSender
+from ocrstream_recorder.outbox_sender import IDLE_SESSION_TIMEOUT_S, OutboxSender
 from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
 from ocrstream_recorder.store import migrate
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.takeover import CannotTakeOverError
 from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.webhook_client import WebhookClient, parse_secrets
+from ocrstream_recorder.webhook_guard import GuardedBackend, parse_networks
+from ocrstream_recorder.webhooks import OFF, WebhookSender
 from ocrstream_runtime.health import Health, NotReady
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
@@ -112,8 +117,11 @@ class _Recorder:
         )
         self._producer = create_producer(settings, client_id)
         url = settings.database_url.get_secret_value()
-        self._writer = Database(url, SERVICE, WRITES_AT_ONCE)
-        self._outbox = Database(url, f"{SERVICE}-outbox")
+        self._writer = Database(url, SERVICE, connections=WRITES_AT_ONCE)
+        self._outbox = Database(
+            url, f"{SERVICE}-outbox", idle_session_timeout_s=IDLE_SESSION_TIMEOUT_S
+        )
+        self._due = Database(url, f"{SERVICE}-due")
         self._drain_limit = DrainLimit(settings.dead_letter_limit)
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None
@@ -156,9 +164,16 @@ class _Recorder:
         finally:
             await self._writer.close()
             await self._outbox.close()
+            await self._due.close()
 
     async def _record(self, cluster_id: str) -> None:
         sender = OutboxSender(self._outbox, self._producer)
+        webhooks = self._webhooks()
+
+        def on_outbox() -> None:
+            sender.woken.set()
+            webhooks.woken.set()
+
         recording = Recording(
             self._writer,
             DeadLetters(self._producer, self._settings.group_id),
@@ -166,7 +181,7 @@ class _Recorder:
             DatabaseZone(self._settings.db_timezone),
             cluster_id=cluster_id,
             group_id=self._settings.group_id,
-            on_outbox=sender.woken.set,
+            on_outbox=on_outbox,
         )
         consumer = Consumer(
             self._kafka, recording, self._drain_limit, self._settings.poll_records, self._stop
@@ -181,3 +196,22 @@ class _Recorder:
             group.create_task(self._lag.run(self._stop))
             group.create_task(consumer.run())
             group.create_task(sender.run(self._stop))
+            group.create_task(webhooks.run(self._stop))
+            group.create_task(DeadlineWatch(self._due, sender.woken.set).run(self._stop))
+            group.create_task(watch_backlog(self._due, self._stop))
+
+    def _webhooks(self) -> WebhookSender:
+        settings = self._settings
+        keys = parse_secrets(settings.webhook_secret.get_secret_value())
+        client = None
+        if keys:
+            allowed = parse_networks(settings.webhook_allowed_networks)
+            client = WebhookClient(keys, GuardedBackend(allowed), settings.webhook_timeout_s)
+        else:
+            logger.info(OFF)
+        return WebhookSender(
+            self._due,
+            client,
+            timeout_s=settings.webhook_timeout_s,
+            give_up_after_s=settings.webhook_give_up_after_s,
+        )

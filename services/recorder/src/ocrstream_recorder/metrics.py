@@ -11,6 +11,7 @@ from ocrstream_schemas.topics import RECORDED_TOPICS, TOPICS
 
 Work = Literal["read", "write"]
 Stage = Literal["judge", "fold", "write"]
+AttemptOutcome = Literal["delivered", "failed", "gave_up"]
 
 RECORDS = Family[Counter, str](
     Counter("ocrstream_recorder_records", "Records written, by `topic`", ["topic"]),
@@ -45,6 +46,9 @@ PUBLIC_PATHS_REFUSED = Counter(
 )
 BATCHES_COMPLETED = Counter(
     "ocrstream_recorder_batches_completed", "Ends of batches, and changes after it"
+)
+DEADLINES_PASSED = Counter(
+    "ocrstream_recorder_deadlines_passed", "Batches cancelled because their deadline passed"
 )
 IMAGES_RETRIED = Counter(
     "ocrstream_recorder_images_retried", "Images submitted again because somebody asked for it"
@@ -109,6 +113,14 @@ LAG = Family[Gauge, str](
     ),
     RECORDED_TOPICS,
 )
+OUTBOX_WAITING = Gauge(
+    "ocrstream_recorder_outbox_waiting_rows",
+    "Outbox rows that are not sent, the same at every replica: take the greatest",
+)
+OUTBOX_OLDEST_SECONDS = Gauge(
+    "ocrstream_recorder_outbox_oldest_seconds",
+    "How long the oldest outbox row waits, the same at every replica: take the greatest",
+)
 OUTBOX_PUBLISHED = Family[Counter, str](
     Counter("ocrstream_recorder_outbox_published", "Outbox rows sent, by `topic`", ["topic"]),
     TOPICS,
@@ -120,4 +132,16 @@ OUTBOX_DROPPED = Family[Counter, str](
         ["topic"],
     ),
     TOPICS,
+)
+WEBHOOK_ATTEMPTS = Family[Counter, AttemptOutcome](
+    Counter(
+        "ocrstream_recorder_webhook_attempts",
+        "Attempts to deliver to a webhook, by `outcome`: delivered, failed, gave_up",
+        ["outcome"],
+    ),
+    get_args(AttemptOutcome),
+)
+WEBHOOKS_WAITING = Gauge(
+    "ocrstream_recorder_webhooks_waiting",
+    "Deliveries to webhooks that are pending, the same at every replica: take the greatest",
 )

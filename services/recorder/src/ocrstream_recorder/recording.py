@@ -213,7 +213,6 @@ class Recording:
             metrics.ROWS_MISSING.labels(table).inc(max(0, rows.staged - rows.written))
         metrics.PUBLIC_PATHS_REFUSED.inc(written.refused_public_paths)
         metrics.BATCHES_COMPLETED.inc(written.batches_completed)
-        metrics.IMAGES_RETRIED.inc(written.retried_images)
         now = datetime.now(UTC)
         for one in part:
             if one.contribution is not None and one.contribution.image is not None:
@@ -221,7 +220,7 @@ class Recording:
                 took_s = (now - submitted_at).total_seconds()
                 # Submitted by a clock that is ahead of ours: at once.
                 metrics.SUBMITTED_TO_RECORDED_SECONDS.observe(max(0.0, took_s))
-        if written.batches_completed or written.retried_images:
+        if written.batches_completed or written.retries:
             self._on_outbox()
         log = logger.debug
         if any(rows.staged != rows.written for rows in written.rows.values()):

@@ -16,7 +16,7 @@ from recorder_oracle import batches, chains, images, tasks
 
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.store import offsets, poll
+from ocrstream_recorder.store import offsets, poll, retries
 from ocrstream_recorder.store.offsets import OffsetsMovedError, Span
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.events import (
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.integration
 ZONE = DatabaseZone("UTC")
 TABLES = (
     "ocr_text_boxes, ocr_executions, task_logs, chain_executions, batch_executions,"
-    " recorder_outbox, recorder_offsets, recorder_retries"
+    " recorder_outbox, recorder_offsets, recorder_retries, recorder_webhooks"
 )
 
 
@@ -49,6 +49,17 @@ def connection(database_url: str) -> Generator[Connection[Any]]:
 def write(connection: Connection[Any], events: list[AnyEvent]) -> poll.Written:
     ledger = Ledger(contribute(event, ZONE.to_local) for event in events)
     return poll.write(connection, ledger, ZONE, "cluster", {})
+
+
+def submit_again(connection: Connection[Any], limit: int) -> list[int]:
+    """Carry out all retries; how many images each part submitted."""
+    submitted: list[int] = []
+    while True:
+        with connection.transaction(), connection.cursor() as cursor:
+            part = retries.submit_part(cursor, limit)
+        if part is None:
+            return submitted
+        submitted.append(part.submitted)
 
 
 def rows(connection: Connection[Any], query: LiteralString, key: str) -> dict[str, dict[str, Any]]:
@@ -90,8 +101,8 @@ def check(connection: Connection[Any], told: list[AnyEvent]) -> None:
             connection,
             "SELECT batch_id, batch_name, status, total_known, total_images, seen_images,"
             " completed_images, failed_images, revoked_images, run, revoked_run, chunk_size,"
-            " total_chunks, completed_chunks, failed_chunks, started_at, finished_at"
-            " FROM batch_executions",
+            " total_chunks, completed_chunks, failed_chunks, started_at, finished_at,"
+            " cancel_due_at FROM batch_executions",
             "batch_id",
         ),
         batches(told),
@@ -233,8 +244,9 @@ def test_a_retry_submits_failed_images_again_and_only_once(connection: Connectio
     write(connection, [BatchSubmitted(batch_id="b", total_images=3, submitted_at=asked_at)])
     write(connection, [submitted(0), failed(1), failed(2), failed(0, Reason.NO_TEXT)])
     request = BatchRetryRequested(batch_id="b", request_id="r", requested_at=asked_at)
-    assert write(connection, [request, request]).retried_images == 2
-    assert write(connection, [request]).retried_images == 0
+    assert write(connection, [request, request]).retries == 1
+    assert write(connection, [request]).retries == 0
+    assert submit_again(connection, limit=1) == [0, 1, 1, 0, 0]
     sent = connection.execute(
         "SELECT topic, key, value FROM recorder_outbox WHERE topic <> 'batches.completed'"
         " ORDER BY id"

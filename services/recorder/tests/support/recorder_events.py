@@ -116,6 +116,9 @@ def lifecycles(draw: st.DrawFn) -> Event:
     return kind(**fields)
 
 
+deadlines = st.one_of(moments.map(datetime.isoformat), st.just("soon")).map(
+    lambda told: {"deadline": told}
+)
 commands = st.one_of(
     st.builds(
         BatchSubmitted,
@@ -123,6 +126,7 @@ commands = st.one_of(
         batch_name=_maybe(st.sampled_from(["n", "m"])),
         total_images=_maybe(totals),
         chunk_size=_maybe(st.integers(1, 3)),
+        options=_maybe(deadlines),
         submitted_at=moments,
     ),
     st.builds(BatchRevoked, batch_id=batch_ids, run=runs, revoked_at=moments),

@@ -251,8 +251,27 @@ def batches(told: list[Any]) -> dict[str, Row]:
             **_chunks(images, total if promised is not None else 0, size, ended=ended),
             "started_at": min(moments, default=None),
             "finished_at": max(moments, default=None) if ended else None,
+            "cancel_due_at": None if ended else _cancel_due_at(mine, run),
         }
     return found
+
+
+def _cancel_due_at(mine: list[Any], run: int) -> datetime | None:
+    """The deadline, unless the run began after it."""
+    options = _told(event.options for event in mine if isinstance(event, BatchSubmitted))
+    if not options:
+        return None
+    try:
+        deadline = datetime.fromisoformat(max(options, key=_digest)["deadline"])
+    except ValueError:
+        return None
+    submissions = _told(
+        event.submitted_at
+        for event in mine
+        if not isinstance(event, BatchSubmitted | BatchRevoked) and event.run == run
+    )
+    begins_later = run > 1 and submissions and min(submissions) >= deadline
+    return None if begins_later else deadline
 
 
 def _chunks(images: list[Row], total: int, size: int, *, ended: bool) -> Row:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from ocrstream_recorder.api.models import Batch, BatchImage, Chain, Image, Page, Task
+from ocrstream_recorder.api.models import Batch, BatchImage, Chain, Delivery, Image, Page, Task
 from ocrstream_recorder.api.sessions import open_session
 from ocrstream_recorder.api.views import Views
 from ocrstream_recorder.domain.status import ProcessStatus
@@ -46,6 +46,17 @@ async def read_batch_images(
 ) -> Page[BatchImage]:
     """A batch's images by index, with what became of each."""
     page = await views.batch_images(batch_id, cursor, limit)
+    if not page.items:
+        _found(await views.batch(batch_id), "batch", batch_id)
+    return page
+
+
+@router.get("/batches/{batch_id}/webhooks", responses=NOT_FOUND)
+async def read_batch_webhooks(
+    batch_id: str, views: Reader, cursor: Cursor = None, limit: Limit = 100
+) -> Page[Delivery]:
+    """What the batch's webhook was told, the newest revision first."""
+    page = await views.deliveries(batch_id, cursor, limit)
     if not page.items:
         _found(await views.batch(batch_id), "batch", batch_id)
     return page

@@ -10,7 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
-from ocrstream_recorder.api.models import Batch, BatchImage, Chain, Image, Page, Task, TextBox
+from ocrstream_recorder.api.models import (
+    Batch,
+    BatchImage,
+    Chain,
+    Delivery,
+    Image,
+    Page,
+    Task,
+    TextBox,
+)
 from ocrstream_recorder.domain.batch import BatchOutcome, progress_percentage
 from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_recorder.store.tables import (
@@ -18,6 +27,7 @@ from ocrstream_recorder.store.tables import (
     ChainExecution,
     OcrExecution,
     TaskLog,
+    WebhookDelivery,
 )
 from ocrstream_recorder.store.zone import DatabaseZone
 
@@ -87,6 +97,21 @@ class Views:
         shown = rows[:limit]
         following = (shown[-1].image_index, shown[-1].id) if len(rows) > limit else None
         return _page([_batch_image(row) for row in shown], following)
+
+    async def deliveries(self, batch_id: str, cursor: str | None, limit: int) -> Page[Delivery]:
+        """Deliveries to a batch's webhook, the newest revision first."""
+        query = (
+            select(WebhookDelivery)
+            .where(WebhookDelivery.batch_id == batch_id)
+            .order_by(WebhookDelivery.revision.desc())
+            .limit(limit + 1)
+        )
+        if cursor is not None:
+            query = query.where(WebhookDelivery.revision < decode_cursor(cursor, int))
+        rows = (await self._session.scalars(query)).all()
+        shown = rows[:limit]
+        following = shown[-1].revision if len(rows) > limit else None
+        return _page([self._view(Delivery, row) for row in shown], following)
 
     async def chain(self, chain_id: str) -> Chain | None:
         """The chain with its tasks, or None if no event told of it."""
@@ -158,7 +183,7 @@ class Views:
         value = getattr(row, name)
         if value is None:
             return _DEFAULTS.get((type(row), name))
-        if not isinstance(value, datetime):
+        if not isinstance(value, datetime) or value.tzinfo is not None:
             return value
         return value.replace(tzinfo=UTC) if name in _UTC_COLUMNS else self._zone.to_utc(value)
 

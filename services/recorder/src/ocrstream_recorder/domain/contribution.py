@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from ocrstream_recorder.domain.batch import NOTHING_ANNOUNCED, BatchState
+from ocrstream_recorder.domain.batch import BatchState
 from ocrstream_recorder.domain.chain import CHAIN_FIELDS, ChainState
 from ocrstream_recorder.domain.description import Description, Source
 from ocrstream_recorder.domain.image import ImageState, value_digest
@@ -266,7 +266,7 @@ def _batch(
         run=event.run,
         first_at=min(told, default=None),
         last_at=max(told, default=None),
-        description=NOTHING_ANNOUNCED,
+        run_began_at=_local(event.submitted_at, to_local),
     )
 
 

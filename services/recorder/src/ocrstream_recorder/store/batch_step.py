@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
+import structlog
 from psycopg import Cursor
 
 from ocrstream_recorder.domain.batch import (
@@ -18,13 +20,17 @@ from ocrstream_recorder.domain.batch import (
     countable_chunks,
 )
 from ocrstream_recorder.domain.chain import ChainOutcome, ChainState
-from ocrstream_recorder.store import batches, outbox
+from ocrstream_recorder.domain.deadline import cancel_due_at
+from ocrstream_recorder.store import batches, outbox, webhooks
 from ocrstream_recorder.store.batches import Chunks, StoredBatch
 from ocrstream_recorder.store.recordset import RowCount
 from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_schemas.batch_options import WEBHOOK_URL, InvalidOption, deadline_of
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import BatchCompleted
 from ocrstream_schemas.topics import BATCHES_COMPLETED
+
+logger = structlog.get_logger(__name__)
 
 Chain = tuple[ChainState, ChainOutcome]
 
@@ -106,7 +112,8 @@ def write(
     ]
     rows, events = _rows(touched, *_count_chunks(cursor, touched), zone)
     written = batches.update(cursor, rows)
-    outbox.insert(cursor, events)
+    outbox.insert(cursor, [_event(event) for event in events])
+    webhooks.insert(cursor, _deliveries(touched, events))
     return WrittenBatches(RowCount(len(rows), written), len(events))
 
 
@@ -151,9 +158,9 @@ def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, C
 
 def _rows(
     touched: list[_Batch], everything: Chunks, changed: Chunks, zone: DatabaseZone
-) -> tuple[list[dict[str, Any]], list[outbox.Event]]:
+) -> tuple[list[dict[str, Any]], list[BatchCompleted]]:
     rows: list[dict[str, Any]] = []
-    events: list[outbox.Event] = []
+    events: list[BatchCompleted] = []
     for batch in touched:
         batch_id, stored = batch.state.batch_id, batch.stored
         if batch.recount:
@@ -163,6 +170,7 @@ def _rows(
             chunks = _moved(batch, changed.get(batch_id, {}))
         before = batches.row_of(stored, stored.state, stored.tally, batch.was, stored.chunks)
         after = batches.row_of(stored, batch.state, batch.tally, batch.outcome, chunks)
+        after["cancel_due_at"] = _cancel_due_at(batch, zone)
         if before == after:
             continue
         if (batch.was.ended or batch.outcome.ended) and (
@@ -192,10 +200,48 @@ def _moved(batch: _Batch, counted: Mapping[int, ChunkTally]) -> ChunkCounts:
     return ChunkCounts(total, completed, failed)
 
 
-def _completed(batch: _Batch, revision: int, zone: DatabaseZone) -> outbox.Event:
+def _cancel_due_at(batch: _Batch, zone: DatabaseZone) -> datetime | None:
+    state = batch.state
+    options = state.described()["options"]
+    try:
+        deadline = deadline_of(options)
+    except InvalidOption as error:
+        deadline = None
+        if options != batch.stored.state.described()["options"]:
+            logger.warning("option ignored", batch_id=state.batch_id, error=str(error))
+    return cancel_due_at(
+        deadline,
+        ended=batch.outcome.ended,
+        run=state.run,
+        run_began_at=state.run_began_at and zone.to_utc(state.run_began_at),
+    )
+
+
+def _deliveries(touched: list[_Batch], events: list[BatchCompleted]) -> list[webhooks.Delivery]:
+    """What webhooks are to be told; whether their URL can be used is judged when it is."""
+    urls = {
+        batch.state.batch_id: (batch.state.described()["options"] or {}).get(WEBHOOK_URL)
+        for batch in touched
+    }
+    return [
+        webhooks.Delivery(
+            event.batch_id, event.revision, url if isinstance(url, str) else "", encode(event)
+        )
+        for event in events
+        if (url := urls[event.batch_id]) is not None
+    ]
+
+
+def _event(completed: BatchCompleted) -> outbox.Event:
+    batch_id = completed.batch_id
+    event_id = f"{batch_id}:{completed.revision}"
+    return outbox.Event(event_id, BATCHES_COMPLETED, batch_id, encode(completed))
+
+
+def _completed(batch: _Batch, revision: int, zone: DatabaseZone) -> BatchCompleted:
     state, outcome = batch.state, batch.outcome
     described = state.described()
-    event = BatchCompleted(
+    return BatchCompleted(
         batch_id=state.batch_id,
         revision=revision,
         status=outcome.status,
@@ -208,7 +254,4 @@ def _completed(batch: _Batch, revision: int, zone: DatabaseZone) -> outbox.Event
         initiated_by=described["initiated_by"],
         started_at=outcome.started_at and zone.to_utc(outcome.started_at),
         finished_at=outcome.finished_at and zone.to_utc(outcome.finished_at),
-    )
-    return outbox.Event(
-        f"{state.batch_id}:{revision}", BATCHES_COMPLETED, state.batch_id, encode(event)
     )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
@@ -52,6 +53,8 @@ _COLUMNS: Columns = {
     "failed_by_reason": "json",
     "last_event_at": "timestamp",
     "ranks": "bigint[]",
+    "run_began_at": "timestamp",
+    "cancel_due_at": "timestamptz",
 }
 
 # The filter first: an insert that conflicts burns a number of the id's sequence.
@@ -68,7 +71,8 @@ SELECT id, batch_id, announced_total, hinted_total, run, revoked_run, started_at
        batch_name, initiated_by, options, input_data, chunk_size, ranks,
        seen_images, begun_images, completed_images, failed_images, revoked_chains,
        unindexed_images, failed_by_reason,
-       total_chunks, completed_chunks, failed_chunks, revision, total_images, finished_at
+       total_chunks, completed_chunks, failed_chunks, revision, run_began_at, cancel_due_at,
+       total_images, finished_at
 FROM batch_executions
 WHERE batch_id = ANY(%s)
 ORDER BY batch_id COLLATE "C"
@@ -110,6 +114,7 @@ class StoredBatch(NamedTuple):
     tally: Tally
     chunks: ChunkCounts
     revision: int
+    cancel_due_at: datetime | None
 
 
 # What only the recorder needs; a batch that ended is not announced again when just this changes.
@@ -122,6 +127,8 @@ _INTERNAL = frozenset(
         "revoked_chains",
         "unindexed_images",
         "last_event_at",
+        "run_began_at",
+        "cancel_due_at",
     }
 )
 
@@ -169,7 +176,7 @@ def count_chunks(cursor: Cursor[Any], wanted: Iterable[tuple[str, int, int]]) ->
 def row_of(
     stored: StoredBatch, state: BatchState, tally: Tally, outcome: BatchOutcome, chunks: ChunkCounts
 ) -> dict[str, Any]:
-    """The row as it is to be written, its revision unchanged."""
+    """The row as it is to be written, its revision and its due cancel unchanged."""
     described = state.described()
     reasons = dict(sorted(tally.reasons.items()))
     return {
@@ -201,6 +208,8 @@ def row_of(
         "failed_by_reason": reasons,
         "last_event_at": state.last_at,
         "ranks": state.description.ranks,
+        "run_began_at": state.run_began_at,
+        "cancel_due_at": stored.cancel_due_at,
     }
 
 
@@ -234,10 +243,12 @@ def _stored(row: tuple[Any, ...]) -> StoredBatch:
             first_at,
             last_at,
             Description(values, tuple(ranks)),
+            row[25],
         ),
         Tally(seen, begun, completed, failed, revoked, unindexed, Counter(reasons)),
         ChunkCounts(*row[21:24]),
         row[24],
+        row[26],
     )
 
 
@@ -248,8 +259,8 @@ def _taken_over(row: tuple[Any, ...]) -> StoredBatch:
     before the first. Where its images stand in it is not known, so it has no chunks once some
     are done.
     """
-    row_id, batch_id, first_at, told, finished_at = row[0], row[1], row[6], row[8:13], row[26]
-    completed, failed, total = row[16] or 0, row[17] or 0, row[25]
+    row_id, batch_id, first_at, told, finished_at = row[0], row[1], row[6], row[8:13], row[28]
+    completed, failed, total = row[16] or 0, row[17] or 0, row[27]
     done = completed + failed
     state = BatchState(
         batch_id,
@@ -260,4 +271,4 @@ def _taken_over(row: tuple[Any, ...]) -> StoredBatch:
     )
     tally = Tally(seen=done, completed=completed, failed=failed, unindexed=done)
     chunks = countable_chunks(state, tally, batch_outcome(state, tally))
-    return StoredBatch(row_id, state, tally, ChunkCounts(chunks), row[24])
+    return StoredBatch(row_id, state, tally, ChunkCounts(chunks), row[24], row[26])

@@ -37,8 +37,17 @@ class DataRefused(Exception):
 class Database:
     """As many connections as calls of `run` may be under way at once; more calls wait."""
 
-    def __init__(self, url: str, application_name: str, connections: int = 1) -> None:
+    def __init__(
+        self,
+        url: str,
+        application_name: str,
+        *,
+        connections: int = 1,
+        idle_session_timeout_s: int = 0,
+    ) -> None:
+        """The server ends a session, and with it its locks, after so long without a call; 0: never."""
         self._url = url
+        self._options = f"{_SESSION} -c idle_session_timeout={idle_session_timeout_s}s"
         self._application_name = application_name
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="database")
         self._mine = threading.local()
@@ -75,7 +84,7 @@ class Database:
                 self._url,
                 autocommit=True,
                 connect_timeout=_CONNECT_TIMEOUT_S,
-                options=_SESSION,
+                options=self._options,
                 application_name=self._application_name,
                 **_KEEPALIVE,
             )

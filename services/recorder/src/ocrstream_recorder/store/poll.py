@@ -23,7 +23,7 @@ from ocrstream_recorder.store import (
     dead_letters,
     images,
     offsets,
-    outbox,
+    retries,
     tasks,
 )
 from ocrstream_recorder.store.dead_letters import DeadLetterRow
@@ -57,7 +57,7 @@ class Written(NamedTuple):
     rows: dict[Table, RowCount]
     refused_public_paths: int
     batches_completed: int
-    retried_images: int
+    retries: int
 
 
 class _WrittenChains(NamedTuple):
@@ -136,9 +136,7 @@ def _write_outcomes(
     batched = batch_step.write(cursor, ledger.batches, changes, zone)
     if batched is None:
         raise ConcurrentChangeError
-    retried = [
-        outbox.insert_retry(cursor, request) for _, request in sorted(ledger.retries.items())
-    ]
+    asked = [retries.request(cursor, one) for _, one in sorted(ledger.retries.items())]
     return Written(
         {
             "chains": RowCount(inserted + len(changed), inserted + updated),
@@ -149,7 +147,7 @@ def _write_outcomes(
         },
         pictured.refused_public_paths,
         batched.completed,
-        sum(retried),
+        sum(asked),
     )
 
 

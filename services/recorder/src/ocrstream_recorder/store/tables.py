@@ -20,6 +20,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Text,
+    UniqueConstraint,
     false,
     text,
 )
@@ -27,6 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 UTC_NOW = text("timezone('utc', now())")
+NOW = text("now()")
 
 
 class Base(DeclarativeBase):
@@ -81,6 +83,9 @@ class BatchExecution(_Timestamps, Base):
     failed_by_reason: Mapped[Any] = mapped_column(JSON, server_default=text("'{}'"))
     last_event_at: Mapped[datetime | None]
     ranks: Mapped[Any | None] = mapped_column(ARRAY(BigInteger))
+    run_began_at: Mapped[datetime | None]
+    cancel_due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    deadline_run: Mapped[int] = _counter()
 
     chain_executions: Mapped[list["ChainExecution"]] = relationship(
         back_populates="batch_execution", cascade="all, delete-orphan"
@@ -89,6 +94,11 @@ class BatchExecution(_Timestamps, Base):
     __table_args__ = (
         Index("ix_batch_executions_status_started_at", "status", "started_at"),
         Index("ix_batch_executions_batch_name_status", "batch_name", "status"),
+        Index(
+            "ix_batch_executions_cancel_due_at",
+            "cancel_due_at",
+            postgresql_where=text("cancel_due_at IS NOT NULL"),
+        ),
     )
 
 
@@ -235,13 +245,56 @@ class OutboxRecord(Base):
 
 
 class BatchRetry(Base):
-    """A retry that was carried out, so that the same request does nothing again."""
+    """A retry that was asked for, kept so that the same request does nothing again.
+
+    While it is `pending`, the batch's chains after (`after_index`, `after_id`) are still to be
+    submitted again.
+    """
 
     __tablename__ = "recorder_retries"
 
     request_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     batch_id: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
+    pending: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    requested_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    include_no_text: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    cancelled_run: Mapped[int] = _counter()
+    after_index: Mapped[int | None]
+    after_id: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+    __table_args__ = (
+        Index("ix_recorder_retries_pending", "created_at", postgresql_where=text("pending")),
+    )
+
+
+class WebhookDelivery(Base):
+    """One revision of a batch, to be sent to the batch's webhook."""
+
+    __tablename__ = "recorder_webhooks"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    batch_id: Mapped[str] = mapped_column(String(255))
+    revision: Mapped[int]
+    url: Mapped[str] = mapped_column(Text)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(20), server_default="pending")
+    attempts: Mapped[int] = _counter()
+    next_attempt_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), server_default=NOW
+    )
+    last_error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        UniqueConstraint("batch_id", "revision"),
+        Index(
+            "ix_recorder_webhooks_next_attempt_at",
+            "next_attempt_at",
+            postgresql_where=text("state = 'pending'"),
+        ),
+    )
 
 
 class DeadLetter(_Timestamps, Base):
