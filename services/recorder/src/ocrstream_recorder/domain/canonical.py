@@ -1,4 +1,4 @@
-"""Joins of single values: extremes where one may be unknown, and the breaker of ties."""
+"""Joins of single values: extremes where one may be unknown, the breaker of ties, equal JSON."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -18,6 +18,14 @@ def digest(value: Any) -> bytes:
     choice, but the same whatever came first.
     """
     return sha256(_ENCODER.encode(value)).digest()
+
+
+def document(content: Any | None) -> msgspec.Raw | None:
+    """JSON of any shape as its canonical text, so that what is equal is written alike, too.
+
+    To Python 1, 1.0 and true are equal; a join that took one for another would keep the first.
+    """
+    return None if content is None else msgspec.Raw(_ENCODER.encode(content))
 
 
 def least(first: Comparable | None, second: Comparable | None) -> Comparable | None:

@@ -96,15 +96,21 @@ class ChainOutcome(msgspec.Struct, frozen=True):
 
 
 def chain_outcome(chain: ChainState, tasks: Iterable[TaskState]) -> ChainOutcome:
-    """The outcome of `chain`, given all tasks that it owns; those of earlier runs do not count."""
+    """The outcome of `chain`, given all tasks that it owns.
+
+    Those of earlier runs do not count, nor do dead letters once the others have ended the chain.
+    """
     current = [task for task in tasks if task.run == chain.run]
-    by_status: dict[ProcessStatus, list[TaskState]] = {}
-    for task in current:
-        by_status.setdefault(task.status, []).append(task)
+    # A record too broken to name its task stands as a task of its own, which no real outcome of
+    # that task replaces: it is the chain that lets go of it, once the others have ended it.
+    applied = [task for task in current if not task.dead_lettered]
+    if len(applied) < len(current) and _status(_by_status(applied), chain.total_tasks) in DONE:
+        current = applied
+    by_status = _by_status(current)
+    status = _status(by_status, chain.total_tasks)
     completed = by_status.get(ProcessStatus.SUCCESS, [])
     failed = by_status.get(ProcessStatus.FAILURE, [])
     revoked = by_status.get(ProcessStatus.REVOKED, [])
-    status = _status(by_status, len(completed), chain.total_tasks)
 
     started_at: datetime | None = None
     for task in current:
@@ -134,9 +140,15 @@ def chain_outcome(chain: ChainState, tasks: Iterable[TaskState]) -> ChainOutcome
     )
 
 
-def _status(
-    by_status: dict[ProcessStatus, list[TaskState]], completed: int, total_tasks: int
-) -> ProcessStatus:
+def _by_status(tasks: Iterable[TaskState]) -> dict[ProcessStatus, list[TaskState]]:
+    by_status: dict[ProcessStatus, list[TaskState]] = {}
+    for task in tasks:
+        by_status.setdefault(task.status, []).append(task)
+    return by_status
+
+
+def _status(by_status: dict[ProcessStatus, list[TaskState]], total_tasks: int) -> ProcessStatus:
+    completed = len(by_status.get(ProcessStatus.SUCCESS, ()))
     if ProcessStatus.FAILURE in by_status:
         return ProcessStatus.FAILURE
     if ProcessStatus.REVOKED in by_status:

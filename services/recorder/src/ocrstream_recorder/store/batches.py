@@ -14,6 +14,7 @@ from ocrstream_recorder.domain.batch import (
     ChunkTally,
     Tally,
 )
+from ocrstream_recorder.domain.canonical import document
 from ocrstream_recorder.domain.description import Description
 from ocrstream_recorder.store.recordset import Columns, assignments, records, rows_parameter
 
@@ -215,7 +216,9 @@ def _chunks(cursor: Cursor[Any]) -> Chunks:
 
 def _stored(row: tuple[Any, ...]) -> StoredBatch:
     row_id, batch_id, announced, hinted, run, revoked_run, first_at, last_at = row[:8]
-    told, ranks = row[8:13], row[13] or (0,) * len(BATCH_FIELDS)
+    name, initiator, options, input_data, chunk_size = row[8:13]
+    told = (name, initiator, document(options), document(input_data), chunk_size)
+    ranks = row[13] or (0,) * len(BATCH_FIELDS)
     seen, begun, completed, failed, revoked, unindexed, reasons = row[14:21]
     values = tuple(value if rank else None for value, rank in zip(told, ranks, strict=True))
     return StoredBatch(

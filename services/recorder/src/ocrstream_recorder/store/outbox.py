@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, cast
 
 from psycopg import Cursor
 
+from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.events import BatchRetryRequested
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, LANES
 
@@ -23,7 +24,8 @@ ORDER BY id LIMIT %s
 # Whole chains as events, made where they stand: a batch may have more of them than fit into memory.
 _RETRY = """
 INSERT INTO recorder_outbox (event_id, topic, key, value)
-SELECT left(%(request_id)s || ':' || c.chain_id, 600),
+SELECT encode(sha256(convert_to(
+           jsonb_build_array(%(request_id)s::text, c.chain_id)::text, 'UTF8')), 'hex'),
        CASE WHEN c.input_data->'options'->>'lane' = ANY(%(lanes)s)
             THEN %(topic)s || '.' || (c.input_data->'options'->>'lane') ELSE %(topic)s END,
        c.chain_id,
@@ -69,8 +71,12 @@ def insert(cursor: Cursor[Any], events: list[Event]) -> None:
         cursor.executemany(_INSERT, events)
 
 
-def insert_retry(cursor: Cursor[Any], request: BatchRetryRequested) -> int:
-    """Submit a batch's failed and revoked images again, with the next run; once per request."""
+def insert_retry(cursor: Cursor[Any], request: BatchRetryRequested, zone: DatabaseZone) -> int:
+    """Submit a batch's failed and revoked images again, with the next run; once per request.
+
+    They count as submitted when it was asked for, but not before anything that is known of the
+    batch: by a clock that is behind, the new run's results would else not hold their paths.
+    """
     cursor.execute(
         "INSERT INTO recorder_retries (request_id, batch_id) VALUES (%s, %s) "
         "ON CONFLICT DO NOTHING",
@@ -79,11 +85,16 @@ def insert_retry(cursor: Cursor[Any], request: BatchRetryRequested) -> int:
     if not cursor.rowcount:
         return 0
     cursor.execute(
+        "SELECT last_event_at FROM batch_executions WHERE batch_id = %s", (request.batch_id,)
+    )
+    known = [zone.to_utc(moment) for (moment,) in cursor if moment is not None]
+    submitted_at = max([cast("datetime", request.requested_at), *known])
+    cursor.execute(
         _RETRY,
         {
             "batch_id": request.batch_id,
             "request_id": request.request_id,
-            "submitted_at": cast("datetime", request.requested_at).isoformat(),
+            "submitted_at": submitted_at.isoformat(),
             "include_no_text": request.include_no_text,
             "topic": IMAGES_SUBMITTED,
             "lanes": list(LANES),

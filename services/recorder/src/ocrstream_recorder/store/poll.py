@@ -110,7 +110,7 @@ def _write(cursor: Cursor[Any], ledger: Ledger, widened: set[str], zone: Databas
     if batched is None:
         raise ConcurrentChangeError
     retried = [
-        outbox.insert_retry(cursor, request) for _, request in sorted(ledger.retries.items())
+        outbox.insert_retry(cursor, request, zone) for _, request in sorted(ledger.retries.items())
     ]
     return Written(
         {
