@@ -12,6 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from real_servers import CACHE, LOCAL, Broker, discard, fresh_database, new_broker
 from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.postgres import PostgresContainer
@@ -24,6 +25,12 @@ from ocrstream_recorder.store.migrate import migrate
 from ocrstream_runtime.topics import ensure_topics
 
 NOT_RUN = "not run: "
+
+# A failing example is printed whole, and with a blob that repeats it: new ones are looked for at
+# each run. `deep` is what `make test-deep` asks for.
+settings.register_profile("normal", deadline=None, print_blob=True)
+settings.register_profile("deep", settings.get_profile("normal"), max_examples=5000)
+settings.load_profile("normal")
 
 
 def _not_run(what: str, why: object) -> None:
