@@ -77,7 +77,8 @@ def write(connection: Connection[Any], records: list[RawRecord]) -> Written:
     for _ in range(_ATTEMPTS):
         try:
             return poll.write(connection, ledger, ZONE, "cluster", {})
-        except ConcurrentChangeError:
+        except (ConcurrentChangeError, psycopg.errors.UniqueViolation):
+            # Two recorders asked for one public path at once, for one; the recorder tries again.
             continue
     raise AssertionError("the rows changed under the poll for ever")
 

@@ -1,7 +1,7 @@
 """What a poll does to the real database, case by case."""
 
 from collections.abc import Generator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -102,6 +102,63 @@ def test_a_retry_submits_failed_images_again_and_only_once(connection: Connectio
         "SELECT status, failed_images, run, revision FROM batch_executions"
     ).fetchone()
     assert row == ("RUNNING", 1, 2, 2)
+
+
+def ended_batch(connection: Connection[Any]) -> None:
+    moment = datetime(2026, 5, 3, tzinfo=UTC)
+    write(connection, [BatchSubmitted(batch_id="b", total_images=1, submitted_at=moment)])
+    write(connection, [failed(0)])
+    assert completed(connection) == 1
+
+
+def completed(connection: Connection[Any]) -> int:
+    found = connection.execute(
+        "SELECT count(*) FROM recorder_outbox WHERE topic = 'batches.completed'"
+    ).fetchone()
+    return found[0] if found else 0
+
+
+def test_what_nobody_sees_tells_nobody(connection: Connection[Any]) -> None:
+    ended_batch(connection)
+    hint = msgspec.structs.replace(submitted(0), batch_total=1)
+    assert write(connection, [hint]).rows["batches"].written == 1
+    assert completed(connection) == 1
+
+
+def test_a_request_to_retry_tells_nobody_but_counts_after_all_that_is_known(
+    connection: Connection[Any],
+) -> None:
+    ended_batch(connection)
+    behind = datetime(2026, 4, 1, tzinfo=UTC)
+    request = BatchRetryRequested(batch_id="b", request_id="r", requested_at=behind)
+    late = BatchRetryRequested(
+        batch_id="b", request_id="s", requested_at=behind + timedelta(days=99)
+    )
+    assert write(connection, [request, late]).retried_images == 2
+    assert completed(connection) == 1
+    sent = connection.execute(
+        "SELECT value FROM recorder_outbox WHERE topic <> 'batches.completed' ORDER BY id"
+    )
+    events = [msgspec.json.decode(value, type=ImageSubmitted) for (value,) in sent]
+    assert [event.submitted_at for event in events] == [
+        datetime(2026, 5, 3, tzinfo=UTC),
+        late.requested_at,
+    ]
+
+
+def test_records_in_the_outbox_are_never_taken_for_each_other(connection: Connection[Any]) -> None:
+    moment = datetime(2026, 5, 3, tzinfo=UTC)
+    chains = [
+        msgspec.structs.replace(failed(number), chain_id=chain_id, batch_id=batch_id)
+        for number, (batch_id, chain_id) in enumerate([("b", "1"), ("c", "y:z"), ("d", "z")])
+    ]
+    requests = [
+        BatchRetryRequested(batch_id=batch_id, request_id=request_id, requested_at=moment)
+        for batch_id, request_id in [("b", "b"), ("c", "x"), ("d", "x:y")]
+    ]
+    announced = BatchSubmitted(batch_id="b", total_images=1, submitted_at=moment)
+    assert write(connection, [announced, *chains, *requests]).retried_images == 3
+    assert completed(connection) == 1
 
 
 def test_the_first_holder_of_a_public_path_keeps_it(connection: Connection[Any]) -> None:

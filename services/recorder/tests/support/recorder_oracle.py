@@ -46,6 +46,8 @@ def json(value: Any) -> bytes | None:
 
 
 def _digest(value: Any) -> bytes:
+    if isinstance(value, dict):
+        value = msgspec.Raw(msgspec.json.encode(value, order="deterministic"))
     return sha256(msgspec.json.encode(value, order="deterministic")).digest()
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorder_events import events, topic_of
@@ -15,7 +17,7 @@ from ocrstream_recorder.domain.batch import (
     chunk_counts,
     progress_percentage,
 )
-from ocrstream_recorder.domain.chain import chain_outcome
+from ocrstream_recorder.domain.chain import ChainOutcome, chain_outcome
 from ocrstream_recorder.domain.contribution import Contribution
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.intake import judge
@@ -23,6 +25,7 @@ from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import Event
+from ocrstream_schemas.topics import BATCHES_COMMANDS, OCR_RESULTS, TASKS_LIFECYCLE
 
 to_local = DatabaseZone("UTC").to_local
 
@@ -163,3 +166,53 @@ def test_joins_are_commutative_associative_and_idempotent(told: list[Event]) -> 
                 assert a.join(b) == b.join(a)
                 for c in same[:4]:
                     assert a.join(b).join(c) == a.join(b.join(c))
+
+
+def told_of(*said: tuple[str, dict[str, Any]]) -> Ledger:
+    records = [
+        record(topic, msgspec.json.encode(fields), at) for at, (topic, fields) in enumerate(said)
+    ]
+    return Ledger(contributions(records))
+
+
+def outcome_of(ledger: Ledger) -> ChainOutcome:
+    (chain,) = ledger.chains.values()
+    return chain_outcome(chain, ledger.tasks.values())
+
+
+BROKEN = (OCR_RESULTS, {"type": "OcrSucceeded", "chain_id": "c", "task_id": 5})
+
+
+@pytest.mark.parametrize(
+    ("real", "status"),
+    [
+        ({"type": "TaskSucceeded"}, "SUCCESS"),
+        ({"type": "TaskRevoked"}, "REVOKED"),
+        ({"type": "TaskStarted"}, "FAILURE"),
+    ],
+)
+def test_a_dead_letter_that_named_no_task_gives_way_to_any_outcome(
+    real: dict[str, Any], status: str
+) -> None:
+    named = {"chain_id": "c", "task_id": "celery's", "task_name": "ocr"}
+    outcome = outcome_of(told_of(BROKEN, (TASKS_LIFECYCLE, real | named)))
+    assert outcome.status == status
+    assert outcome.failed_tasks == (status == "FAILURE")
+
+
+def test_a_retry_stays_one_whatever_its_reason() -> None:
+    said = {"type": "TaskRetried", "chain_id": "c", "task_id": "t", "task_name": "ocr"}
+    began = said | {"type": "TaskStarted", "attempt": 2}
+    reason = {"reason": "dead_lettered"}
+    ledger = told_of((TASKS_LIFECYCLE, said | reason), (TASKS_LIFECYCLE, began))
+    assert ledger.tasks["t"].status == "STARTED"
+
+
+@pytest.mark.parametrize("other", [1.0, True])
+def test_equal_means_equal_as_json(other: float) -> None:
+    first, second = (
+        (BATCHES_COMMANDS, {"type": "BatchSubmitted", "batch_id": "b", "options": {"n": value}})
+        for value in (1, other)
+    )
+    assert told_of(first, second).batches == told_of(second, first).batches
+    assert told_of(first).batches != told_of(second).batches

@@ -9,8 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
 from ocrstream_recorder.api.models import Batch, BatchImage, Chain, Image, Page, Task, TextBox
-from ocrstream_recorder.domain.batch import BatchOutcome, progress_percentage
-from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_recorder.store.tables import (
     BatchExecution,
     ChainExecution,
@@ -39,7 +37,7 @@ class Views:
         )
         if row is None:
             return None
-        return self._view(Batch, row, progress=progress_percentage(_outcome(row)))
+        return self._view(Batch, row, progress=row.get_progress_percentage())
 
     async def batch_images(self, batch_id: str, cursor: str | None, limit: int) -> Page[BatchImage]:
         """Images of a batch by index, those without one last."""
@@ -145,20 +143,6 @@ class Views:
 def _page(items: list[ModelT], last: object | None) -> Page[ModelT]:
     """A page; `last` is the position of its last item if more follow."""
     return Page(items=items, next_cursor=None if last is None else encode_cursor(last))
-
-
-def _outcome(row: BatchExecution) -> BatchOutcome:
-    return BatchOutcome(
-        ProcessStatus(row.status),
-        row.ended,
-        row.total_known,
-        row.total_images,
-        row.completed_images,
-        row.failed_images,
-        row.revoked_images,
-        row.started_at,
-        row.finished_at,
-    )
 
 
 def _batch_image(row: ChainExecution) -> BatchImage:
