@@ -91,8 +91,8 @@ MUTANTS = (
     Mutant(
         "chunks counted blindly",
         "store/batch_step.py",
-        "in ((before, -1), (now, 1)):",
-        "in ((now, 1),):",
+        "in ((before, batch.was, -1), (now, batch.outcome, 1)):",
+        "in ((now, batch.outcome, 1),):",
         LEDGERS,
     ),
     Mutant(
