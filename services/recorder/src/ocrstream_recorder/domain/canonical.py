@@ -8,6 +8,7 @@ import msgspec
 
 Comparable = TypeVar("Comparable", int, str, datetime)
 
+_JSON = msgspec.json.Encoder(order="deterministic")
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -25,7 +26,7 @@ def document(content: Any | None) -> msgspec.Raw | None:
 
     To Python 1, 1.0 and true are equal; a join that took one for another would keep the first.
     """
-    return None if content is None else msgspec.Raw(_ENCODER.encode(content))
+    return None if content is None else msgspec.Raw(_JSON.encode(content))
 
 
 def least(first: Comparable | None, second: Comparable | None) -> Comparable | None:

@@ -127,7 +127,12 @@ class BatchMethods(_Execution):
         self.failed_chunks = (self.failed_chunks or 0) + count
 
     def get_progress_percentage(self) -> float:
-        """Share of images with an outcome, 0 to 100; 0 while the total is unknown."""
+        """Share of images with an outcome, 0 to 100; 0 while the total is unknown.
+
+        All of a batch that succeeded, whatever such code counted.
+        """
+        if self.status == ProcessStatus.SUCCESS:
+            return 100.0
         outcome = BatchOutcome(
             ProcessStatus(self.status or ProcessStatus.PENDING),
             bool(self.ended) or self.status in DONE,
@@ -139,7 +144,7 @@ class BatchMethods(_Execution):
             self.started_at,
             self.finished_at,
         )
-        return progress_percentage(outcome)
+        return min(100.0, progress_percentage(outcome))
 
     def _counted_status(self) -> ProcessStatus:
         completed, failed = self.completed_images or 0, self.failed_images or 0
