@@ -105,3 +105,12 @@ docs: .venv/runtime.stamp ## Write the pages that the code tells: configuration,
 .PHONY: test
 test: .venv/dev.stamp ## Run all tests on real Kafka and PostgreSQL
 	$(BIN)/pytest
+
+.PHONY: test-deep
+test-deep: .venv/dev.stamp ## Run 5,000 random ledgers and the mutants, about an hour
+	$(BIN)/pytest --hypothesis-profile=deep services/recorder/tests/integration/test_ledgers.py
+	$(BIN)/pytest -m deep
+
+.PHONY: mutants
+mutants: .venv/dev.stamp ## Break the recorder's write path in every known way; each must be seen
+	$(BIN)/pytest -m deep services/recorder/tests/mutation

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 from real_servers import CACHE, LOCAL, Broker, discard, fresh_database, new_broker
 from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.postgres import PostgresContainer
@@ -24,6 +25,18 @@ from ocrstream_recorder.store.migrate import migrate
 from ocrstream_runtime.topics import ensure_topics
 
 NOT_RUN = "not run: "
+LENT_POSTGRES = "OCRSTREAM_TEST_POSTGRES_URL"
+"""Where a test that runs tests says which server's database they are to take."""
+
+# A failing example is printed whole, and with a blob that repeats it: new ones are looked for at
+# each run. `deep` is what `make test-deep` asks for.
+settings.register_profile("normal", deadline=None, print_blob=True)
+settings.register_profile("deep", settings.get_profile("normal"), max_examples=5000)
+# For code that is broken on purpose: that it fails is enough, and must not be remembered.
+settings.register_profile(
+    "mutants", settings.get_profile("normal"), database=None, phases=[Phase.generate]
+)
+settings.load_profile("normal")
 
 
 def _not_run(what: str, why: object) -> None:
@@ -84,6 +97,10 @@ def own_broker(tmp_path: Path) -> Generator[Broker]:
 @pytest.fixture(scope="session")
 def postgres_url() -> Generator[str]:
     """URL of a migrated database to make others from; nobody else may be connected to it."""
+    lent = os.environ.get(LENT_POSTGRES)
+    if lent is not None:
+        yield lent
+        return
     if docker_answers():
         with PostgresContainer(POSTGRES_IMAGE, driver=None) as container:
             url = container.get_connection_url()

@@ -20,7 +20,6 @@ from ocrstream_recorder.api.models import (
     Task,
     TextBox,
 )
-from ocrstream_recorder.domain.batch import BatchOutcome, progress_percentage
 from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_recorder.store.tables import (
     BatchExecution,
@@ -67,7 +66,7 @@ class Views:
         )
         if row is None:
             return None
-        return self._view(Batch, row, progress=_progress(row))
+        return self._view(Batch, row, progress=row.get_progress_percentage())
 
     async def batch_images(self, batch_id: str, cursor: str | None, limit: int) -> Page[BatchImage]:
         """Images of a batch by index, those without one last."""
@@ -191,27 +190,6 @@ class Views:
 def _page(items: list[ModelT], last: object | None) -> Page[ModelT]:
     """A page; `last` is the position of its last item if more follow."""
     return Page(items=items, next_cursor=None if last is None else encode_cursor(last))
-
-
-def _progress(row: BatchExecution) -> float:
-    if row.run == 0:  # From before the recorder: its counts and its status are all there is.
-        done, total = (row.completed_images or 0) + (row.failed_images or 0), row.total_images or 0
-        if row.status == ProcessStatus.SUCCESS:
-            return 100.0
-        return min(100.0, 100.0 * done / total) if total else 0.0
-    return progress_percentage(
-        BatchOutcome(
-            ProcessStatus(row.status),
-            row.ended,
-            row.total_known,
-            row.total_images,
-            row.completed_images,
-            row.failed_images,
-            row.revoked_images,
-            row.started_at,
-            row.finished_at,
-        )
-    )
 
 
 def _batch_image(row: ChainExecution) -> BatchImage:

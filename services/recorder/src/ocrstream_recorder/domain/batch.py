@@ -63,6 +63,14 @@ class BatchState(msgspec.Struct, frozen=True):
         return dict(zip(BATCH_FIELDS, self.description.values, strict=True))
 
     @property
+    def options(self) -> dict[str, Any]:
+        """What was asked for; empty if nobody asked for anything."""
+        told = self.described()["options"]
+        options = None if told is None else msgspec.json.decode(told)
+        # A batch from before the recorder may have anything there.
+        return options if isinstance(options, dict) else {}
+
+    @property
     def chunk_size(self) -> int:
         """Images per chunk."""
         return self.described()["chunk_size"] or DEFAULT_CHUNK_SIZE

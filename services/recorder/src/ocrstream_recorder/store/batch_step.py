@@ -74,17 +74,31 @@ class _Batch(NamedTuple):
     tally: Tally
     outcome: BatchOutcome
     changed_chunks: dict[int, ChunkTally]
+    changed_indexes: int
+
+    @property
+    def total_chunks(self) -> int:
+        return countable_chunks(self.state, self.tally, self.outcome)
 
     @property
     def recount(self) -> bool:
-        """Whether what chunks are made of changed, so that differences do not tell."""
-        before = _chunk_basis(self.stored.state, self.stored.tally, self.was)
-        reopened = self.was.ended and not self.outcome.ended
-        return reopened or before != _chunk_basis(self.state, self.tally, self.outcome)
+        """Whether all chunks are to be counted, since differences do not tell or are too many."""
+        before = countable_chunks(self.stored.state, self.stored.tally, self.was)
+        return (
+            not (before and self.total_chunks)
+            or self.stored.state.chunk_size != self.state.chunk_size
+            or (self.was.ended and not self.outcome.ended)
+            or len(self.resized_chunks) > self.changed_indexes
+        )
 
     @property
-    def countable(self) -> bool:
-        return countable_chunks(self.state, self.tally, self.outcome) > 0
+    def resized_chunks(self) -> range:
+        """Chunks that get another size from another total, as each new image of a batch brings
+        that nobody announced so large.
+        """
+        size = self.state.chunk_size
+        less, more = sorted((self.was.total_images, self.outcome.total_images))
+        return range(0) if less == more else range(less // size, -(-more // size))
 
 
 def write(
@@ -127,12 +141,8 @@ def _fold(stored: StoredBatch, said: BatchState | None, change: _Change) -> _Bat
         tally,
         batch_outcome(state, tally),
         change.by_chunk(state.chunk_size),
+        len(change.by_index),
     )
-
-
-def _chunk_basis(state: BatchState, tally: Tally, outcome: BatchOutcome) -> tuple[int, ...]:
-    total_chunks = countable_chunks(state, tally, outcome)
-    return total_chunks, state.chunk_size, outcome.total_images
 
 
 def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, Chunks]:
@@ -141,7 +151,7 @@ def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, C
         {
             batch.state.batch_id: batch.state.chunk_size
             for batch in touched
-            if batch.recount and batch.countable
+            if batch.recount and batch.total_chunks
         },
     )
     changed = batches.count_chunks(
@@ -149,8 +159,8 @@ def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, C
         [
             (batch.state.batch_id, number, batch.state.chunk_size)
             for batch in touched
-            if not batch.recount and batch.countable
-            for number in batch.changed_chunks
+            if not batch.recount and batch.total_chunks
+            for number in batch.changed_chunks.keys() | set(batch.resized_chunks)
         ],
     )
     return everything, changed
@@ -184,14 +194,14 @@ def _rows(
 
 def _moved(batch: _Batch, counted: Mapping[int, ChunkTally]) -> ChunkCounts:
     """The chunk counts, by the difference that the poll made to the chunks it touched."""
-    total = batch.stored.chunks.total
+    total = batch.total_chunks
     completed, failed = batch.stored.chunks.completed, batch.stored.chunks.failed
     for number, now in counted.items():
-        change = batch.changed_chunks[number]
+        change = batch.changed_chunks.get(number, ChunkTally())
         before = ChunkTally(now.succeeded - change.succeeded, now.done - change.done)
-        for tally, times in ((before, -1), (now, 1)):
+        for tally, outcome, times in ((before, batch.was, -1), (now, batch.outcome, 1)):
             succeeded, done = chunk_ended(
-                number, tally, batch.state.chunk_size, batch.outcome.total_images
+                number, tally, batch.state.chunk_size, outcome.total_images
             )
             completed += times * succeeded
             failed += times * (done and not succeeded)
@@ -202,12 +212,11 @@ def _moved(batch: _Batch, counted: Mapping[int, ChunkTally]) -> ChunkCounts:
 
 def _cancel_due_at(batch: _Batch, zone: DatabaseZone) -> datetime | None:
     state = batch.state
-    options = state.described()["options"]
     try:
-        deadline = deadline_of(options)
+        deadline = deadline_of(state.options)
     except InvalidOption as error:
         deadline = None
-        if options != batch.stored.state.described()["options"]:
+        if state.options != batch.stored.state.options:
             logger.warning("option ignored", batch_id=state.batch_id, error=str(error))
     return cancel_due_at(
         deadline,
@@ -219,10 +228,7 @@ def _cancel_due_at(batch: _Batch, zone: DatabaseZone) -> datetime | None:
 
 def _deliveries(touched: list[_Batch], events: list[BatchCompleted]) -> list[webhooks.Delivery]:
     """What webhooks are to be told; whether their URL can be used is judged when it is."""
-    urls = {
-        batch.state.batch_id: (batch.state.described()["options"] or {}).get(WEBHOOK_URL)
-        for batch in touched
-    }
+    urls = {batch.state.batch_id: batch.state.options.get(WEBHOOK_URL) for batch in touched}
     return [
         webhooks.Delivery(
             event.batch_id, event.revision, url if isinstance(url, str) else "", encode(event)

@@ -17,7 +17,7 @@ from ocrstream_recorder.domain.batch import (
     batch_outcome,
     countable_chunks,
 )
-from ocrstream_recorder.domain.canonical import greatest
+from ocrstream_recorder.domain.canonical import document, greatest
 from ocrstream_recorder.domain.description import Description, Source
 from ocrstream_recorder.store.recordset import Columns, assignments, records, rows_parameter
 
@@ -227,9 +227,11 @@ def _chunks(cursor: Cursor[Any]) -> Chunks:
 
 def _stored(row: tuple[Any, ...]) -> StoredBatch:
     row_id, batch_id, announced, hinted, run, revoked_run, first_at, last_at = row[:8]
+    name, initiator, options, input_data, chunk_size = row[8:13]
+    told = (name, initiator, document(options), document(input_data), chunk_size)
     if run == 0:
-        return _taken_over(row)
-    told, ranks = row[8:13], row[13] or (0,) * len(BATCH_FIELDS)
+        return _taken_over(row, told)
+    ranks = row[13] or (0,) * len(BATCH_FIELDS)
     seen, begun, completed, failed, revoked, unindexed, reasons = row[14:21]
     values = tuple(value if rank else None for value, rank in zip(told, ranks, strict=True))
     return StoredBatch(
@@ -252,14 +254,14 @@ def _stored(row: tuple[Any, ...]) -> StoredBatch:
     )
 
 
-def _taken_over(row: tuple[Any, ...]) -> StoredBatch:
+def _taken_over(row: tuple[Any, ...], told: tuple[Any, ...]) -> StoredBatch:
     """A batch from before the recorder, of which the first event tells now.
 
     Its total holds as announced, its images as counted, what it says of itself as said by a run
     before the first. Where its images stand in it is not known, so it has no chunks once some
     are done.
     """
-    row_id, batch_id, first_at, told, finished_at = row[0], row[1], row[6], row[8:13], row[28]
+    row_id, batch_id, first_at, finished_at = row[0], row[1], row[6], row[28]
     completed, failed, total = row[16] or 0, row[17] or 0, row[27]
     done = completed + failed
     state = BatchState(
@@ -267,7 +269,7 @@ def _taken_over(row: tuple[Any, ...]) -> StoredBatch:
         announced_total=total or None,
         first_at=first_at,
         last_at=greatest(first_at, finished_at),
-        description=Description.of(tuple(told), 0, Source.ANNOUNCEMENT),
+        description=Description.of(told, 0, Source.ANNOUNCEMENT),
     )
     tally = Tally(seen=done, completed=completed, failed=failed, unindexed=done)
     chunks = countable_chunks(state, tally, batch_outcome(state, tally))

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from psycopg import Cursor
 
+from ocrstream_recorder.domain.canonical import document
 from ocrstream_recorder.domain.chain import CHAIN_FIELDS, ChainOutcome, ChainState
 from ocrstream_recorder.domain.description import Description
 from ocrstream_recorder.domain.status import ProcessStatus
@@ -135,7 +136,8 @@ def _row(state: ChainState, outcome: ChainOutcome) -> dict[str, Any]:
 def _stored(row: tuple[Any, ...]) -> StoredChain:
     row_id, chain_id, batch_id, run, total_tasks, name, initiator, input_data, ranks = row[:9]
     status, completed, failed, started_at, finished_at, first_task_id, reason, error = row[9:]
-    told = (name, initiator, *(input_data.get(field) for field in _IN_INPUT_DATA))
+    said = (input_data.get(field) for field in _IN_INPUT_DATA[:-1])
+    told = (name, initiator, *said, document(input_data.get("options")))
     values = tuple(value if rank else None for value, rank in zip(told, ranks, strict=True))
     return StoredChain(
         row_id,

@@ -45,7 +45,7 @@ class Database:
         connections: int = 1,
         idle_session_timeout_s: int = 0,
     ) -> None:
-        """The server ends a session, and with it its locks, after so long without a call; 0: never."""
+        """The server ends a session, and its locks, after so long without a call; 0: never."""
         self._url = url
         self._options = f"{_SESSION} -c idle_session_timeout={idle_session_timeout_s}s"
         self._application_name = application_name

@@ -136,7 +136,7 @@ def _write_outcomes(
     batched = batch_step.write(cursor, ledger.batches, changes, zone)
     if batched is None:
         raise ConcurrentChangeError
-    asked = [retries.request(cursor, one) for _, one in sorted(ledger.retries.items())]
+    asked = [retries.request(cursor, one, zone) for _, one in sorted(ledger.retries.items())]
     return Written(
         {
             "chains": RowCount(inserted + len(changed), inserted + updated),

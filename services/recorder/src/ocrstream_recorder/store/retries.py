@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 
 from psycopg import Cursor
 
+from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.events import BatchRetryRequested
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, LANES
 
@@ -46,7 +47,8 @@ _SUBMIT = """
 WITH part AS MATERIALIZED ({part}),
 submitted AS (
     INSERT INTO recorder_outbox (event_id, topic, key, value)
-    SELECT left(%(request_id)s || ':' || c.chain_id, 600),
+    SELECT encode(sha256(convert_to(
+               jsonb_build_array(%(request_id)s::text, c.chain_id)::text, 'UTF8')), 'hex'),
            CASE WHEN c.input_data->'options'->>'lane' = ANY(%(lanes)s)
                 THEN %(topic)s || '.' || (c.input_data->'options'->>'lane') ELSE %(topic)s END,
            c.chain_id,
@@ -82,14 +84,22 @@ class Part(NamedTuple):
     submitted: int
 
 
-def request(cursor: Cursor[Any], asked: BatchRetryRequested) -> bool:
-    """Note a retry; False if the same was asked for before. Its batch must have a row."""
+def request(cursor: Cursor[Any], asked: BatchRetryRequested, zone: DatabaseZone) -> bool:
+    """Note a retry; False if the same was asked for before. Its batch must have a row.
+
+    Its images count as submitted when it was asked for, but not before anything that is known of
+    the batch: by a clock that is behind, the new run's results would else not hold their paths.
+    """
+    cursor.execute(
+        "SELECT last_event_at FROM batch_executions WHERE batch_id = %s", (asked.batch_id,)
+    )
+    known = [zone.to_utc(moment) for (moment,) in cursor if moment is not None]
     cursor.execute(
         _REQUEST,
         {
             "request_id": asked.request_id,
             "batch_id": asked.batch_id,
-            "requested_at": asked.requested_at,
+            "requested_at": max([cast("datetime", asked.requested_at), *known]),
             "include_no_text": asked.include_no_text,
         },
     )

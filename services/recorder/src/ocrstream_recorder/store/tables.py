@@ -27,6 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from ocrstream_recorder.store.executions import BatchMethods, ChainMethods
+
 UTC_NOW = text("timezone('utc', now())")
 NOW = text("now()")
 
@@ -44,7 +46,7 @@ def _counter(default: int = 0) -> Mapped[int]:
     return mapped_column(Integer, server_default=text(str(default)))
 
 
-class BatchExecution(_Timestamps, Base):
+class BatchExecution(BatchMethods, _Timestamps, Base):
     """A batch of images."""
 
     __tablename__ = "batch_executions"
@@ -102,7 +104,7 @@ class BatchExecution(_Timestamps, Base):
     )
 
 
-class ChainExecution(_Timestamps, Base):
+class ChainExecution(ChainMethods, _Timestamps, Base):
     """One image's chain of tasks."""
 
     __tablename__ = "chain_executions"
