@@ -195,6 +195,8 @@ class Stack:
         for_workers = {
             **shared,
             "OCRSTREAM_ENGINE": engine,
+            # They share the machine: more workers, not more threads.
+            "OCRSTREAM_ENGINE_THREADS": os.environ.get("OCRSTREAM_ENGINE_THREADS", "1"),
             "OCRSTREAM_IMAGE_ROOTS": image_roots(self._layout.samples.resolve()),
         }
         services = [

@@ -22,8 +22,10 @@ from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
 from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
 from ocrstream_worker import metrics
+from ocrstream_worker.children.slots import Slots
 from ocrstream_worker.consumer import Consumer
-from ocrstream_worker.decode import DecodeLimits, Decoder
+from ocrstream_worker.decode import DecodeLimits
+from ocrstream_worker.decoders import Decoders
 from ocrstream_worker.engines.process import EngineProcess
 from ocrstream_worker.fetch import Fetcher, FetchSettings
 from ocrstream_worker.pipeline import Pipeline, RetryRule
@@ -34,7 +36,7 @@ from ocrstream_worker.settings import WorkerSettings
 logger = structlog.get_logger(__name__)
 
 SERVICE = "ocrstream-worker"
-_DECODE_THREADS = 2
+_FETCH_THREADS = 4
 _STALLED_AFTER_S = 60.0
 
 
@@ -67,7 +69,22 @@ class _Worker:
         self._settings = settings
         self._stop = stop
         self._name = f"{socket.gethostname()}-{os.getpid()}"
-        self._engine = EngineProcess(settings.engine_settings)
+        self._slots = Slots(settings.places)
+        self._engine = EngineProcess(
+            settings.engine_settings,
+            self._slots,
+            batch_size=settings.batch_size,
+            limits=settings.engine_limits,
+        )
+        self._decoders = Decoders(
+            DecodeLimits(
+                max_pixels=settings.max_image_pixels, max_frames=settings.max_image_frames
+            ),
+            self._slots,
+            processes=settings.decoders,
+            timeout_s=settings.decode_timeout_s,
+            limits=settings.decoder_limits,
+        )
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None
 
@@ -88,20 +105,23 @@ class _Worker:
             await self._lag.check()
 
     async def run(self) -> None:
-        """Start the engine, wait for Kafka, then work until told to stop."""
+        """Start engine and decoders, wait for Kafka, then work until told to stop."""
         try:
-            async with self._engine:
+            async with self._engine, self._decoders:
                 await keep_trying(
                     "Kafka",
                     lambda: find_cluster(self._settings.kafka_bootstrap_servers),
                     (KafkaError, TopicsMissingError),
                     self._stop,
                 )
+                await unless_stopped(self._decoders.wait_ready(), self._stop)
                 info = await unless_stopped(self._engine.wait_ready(), self._stop)
                 logger.info("engine is ready", engine=info.name, versions=info.versions)
                 await self._work()
         except Stopped:
             pass
+        finally:
+            self._slots.close()
 
     async def _work(self) -> None:
         settings = self._settings
@@ -112,15 +132,15 @@ class _Worker:
             create_consumer(settings, f"worker-{self._name}-commands", group_id=None)
         )
         fetcher = Fetcher(FetchSettings(roots=settings.roots, max_bytes=settings.max_image_bytes))
-        decoder = Decoder(DecodeLimits(max_pixels=settings.max_image_pixels))
-        with ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="decode") as threads:
+        with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="fetch") as threads:
             pipeline = Pipeline(
                 read=fetcher.read,
-                decode=decoder.decode,
+                threads=threads,
+                slots=self._slots,
+                decoders=self._decoders,
                 engine=self._engine,
                 publisher=Publisher(producer),
-                is_revoked=revocations.covers,
-                threads=threads,
+                revocations=revocations,
                 rule=RetryRule(settings.max_attempts, settings.retry_backoff_s),
                 worker=self._name,
             )
@@ -135,7 +155,9 @@ class _Worker:
                 pipeline.process,
                 settings.lane_topics,
                 group_id=settings.group_id,
-                images_ahead=settings.images_ahead,
+                images_ahead=settings.places,
+                images_resting=settings.images_resting,
+                records_uncommitted=settings.records_uncommitted,
                 drain_timeout_s=drain_timeout_s,
             )
             self._lag = LagWatch(

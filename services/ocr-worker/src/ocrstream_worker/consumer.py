@@ -1,7 +1,8 @@
 """Takes images from the lanes, has them processed, and commits what is done.
 
 An offset is committed only when every record before it is done: a crash makes images be read
-again, which changes nothing, and never loses one.
+again, which changes nothing, and never loses one. How many is bounded: a partition is not read on
+while it is too far ahead of its oldest image.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_worker import metrics
 from ocrstream_worker.lanes import LaneOrder
+from ocrstream_worker.places import Place, Places
 from ocrstream_worker.progress import PartitionProgress
 
 logger = structlog.get_logger(__name__)
@@ -32,15 +34,17 @@ _COMMIT_TIMEOUT_S = 3.0
 _NO_PARTITION = TopicPartition("", 0)
 _BACKOFF_S = 1.0
 
-Process = Callable[[ImageSubmitted], Awaitable[None]]
+Process = Callable[[ImageSubmitted, Place], Awaitable[None]]
 
 
 class Consumer(ConsumerRebalanceListener):
     """One member of the workers' group.
 
-    At most `images_ahead` images are in flight; more are asked for only when there is room.
-    `drain_timeout_s`: how long images in flight may take to finish when their partitions go to
-    another worker, or when this one ends; then they are left to the next owner.
+    At most `images_ahead` images are in work; more are asked for only when there is room. Besides,
+    `images_resting` may wait for their next attempt. A partition that is `records_uncommitted`
+    ahead of its oldest unfinished record is not read on. `drain_timeout_s`: how long images in
+    work may take to finish when their partitions go to another worker, or when this one ends; then
+    they are left to the next owner, as are at once those that rest.
     """
 
     def __init__(
@@ -51,6 +55,8 @@ class Consumer(ConsumerRebalanceListener):
         *,
         group_id: str,
         images_ahead: int,
+        images_resting: int,
+        records_uncommitted: int,
         drain_timeout_s: float,
     ) -> None:
         self._kafka = kafka
@@ -58,12 +64,12 @@ class Consumer(ConsumerRebalanceListener):
         self._topics = topics
         self._group_id = group_id
         self._order = LaneOrder(topics)
-        self._images_ahead = images_ahead
+        self._places = Places(images_ahead, images_resting)
+        self._records_uncommitted = records_uncommitted
         self._drain_timeout_s = drain_timeout_s
         self._progress: dict[TopicPartition, PartitionProgress] = {}
         self._draining: set[TopicPartition] = set()
-        self._tasks: dict[asyncio.Task[None], TopicPartition] = {}
-        self._room = asyncio.Event()
+        self._tasks: dict[asyncio.Task[None], tuple[TopicPartition, Place]] = {}
         self._failure: BaseException | None = None
         self._committed_at = 0.0
         self.joined = False
@@ -124,33 +130,30 @@ class Consumer(ConsumerRebalanceListener):
         self.joined = True
 
     async def _step(self) -> None:
-        if self._free > 0:
+        if self._places.free > 0:
             await self._poll()
-        if self._free <= 0:
+        if self._places.free <= 0:
             await self._kafka.getmany(_NO_PARTITION, timeout_ms=0)
-            self._room.clear()
-            await _wait(self._room, _COMMIT_INTERVAL_S)
+            self._places.room.clear()
+            await _wait(self._places.room, _COMMIT_INTERVAL_S)
         if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:
             await self._commit(set(self._progress))
-
-    @property
-    def _free(self) -> int:
-        return self._images_ahead - len(self._tasks)
 
     async def _poll(self) -> None:
         """Take what there is room for, the more urgent lanes first; wait a little for the first."""
         by_topic: dict[str, list[TopicPartition]] = {}
         for partition in sorted(self._progress.keys() - self._draining):
-            by_topic.setdefault(partition.topic, []).append(partition)
+            if self._progress[partition].ahead < self._records_uncommitted:
+                by_topic.setdefault(partition.topic, []).append(partition)
         if len(by_topic) > 1:
             taken = False
-            while self._free > 0 and await self._poll_one(by_topic):
+            while self._places.free > 0 and await self._poll_one(by_topic):
                 taken = True
             if taken:
                 return
         partitions = [partition for found in by_topic.values() for partition in found]
         await self._take_from(
-            partitions or [_NO_PARTITION], timeout_ms=_IDLE_POLL_MS, max_records=self._free
+            partitions or [_NO_PARTITION], timeout_ms=_IDLE_POLL_MS, max_records=self._places.free
         )
 
     async def _poll_one(self, by_topic: dict[str, list[TopicPartition]]) -> bool:
@@ -193,16 +196,17 @@ class Consumer(ConsumerRebalanceListener):
             return
         assert isinstance(image, ImageSubmitted)  # noqa: S101 (all else is invalid on these topics)
         progress.take(record.offset)
-        task = asyncio.create_task(self._run_one(image, record, progress))
-        self._tasks[task] = partition
+        place = self._places.take()
+        task = asyncio.create_task(self._run_one(image, record, progress, place))
+        self._tasks[task] = (partition, place)
         task.add_done_callback(self._on_done)
         metrics.IMAGES_IN_FLIGHT.set(len(self._tasks))
 
     async def _run_one(
-        self, image: ImageSubmitted, record: RawRecord, progress: PartitionProgress
+        self, image: ImageSubmitted, record: RawRecord, progress: PartitionProgress, place: Place
     ) -> None:
         with process_span(record, self._group_id):
-            await self._process(image)
+            await self._process(image, place)
         self._done(record, progress)
 
     def _done(self, record: RawRecord, progress: PartitionProgress) -> None:
@@ -210,16 +214,20 @@ class Consumer(ConsumerRebalanceListener):
         self.finished += 1
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
-        del self._tasks[task]
+        _, place = self._tasks.pop(task)
+        place.leave()
         metrics.IMAGES_IN_FLIGHT.set(len(self._tasks))
         if not task.cancelled() and task.exception() is not None:
             self._failure = self._failure or task.exception()
-        self._room.set()
 
     async def _drain(self, partitions: set[TopicPartition]) -> None:
         """Let the partitions' images finish, commit, and let go of them."""
         self._draining |= partitions
-        mine = [task for task, partition in self._tasks.items() if partition in partitions]
+        mine: list[asyncio.Task[None]] = []
+        for task, (partition, place) in self._tasks.items():
+            if partition in partitions:
+                place.recall()
+                mine.append(task)
         if mine:
             _, late = await asyncio.wait(mine, timeout=self._drain_timeout_s)
             for task in late:

@@ -1,6 +1,7 @@
 """From a file's bytes to the pixels that engines read."""
 
 import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image, ImageOps
 
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.engines.port import RgbImage
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+from ocrstream_worker.image_errors import ImageRejected
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """What is decoded, by Pillow's names. All else is undecodable, even if Pillow knows it."""
@@ -17,40 +18,47 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP
 # What "white" may be in samples without a declared range: the first that none exceeds.
 _INTEGER_WHITES = (255.0, 65535.0)
 _FLOAT_WHITES = (1.0, 255.0, 65535.0)
+_STRIP_PIXELS = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeLimits:
-    """`max_pixels`: the largest raster that is decoded; checked in the header, before."""
+    """Checked in the header, before anything is decoded.
+
+    `max_pixels`: the largest raster. `max_frames`: how many frames a file may have, of which only
+    the first is ever decoded.
+    """
 
     max_pixels: int = 100_000_000
+    max_frames: int = 1_000
 
 
 class Decoder:
-    """Decodes images; may be used from several threads at once."""
+    """Decodes images."""
 
     def __init__(self, limits: DecodeLimits) -> None:
         self._max_pixels = limits.max_pixels
+        self._max_frames = limits.max_frames
         # Pillow's own limit guards what a header does not tell; it must not be below ours.
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, limits.max_pixels)
 
     def decode(self, data: bytes) -> RgbImage:
         """The first frame as RGB: upright by its EXIF tag, alpha on white, 16 bits scaled to 8.
 
-        Raises ImageRejected (undecodable, too_large) and, if memory ran out, ImageUnreachable.
+        Raises ImageRejected (undecodable, too_large), and MemoryError.
         """
         try:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 self._check_size(image)
+                self._check_frames(image)
                 image.load()
                 self._check_size(image)
-                return _to_rgb(_upright(image))
-        except ImageRejected:
+                _turn_upright(image)
+                return _to_rgb(image)
+        except (ImageRejected, MemoryError):
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise ImageRejected(Reason.TOO_LARGE, str(error)) from error
-        except MemoryError as error:
-            raise ImageUnreachable(Reason.TOO_LARGE, "no memory to decode the image") from error
         except Image.UnidentifiedImageError as error:
             raise ImageRejected(
                 Reason.UNDECODABLE,
@@ -72,31 +80,77 @@ class Decoder:
         if not width * height:
             raise ImageRejected(Reason.UNDECODABLE, f"the image has {width} x {height} pixels")
 
+    def _check_frames(self, image: Image.Image) -> None:
+        try:
+            frames: int = getattr(image, "n_frames", 1)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - broken later frames take nothing from the first
+            return
+        if frames > self._max_frames:
+            raise ImageRejected(
+                Reason.TOO_LARGE,
+                f"the file has {frames:,} frames; at most {self._max_frames:,} are allowed"
+                " (OCRSTREAM_MAX_IMAGE_FRAMES), and only the first is read",
+            )
 
-def _upright(image: Image.Image) -> Image.Image:
+
+def _turn_upright(image: Image.Image) -> None:
     try:
-        return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - broken metadata takes nothing from the pixels
-        return image
+        return
 
 
 def _to_rgb(image: Image.Image) -> RgbImage:
+    """Strip by strip: a large image has no room for copies of itself."""
+    convert = _conversion(image)
+    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    for top, strip in _strips(image):
+        pixels[top : top + strip.height] = convert(strip)
+    return pixels
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    rows = max(1, _STRIP_PIXELS // image.width)
+    if rows >= image.height:
+        yield 0, image
+        return
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _conversion(image: Image.Image) -> Callable[[Image.Image], NDArray[np.uint8]]:
+    """What makes RGB, or gray that counts for all three, of a part of the image."""
+    if image.mode == "L":
+        return lambda strip: np.asarray(strip)[:, :, np.newaxis]
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return np.asarray
     if image.mode.startswith("I;16"):
-        return _gray(np.asarray(image), 65535.0)
+        return lambda strip: _gray(np.asarray(strip), 65535.0)
     if image.mode in {"I", "F"}:
-        values = np.nan_to_num(np.asarray(image))
         whites = _INTEGER_WHITES if image.mode == "I" else _FLOAT_WHITES
-        greatest = float(values.max())
-        return _gray(values, next((white for white in whites if greatest <= white), greatest))
+        greatest = max(float(_numbers(strip).max()) for _, strip in _strips(image))
+        white = next((white for white in whites if greatest <= white), greatest)
+        return lambda strip: _gray(_numbers(strip), white)
     if image.has_transparency_data:
-        opaque = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return np.asarray(Image.alpha_composite(white, opaque).convert("RGB"))
-    return np.asarray(image.convert("RGB"))
+        return _on_white
+    return lambda strip: np.asarray(strip.convert("RGB"))
 
 
-def _gray(values: NDArray[np.generic], white: float) -> RgbImage:
-    scaled = np.clip(values.astype(np.float32) * (255.0 / white) + 0.5, 0, 255).astype(np.uint8)
-    return np.repeat(scaled[:, :, np.newaxis], 3, axis=2)
+def _on_white(image: Image.Image) -> NDArray[np.uint8]:
+    layers = image.convert("RGBA")
+    paper = Image.new("RGB", image.size, "white")
+    paper.paste(layers, mask=layers)
+    return np.asarray(paper)
+
+
+def _numbers(image: Image.Image) -> NDArray[np.generic]:
+    return np.nan_to_num(np.asarray(image))
+
+
+def _gray(values: NDArray[np.generic], white: float) -> NDArray[np.uint8]:
+    levels = np.clip(values.astype(np.float32) * (255.0 / white) + 0.5, 0, 255)
+    return levels.astype(np.uint8)[:, :, np.newaxis]

@@ -9,7 +9,8 @@ from ocrstream_schemas.events import Reason
 from ocrstream_schemas.topics import IMAGE_TOPICS
 
 Success = Literal["success"]
-Stage = Literal["fetch", "decode", "recognize", "publish"]
+Stage = Literal["fetch", "decode", "recognize", "publish", "rest"]
+Child = Literal["engine", "decoder"]
 
 IMAGES = Family[Counter, Success | Reason](
     Counter(
@@ -25,16 +26,56 @@ RETRIES = Family[Counter, Reason](
 INVALID_RECORDS = Counter(
     "ocrstream_worker_invalid_records", "Records that are no valid submission"
 )
-IMAGES_IN_FLIGHT = Gauge("ocrstream_worker_images_in_flight", "Images taken and not done")
-ENGINE_RESTARTS = Counter("ocrstream_worker_engine_restarts", "Engine processes that were replaced")
-ENGINE_BUSY_SECONDS = Counter(
-    "ocrstream_worker_engine_busy_seconds",
-    "Time the engine has computed; its rate is the share of time that the engine is busy",
+IMAGES_IN_FLIGHT = Gauge(
+    "ocrstream_worker_images_in_flight", "Images taken and not done, those at rest included"
+)
+STAGE_IMAGES = Family[Gauge, Stage](
+    Gauge(
+        "ocrstream_worker_stage_images",
+        "Images in each `stage` and waiting for it: fetch, decode, recognize, publish; and at rest"
+        " until their next attempt",
+        ["stage"],
+    ),
+    get_args(Stage),
+)
+RESTARTS = Family[Counter, Child](
+    Counter(
+        "ocrstream_worker_process_restarts",
+        "Processes that died or hung and were replaced, by `process`: engine, decoder",
+        ["process"],
+    ),
+    get_args(Child),
+)
+RECYCLED = Family[Counter, Child](
+    Counter(
+        "ocrstream_worker_process_recycled",
+        "Processes that were replaced because they were worn, by `process`",
+        ["process"],
+    ),
+    get_args(Child),
+)
+BUSY_SECONDS = Family[Counter, Child](
+    Counter(
+        "ocrstream_worker_process_busy_seconds",
+        "Time worked, by `process`; the engine's rate is the share of time that it is busy",
+        ["process"],
+    ),
+    get_args(Child),
+)
+BATCH_IMAGES = Family[Histogram, Child](
+    Histogram(
+        "ocrstream_worker_batch_images",
+        "How many images were worked on in one go, by `process`",
+        ["process"],
+        buckets=(1, 2, 4, 8, 16, 32, 64),
+    ),
+    get_args(Child),
 )
 STAGE_SECONDS = Family[Histogram, Stage](
     Histogram(
         "ocrstream_worker_stage_seconds",
-        "How long an image took, by `stage`: fetch, decode, recognize, publish; waiting included",
+        "How long an image took, by `stage`: fetch, decode, recognize, publish, waiting included;"
+        " and how long it rested until its next attempt",
         ["stage"],
         buckets=(0.002, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120),
     ),

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import random
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,15 +18,12 @@ from opentelemetry import trace
 from ocrstream_runtime.kafka import RecordTooLarge
 from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason
 from ocrstream_worker import metrics
-from ocrstream_worker.engines.port import (
-    EngineDied,
-    EngineUnavailable,
-    Outcome,
-    Recognition,
-    RgbImage,
-)
+from ocrstream_worker.children.life import ChildDied, ChildUnavailable
+from ocrstream_worker.children.slots import Slot, Slots, write_bytes
+from ocrstream_worker.engines.port import Outcome, Recognition
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable, printable
 from ocrstream_worker.outcomes import Attempt, Message
+from ocrstream_worker.revocations import Revocations, Revoked
 
 logger = structlog.get_logger(__name__)
 _tracer = trace.get_tracer(__name__)
@@ -34,10 +32,24 @@ _TELL_AFTER_S = 1.0
 _LONGEST_BACKOFF_S = 60.0
 
 
-class Recognizer(Protocol):
-    """The engine, as `EngineProcess` offers it."""
+class Decodes(Protocol):
+    """What `Decoders` offers."""
 
-    async def recognize(self, images: Sequence[RgbImage]) -> list[Outcome]: ...
+    async def decode(self, slot: Slot, size: int) -> tuple[int, int]: ...
+
+
+class Recognizes(Protocol):
+    """What `EngineProcess` offers."""
+
+    async def recognize(
+        self,
+        slot: Slot,
+        height: int,
+        width: int,
+        *,
+        alone: bool,
+        on_begun: Callable[[], None],
+    ) -> Outcome: ...
 
 
 class Publishes(Protocol):
@@ -46,72 +58,96 @@ class Publishes(Protocol):
     async def publish(self, message: Message, chain_id: str) -> None: ...
 
 
+class Rests(Protocol):
+    """Where an image waits for its next attempt, as `Place` has it."""
+
+    async def rest(self, seconds: float) -> None: ...
+
+
 @dataclass(frozen=True)
 class RetryRule:
-    """`max_attempts` in all, the pause before the second `backoff_s`, doubled each time."""
+    """`max_attempts` in all.
+
+    The pause before the second is anything up to `backoff_s`, before each further one up to twice
+    as much as before it, to a minute at most: whatever failed together is not tried again together
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/, full jitter).
+    """
 
     max_attempts: int
     backoff_s: float
 
-
-class _Revoked(Exception):
-    """The image's batch was cancelled while the image was being read."""
+    def pause_s(self, attempt: int) -> float:
+        """How long to wait after the attempt of this number."""
+        longest_s = min(self.backoff_s * 2 ** (attempt - 1), _LONGEST_BACKOFF_S)
+        return random.uniform(0, longest_s)  # noqa: S311 - nobody gains by guessing it
 
 
 class Pipeline:
     """Takes images from submission to published outcome; any number at the same time.
 
-    `read` gives a reference's bytes and `decode` their pixels, both blocking, on `threads`.
-    `is_revoked` tells whether an image's batch was cancelled.
+    `read` gives a reference's bytes, blocking, on `threads`. From there on the image lies in a slot
+    of shared memory, in which `decoders` and `engine` find it.
     """
 
     def __init__(
         self,
         *,
         read: Callable[[str], bytes],
-        decode: Callable[[bytes], RgbImage],
-        engine: Recognizer,
-        publisher: Publishes,
-        is_revoked: Callable[[ImageSubmitted], bool],
         threads: Executor,
+        slots: Slots,
+        decoders: Decodes,
+        engine: Recognizes,
+        publisher: Publishes,
+        revocations: Revocations,
         rule: RetryRule,
         worker: str,
     ) -> None:
         self._read = read
-        self._decode = decode
+        self._threads = threads
+        self._slots = slots
+        self._decoders = decoders
         self._engine = engine
         self._publisher = publisher
-        self._is_revoked = is_revoked
-        self._threads = threads
+        self._revocations = revocations
         self._rule = rule
         self._worker = worker
 
-    async def process(self, image: ImageSubmitted) -> None:
+    async def process(self, image: ImageSubmitted, place: Rests) -> None:
         """Returns when the broker has the image's outcome.
 
-        Raises EngineUnavailable and KafkaError, which end the worker; cancelled, it leaves the
-        image to whoever reads the record next.
+        Raises ChildUnavailable and KafkaError, which end the worker; cancelled, it leaves the image
+        to whoever reads the record next.
         """
-        for number in range(1, self._rule.max_attempts + 1):
-            attempt = Attempt(image, number, datetime.now(UTC), self._worker)
+        attempt = Attempt(image, 1, datetime.now(UTC), self._worker)
+        alone = False
+        while True:
             try:
                 async with self._told_if_long(attempt):
-                    message = await self._attempt(attempt)
-            except (EngineUnavailable, KafkaError):
+                    message = await self._attempt(attempt, alone)
+                break
+            except (ChildUnavailable, KafkaError):
                 raise
             except Exception as error:  # noqa: BLE001 - no image may take the worker down
                 reason, text = _trouble(error, image)
-                if number < self._rule.max_attempts:
-                    await self._pause_before_next(attempt, reason, text)
-                    continue
+                # It may be what killed the process: its neighbours shall not pay for it again.
+                alone = alone or isinstance(error, ChildDied)
+            if attempt.number == self._rule.max_attempts:
                 message = attempt.failed(reason, text, datetime.now(UTC))
-            await self._publish(attempt, message)
-            return
+                break
+            try:
+                await self._rest_before_next(attempt, reason, text, place)
+            except Revoked:
+                message = attempt.revoked(datetime.now(UTC))
+                break
+            attempt = Attempt(image, attempt.number + 1, datetime.now(UTC), self._worker)
+        await self._publish(attempt, message)
 
-    async def _attempt(self, attempt: Attempt) -> Message:
+    async def _attempt(self, attempt: Attempt, alone: bool) -> Message:
         try:
-            recognized = await self._recognize(attempt.image)
-        except _Revoked:
+            async with self._revocations.heed(attempt.image) as heed:
+                # What the engine has begun is finished, and counts.
+                recognized = await self._recognize(attempt.image, alone, heed.no_more)
+        except Revoked:
             return attempt.revoked(datetime.now(UTC))
         except ImageRejected as error:
             return attempt.failed(error.reason, str(error), datetime.now(UTC))
@@ -119,25 +155,31 @@ class Pipeline:
             return attempt.recognized(recognized, datetime.now(UTC))
         return attempt.failed(Reason.ENGINE, recognized.error, datetime.now(UTC))
 
-    async def _recognize(self, image: ImageSubmitted) -> Outcome:
-        loop = asyncio.get_running_loop()
-        self._check_wanted(image)
-        with _timed("fetch"):
-            data = await loop.run_in_executor(self._threads, self._read, image.image_path)
-        with _timed("decode"):
-            pixels = await loop.run_in_executor(self._threads, self._decode, data)
-        self._check_wanted(image)
-        with _timed("recognize"):
-            (outcome,) = await self._engine.recognize([pixels])
-        return outcome
+    async def _recognize(
+        self, image: ImageSubmitted, alone: bool, on_begun: Callable[[], None]
+    ) -> Outcome:
+        with await self._slots.take() as slot:
+            with _stage("fetch"):
+                loop = asyncio.get_running_loop()
+                file = await loop.run_in_executor(self._threads, self._read, image.image_path)
+                write_bytes(slot.fd, file)
+            with _stage("decode"):
+                height, width = await self._decode(slot, len(file))
+            with _stage("recognize"):
+                return await self._engine.recognize(
+                    slot, height, width, alone=alone, on_begun=on_begun
+                )
 
-    def _check_wanted(self, image: ImageSubmitted) -> None:
-        if self._is_revoked(image):
-            raise _Revoked
+    async def _decode(self, slot: Slot, size: int) -> tuple[int, int]:
+        try:
+            return await self._decoders.decode(slot, size)
+        except ChildDied as error:
+            reason = Reason.TIMEOUT if error.hung else Reason.UNDECODABLE
+            raise ImageUnreachable(reason, str(error)) from error
 
     async def _publish(self, attempt: Attempt, message: Message) -> None:
         chain_id = str(attempt.image.chain_id)
-        with _timed("publish"):
+        with _stage("publish"):
             try:
                 await self._publisher.publish(message, chain_id)
             except RecordTooLarge as error:
@@ -146,12 +188,15 @@ class Pipeline:
                 await self._publisher.publish(message, chain_id)
         _count(message)
 
-    async def _pause_before_next(self, attempt: Attempt, reason: Reason, error: str) -> None:
-        backoff_s = min(self._rule.backoff_s * 2 ** (attempt.number - 1), _LONGEST_BACKOFF_S)
-        message = attempt.retried(reason, error, backoff_s)
+    async def _rest_before_next(
+        self, attempt: Attempt, reason: Reason, error: str, place: Rests
+    ) -> None:
+        pause_s = self._rule.pause_s(attempt.number)
         metrics.RETRIES.labels(reason).inc()
-        await self._inform(attempt, message)
-        await asyncio.sleep(backoff_s)
+        await self._inform(attempt, attempt.retried(reason, error, pause_s))
+        async with self._revocations.heed(attempt.image):
+            with _stage("rest"):
+                await place.rest(pause_s)
 
     @asynccontextmanager
     async def _told_if_long(self, attempt: Attempt) -> AsyncGenerator[None]:
@@ -184,7 +229,7 @@ def _trouble(error: Exception, image: ImageSubmitted) -> tuple[Reason, str]:
     match error:
         case ImageUnreachable():
             return error.reason, str(error)
-        case EngineDied():
+        case ChildDied():
             return Reason.ENGINE, str(error)
         case MemoryError():
             return Reason.ENGINE, "not enough memory for the image"
@@ -194,12 +239,14 @@ def _trouble(error: Exception, image: ImageSubmitted) -> tuple[Reason, str]:
 
 
 @contextlib.contextmanager
-def _timed(stage: metrics.Stage) -> Generator[None]:
+def _stage(stage: metrics.Stage) -> Generator[None]:
     began = time.perf_counter()
+    metrics.STAGE_IMAGES.labels(stage).inc()
     try:
         with _tracer.start_as_current_span(stage):
             yield
     finally:
+        metrics.STAGE_IMAGES.labels(stage).dec()
         metrics.STAGE_SECONDS.labels(stage).observe(time.perf_counter() - began)
 
 

@@ -15,6 +15,11 @@ class PartitionProgress:
         """How many records are taken and not done."""
         return len(self._unfinished)
 
+    @property
+    def ahead(self) -> int:
+        """How many offsets lie between the watermark and what is taken next."""
+        return 0 if self._next is None else self._next - next(iter(self._unfinished), self._next)
+
     def take(self, offset: int) -> None:
         """A record has been read; it is not done."""
         self._unfinished[offset] = None

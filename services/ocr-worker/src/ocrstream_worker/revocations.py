@@ -1,6 +1,7 @@
 """Which batches were cancelled, from the commands' very beginning on."""
 
 import asyncio
+from types import TracebackType
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -18,6 +19,58 @@ _POLL_RECORDS = 1000
 _BACKOFF_S = 1.0
 
 
+class Revoked(Exception):
+    """The image's batch was cancelled."""
+
+
+class Heed:
+    """A block that ends with Revoked as soon as its image's batch is cancelled.
+
+    Whatever the block waits for then is cancelled, until `no_more` is called.
+    """
+
+    def __init__(self, revocations: "Revocations", image: ImageSubmitted) -> None:
+        self._revocations = revocations
+        self._image = image
+        self._task: asyncio.Task[object] | None = None
+        self._cancels_before = 0
+        self._revoked = False
+
+    def look(self) -> None:
+        """There was a cancel of the image's batch."""
+        if self._task and not self._revoked and self._revocations.covers(self._image):
+            self._revoked = True
+            self._task.cancel()
+
+    def no_more(self) -> None:
+        """From here on the block is not ended: what it does is as good as done."""
+        self._revocations.forget(self._image, self)
+
+    async def __aenter__(self) -> "Heed":
+        if self._revocations.covers(self._image):
+            raise Revoked
+        self._task = asyncio.current_task()
+        self._cancels_before = self._task.cancelling() if self._task else 0
+        self._revocations.tell(self._image, self)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.no_more()
+        # As asyncio.timeout does it: a cancel from elsewhere goes on.
+        if (
+            self._revoked
+            and self._task
+            and self._task.uncancel() <= self._cancels_before
+            and isinstance(error, asyncio.CancelledError)
+        ):
+            raise Revoked from error
+
+
 class Revocations:
     """Reads the commands without a group: every worker has to know all of them."""
 
@@ -25,6 +78,7 @@ class Revocations:
         self._kafka = kafka
         # Bounded by the topic's retention: a batch's cancel is one record.
         self._runs: dict[str, int] = {}
+        self._heeds: dict[str, set[Heed]] = {}
         self.caught_up = asyncio.Event()
         """Set when all commands that stood there at the start are known."""
 
@@ -33,6 +87,23 @@ class Revocations:
         if image.batch_id is None:
             return False
         return self._runs.get(image.batch_id, 0) >= image.run
+
+    def heed(self, image: ImageSubmitted) -> Heed:
+        """For `async with`: raises Revoked at its beginning, or whenever it comes to that."""
+        return Heed(self, image)
+
+    def tell(self, image: ImageSubmitted, heed: Heed) -> None:
+        """Have `heed` look at every cancel of the image's batch."""
+        if image.batch_id is not None:
+            self._heeds.setdefault(image.batch_id, set()).add(heed)
+
+    def forget(self, image: ImageSubmitted, heed: Heed) -> None:
+        """The opposite of `tell`."""
+        heeds = self._heeds.get(image.batch_id or "")
+        if heeds is not None:
+            heeds.discard(heed)
+            if not heeds:
+                del self._heeds[image.batch_id or ""]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the commands until `stop` is set."""
@@ -74,6 +145,8 @@ class Revocations:
             return  # the recorder writes its dead letter
         if isinstance(event, BatchRevoked):
             self._runs[event.batch_id] = max(self._runs.get(event.batch_id, 0), event.run)
+            for heed in list(self._heeds.get(event.batch_id, ())):
+                heed.look()
 
     async def _reached(self, ends: dict[TopicPartition, int]) -> bool:
         for partition, end in ends.items():

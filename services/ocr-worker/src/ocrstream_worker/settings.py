@@ -7,9 +7,14 @@ from pydantic import Field, field_validator
 
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.topics import LANES, lane_topic
+from ocrstream_worker.children.life import ChildLimits
+from ocrstream_worker.cores import threads_for_one
 from ocrstream_worker.engines.port import EngineSettings
 
 DEFAULT_LANE = "default"
+# The others read one image after the other, however many they get.
+_BATCH_SIZES = {"doctr": 8}
+_AROUND_THE_ENGINE = 4
 
 
 class WorkerSettings(ServiceSettings):
@@ -17,8 +22,13 @@ class WorkerSettings(ServiceSettings):
 
     engine: Literal["rapidocr", "doctr", "noop"] = "rapidocr"
     """What reads the images."""
-    engine_threads: Annotated[int, Field(ge=1, le=256)] = 1
-    """CPU threads that the engine computes with; more workers gain more than more threads."""
+    engine_threads: Annotated[int, Field(ge=0, le=256)] = 0
+    """CPU threads that the engine computes with; more workers gain more than more threads. 0: the
+    cores set apart for the worker by affinity or cgroup, 1 where it has the whole machine."""
+    engine_batch_size: Annotated[int, Field(ge=0, le=256)] = 0
+    """How many images the engine reads in one go, if so many wait. 0: 8 for docTR, else 1."""
+    engine_memory_mib: Annotated[int, Field(ge=0)] = 0
+    """Data that the engine's process may hold, in MiB; 0: no limit."""
     engine_backend: Literal["auto", "openvino", "onnxruntime"] = "auto"
     """What RapidOCR computes with; `auto` takes OpenVINO where it is installed."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -48,12 +58,31 @@ class WorkerSettings(ServiceSettings):
     """The largest file that is read, in bytes."""
     max_image_pixels: Annotated[int, Field(ge=1)] = 100_000_000
     """The largest image that is decoded, in pixels."""
+    max_image_frames: Annotated[int, Field(ge=1)] = 1_000
+    """How many frames a file may have; only the first is decoded."""
+    decoders: Annotated[int, Field(ge=1, le=64)] = 2
+    """Processes that decode."""
+    decoder_memory_mib: Annotated[int, Field(ge=256)] = 2_048
+    """Data that a decoder's process may hold, in MiB; some need 15 bytes for a pixel."""
+    decode_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """A decoder that works longer than this on one image hangs and is replaced."""
+    recycle_images: Annotated[int, Field(ge=0)] = 0
+    """An engine's or decoder's process makes room for a new one after so many images; 0: never."""
+    recycle_mib: Annotated[int, Field(ge=0)] = 0
+    """The same when it holds more memory than this, in MiB; 0: never."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """How often an image is tried before it fails for a reason that may pass."""
     retry_backoff_s: Annotated[float, Field(ge=0, le=600)] = 1.0
-    """Pause before the second attempt; it doubles with each further one, to a minute at most."""
-    images_ahead: Annotated[int, Field(ge=1, le=1000)] = 6
-    """How many images are fetched, decoded, read and published at the same time."""
+    """Longest pause before the second attempt; it doubles with each further one, to a minute at
+    most. The pause is drawn anew each time, from 0 to there."""
+    images_ahead: Annotated[int, Field(ge=0, le=1000)] = 0
+    """How many images are fetched, decoded, read and published at the same time. 0: 4, and twice
+    the engine's batch."""
+    images_resting: Annotated[int, Field(ge=0, le=100_000)] = 500
+    """How many more may wait for their next attempt; beyond that they hold up others."""
+    records_uncommitted: Annotated[int, Field(ge=1)] = 500
+    """How far a partition may get ahead of its oldest unfinished image, in records; about as many
+    are read again after a crash."""
 
     @field_validator("lanes")
     @classmethod
@@ -77,11 +106,38 @@ class WorkerSettings(ServiceSettings):
         return (*allowed, self.object_root)
 
     @property
+    def batch_size(self) -> int:
+        """How many images the engine reads in one go."""
+        return self.engine_batch_size or _BATCH_SIZES.get(self.engine, 1)
+
+    @property
+    def places(self) -> int:
+        """How many images are in work: a batch in the engine, one behind it, and some around."""
+        return self.images_ahead or 2 * self.batch_size + _AROUND_THE_ENGINE
+
+    @property
+    def engine_limits(self) -> ChildLimits:
+        """What the engine's process may take."""
+        return self._limits(self.engine_memory_mib)
+
+    @property
+    def decoder_limits(self) -> ChildLimits:
+        """What a decoder's process may take."""
+        return self._limits(self.decoder_memory_mib)
+
+    def _limits(self, memory_mib: int) -> ChildLimits:
+        return ChildLimits(
+            memory_mib=memory_mib,
+            recycle_jobs=self.recycle_images,
+            recycle_mib=self.recycle_mib,
+        )
+
+    @property
     def engine_settings(self) -> EngineSettings:
         """What the engine's process needs to know."""
         return EngineSettings(
             engine=self.engine,
-            threads=self.engine_threads,
+            threads=self.engine_threads or threads_for_one(),
             backend=self.engine_backend,
             min_confidence=self.min_confidence,
             noop_boxes=self.noop_boxes,

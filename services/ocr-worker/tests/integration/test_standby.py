@@ -11,6 +11,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, dead_letter_topic
 from ocrstream_worker.consumer import Consumer
+from ocrstream_worker.places import Place
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -34,7 +35,7 @@ def member(bootstrap: str, group: str, client: str) -> AIOKafkaConsumer:
     )
 
 
-async def nothing(image: ImageSubmitted) -> None:
+async def nothing(image: ImageSubmitted, place: Place) -> None:
     raise AssertionError(f"no image was expected: {image}")
 
 
@@ -45,7 +46,14 @@ async def test_a_standby_takes_over_however_long_it_had_nothing_to_do(kafka_boot
     await busy.start()
     standby = member(kafka_bootstrap, group, "b-standby")
     consumer = Consumer(
-        standby, nothing, (TOPIC,), group_id=group, images_ahead=2, drain_timeout_s=1
+        standby,
+        nothing,
+        (TOPIC,),
+        group_id=group,
+        images_ahead=2,
+        images_resting=2,
+        records_uncommitted=10,
+        drain_timeout_s=1,
     )
     stop = asyncio.Event()
     running = asyncio.create_task(consumer.run(stop))

@@ -15,6 +15,7 @@ from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, lane_topic
 from ocrstream_worker import consumer as consumer_module
 from ocrstream_worker.consumer import Consumer
+from ocrstream_worker.places import Place
 
 DEADLINE_S = 10.0
 URGENT = lane_topic("urgent")
@@ -113,19 +114,23 @@ class Work:
         self.begun: list[str] = []
         self.ended: list[str] = []
         self.at_once = at_once
+        self.gated: set[str] = set()
+        self.rests: dict[str, float] = {}
         self.failure: Exception | None = None
         self._gates: dict[str, asyncio.Event] = {}
 
-    async def __call__(self, image: ImageSubmitted) -> None:
+    async def __call__(self, image: ImageSubmitted, place: Place) -> None:
         path = image.image_path
         self.begun.append(path)
-        if not self.at_once:
+        if path in self.rests:
+            await place.rest(self.rests[path])
+        if not self.at_once or path in self.gated:
             await self._gates.setdefault(path, asyncio.Event()).wait()
         if self.failure:
             raise self.failure
         self.ended.append(path)
 
-    def finish(self, number: int) -> None:
+    def finish(self, number: int | str) -> None:
         self._gates.setdefault(f"file:///{number}", asyncio.Event()).set()
 
 
@@ -139,7 +144,13 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.asynccontextmanager
 async def running(
-    kafka: Kafka, work: Work, *, images_ahead: int = 4, drain_timeout_s: float = 0.1
+    kafka: Kafka,
+    work: Work,
+    *,
+    images_ahead: int = 4,
+    images_resting: int = 10,
+    records_uncommitted: int = 100,
+    drain_timeout_s: float = 0.1,
 ) -> AsyncGenerator[tuple[asyncio.Event, "asyncio.Task[None]"]]:
     consumer = Consumer(
         cast("AIOKafkaConsumer", kafka),
@@ -147,6 +158,8 @@ async def running(
         (URGENT, IMAGES_SUBMITTED),
         group_id="ocr-worker",
         images_ahead=images_ahead,
+        images_resting=images_resting,
+        records_uncommitted=records_uncommitted,
         drain_timeout_s=drain_timeout_s,
     )
     stop = asyncio.Event()
@@ -189,6 +202,68 @@ async def test_the_commit_stays_below_the_slowest() -> None:
         assert kafka.commits.get(A0, 0) == 0
         work.finish(0)
         await until(lambda: kafka.commits == {A0: 3})
+
+
+async def test_a_partition_does_not_get_further_ahead_of_its_oldest_image_than_allowed() -> None:
+    kafka, work = Kafka({A0: 60, A1: 60}), Work(at_once=True)
+    kafka.logs[A0][0] = b'{"image_path": "file:///slow"}'
+    work.gated = {"file:///slow"}
+    async with running(kafka, work, records_uncommitted=20):
+        await until(lambda: kafka.commits.get(A1) == 60)
+        polls = kafka.polls
+        await until(lambda: kafka.polls > polls + 3)
+        # What was asked for at once may exceed it.
+        assert 20 <= kafka.positions[A0] < 20 + 4
+        assert kafka.commits.get(A0, 0) == 0
+        work.finish("slow")
+        await until(lambda: kafka.commits == {A0: 60, A1: 60})
+
+
+async def test_images_at_rest_take_no_place_from_others() -> None:
+    kafka, work = Kafka({A0: 30}), Work(at_once=True)
+    work.rests = {f"file:///{number}": 3600.0 for number in range(8)}
+    async with running(kafka, work, images_ahead=2):
+        await until(lambda: len(work.ended) == 22)
+        assert kafka.commits.get(A0, 0) == 0
+
+
+async def test_more_at_rest_than_allowed_keep_their_places() -> None:
+    kafka, work = Kafka({A0: 30}), Work(at_once=True)
+    work.rests = {f"file:///{number}": 3600.0 for number in range(30)}
+    async with running(kafka, work, images_ahead=2, images_resting=3):
+        await until(lambda: len(work.begun) == 5)
+        polls = kafka.polls
+        await until(lambda: kafka.polls > polls + 3)
+        assert len(work.begun) == 5
+
+
+async def test_what_has_rested_comes_before_what_is_new() -> None:
+    kafka, work = Kafka({A0: 30}), Work()
+    work.rests = {"file:///0": 0.01}
+    async with running(kafka, work, images_ahead=1):
+        await until(lambda: work.begun == ["file:///0", "file:///1"])
+        await asyncio.sleep(0.05)  # it has rested, and there is no room
+        work.finish(0)
+        work.finish(1)
+        await until(lambda: len(work.begun) == 3)
+        assert work.ended == ["file:///1", "file:///0"]
+
+
+async def test_a_rebalance_waits_for_no_image_at_rest() -> None:
+    kafka, work = Kafka({A0: 4}), Work()
+    work.rests = {"file:///1": 3600.0, "file:///2": 3600.0}
+    async with running(kafka, work, images_ahead=1, images_resting=1, drain_timeout_s=3600):
+        # The second rests without its place, the third in it.
+        work.finish(0)
+        await until(lambda: len(work.begun) == 3)
+        async with asyncio.timeout(DEADLINE_S):
+            await kafka.revoke()
+        assert kafka.commits == {A0: 1}
+        work.rests = {}
+        await kafka.assign([A0])
+        await until(lambda: work.begun[3:] == ["file:///1"])
+        for number in range(4):
+            work.finish(number)
 
 
 async def test_what_is_no_submission_is_passed_over() -> None:

@@ -8,6 +8,7 @@ from ocrstream_worker.progress import PartitionProgress
 
 def test_nothing_taken_means_nothing_to_commit() -> None:
     assert PartitionProgress().to_commit() is None
+    assert PartitionProgress().ahead == 0
 
 
 def test_the_slowest_record_holds_the_offset_back() -> None:
@@ -17,8 +18,10 @@ def test_the_slowest_record_holds_the_offset_back() -> None:
     progress.done(6)
     progress.done(7)
     assert progress.to_commit() == 5
+    assert progress.ahead == 3
     progress.done(5)
     assert progress.to_commit() == 8
+    assert progress.ahead == 0
     progress.committed(8)
     assert progress.to_commit() is None
 

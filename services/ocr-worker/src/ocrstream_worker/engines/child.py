@@ -1,97 +1,53 @@
-"""The engine's process: reads the images that the worker lays into shared memory.
+"""The engine's process: reads the pixels that lie in memory slots.
 
-Run as `python -m ocrstream_worker.engines.child SOCKET_FD PARENT_PID SLOT_FD…` by `process`.
-It ends when the worker does, whatever it is doing at that moment.
+Run as `python -m ocrstream_worker.engines.child` by a `ChildPool`.
 """
 
-import ctypes
-import faulthandler
-import os
-import queue
-import signal
-import socket
 import sys
-import threading
-import time
 from collections.abc import Sequence
 
+import msgspec
+
+from ocrstream_worker.children.serve import Hopeless, describe, serve
+from ocrstream_worker.children.slots import read_pixels
 from ocrstream_worker.engines.factory import create_engine
-from ocrstream_worker.engines.memory import read_images
 from ocrstream_worker.engines.port import (
     Engine,
     EngineBroken,
+    EngineSettings,
     EngineUnavailable,
     Outcome,
     Refused,
     RgbImage,
 )
-from ocrstream_worker.engines.wire import (
-    Done,
-    Failed,
-    Ready,
-    Start,
-    ToEngine,
-    Work,
-    encode_frame,
-    read_from_worker,
-)
-from ocrstream_worker.image_errors import printable
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_EXIT_FAILED = 70
 
 
-def main() -> int:
-    """Serves until the worker closes the connection."""
-    socket_fd, parent_pid, *slots = (int(argument) for argument in sys.argv[1:])
-    # The worker decides when to stop: a Ctrl-C or SIGTERM to the whole group must let it drain.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    faulthandler.enable()
-    _die_with(parent_pid)
-    with socket.socket(fileno=socket_fd) as connection:
-        inbox: queue.SimpleQueue[ToEngine] = queue.SimpleQueue()
-        threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
+class Raster(msgspec.Struct, frozen=True):
+    """A job: the slot holds so many pixels, three bytes each."""
+
+    slot_fd: int
+    height: int
+    width: int
+
+
+class EngineService:
+    """Several images in one go, as many as there are."""
+
+    def __init__(self, settings: bytes) -> None:
         try:
-            _serve(connection, inbox, slots)
+            self._engine = create_engine(msgspec.msgpack.decode(settings, type=EngineSettings))
+            self._engine.warm_up()
         except EngineUnavailable as error:
-            connection.sendall(encode_frame(Failed(str(error), permanent=True)))
-        except Exception as error:  # noqa: BLE001 - the worker logs it and starts a new process
-            connection.sendall(encode_frame(Failed(_describe(error), permanent=False)))
-    return _EXIT_FAILED
+            raise Hopeless(str(error)) from error
 
+    @property
+    def info(self) -> bytes:
+        return msgspec.msgpack.encode(self._engine.info)
 
-def _die_with(parent_pid: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # It may have died before the line above.
-    if os.getppid() != parent_pid:
-        os._exit(0)
-
-
-def _receive(connection: socket.socket, inbox: "queue.SimpleQueue[ToEngine]") -> None:
-    while (message := read_from_worker(connection)) is not None:
-        inbox.put(message)
-    # Not sys.exit: the main thread may be deep in native code, and nobody waits for its result.
-    os._exit(0)
-
-
-def _serve(
-    connection: socket.socket, inbox: "queue.SimpleQueue[ToEngine]", slots: Sequence[int]
-) -> None:
-    start = inbox.get()
-    if not isinstance(start, Start):
-        raise EngineBroken(f"the first message must be Start, not {start!r}")
-    engine = create_engine(start.settings)
-    engine.warm_up()
-    connection.sendall(encode_frame(Ready(engine.info)))
-    while True:
-        work = inbox.get()
-        if isinstance(work, Work):
-            begun = time.perf_counter()
-            outcomes = recognize_each(engine, read_images(slots[work.slot], work.shapes))
-            busy_s = time.perf_counter() - begun
-            connection.sendall(encode_frame(Done(work.number, tuple(outcomes), busy_s)))
+    def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
+        rasters = [msgspec.msgpack.decode(job, type=Raster) for job in jobs]
+        images = [read_pixels(one.slot_fd, one.height, one.width) for one in rasters]
+        return [msgspec.msgpack.encode(outcome) for outcome in recognize_each(self._engine, images)]
 
 
 def recognize_each(engine: Engine, images: Sequence[RgbImage]) -> list[Outcome]:
@@ -105,16 +61,12 @@ def recognize_each(engine: Engine, images: Sequence[RgbImage]) -> list[Outcome]:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the engine's libraries raise
         if len(images) == 1:
-            return [Refused(error=_describe(error))]
+            return [Refused(error=describe(error))]
         return [outcome for image in images for outcome in recognize_each(engine, [image])]
     if len(outcomes) != len(images):
         raise EngineBroken(f"{engine.info.name} gave {len(outcomes)} for {len(images)} images")
     return outcomes
 
 
-def _describe(error: BaseException) -> str:
-    return printable(f"{type(error).__name__}: {error}")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(EngineService))

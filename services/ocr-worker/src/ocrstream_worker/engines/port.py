@@ -85,13 +85,6 @@ class EngineBroken(EngineError):
     """The engine is in a state that it cannot leave (its device or memory is gone)."""
 
 
-class EngineDied(EngineError):
-    """The engine's process died or hung while it worked on these images.
-
-    One attempt for each of them: it may have been any of them, or none.
-    """
-
-
 class Engine(Protocol):
     """What an adapter implements. It is used from one thread and need not guard itself."""
 

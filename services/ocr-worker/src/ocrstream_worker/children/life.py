@@ -1,0 +1,284 @@
+"""One child process from its start to its end, and the jobs that it has."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from ocrstream_worker.children.wire import (
+    Done,
+    Drop,
+    Failed,
+    Ready,
+    Start,
+    Work,
+    encode_frame,
+    read_from_child,
+)
+
+_STOP_TIMEOUT_S = 5.0
+_MIB = 1024 * 1024
+
+
+class ChildError(Exception):
+    """Base of what can go wrong with a child process."""
+
+
+class ChildDied(ChildError):
+    """The process ended or hung while it did this job, perhaps among others.
+
+    One attempt for each of them: it may have been any of them, or none. `hung`: it gave no answer
+    in time.
+    """
+
+    def __init__(self, message: str, *, hung: bool = False) -> None:
+        super().__init__(message)
+        self.hung = hung
+
+
+class ChildUnavailable(ChildError):
+    """The process cannot be started as configured; trying again does not help."""
+
+
+class StartFailed(Exception):
+    """The process ended, or was ended, before it was ready."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChildLimits:
+    """`memory_mib` of data are all that the system gives a child; 0: no limit.
+
+    After `recycle_jobs` jobs, or when it holds more than `recycle_mib`, another one takes over;
+    0: never.
+    """
+
+    memory_mib: int = 0
+    recycle_jobs: int = 0
+    recycle_mib: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChildSpec:
+    """Which program runs, with what, and within which limits.
+
+    `module` is run by Python and calls `serve`; `settings` is what it gets; `fds` are inherited.
+    A child has at most `depth` jobs (None: no limit), the first `batch_size` of them in work. It
+    hangs if it works longer than `job_timeout_s` on one, or needs longer than `start_timeout_s` to
+    get ready.
+    """
+
+    module: str
+    settings: bytes
+    fds: tuple[int, ...]
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    batch_size: int = 1
+    depth: int | None = None
+    start_timeout_s: float = 180.0
+    job_timeout_s: float = 120.0
+    limits: ChildLimits = ChildLimits()
+
+
+@dataclass(eq=False)
+class Job:
+    """What a child is to do. `on_begun` is called when it begins, `on_settled` when it is over."""
+
+    number: int
+    content: bytes
+    alone: bool
+    on_begun: Callable[[], None]
+    on_settled: Callable[[], None]
+    answer: asyncio.Future[bytes] = field(default_factory=asyncio.Future[bytes])
+    begun: bool = False
+
+    def settle(self, answer: bytes) -> None:
+        """It is done."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
+        self.on_settled()
+
+    def fail(self, error: ChildError) -> None:
+        """It will not be done."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+        self.on_settled()
+
+
+class Life:
+    """A process that is warm, and its jobs: sent, in their order, and not answered."""
+
+    def __init__(
+        self,
+        spec: ChildSpec,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._spec = spec
+        self._process = process
+        self.reader = reader
+        self._writer = writer
+        self._watchdog: asyncio.TimerHandle | None = None
+        # Why we killed it or what it said before it ended; None if it just died.
+        self._cause: str | None = None
+        self.info = b""
+        self.jobs: dict[int, Job] = {}
+        self.jobs_done = 0
+        self.hung = False
+        self.worn = asyncio.Event()
+        """Set when another should take over."""
+
+    @classmethod
+    async def start(cls, spec: ChildSpec) -> Self:
+        """A process that is ready. Raises StartFailed and ChildUnavailable."""
+        try:
+            life = cls(spec, *await _spawn(spec))
+        except OSError as error:
+            raise StartFailed(f"could not be started: {error}") from error
+        try:
+            life._send(Start(spec.settings, spec.batch_size))
+            async with asyncio.timeout(spec.start_timeout_s):
+                message = await read_from_child(life.reader)
+        except TimeoutError:
+            life.kill(f"was not ready within {spec.start_timeout_s:g} s")
+            raise StartFailed(await life.end()) from None
+        except BaseException:
+            await life.end()
+            raise
+        if isinstance(message, Ready):
+            life.info = message.info
+            return life
+        if isinstance(message, Failed):
+            life._cause = f"failed: {message.error}"
+        cause = await life.end()
+        if isinstance(message, Failed) and message.permanent:
+            raise ChildUnavailable(message.error)
+        raise StartFailed(cause)
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it takes another job."""
+        return self._spec.depth is None or len(self.jobs) < self._spec.depth
+
+    def do(self, job: Job) -> None:
+        """Give it a job."""
+        self.jobs[job.number] = job
+        self._send(Work(job.number, job.content, job.alone))
+        if len(self.jobs) == 1:
+            self._watch()
+
+    def drop(self, number: int) -> None:
+        """Have it forget a job that it has not begun."""
+        self._send(Drop(number))
+
+    def on_begun(self, numbers: tuple[int, ...]) -> None:
+        """It says what it works on."""
+        for number in numbers:
+            self.jobs[number].begun = True
+            self.jobs[number].on_begun()
+        self._watch()
+
+    def on_done(self, done: Done) -> None:
+        """It answers."""
+        for number, answer in done.answers:
+            self.jobs.pop(number).settle(answer)
+            self.jobs_done += 1
+        self._watch()
+        limits = self._spec.limits
+        if 0 < limits.recycle_jobs <= self.jobs_done:
+            self.worn.set()
+        if 0 < limits.recycle_mib * _MIB < done.resident_bytes:
+            self.worn.set()
+
+    def on_failed(self, error: str) -> None:
+        """It says why it ends."""
+        self._cause = f"failed: {error}"
+
+    def kill(self, cause: str) -> None:
+        """End it at once."""
+        self._cause = cause
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    def close(self) -> None:
+        """Close the connection, which ends the process whatever it is doing."""
+        self._writer.close()
+
+    async def end(self) -> str:
+        """Returns when it has ended, with why."""
+        self._stop_watching()
+        self.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT_S):
+                code = await self._process.wait()
+        except TimeoutError:
+            self.kill(f"did not stop within {_STOP_TIMEOUT_S:g} s")
+            code = await self._process.wait()
+        return self._cause or _describe_exit(code)
+
+    def _send(self, message: Start | Work | Drop) -> None:
+        self._writer.write(encode_frame(message))
+
+    def _watch(self) -> None:
+        """Time runs from the last sign of life; it works on all that it has begun at once."""
+        self._stop_watching()
+        if self.jobs:
+            begun = sum(job.begun for job in self.jobs.values())
+            allowed_s = self._spec.job_timeout_s * max(1, begun)
+            loop = asyncio.get_running_loop()
+            self._watchdog = loop.call_later(allowed_s, self._on_hang, allowed_s)
+
+    def _on_hang(self, allowed_s: float) -> None:
+        self.hung = True
+        self.kill(f"gave no result within {allowed_s:g} s")
+
+    def _stop_watching(self) -> None:
+        if self._watchdog:
+            self._watchdog.cancel()
+            self._watchdog = None
+
+
+async def _spawn(
+    spec: ChildSpec,
+) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter]:
+    ours, childs = socket.socketpair()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # the working directory must not shadow installed packages
+            "-m",
+            spec.module,
+            *(
+                str(number)
+                for number in (childs.fileno(), os.getpid(), spec.limits.memory_mib * _MIB)
+            ),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=2,  # some libraries print; their words belong beside the logs
+            pass_fds=(childs.fileno(), *spec.fds),
+            env={**os.environ, **spec.environment},
+        )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        childs.close()
+    reader, writer = await asyncio.open_unix_connection(sock=ours)
+    return process, reader, writer
+
+
+def _describe_exit(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    name = signal.Signals(-code).name
+    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")

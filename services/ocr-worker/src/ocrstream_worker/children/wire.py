@@ -1,0 +1,115 @@
+"""What the worker and its child processes say to each other.
+
+Frames on a stream socket: four bytes of length, then one msgpack message. What a job is about is
+bytes to this module. Files and pixels never travel in a frame: they lie in shared memory.
+"""
+
+import asyncio
+import socket
+import struct
+
+import msgspec
+
+_LENGTH = struct.Struct("!I")
+
+
+class Start(msgspec.Struct, frozen=True, tag=True):
+    """Worker to child, once: get ready. At most `batch_size` jobs are done in one go."""
+
+    settings: bytes
+    batch_size: int
+
+
+class Work(msgspec.Struct, frozen=True, tag=True):
+    """Worker to child: a job. `alone`: not in one go with others."""
+
+    number: int
+    job: bytes
+    alone: bool
+
+
+class Drop(msgspec.Struct, frozen=True, tag=True):
+    """Worker to child: forget a job, unless it is begun."""
+
+    number: int
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """Child to worker, once: warm."""
+
+    info: bytes
+
+
+class Begun(msgspec.Struct, frozen=True, tag=True):
+    """Child to worker: these jobs are in work now; if it dies, it was one of them."""
+
+    numbers: tuple[int, ...]
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """Child to worker: the answers to what was begun, and the seconds and memory it took."""
+
+    answers: tuple[tuple[int, bytes], ...]
+    busy_s: float
+    resident_bytes: int
+
+
+class Dropped(msgspec.Struct, frozen=True, tag=True):
+    """Child to worker: a job is forgotten."""
+
+    number: int
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """Child to worker, then it exits. `permanent`: another start would end the same way."""
+
+    error: str
+    permanent: bool
+
+
+ToChild = Start | Work | Drop
+ToWorker = Ready | Begun | Done | Dropped | Failed
+
+_encoder = msgspec.msgpack.Encoder()
+_to_child: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)
+_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+
+
+def encode_frame(message: ToChild | ToWorker) -> bytes:
+    """One message as it goes over the socket."""
+    body = _encoder.encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+async def read_from_child(reader: asyncio.StreamReader) -> ToWorker | None:
+    """The next message, or None when the child has ended.
+
+    Raises msgspec.DecodeError on what is no message.
+    """
+    try:
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        return _to_worker.decode(await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+
+
+def read_from_worker(connection: socket.socket) -> ToChild | None:
+    """The next message, or None when the worker is gone. Blocks."""
+    head = _receive(connection, _LENGTH.size)
+    if head is None:
+        return None
+    body = _receive(connection, _LENGTH.unpack(head)[0])
+    return None if body is None else _to_child.decode(body)
+
+
+def _receive(connection: socket.socket, size: int) -> bytes | None:
+    received = bytearray()
+    while len(received) < size:
+        try:
+            part = connection.recv(size - len(received))
+        except ConnectionError:
+            return None
+        if not part:
+            return None
+        received += part
+    return bytes(received)

@@ -1,0 +1,73 @@
+"""The decoder's process: makes pixels of the files that the worker lays into memory slots.
+
+Run as `python -m ocrstream_worker.decoder_child` by a `ChildPool`.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+from ocrstream_schemas.events import Reason
+from ocrstream_worker.children.serve import serve
+from ocrstream_worker.children.slots import read_bytes, write_pixels
+from ocrstream_worker.decode import DecodeLimits, Decoder
+from ocrstream_worker.image_errors import ImageRejected
+
+
+class File(msgspec.Struct, frozen=True):
+    """A job: the slot's first `size` bytes are a file, which its pixels are to replace."""
+
+    slot_fd: int
+    size: int
+
+
+class Decoded(msgspec.Struct, frozen=True, tag=True):
+    """The slot holds the pixels."""
+
+    height: int
+    width: int
+
+
+class Rejected(msgspec.Struct, frozen=True, tag=True):
+    """The file gives no pixels, and would not the next time either."""
+
+    reason: Reason
+    error: str
+
+
+Answer = Decoded | Rejected
+
+
+class DecodingService:
+    """One file after the other."""
+
+    info = b""
+
+    def __init__(self, settings: bytes) -> None:
+        self._decoder = Decoder(msgspec.msgpack.decode(settings, type=DecodeLimits))
+
+    def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
+        return [
+            msgspec.msgpack.encode(self._decode(msgspec.msgpack.decode(job, type=File)))
+            for job in jobs
+        ]
+
+    def _decode(self, file: File) -> Answer:
+        try:
+            pixels = self._decoder.decode(read_bytes(file.slot_fd, file.size))
+        except ImageRejected as error:
+            return Rejected(error.reason, str(error))
+        except MemoryError:
+            return Rejected(
+                Reason.TOO_LARGE,
+                "the image needs more memory to decode than is allowed"
+                " (OCRSTREAM_DECODER_MEMORY_MIB)",
+            )
+        write_pixels(file.slot_fd, pixels)
+        height, width = pixels.shape[:2]
+        return Decoded(height, width)
+
+
+if __name__ == "__main__":
+    sys.exit(serve(DecodingService))

@@ -1,0 +1,74 @@
+"""The decoders as the worker uses them: in processes that may crash, hang or run out of memory."""
+
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from ocrstream_worker.children.life import ChildLimits, ChildSpec
+from ocrstream_worker.children.pool import ChildPool
+from ocrstream_worker.children.slots import Slot, Slots
+from ocrstream_worker.decode import DecodeLimits
+from ocrstream_worker.decoder_child import Answer, Decoded, File
+from ocrstream_worker.image_errors import ImageRejected
+
+# A decoder's libraries need no threads of their own beside it.
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+
+
+class Decoders:
+    """`processes` of them, each with one file at a time; longer than `timeout_s` is a hang."""
+
+    def __init__(
+        self,
+        decoding: DecodeLimits,
+        slots: Slots,
+        *,
+        processes: int = 2,
+        timeout_s: float = 60.0,
+        limits: ChildLimits | None = None,
+    ) -> None:
+        spec = ChildSpec(
+            module="ocrstream_worker.decoder_child",
+            settings=msgspec.msgpack.encode(decoding),
+            fds=slots.fds,
+            environment=_ENVIRONMENT,
+            depth=1,
+            job_timeout_s=timeout_s,
+            limits=limits or ChildLimits(),
+        )
+        self._pool = ChildPool("decoder", spec, processes=processes)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that decode now."""
+        return self._pool.pids
+
+    async def wait_ready(self) -> None:
+        """Waits for the first. Raises ChildUnavailable if there is no hope of one."""
+        await self._pool.wait_ready()
+
+    async def decode(self, slot: Slot, size: int) -> tuple[int, int]:
+        """Turns the file that is the slot's first `size` bytes into pixels: height and width.
+
+        Raises ImageRejected, ChildDied (the file may be the cause) and ChildUnavailable.
+        """
+        slot.hold()
+        job = msgspec.msgpack.encode(File(slot.fd, size))
+        answer = _answers.decode(await self._pool.call(job, on_settled=slot.let_go))
+        if isinstance(answer, Decoded):
+            return answer.height, answer.width
+        raise ImageRejected(answer.reason, answer.error)
+
+    async def __aenter__(self) -> Self:
+        await self._pool.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._pool.__aexit__(kind, error, trace)

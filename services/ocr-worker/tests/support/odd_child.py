@@ -1,0 +1,51 @@
+"""A child process that does what its jobs say, some of which ends it."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+from ocrstream_worker.children.serve import Hopeless, serve
+
+_MIB = 1024 * 1024
+
+
+class OddService:
+    """Answers each job with the size of its batch."""
+
+    info = b"odd"
+
+    def __init__(self, settings: bytes) -> None:
+        if settings == b"hopeless":
+            raise Hopeless("no models")
+        if settings == b"broken":
+            raise RuntimeError("a bad day")
+        self._eaten: list[bytes] = []
+
+    def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
+        for job in jobs:
+            self._do(job)
+        return [b"%d" % len(jobs)] * len(jobs)
+
+    def _do(self, job: bytes) -> None:
+        match job.split():
+            case [b"segfault"]:
+                ctypes.string_at(0)
+            case [b"kill"]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case [b"hang"]:
+                time.sleep(3600)
+            case [b"raise"]:
+                raise ValueError("unlucky")
+            case [b"sleep", seconds]:
+                time.sleep(float(seconds))
+            case [b"eat", mib]:
+                self._eaten.append(b"x" * (int(mib) * _MIB))
+            case _:
+                pass
+
+
+if __name__ == "__main__":
+    sys.exit(serve(OddService))

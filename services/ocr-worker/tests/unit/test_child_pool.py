@@ -1,0 +1,353 @@
+"""Child processes: what comes through them, what their death costs, how one follows another."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import Any
+
+import odd_child
+import pytest
+from prometheus_client import REGISTRY
+
+from ocrstream_worker.children.life import ChildDied, ChildLimits, ChildSpec, ChildUnavailable
+from ocrstream_worker.children.pool import ChildPool
+
+DEADLINE_S = 30.0
+HERE = Path(odd_child.__file__).parent
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def odd(
+    *, processes: int = 1, settings: bytes = b"", **spec: Any
+) -> AsyncGenerator[ChildPool]:
+    made = ChildSpec(
+        module="odd_child",
+        settings=settings,
+        fds=(),
+        environment={"PYTHONPATH": str(HERE)},
+        **spec,
+    )
+    async with ChildPool("decoder", made, processes=processes) as pool:
+        if settings == b"":
+            await until(lambda: len(pool.pids) == processes)
+        yield pool
+
+
+def counted(name: str) -> float:
+    value = REGISTRY.get_sample_value(
+        f"ocrstream_worker_process_{name}_total", {"process": "decoder"}
+    )
+    assert value is not None
+    return value
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def asked(pool: ChildPool, *jobs: bytes, **options: Any) -> list["asyncio.Task[bytes]"]:
+    """Calls under way, in this order."""
+    calls = [asyncio.create_task(pool.call(job, **options)) for job in jobs]
+    await asyncio.sleep(0)
+    return calls
+
+
+async def begun(pool: ChildPool, job: bytes) -> "asyncio.Task[bytes]":
+    """A call that a child works on."""
+    told = asyncio.Event()
+    call = asyncio.create_task(pool.call(job, on_begun=told.set))
+    await told.wait()
+    return call
+
+
+async def test_an_idle_child_waits_for_no_batch_and_a_busy_one_fills_it() -> None:
+    async with odd(batch_size=4) as pool:
+        assert await pool.call(b"") == b"1"
+        first = await begun(pool, b"sleep 0.3")
+        rest = await asked(pool, *[b""] * 6)
+        assert await first == b"1"
+        assert await asyncio.gather(*rest) == [b"4", b"4", b"4", b"4", b"2", b"2"]
+
+
+async def test_what_wants_to_be_alone_is() -> None:
+    async with odd(batch_size=4) as pool:
+        first = await begun(pool, b"sleep 0.3")
+        calls = await asked(pool, b"", b"")
+        calls += await asked(pool, b"", alone=True)
+        calls += await asked(pool, b"", b"")
+        await first
+        assert await asyncio.gather(*calls) == [b"2", b"2", b"1", b"2", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("job", "why"),
+    [
+        (b"segfault", "SIGSEGV"),
+        (b"kill", "SIGKILL"),
+        (b"hang", r"no result within 0\.5 s"),
+        (b"raise", "ValueError: unlucky"),
+        (b"eat 400", "MemoryError"),
+    ],
+)
+async def test_a_death_costs_only_the_job_in_work(job: bytes, why: str) -> None:
+    restarts = counted("restarts")
+    limits = ChildLimits(memory_mib=256)
+    async with odd(job_timeout_s=0.5, limits=limits) as pool:
+        in_work = await begun(pool, job)
+        behind = await asked(pool, b"", b"")
+        with pytest.raises(ChildDied, match=why) as caught:
+            await in_work
+        assert caught.value.hung == (job == b"hang")
+        assert await asyncio.gather(*behind) == [b"1", b"1"]
+        await until(lambda: counted("restarts") == restarts + 1)
+
+
+async def test_a_death_costs_the_whole_batch_in_work_and_nothing_behind_it() -> None:
+    async with odd(batch_size=3) as pool:
+        first = await begun(pool, b"sleep 0.3")
+        batch = await asked(pool, b"", b"segfault", b"")
+        behind = await asked(pool, b"")
+        assert await first
+        for call in batch:
+            with pytest.raises(ChildDied, match="SIGSEGV"):
+                await call
+        assert await behind[0] == b"1"
+
+
+async def test_while_one_of_two_hangs_the_other_works() -> None:
+    async with odd(processes=2, depth=1, job_timeout_s=60) as pool:
+        hanging = await begun(pool, b"hang")
+        assert await asyncio.gather(*await asked(pool, *[b""] * 20)) == [b"1"] * 20
+        assert not hanging.done()
+        hanging.cancel()
+
+
+async def test_an_idle_death_costs_nothing() -> None:
+    async with odd() as pool:
+        (pid,) = pool.pids
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: pool.ready and pool.pids != [pid])
+        assert await pool.call(b"") == b"1"
+
+
+async def test_one_that_stands_still_before_it_begins_is_ended() -> None:
+    async with odd(job_timeout_s=0.3) as pool:
+        (pid,) = pool.pids
+        os.kill(pid, signal.SIGSTOP)
+        first, second = await asked(pool, b"", b"")
+        with pytest.raises(ChildDied, match=r"no result within 0\.3 s"):
+            await first
+        assert await second == b"1"
+        assert not is_running(pid)
+
+
+async def test_time_in_the_queue_does_not_count_as_a_hang() -> None:
+    restarts = counted("restarts")
+    async with odd(job_timeout_s=1.5) as pool:
+        await asyncio.gather(*await asked(pool, *[b"sleep 0.6"] * 4))
+        assert counted("restarts") == restarts
+
+
+async def test_what_is_cancelled_before_it_begins_is_never_done() -> None:
+    settled = list[str]()
+    async with odd() as pool:
+        (pid,) = pool.pids
+        first = await begun(pool, b"sleep 0.3")
+        dropped = asyncio.create_task(
+            pool.call(b"segfault", on_settled=lambda: settled.append("dropped"))
+        )
+        await asyncio.sleep(0)
+        dropped.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dropped
+        # The child says so at once, in the middle of its work.
+        await until(lambda: settled == ["dropped"])
+        assert not first.done()
+        assert await first
+        assert await pool.call(b"") == b"1"
+        assert pool.pids == [pid]
+
+
+async def test_what_is_cancelled_in_work_is_held_until_it_is_done() -> None:
+    settled = asyncio.Event()
+    told = asyncio.Event()
+    async with odd() as pool:
+        call = asyncio.create_task(
+            pool.call(b"sleep 0.3", on_begun=told.set, on_settled=settled.set)
+        )
+        await told.wait()
+        call.cancel()
+        await asyncio.wait({call})
+        assert not settled.is_set()
+        await settled.wait()
+        assert await pool.call(b"") == b"1"
+
+
+@pytest.mark.parametrize(
+    ("limits", "jobs"),
+    [
+        (ChildLimits(recycle_jobs=5), [b"sleep 0.01"] * 30),
+        (ChildLimits(recycle_mib=200), [b"eat 60"] * 12),
+    ],
+    ids=["after jobs", "above MiB"],
+)
+async def test_a_worn_child_goes_only_when_another_is_warm(
+    limits: ChildLimits, jobs: list[bytes]
+) -> None:
+    restarts, recycled = counted("restarts"), counted("recycled")
+    seen, gaps = set[int](), list[float]()
+    async with odd(limits=limits, batch_size=2) as pool:
+        for _ in range(40):
+            seen.update(pool.pids)
+            if not pool.ready:
+                gaps.append(time.monotonic())
+            if len(seen) >= 3:
+                break
+            calls = await asked(pool, *jobs)
+            assert len(await asyncio.gather(*calls)) == len(jobs)
+        assert len(seen) >= 3
+        assert gaps == []
+        await until(lambda: sum(map(is_running, seen)) == 1)
+    assert counted("recycled") >= recycled + 2
+    assert counted("restarts") == restarts
+
+
+async def test_a_worn_child_whose_successor_cannot_start_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with odd(limits=ChildLimits(recycle_jobs=1)) as pool:
+        (pid,) = pool.pids
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        failing = list[int]()
+        while len(failing) < 20:
+            assert await pool.call(b"") == b"1"
+            failing.append(1)
+        assert pool.pids == [pid]
+        monkeypatch.undo()
+        await until(lambda: pool.pids not in ([pid], []))
+        assert await pool.call(b"") == b"1"
+
+
+async def test_one_that_cannot_start_says_so() -> None:
+    async with odd(settings=b"hopeless") as pool:
+        with pytest.raises(ChildUnavailable, match="no models"):
+            await pool.wait_ready()
+        with pytest.raises(ChildUnavailable, match="no models"):
+            await pool.call(b"")
+        assert not pool.ready
+
+
+async def test_one_that_never_starts_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ocrstream_worker.children.pool._FIRST_BACKOFF_S", 0.001)
+    async with odd(settings=b"broken") as pool:
+        with pytest.raises(ChildUnavailable, match="does not start: failed: RuntimeError"):
+            await pool.call(b"")
+
+
+async def test_a_system_that_has_no_room_for_processes_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ocrstream_worker.children.pool._FIRST_BACKOFF_S", 0.001)
+    real, refused = asyncio.create_subprocess_exec, list[int]()
+
+    async def spawn(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        if len(refused) < 3:
+            refused.append(1)
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return await real(*arguments, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", spawn)
+    async with odd() as pool:
+        assert await pool.call(b"") == b"1"
+    assert len(refused) == 3
+
+
+async def test_a_fault_of_ours_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def spawn(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", spawn)
+    async with odd(settings=b"never") as pool:
+        with pytest.raises(ChildUnavailable, match="a bug"):
+            await pool.call(b"")
+
+
+async def test_leaving_ends_the_processes_and_fails_what_waits() -> None:
+    settled = list[int]()
+    async with odd(processes=2, depth=1) as pool:
+        pids = pool.pids
+        calls = [
+            asyncio.create_task(pool.call(b"hang", on_settled=lambda: settled.append(1)))
+            for _ in range(4)
+        ]
+        await asyncio.sleep(0)
+    assert not any(map(is_running, pids))
+    for call in calls:
+        with pytest.raises(ChildDied):
+            await call
+    assert len(settled) == 4
+    assert not pool.ready
+
+
+async def test_leaving_before_it_is_ready() -> None:
+    async with odd(settings=b"slow"):
+        await asyncio.sleep(0)
+
+
+async def test_ctrl_c_to_the_group_leaves_it_working() -> None:
+    async with odd() as pool:
+        call = await begun(pool, b"sleep 0.3")
+        (pid,) = pool.pids
+        os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGTERM)
+        assert await call == b"1"
+
+
+ORPHAN = """
+import asyncio, sys
+from ocrstream_worker.children.life import ChildSpec
+from ocrstream_worker.children.pool import ChildPool
+
+async def main():
+    path = {"PYTHONPATH": sys.argv[1]}
+    spec = ChildSpec(module="odd_child", settings=b"", fds=(), environment=path)
+    async with ChildPool("decoder", spec) as pool:
+        told = asyncio.Event()
+        call = asyncio.create_task(pool.call(b"hang", on_begun=told.set))
+        await told.wait()
+        print(*pool.pids, flush=True)
+        await call
+
+asyncio.run(main())
+"""
+
+
+def test_a_child_dies_with_its_worker() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ORPHAN, str(HERE)], stdout=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stdout is not None
+        pid = int(worker.stdout.readline())
+        assert is_running(pid)
+        worker.kill()
+    deadline = time.monotonic() + DEADLINE_S
+    while is_running(pid):
+        assert time.monotonic() < deadline, "the child outlived its worker"
+        time.sleep(0.01)
