@@ -12,6 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from not_run import not_run
 from real_servers import CACHE, LOCAL, Broker, discard, fresh_database, new_broker
 from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.postgres import PostgresContainer
@@ -22,15 +23,6 @@ from ocrstream_local.postgres import PostgresServer
 from ocrstream_local.processes import free_port
 from ocrstream_recorder.store.migrate import migrate
 from ocrstream_runtime.topics import ensure_topics
-
-NOT_RUN = "not run: "
-
-
-def _not_run(what: str, why: object) -> None:
-    reason = f"{NOT_RUN}{what}: {why}"
-    if os.environ.get("CI", "").lower() in {"1", "true"}:
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -63,8 +55,7 @@ def kafka_bootstrap() -> Generator[str]:
     try:
         broker = new_broker(LOCAL / f"kafka-{os.getpid()}")
     except StackError as error:
-        _not_run("Kafka", error)
-        raise
+        not_run("Kafka", error)
     try:
         asyncio.run(ensure_topics(broker.bootstrap))
         yield broker.bootstrap
@@ -79,8 +70,7 @@ def own_broker(tmp_path: Path) -> Generator[Broker]:
     try:
         broker = new_broker(tmp_path / "kafka")
     except StackError as error:
-        _not_run("Kafka", error)
-        raise
+        not_run("Kafka", error)
     try:
         asyncio.run(ensure_topics(broker.bootstrap))
         yield broker
@@ -103,8 +93,7 @@ def postgres_url() -> Generator[str]:
         process = server.start(print)
         server.wait(process)
     except StackError as error:
-        _not_run("PostgreSQL", error)
-        raise
+        not_run("PostgreSQL", error)
     try:
         migrate(server.url)
         yield server.url

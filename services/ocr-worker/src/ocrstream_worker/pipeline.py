@@ -21,11 +21,13 @@ from ocrstream_worker.engines.port import (
     EngineDied,
     EngineUnavailable,
     Outcome,
+    ReadOptions,
     Recognition,
     RgbImage,
 )
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable, printable
 from ocrstream_worker.outcomes import Attempt, Message
+from ocrstream_worker.read_options import read_options
 
 logger = structlog.get_logger(__name__)
 _tracer = trace.get_tracer(__name__)
@@ -37,7 +39,9 @@ _LONGEST_BACKOFF_S = 60.0
 class Recognizer(Protocol):
     """The engine, as `EngineProcess` offers it."""
 
-    async def recognize(self, images: Sequence[RgbImage]) -> list[Outcome]: ...
+    async def recognize(
+        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
+    ) -> list[Outcome]: ...
 
 
 class Publishes(Protocol):
@@ -122,13 +126,14 @@ class Pipeline:
     async def _recognize(self, image: ImageSubmitted) -> Outcome:
         loop = asyncio.get_running_loop()
         self._check_wanted(image)
+        options = read_options(image)
         with _timed("fetch"):
             data = await loop.run_in_executor(self._threads, self._read, image.image_path)
         with _timed("decode"):
             pixels = await loop.run_in_executor(self._threads, self._decode, data)
         self._check_wanted(image)
         with _timed("recognize"):
-            (outcome,) = await self._engine.recognize([pixels])
+            (outcome,) = await self._engine.recognize([pixels], [options])
         return outcome
 
     def _check_wanted(self, image: ImageSubmitted) -> None:

@@ -25,6 +25,7 @@ from ocrstream_worker.engines.port import (
     EngineDied,
     EngineUnavailable,
     Outcome,
+    ReadOptions,
     Recognition,
     Refused,
     RgbImage,
@@ -51,7 +52,9 @@ class Engine:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def recognize(self, images: Sequence[RgbImage]) -> list[Outcome]:
+    async def recognize(
+        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
+    ) -> list[Outcome]:
         self.calls += 1
         self.asked.set()
         await self.gate.wait()

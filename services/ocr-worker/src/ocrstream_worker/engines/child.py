@@ -22,6 +22,7 @@ from ocrstream_worker.engines.port import (
     EngineBroken,
     EngineUnavailable,
     Outcome,
+    ReadOptions,
     Refused,
     RgbImage,
 )
@@ -89,24 +90,31 @@ def _serve(
         work = inbox.get()
         if isinstance(work, Work):
             begun = time.perf_counter()
-            outcomes = recognize_each(engine, read_images(slots[work.slot], work.shapes))
+            images = read_images(slots[work.slot], work.shapes)
+            outcomes = recognize_each(engine, images, work.options)
             busy_s = time.perf_counter() - begun
             connection.sendall(encode_frame(Done(work.number, tuple(outcomes), busy_s)))
 
 
-def recognize_each(engine: Engine, images: Sequence[RgbImage]) -> list[Outcome]:
+def recognize_each(
+    engine: Engine, images: Sequence[RgbImage], options: Sequence[ReadOptions]
+) -> list[Outcome]:
     """Outcomes of all images; one that the engine fails on costs its neighbours nothing.
 
     Raises EngineBroken and MemoryError.
     """
     try:
-        outcomes = engine.recognize(images)
+        outcomes = engine.recognize(images, options)
     except (EngineBroken, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever the engine's libraries raise
         if len(images) == 1:
             return [Refused(error=_describe(error))]
-        return [outcome for image in images for outcome in recognize_each(engine, [image])]
+        return [
+            outcome
+            for image, option in zip(images, options, strict=True)
+            for outcome in recognize_each(engine, [image], [option])
+        ]
     if len(outcomes) != len(images):
         raise EngineBroken(f"{engine.info.name} gave {len(outcomes)} for {len(images)} images")
     return outcomes

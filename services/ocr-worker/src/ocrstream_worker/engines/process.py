@@ -30,6 +30,7 @@ from ocrstream_worker.engines.port import (
     EngineSettings,
     EngineUnavailable,
     Outcome,
+    ReadOptions,
     RgbImage,
 )
 from ocrstream_worker.engines.wire import (
@@ -124,8 +125,12 @@ class EngineProcess:
         """Waits for the first warm-up. Raises EngineUnavailable if there is no hope of one."""
         return await asyncio.shield(self._info)
 
-    async def recognize(self, images: Sequence[RgbImage]) -> list[Outcome]:
+    async def recognize(
+        self, images: Sequence[RgbImage], options: Sequence[ReadOptions] | None = None
+    ) -> list[Outcome]:
         """One outcome for each image, in order; waits while DEPTH calls are in the engine.
+
+        `options`: one for each image; without, each has its defaults.
 
         The images may be changed as soon as this coroutine waits: they are copied. When cancelled,
         the engine still does the work and its result is dropped.
@@ -146,7 +151,10 @@ class EngineProcess:
         except BaseException:
             self._release(slot)
             raise
-        job = _Job(Work(self._next_number, slot, shapes), asyncio.Future())
+        job = _Job(
+            Work(self._next_number, slot, shapes, tuple(options or [ReadOptions()] * len(images))),
+            asyncio.Future(),
+        )
         self._next_number += 1
         self._jobs.append(job)
         if self._ready_life:

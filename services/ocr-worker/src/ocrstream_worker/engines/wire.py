@@ -10,7 +10,7 @@ import struct
 
 import msgspec
 
-from ocrstream_worker.engines.port import EngineInfo, EngineSettings, Outcome
+from ocrstream_worker.engines.port import EngineInfo, EngineSettings, Outcome, ReadOptions
 
 _LENGTH = struct.Struct("!I")
 
@@ -24,12 +24,13 @@ class Start(msgspec.Struct, frozen=True, tag=True):
 class Work(msgspec.Struct, frozen=True, tag=True):
     """Worker to engine: read the images that lie one after the other in memory slot `slot`.
 
-    `shapes` are their heights and widths; every pixel is three bytes.
+    `shapes` are their heights and widths; every pixel is three bytes. `options` are one for each.
     """
 
     number: int
     slot: int
     shapes: tuple[tuple[int, int], ...]
+    options: tuple[ReadOptions, ...]
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
