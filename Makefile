@@ -37,6 +37,20 @@ install: .venv/runtime.stamp ## Install the services and the ocrstream command i
 .PHONY: dev
 dev: .venv/dev.stamp ## Install what development needs, too
 
+.venv-doctr/doctr.stamp: .venv/dev.stamp requirements/image-worker-gpu.txt
+	@echo "Installing docTR and torch into .venv-doctr (about 6 GB, some minutes)"
+	@test -x .venv-doctr/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-doctr
+	@$(UV_DOCTR) --require-hashes -r requirements/build.txt --override requirements/overrides.txt -r requirements/runtime.txt -r requirements/dev.txt -r requirements/image-worker-gpu.txt
+	@$(UV_DOCTR) --no-deps --no-build-isolation $(EDITABLE)
+	@touch $@
+
+UV_DOCTR := $(BIN)/uv pip install --quiet --python .venv-doctr/bin/python
+
+.PHONY: tesseract
+tesseract: ## Install Tesseract, its Korean model and a Korean font with apt-get, as root
+	apt-get update -q
+	apt-get install -q -y --no-install-recommends $(shell grep -v '^\#' requirements/apt.txt)
+
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 NO_MEMBERS := $(foreach n,schemas runtime client ingest worker recorder local,--no-emit-package ocrstream-$(n))
 PYPROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
@@ -65,7 +79,7 @@ demo: .venv/runtime.stamp ## Read the sample images through the whole stack; ONC
 	@OCRSTREAM_COMMAND_BEGAN_AT=$(BEGAN_AT) $(LOCAL) demo --workers $(WORKERS) --engine $(ENGINE) $(if $(ONCE),--once)
 
 .PHONY: up
-up: .venv/runtime.stamp ## Start Kafka, PostgreSQL and the services; WORKERS=2 ENGINE=rapidocr|doctr|noop
+up: .venv/runtime.stamp ## Start Kafka, PostgreSQL and the services; WORKERS=2 ENGINE=rapidocr|tesseract|doctr|noop
 	@$(LOCAL) up --workers $(WORKERS) --engine $(ENGINE)
 
 .PHONY: down
@@ -114,3 +128,7 @@ test-deep: .venv/dev.stamp ## Run 5,000 random ledgers and the mutants, about an
 .PHONY: mutants
 mutants: .venv/dev.stamp ## Break the recorder's write path in every known way; each must be seen
 	$(BIN)/pytest -m deep services/recorder/tests/mutation
+
+.PHONY: test-doctr
+test-doctr: .venv-doctr/doctr.stamp ## Run docTR's tests, in an environment of its own (6 GB)
+	.venv-doctr/bin/pytest services/ocr-worker/tests/doctr services/ocr-worker/tests/unit/test_engine_contract.py -k doctr

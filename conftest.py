@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
+from not_run import not_run
 from real_servers import CACHE, LOCAL, Broker, discard, fresh_database, new_broker
 from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.postgres import PostgresContainer
@@ -24,7 +25,6 @@ from ocrstream_local.processes import free_port
 from ocrstream_recorder.store.migrate import migrate
 from ocrstream_runtime.topics import ensure_topics
 
-NOT_RUN = "not run: "
 LENT_POSTGRES = "OCRSTREAM_TEST_POSTGRES_URL"
 """Where a test that runs tests says which server's database they are to take."""
 
@@ -37,13 +37,6 @@ settings.register_profile(
     "mutants", settings.get_profile("normal"), database=None, phases=[Phase.generate]
 )
 settings.load_profile("normal")
-
-
-def _not_run(what: str, why: object) -> None:
-    reason = f"{NOT_RUN}{what}: {why}"
-    if os.environ.get("CI", "").lower() in {"1", "true"}:
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -69,8 +62,7 @@ def kafka_bootstrap() -> Generator[str]:
     try:
         broker = new_broker(LOCAL / f"kafka-{os.getpid()}")
     except StackError as error:
-        _not_run("Kafka", error)
-        raise
+        not_run("Kafka", error)
     try:
         asyncio.run(ensure_topics(broker.bootstrap))
         yield broker.bootstrap
@@ -85,8 +77,7 @@ def own_broker(tmp_path: Path) -> Generator[Broker]:
     try:
         broker = new_broker(tmp_path / "kafka")
     except StackError as error:
-        _not_run("Kafka", error)
-        raise
+        not_run("Kafka", error)
     try:
         asyncio.run(ensure_topics(broker.bootstrap))
         yield broker
@@ -113,8 +104,7 @@ def postgres_url() -> Generator[str]:
         process = server.start(print)
         server.wait(process)
     except StackError as error:
-        _not_run("PostgreSQL", error)
-        raise
+        not_run("PostgreSQL", error)
     try:
         migrate(server.url)
         yield server.url

@@ -90,6 +90,8 @@ def _settings(kind: type[ServiceSettings]) -> Iterator[tuple[str, str]]:
             default = "(required)"
         elif str(field.default) == "":
             default = "(empty)"
+        elif isinstance(field.default, bool):
+            default = f"`{field.default}`".lower()
         else:
             default = f"`{field.default:g}`" if _is_float(field.default) else f"`{field.default}`"
         row = f"| `{variable}` | {default} | {_values(schema[name])} | {field.description} |"
@@ -103,6 +105,8 @@ def _is_float(value: object) -> bool:
 def _values(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(schema["enum"])
+    if schema["type"] == "boolean":
+        return "true, false"
     kind = {"integer": "whole number", "number": "number"}.get(schema["type"])
     if kind is None:
         return "folder" if schema.get("format") == "path" else "text"

@@ -97,7 +97,14 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         ),
         max_size=3,
     ).map(tuple),
-    "provenance": st.builds(events.Provenance, engine=texts, width=counts, height=counts),
+    "provenance": st.builds(
+        events.Provenance,
+        engine=texts,
+        models=st.dictionaries(texts, st.text("0123456789abcdef", min_size=64, max_size=64)),
+        boxes=st.sampled_from(["line", "word"]),
+        width=counts,
+        height=counts,
+    ),
 }
 
 
@@ -304,3 +311,25 @@ def test_what_is_broken_is_salvaged_as_far_as_it_is_valid() -> None:
     assert (found.chain_id, found.batch_id, found.index) == (whole.chain_id, "b", 4)
     assert (found.run, found.task_name) == (1, None)
     assert salvage(OCR_RESULTS, value, REF) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"models": {"det": "no hash"}},
+        {"models": {f"{n}": "0" * 64 for n in range(17)}},
+        {"boxes": "both"},
+    ],
+)
+def test_a_provenance_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
+    value = {
+        "type": "OcrSucceeded",
+        "chain_id": "c",
+        "image_path": "a",
+        "boxes": [],
+        "provenance": {"engine": "e"},
+    }
+    decode(OCR_RESULTS, json.dumps(value).encode(), REF)
+    value["provenance"] = {"engine": "e", **wrong}
+    with pytest.raises(InvalidRecord, match="provenance"):
+        decode(OCR_RESULTS, json.dumps(value).encode(), REF)

@@ -25,6 +25,7 @@ class Engine(StrEnum):
     """What reads the images."""
 
     RAPIDOCR = "rapidocr"
+    TESSERACT = "tesseract"
     DOCTR = "doctr"
     NOOP = "noop"
 

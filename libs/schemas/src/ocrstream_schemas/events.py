@@ -7,7 +7,7 @@ without an offset is UTC. Fields documented at a base class mean the same in its
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -23,6 +23,7 @@ from ocrstream_schemas.fields import (
     Polygon,
     PositiveCount,
     Run,
+    Sha256,
     SourceName,
 )
 
@@ -205,12 +206,23 @@ class TextBox(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     bbox: Polygon
 
 
+BoxUnit = Literal["line", "word"]
+"""What a result's boxes are; one result never mixes them."""
+
+
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What read the image: engine, versions and device, the raster's size in pixels, seconds."""
+    """What read the image, in the outcome's `attempt`.
+
+    `versions` are those of the engine and of what it computes with, `models` the SHA-256 of its
+    model files by `role/file name`, `device` the one that was really used. `boxes` says what was
+    asked for. `width` and `height` are the raster's in pixels, `timings_s` seconds by step.
+    """
 
     engine: Name
     versions: dict[str, str] = {}
+    models: Annotated[dict[Name, Sha256], msgspec.Meta(max_length=16)] = {}
     device: Name = "cpu"
+    boxes: BoxUnit = "line"
     width: Count | None = None
     height: Count | None = None
     timings_s: dict[str, float] = {}

@@ -13,6 +13,7 @@ Path = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Name = Annotated[str, msgspec.Meta(max_length=255)]
 Initiator = Annotated[str, msgspec.Meta(max_length=100)]
 SourceName = Annotated[str, msgspec.Meta(max_length=1024)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 _INT32_MAX = 2**31 - 1
 Index = Annotated[int, msgspec.Meta(ge=0, le=_INT32_MAX)]

@@ -20,9 +20,10 @@ from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Re
 from ocrstream_worker import metrics
 from ocrstream_worker.children.life import ChildDied, ChildUnavailable
 from ocrstream_worker.children.slots import Slot, Slots, write_bytes
-from ocrstream_worker.engines.port import Outcome, Recognition
+from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable, printable
 from ocrstream_worker.outcomes import Attempt, Message
+from ocrstream_worker.read_options import read_options
 from ocrstream_worker.revocations import Revocations, Revoked
 
 logger = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ class Recognizes(Protocol):
         slot: Slot,
         height: int,
         width: int,
+        options: ReadOptions,
         *,
         alone: bool,
         on_begun: Callable[[], None],
@@ -158,6 +160,7 @@ class Pipeline:
     async def _recognize(
         self, image: ImageSubmitted, alone: bool, on_begun: Callable[[], None]
     ) -> Outcome:
+        options = read_options(image)
         with await self._slots.take() as slot:
             with _stage("fetch"):
                 loop = asyncio.get_running_loop()
@@ -167,7 +170,7 @@ class Pipeline:
                 height, width = await self._decode(slot, len(file))
             with _stage("recognize"):
                 return await self._engine.recognize(
-                    slot, height, width, alone=alone, on_begun=on_begun
+                    slot, height, width, options, alone=alone, on_begun=on_begun
                 )
 
     async def _decode(self, slot: Slot, size: int) -> tuple[int, int]:

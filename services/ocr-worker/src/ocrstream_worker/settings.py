@@ -1,7 +1,7 @@
 """The worker's settings."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -9,19 +9,32 @@ from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.topics import LANES, lane_topic
 from ocrstream_worker.children.life import ChildLimits
 from ocrstream_worker.cores import threads_for_one
-from ocrstream_worker.engines.port import EngineSettings
+from ocrstream_worker.engines.languages import split_names
+from ocrstream_worker.engines.port import (
+    DoctrSettings,
+    EngineName,
+    EngineSettings,
+    RapidOcrSettings,
+)
 
 DEFAULT_LANE = "default"
 # The others read one image after the other, however many they get.
-_BATCH_SIZES = {"doctr": 8}
+_BATCH_SIZES: dict[EngineName, int] = {"doctr": 8}
 _AROUND_THE_ENGINE = 4
+OfEngine = TypeVar("OfEngine", RapidOcrSettings, DoctrSettings)
 
 
 class WorkerSettings(ServiceSettings):
     """All settings of the worker."""
 
-    engine: Literal["rapidocr", "doctr", "noop"] = "rapidocr"
-    """What reads the images."""
+    engine: EngineName = "rapidocr"
+    """What reads the images, see [engines](engines.md)."""
+    languages: str = "en"
+    """What must be readable, separated by commas: ISO 639 codes (`ko`) or scripts (`hangul`)."""
+    engine_device: Annotated[str, Field(min_length=1)] = "cpu"
+    """What the engine computes on: `cpu`, or a GPU like `cuda` or `cuda:1`."""
+    allow_cpu: bool = False
+    """Whether an engine that cannot have its GPU may compute on the CPU instead of not starting."""
     engine_threads: Annotated[int, Field(ge=0, le=256)] = 0
     """CPU threads that the engine computes with; more workers gain more than more threads. 0: the
     cores set apart for the worker by affinity or cgroup, 1 where it has the whole machine."""
@@ -29,20 +42,50 @@ class WorkerSettings(ServiceSettings):
     """How many images the engine reads in one go, if so many wait. 0: 8 for docTR, else 1."""
     engine_memory_mib: Annotated[int, Field(ge=0)] = 0
     """Data that the engine's process may hold, in MiB; 0: no limit."""
-    engine_backend: Literal["auto", "openvino", "onnxruntime"] = "auto"
-    """What RapidOCR computes with; `auto` takes OpenVINO where it is installed."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """RapidOCR drops lines that it is less sure of."""
-    noop_boxes: Annotated[int, Field(ge=0, le=10_000)] = 30
-    """How many boxes the noop engine reports for an image."""
-    noop_image_s: Annotated[float, Field(ge=0, le=60)] = 0.0
-    """How long the noop engine takes for an image, in seconds."""
+    """Lines that the engine is less sure of are left out."""
+    model_folder: Path = Path(".local/models")
+    """Folder of models that RapidOCR does not carry."""
+    fetch_models: bool = False
+    """Whether a model that is needed and missing is fetched from its publisher and checked."""
+    rapidocr_backend: Literal["auto", "openvino", "onnxruntime"] = "auto"
+    """What RapidOCR computes with; `auto` takes OpenVINO on a CPU where it is installed."""
+    rapidocr_detection_model: str = ""
+    """ONNX file that RapidOCR finds lines with; empty is the one it carries."""
+    rapidocr_orientation_model: str = ""
+    """ONNX file that RapidOCR turns lines with; empty is the one it carries."""
+    rapidocr_recognition_model: str = ""
+    """ONNX file that RapidOCR reads lines with; empty is one that reads the languages."""
+    rapidocr_box_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """RapidOCR reads no areas that its detection is less sure of."""
     doctr_detection: str = "fast_base"
     """docTR's detection architecture."""
     doctr_recognition: str = "crnn_vgg16_bn"
     """docTR's recognition architecture."""
-    doctr_device: str = "cpu"
-    """The torch device that docTR computes on, like `cuda`."""
+    doctr_detection_weights: str = ""
+    """State dict of docTR's detection; empty is docTR's own, in `DOCTR_CACHE_DIR`."""
+    doctr_recognition_weights: str = ""
+    """State dict of docTR's recognition; empty is docTR's own, in `DOCTR_CACHE_DIR`."""
+    doctr_crop_orientation_weights: str = ""
+    """State dict that docTR turns words with; empty is docTR's own, in `DOCTR_CACHE_DIR`."""
+    doctr_page_orientation_weights: str = ""
+    """State dict that docTR turns pages with; empty is docTR's own, in `DOCTR_CACHE_DIR`."""
+    doctr_vocabulary: str = ""
+    """What the recognition weights were trained for: a name that docTR knows, or the characters."""
+    doctr_pages: Literal["straight", "rotated", "straightened"] = "straight"
+    """How docTR expects text: upright, at any angle, or all at one angle."""
+    doctr_box_threshold: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """docTR reads no areas that its detection is less sure of."""
+    doctr_precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """Numbers that docTR computes with; `auto` is float16 on a GPU, else float32."""
+    doctr_compile: bool = False
+    """Whether torch compiles docTR's models at the start: minutes once, then faster."""
+    noop_boxes: Annotated[int, Field(ge=0, le=10_000)] = 30
+    """How many lines the noop engine reports for an image."""
+    noop_image_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """How long the noop engine takes for an image, in seconds."""
+    engine_start_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 180.0
+    """An engine that loads and warms up longer than this is replaced."""
     image_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
     """An engine that works longer than this on one image hangs and is replaced."""
 
@@ -137,13 +180,21 @@ class WorkerSettings(ServiceSettings):
         """What the engine's process needs to know."""
         return EngineSettings(
             engine=self.engine,
+            languages=split_names(self.languages),
+            device=self.engine_device,
+            allow_cpu=self.allow_cpu,
             threads=self.engine_threads or threads_for_one(),
-            backend=self.engine_backend,
+            batch_size=self.batch_size,
             min_confidence=self.min_confidence,
+            model_folder=str(self.model_folder),
+            fetch_models=self.fetch_models,
+            rapidocr=self._of_engine(RapidOcrSettings, "rapidocr_"),
+            doctr=self._of_engine(DoctrSettings, "doctr_"),
             noop_boxes=self.noop_boxes,
             noop_image_s=self.noop_image_s,
-            doctr_detection=self.doctr_detection,
-            doctr_recognition=self.doctr_recognition,
-            doctr_device=self.doctr_device,
             image_timeout_s=self.image_timeout_s,
+            start_timeout_s=self.engine_start_timeout_s,
         )
+
+    def _of_engine(self, kind: type[OfEngine], prefix: str) -> OfEngine:
+        return kind(**{name: getattr(self, prefix + name) for name in kind.__struct_fields__})

@@ -27,7 +27,7 @@ from ocrstream_schemas.events import (
 from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED, lane_topic
 from ocrstream_worker.children.slots import Slots, write_pixels
 from ocrstream_worker.consumer import Consumer
-from ocrstream_worker.engines.port import EngineSettings
+from ocrstream_worker.engines.port import EngineSettings, ReadOptions
 from ocrstream_worker.engines.process import EngineProcess
 from ocrstream_worker.places import Place
 
@@ -82,7 +82,7 @@ async def test_a_page_slower_than_the_longest_poll_interval_costs_nothing(
             async def process(image: ImageSubmitted, place: Place) -> None:
                 with await slots.take() as slot:
                     write_pixels(slot.fd, np.zeros((4, 4, 3), np.uint8))
-                    await engine.recognize(slot, 4, 4)
+                    await engine.recognize(slot, 4, 4, ReadOptions())
                 read.append(image.image_path)
 
             consumer = Counting(

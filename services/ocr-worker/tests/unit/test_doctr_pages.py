@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from ocrstream_schemas.events import TextBox
-from ocrstream_worker.engines.doctr import page_boxes
+from ocrstream_schemas.events import BoxUnit, TextBox
+from ocrstream_worker.engines.doctr import page_lines
+from ocrstream_worker.engines.lines import to_boxes
 
 Geometry = tuple[tuple[float, float], ...]
 
@@ -41,6 +42,12 @@ def line(geometry: Geometry, *words: dict[str, Any]) -> dict[str, Any]:
     return {"geometry": geometry, "objectness_score": 0.9, "words": list(words)}
 
 
+def page_boxes(
+    found: dict[str, Any], width: int, height: int, unit: BoxUnit = "line"
+) -> tuple[TextBox, ...]:
+    return to_boxes(page_lines(found, width, height), unit, 0, width, height)
+
+
 def rounded(box: TextBox) -> list[tuple[float, float]]:
     return [(round(x, 6), round(y, 6)) for x, y in box.bbox]
 
@@ -57,6 +64,26 @@ def test_upright_line_of_two_words() -> None:
     assert box.text == "Grand total"
     assert box.confidence == pytest.approx(0.8)
     assert rounded(box) == [(40, 40), (200, 40), (200, 60), (40, 60)]
+
+
+def test_the_words_of_a_line() -> None:
+    found = page(
+        line(
+            ((0.1, 0.2), (0.5, 0.3)),
+            word("Grand", 0.9, ((0.1, 0.2), (0.25, 0.3))),
+            word("total", 0.7, ((0.3, 0.2), (0.5, 0.3))),
+        )
+    )
+    boxes = page_boxes(found, 400, 200, "word")
+    assert [(box.text, box.confidence) for box in boxes] == [("Grand", 0.9), ("total", 0.7)]
+    assert rounded(boxes[1]) == [(120, 40), (200, 40), (200, 60), (120, 60)]
+
+
+def test_an_upside_down_line_begins_where_its_words_do() -> None:
+    corners = ((0.1, 0.2), (0.5, 0.2), (0.5, 0.3), (0.1, 0.3))
+    turned = (corners[2], corners[3], corners[0], corners[1])
+    (box,) = page_boxes(page(line(corners, word("down", 1.0, turned))), 400, 200)
+    assert rounded(box) == [(200, 60), (40, 60), (40, 40), (200, 40)]
 
 
 def test_turned_line_keeps_its_four_points() -> None:

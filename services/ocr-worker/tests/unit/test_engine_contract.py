@@ -1,127 +1,252 @@
-"""What every engine promises, checked on each that is part of the default install."""
+"""What every engine promises. docTR stands beside the others in an environment that has it."""
 
+import hashlib
 import math
+from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import pairwise
+from typing import Any
 
 import cv2
-import numpy as np
+import msgspec
 import pytest
+from engine_pages import INK, blank, needs_tesseract, page, turned
 
+from ocrstream_schemas.codec import decode, encode
+from ocrstream_schemas.events import BoxUnit, OcrSucceeded
+from ocrstream_schemas.ids import RecordRef
+from ocrstream_schemas.topics import OCR_RESULTS
 from ocrstream_worker.engines.factory import create_engine
 from ocrstream_worker.engines.port import (
     Engine,
     EngineSettings,
     EngineUnavailable,
+    RapidOcrSettings,
+    ReadOptions,
     Recognition,
     RgbImage,
 )
 
-CONFIGURATIONS = {
-    "noop": EngineSettings(engine="noop"),
-    "rapidocr-openvino": EngineSettings(engine="rapidocr", backend="openvino"),
-    "rapidocr-onnxruntime": EngineSettings(engine="rapidocr", backend="onnxruntime"),
+Corners = tuple[tuple[float, float], ...]
+
+
+def rapidocr(backend: Any) -> EngineSettings:
+    return EngineSettings(engine="rapidocr", rapidocr=RapidOcrSettings(backend=backend))
+
+
+CONFIGURATIONS: dict[str, Callable[[], EngineSettings]] = {
+    "noop": lambda: EngineSettings(engine="noop"),
+    "rapidocr-openvino": lambda: rapidocr("openvino"),
+    "rapidocr-onnxruntime": lambda: rapidocr("onnxruntime"),
+    "tesseract": lambda: EngineSettings(engine="tesseract"),
 }
+if find_spec("doctr"):
+    from doctr_weights import doctr_settings
 
-
-def page(text: str, width: int = 480, height: int = 160) -> RgbImage:
-    image = np.full((height, width, 3), 255, dtype=np.uint8)
-    cv2.putText(image, text, (30, 90), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (0, 0, 0), 3)
-    return image
+    CONFIGURATIONS["doctr-straight"] = lambda: doctr_settings("straight")
+    CONFIGURATIONS["doctr-rotated"] = lambda: doctr_settings("rotated")
+READERS = {"rapidocr", "tesseract"}
 
 
 @pytest.fixture(scope="module", params=CONFIGURATIONS)
-def engine(request: pytest.FixtureRequest) -> Engine:
-    made = create_engine(CONFIGURATIONS[request.param])
+def settings(request: pytest.FixtureRequest) -> EngineSettings:
+    if request.param == "tesseract":
+        needs_tesseract("eng")
+    return CONFIGURATIONS[request.param]()
+
+
+@pytest.fixture(scope="module")
+def engine(settings: EngineSettings) -> Engine:
+    made = create_engine(settings)
     made.warm_up()
     return made
 
 
-def test_says_what_it_is(engine: Engine) -> None:
-    assert engine.info.name in {"noop", "rapidocr"}
-    assert engine.info.device == "cpu"
-    assert all(engine.info.versions.values())
+def read(engine: Engine, image: RgbImage, boxes: BoxUnit = "line") -> Recognition:
+    (outcome,) = engine.recognize([image], [ReadOptions(boxes=boxes)])
+    assert isinstance(outcome, Recognition)
+    return outcome
+
+
+def area(corners: Corners) -> float:
+    """Greater than 0 if the corners go clockwise, with y downwards."""
+    pairs = zip(corners, (*corners[1:], corners[0]), strict=True)
+    return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in pairs) / 2
+
+
+def change(settings: EngineSettings, **fields: Any) -> EngineSettings:
+    return msgspec.structs.replace(settings, **fields)
+
+
+def on_any_backend(settings: EngineSettings) -> EngineSettings:
+    return change(settings, rapidocr=RapidOcrSettings())
+
+
+def test_says_what_it_is(engine: Engine, settings: EngineSettings) -> None:
+    info = engine.info
+    assert info.name == settings.engine
+    assert info.device == "cpu"
+    assert all(info.versions.values())
+    assert all("/" in name and len(digest) == 64 for name, digest in info.models.items())
+    assert bool(info.models) == (info.name != "noop")
 
 
 def test_one_outcome_for_each_image_in_order(engine: Engine) -> None:
     images = [page("ONE"), page("TWO", width=600), page("THREE", height=300)]
-    outcomes = engine.recognize(images)
+    units: list[BoxUnit] = ["line", "word", "line"]
+    outcomes = engine.recognize(images, [ReadOptions(boxes=unit) for unit in units])
     assert len(outcomes) == len(images)
-    for image, outcome in zip(images, outcomes, strict=True):
+    for image, unit, outcome in zip(images, units, outcomes, strict=True):
         assert isinstance(outcome, Recognition)
         provenance = outcome.provenance
         assert (provenance.height, provenance.width) == image.shape[:2]
+        assert provenance.boxes == unit
         assert provenance.engine == engine.info.name
         assert provenance.versions == engine.info.versions
+        assert provenance.models == engine.info.models
+        assert provenance.device == engine.info.device
         assert provenance.timings_s
         assert all(seconds >= 0 for seconds in provenance.timings_s.values())
 
 
-def test_boxes_lie_in_the_image(engine: Engine) -> None:
-    (outcome,) = engine.recognize([page("BOX")])
-    assert isinstance(outcome, Recognition)
-    assert outcome.boxes
+def test_a_result_is_small_and_passes_the_contract(engine: Engine) -> None:
+    outcome = read(engine, page("RESULT"))
+    event = OcrSucceeded(
+        chain_id="c", image_path="file:///a", boxes=outcome.boxes, provenance=outcome.provenance
+    )
+    assert decode(OCR_RESULTS, encode(event), RecordRef(OCR_RESULTS, 0, 0, 0)) is not None
+    assert len(encode(outcome.provenance)) < 1500  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("boxes", ["line", "word"])
+def test_boxes_lie_in_the_image_and_go_clockwise(
+    engine: Engine, boxes: BoxUnit, quarter_turns: int
+) -> None:
+    image = turned(page("BOX 27"), quarter_turns)
+    height, width = image.shape[:2]
+    outcome = read(engine, image, boxes)
+    assert outcome.boxes or engine.info.name not in {"noop", "rapidocr"}
     for box in outcome.boxes:
-        assert box.text
+        assert box.text.strip() == box.text != ""
         assert 0 <= box.confidence <= 1
         assert len(box.bbox) == 4
         for x, y in box.bbox:
             assert math.isfinite(x)
-            assert 0 <= x <= 480
-            assert 0 <= y <= 160
+            assert 0 <= x <= width
+            assert 0 <= y <= height
+        assert area(box.bbox) > 0
 
 
-def test_the_same_image_gives_the_same_boxes(engine: Engine) -> None:
-    first, second = engine.recognize([page("SAME"), page("SAME")])
-    assert isinstance(first, Recognition)
-    assert isinstance(second, Recognition)
-    assert first.boxes == second.boxes
+def test_a_batch_is_read_like_each_alone(engine: Engine) -> None:
+    images = [page("SAME"), page("OTHER", width=700), page("SAME")]
+    units: list[BoxUnit] = ["word", "line", "word"]
+    outcomes = engine.recognize(images, [ReadOptions(boxes=unit) for unit in units])
+    together = [outcome.boxes for outcome in outcomes if isinstance(outcome, Recognition)]
+    alone = [read(engine, *one).boxes for one in zip(images, units, strict=True)]
+    assert together == alone
+    assert together[0] == together[2]
 
 
 def test_does_not_change_what_it_is_given(engine: Engine) -> None:
     image = page("KEEP")
     before = image.copy()
     image.flags.writeable = False
-    engine.recognize([image])
+    read(engine, image)
     assert (image == before).all()
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 2000), (2000, 1), (33, 40), (7, 300)])
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1), (2, 2), (1, 2000), (2000, 1), (33, 40), (7, 300), (1, 100_000), (100_000, 1)],
+)
 def test_thin_and_tiny_images_are_no_trouble(engine: Engine, shape: tuple[int, int]) -> None:
-    (outcome,) = engine.recognize([np.full((*shape, 3), 255, dtype=np.uint8)])
-    assert isinstance(outcome, Recognition)
+    read(engine, blank(*shape), "word")
 
 
-@pytest.fixture(scope="module")
-def rapidocr() -> Engine:
-    made = create_engine(EngineSettings())
-    made.warm_up()
-    return made
+def test_a_blank_page_has_no_boxes(engine: Engine) -> None:
+    if engine.info.name == "noop":
+        return
+    assert read(engine, blank(300, 200)).boxes == ()
+    assert read(engine, blank(300, 200), "word").boxes == ()
 
 
-def test_rapidocr_reads(rapidocr: Engine) -> None:
-    read, blank = rapidocr.recognize([page("INVOICE 42"), np.full((300, 200, 3), 255, np.uint8)])
-    assert isinstance(read, Recognition)
-    assert [box.text.replace(" ", "") for box in read.boxes] == ["INVOICE42"]
-    (box,) = read.boxes
-    xs, ys = [x for x, _ in box.bbox], [y for _, y in box.bbox]
+def test_words_make_up_the_lines(engine: Engine) -> None:
+    image = page("TOTAL 12.50 EUR")
+    lines, words = read(engine, image).boxes, read(engine, image, "word").boxes
+    assert len(words) >= len(lines) > 0
+    if engine.info.name in READERS:
+        assert [box.text for box in words] == ["TOTAL", "12.50", "EUR"]
+        (line,) = lines
+        assert line.text.split() == ["TOTAL", "12.50", "EUR"]
+        lefts = [box.bbox[0][0] for box in words]
+        assert lefts == sorted(lefts)
+        for word, after in pairwise(words):
+            assert word.bbox[1][0] <= after.bbox[0][0] + 1
+        # From the first word to the last is the line.
+        assert words[0].bbox[0][0] == pytest.approx(line.bbox[0][0], abs=12)
+        assert words[-1].bbox[1][0] == pytest.approx(line.bbox[1][0], abs=12)
+
+
+def test_reads_where_it_was_written(engine: Engine) -> None:
+    if engine.info.name not in READERS:
+        return
+    (box,) = read(engine, page("INVOICE 42")).boxes
+    assert box.text.replace(" ", "") == "INVOICE42"
+    (left, top), _, (right, bottom), _ = box.bbox
     # OpenCV drew it from (30, 90) upwards.
-    assert min(xs) == pytest.approx(30, abs=15)
-    assert max(ys) == pytest.approx(92, abs=15)
-    assert isinstance(blank, Recognition)
-    assert blank.boxes == ()
+    assert left == pytest.approx(30, abs=15)
+    assert top == pytest.approx(48, abs=15)
+    assert bottom == pytest.approx(92, abs=15)
+    assert right > 250
 
 
-def test_lines_in_a_tall_strip_keep_their_places(rapidocr: Engine) -> None:
+def test_lines_in_a_tall_strip_keep_their_places(engine: Engine) -> None:
+    if engine.info.name not in READERS:
+        return
     baselines = range(100, 1600, 200)
-    strip = np.full((1600, 120, 3), 255, dtype=np.uint8)
+    strip = blank(1600, 120)
     for y in baselines:
-        cv2.putText(strip, f"No {y}", (10, y), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (0, 0, 0), 2)
-    (outcome,) = rapidocr.recognize([strip])
-    assert isinstance(outcome, Recognition)
-    assert [box.text.replace(" ", "") for box in outcome.boxes] == [f"No{y}" for y in baselines]
-    for box, y in zip(outcome.boxes, baselines, strict=True):
+        cv2.putText(strip, f"No {y}", (10, y), cv2.FONT_HERSHEY_SIMPLEX, 0.8, INK, 2)
+    boxes = read(engine, strip).boxes
+    assert [box.text.replace(" ", "") for box in boxes] == [f"No{y}" for y in baselines]
+    for box, y in zip(boxes, baselines, strict=True):
         assert max(bottom for _, bottom in box.bbox) == pytest.approx(y + 4, abs=12)
         assert all(0 <= x <= 120 for x, _ in box.bbox)
+
+
+@pytest.mark.parametrize("languages", [("ko",), ("hangul",), ("en", "th"), ("xyz",)])
+def test_what_it_cannot_read_keeps_it_from_starting(
+    settings: EngineSettings, languages: tuple[str, ...]
+) -> None:
+    if settings.engine in {"noop", "tesseract"}:
+        return
+    with pytest.raises(EngineUnavailable, match=r"[Tt]esseract"):
+        create_engine(change(settings, languages=languages))
+
+
+def test_a_gpu_that_is_not_there_is_an_error_unless_the_cpu_will_do(
+    settings: EngineSettings,
+) -> None:
+    if settings.engine == "noop":
+        return
+    settings = on_any_backend(settings)
+    with pytest.raises(EngineUnavailable, match="OCRSTREAM_ALLOW_CPU"):
+        create_engine(change(settings, device="cuda")).warm_up()
+    engine = create_engine(change(settings, device="cuda", allow_cpu=True))
+    engine.warm_up()
+    assert engine.info.device == "cpu"
+    assert read(engine, page("CPU")).provenance.device == "cpu"
+
+
+def test_the_models_that_it_names_are_those_on_disk(engine: Engine) -> None:
+    if engine.info.name != "rapidocr":
+        return
+    from ocrstream_worker.engines.rapidocr_models import bundled
+
+    for name, digest in engine.info.models.items():
+        content = bundled(name.rpartition("/")[2]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest
 
 
 @pytest.mark.skipif(find_spec("doctr") is not None, reason="python-doctr is installed")

@@ -17,6 +17,7 @@ from ocrstream_worker.engines.port import (
     EngineInfo,
     EngineSettings,
     Outcome,
+    ReadOptions,
     Recognition,
     Refused,
     RgbImage,
@@ -107,14 +108,16 @@ class _Picky:
 
     def warm_up(self) -> None: ...
 
-    def recognize(self, images: Sequence[RgbImage]) -> list[Outcome]:
+    def recognize(
+        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
+    ) -> list[Outcome]:
         if any(one.shape[1] == 13 for one in images):
             raise self.error
         return [Refused(error=f"{one.shape[1]}") for one in images]
 
 
 def test_an_image_that_the_engine_fails_on_costs_its_neighbours_nothing() -> None:
-    outcomes = recognize_each(_Picky(), [image(12), image(13), image(14)])
+    outcomes = recognize_each(_Picky(), [image(12), image(13), image(14)], [ReadOptions()] * 3)
     assert outcomes == [
         Refused(error="12"),
         Refused(error="ValueError: unlucky"),
@@ -127,4 +130,4 @@ def test_a_broken_engine_is_no_fault_of_an_image(error: Exception) -> None:
     engine = _Picky()
     engine.error = error
     with pytest.raises(type(error)):
-        recognize_each(engine, [image(13)])
+        recognize_each(engine, [image(13)], [ReadOptions()])

@@ -29,7 +29,7 @@ from ocrstream_schemas.topics import BATCHES_COMMANDS
 from ocrstream_worker import pipeline as pipeline_module
 from ocrstream_worker.children.life import ChildDied, ChildUnavailable
 from ocrstream_worker.children.slots import Slot, Slots, read_bytes
-from ocrstream_worker.engines.port import Outcome, Recognition, Refused
+from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition, Refused
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
 from ocrstream_worker.outcomes import Message
 from ocrstream_worker.pipeline import Pipeline, RetryRule
@@ -59,9 +59,16 @@ class Engine:
         return len(self.alone)
 
     async def recognize(
-        self, slot: Slot, height: int, width: int, *, alone: bool, on_begun: Callable[[], None]
+        self,
+        slot: Slot,
+        height: int,
+        width: int,
+        options: ReadOptions,
+        *,
+        alone: bool,
+        on_begun: Callable[[], None],
     ) -> Outcome:
-        assert (height, width) == (2, 4)
+        assert (height, width, options) == (2, 4, ReadOptions())
         self.alone.append(alone)
         if not self.queued:
             on_begun()

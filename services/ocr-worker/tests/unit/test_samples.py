@@ -11,7 +11,7 @@ import pytest
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.engines.factory import create_engine
-from ocrstream_worker.engines.port import EngineSettings, Recognition
+from ocrstream_worker.engines.port import EngineSettings, ReadOptions, Recognition
 from ocrstream_worker.image_errors import ImageRejected
 
 SCRIPT = Path(__file__).parents[4] / "samples" / "make.py"
@@ -80,7 +80,7 @@ def test_each_is_read_as_the_manifest_says(entries: list[Entry], folder: Path) -
                 decoder.decode(content)
             assert caught.value.reason is Reason.UNDECODABLE
             continue
-        (outcome,) = engine.recognize([decoder.decode(content)])
+        (outcome,) = engine.recognize([decoder.decode(content)], [ReadOptions()])
         assert isinstance(outcome, Recognition)
         assert bool(outcome.boxes) == (entry.expect == "text"), entry.file
         text = "\n".join(box.text for box in outcome.boxes)

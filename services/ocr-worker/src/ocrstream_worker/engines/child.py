@@ -17,6 +17,7 @@ from ocrstream_worker.engines.port import (
     EngineSettings,
     EngineUnavailable,
     Outcome,
+    ReadOptions,
     Refused,
     RgbImage,
 )
@@ -28,6 +29,7 @@ class Raster(msgspec.Struct, frozen=True):
     slot_fd: int
     height: int
     width: int
+    options: ReadOptions
 
 
 class EngineService:
@@ -47,22 +49,29 @@ class EngineService:
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
         rasters = [msgspec.msgpack.decode(job, type=Raster) for job in jobs]
         images = [read_pixels(one.slot_fd, one.height, one.width) for one in rasters]
-        return [msgspec.msgpack.encode(outcome) for outcome in recognize_each(self._engine, images)]
+        outcomes = recognize_each(self._engine, images, [one.options for one in rasters])
+        return [msgspec.msgpack.encode(outcome) for outcome in outcomes]
 
 
-def recognize_each(engine: Engine, images: Sequence[RgbImage]) -> list[Outcome]:
+def recognize_each(
+    engine: Engine, images: Sequence[RgbImage], options: Sequence[ReadOptions]
+) -> list[Outcome]:
     """Outcomes of all images; one that the engine fails on costs its neighbours nothing.
 
     Raises EngineBroken and MemoryError.
     """
     try:
-        outcomes = engine.recognize(images)
+        outcomes = engine.recognize(images, options)
     except (EngineBroken, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever the engine's libraries raise
         if len(images) == 1:
             return [Refused(error=describe(error))]
-        return [outcome for image in images for outcome in recognize_each(engine, [image])]
+        return [
+            outcome
+            for image, option in zip(images, options, strict=True)
+            for outcome in recognize_each(engine, [image], [option])
+        ]
     if len(outcomes) != len(images):
         raise EngineBroken(f"{engine.info.name} gave {len(outcomes)} for {len(images)} images")
     return outcomes

@@ -1,118 +1,151 @@
-"""docTR: several pages in one call of its predictor. Needs `python-doctr[torch]`."""
+"""docTR: several pages in one call of its predictor. Needs `python-doctr` and torch."""
 
+import math
+import os
 import time
-from collections.abc import Mapping, Sequence
-from importlib import import_module
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from ocrstream_schemas.events import Provenance, TextBox
+from ocrstream_worker.engines.doctr_models import DoctrModels
+from ocrstream_worker.engines.lines import Corners, Line, Word, line_of_words, to_boxes, upright
+from ocrstream_worker.engines.model_files import hash_files
 from ocrstream_worker.engines.port import (
     EngineBroken,
     EngineInfo,
     EngineSettings,
-    EngineUnavailable,
     Outcome,
+    ReadOptions,
     Recognition,
     RgbImage,
-    text_box,
 )
+from ocrstream_worker.engines.raster import fit
+from ocrstream_worker.engines.readers import check_readable, find_languages
+
+_MIN_SIDE = 32
+_MAX_SIDE = 8192
+_MAX_RATIO = 32.0
 
 
 class DoctrEngine:
-    """Lines of words that docTR put together. Its weights are looked for in DOCTR_CACHE_DIR."""
+    """Lines of words that docTR puts together.
+
+    `straight` pages hold upright text: the fastest. On `rotated` ones each word may be turned as it
+    likes, and is brought upright by itself. `straightened` ones are turned as a whole first, and
+    boxes are brought back to the page as it came.
+    """
 
     def __init__(self, settings: EngineSettings) -> None:
-        # No stubs and not part of the default install: used as untyped modules.
-        self._torch: Any = import_module("torch")
-        self._models: Any = import_module("doctr.models")
         self._settings = settings
-        self._predictor: Any = None
+        own = settings.doctr
+        # Its threads prepare pages beside those that compute.
+        if settings.threads == 1:
+            os.environ["DOCTR_MULTIPROCESSING_DISABLE"] = "TRUE"
+        self._models = DoctrModels(settings)
+        check_readable(
+            find_languages(settings.languages),
+            self._models.vocabulary,
+            f"docTR's {own.recognition}",
+            {},
+        )
+        self.predictor: Any = None
+        """docTR's own predictor, once it is warm."""
         self.info = EngineInfo(
             name="doctr",
             versions={
                 "python-doctr": version("python-doctr"),
                 "torch": version("torch"),
-                "detection": settings.doctr_detection,
-                "recognition": settings.doctr_recognition,
+                "detection": own.detection,
+                "recognition": own.recognition,
+                "precision": self._models.precision,
             },
-            device=settings.doctr_device,
+            device=self._models.device,
+            models=hash_files(self._models.files),
         )
 
     def warm_up(self) -> None:
-        self._torch.set_num_threads(self._settings.threads)
-        try:
-            self._predictor = self._models.ocr_predictor(
-                self._settings.doctr_detection,
-                self._settings.doctr_recognition,
-                pretrained=True,
-                assume_straight_pages=False,
-                det_bs=self._settings.doctr_pages,
-            ).to(self._settings.doctr_device)
-        except (ValueError, OSError, RuntimeError) as error:
-            raise EngineUnavailable(
-                f"docTR cannot load {self._settings.doctr_detection} and"
-                f" {self._settings.doctr_recognition} on {self._settings.doctr_device}: {error}."
-                " Put their weights under DOCTR_CACHE_DIR, or let it download them"
-            ) from error
-        self._read([np.full((256, 256, 3), 255, dtype=np.uint8)])
+        self.predictor = self._models.build()
+        blank = np.full((256, 256, 3), 255, dtype=np.uint8)
+        striped = blank.copy()
+        striped[100:140, 40:200] = 0
+        # Compiled for each number of pages: the full batch and one are what mostly comes.
+        self._read([striped] * self._settings.batch_size)
+        self._read([blank])
 
-    def recognize(self, images: Sequence[RgbImage]) -> list[Outcome]:
+    def recognize(
+        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
+    ) -> list[Outcome]:
         begun = time.perf_counter()
-        pages = self._read(images)
-        seconds = (time.perf_counter() - begun) / len(images)
+        fitted = [
+            fit(image, min_side=_MIN_SIDE, max_side=_MAX_SIDE, max_ratio=_MAX_RATIO)
+            for image in images
+        ]
+        pages = self._read([one.pixels for one in fitted])
+        timings_s = {"recognize": (time.perf_counter() - begun) / len(images)}
         return [
-            self._recognition(page, image, seconds)
-            for page, image in zip(pages, images, strict=True)
+            self._recognition(
+                image, option, page_lines(page, *_size(one.pixels, one.scale)), timings_s
+            )
+            for page, one, image, option in zip(pages, fitted, images, options, strict=True)
         ]
 
     def _read(self, images: Sequence[RgbImage]) -> Sequence[Mapping[str, Any]]:
         try:
-            return self._predictor(list(images)).export()["pages"]
-        except self._torch.cuda.OutOfMemoryError as error:
+            return self.predictor(list(images)).export()["pages"]
+        except self._models.out_of_memory as error:
             raise EngineBroken(f"the GPU has no memory for {len(images)} pages") from error
 
-    def _recognition(self, page: Mapping[str, Any], image: RgbImage, seconds: float) -> Recognition:
+    def _recognition(
+        self,
+        image: RgbImage,
+        options: ReadOptions,
+        lines: Iterator[Line],
+        timings_s: dict[str, float],
+    ) -> Recognition:
         height, width = image.shape[:2]
-        return Recognition(
-            boxes=page_boxes(page, width, height),
-            provenance=Provenance(
-                engine=self.info.name,
-                versions=self.info.versions,
-                device=self.info.device,
-                width=width,
-                height=height,
-                timings_s={"recognize": seconds},
-            ),
-        )
+        boxes = to_boxes(lines, options.boxes, self._settings.min_confidence, width, height)
+        return Recognition(boxes=boxes, provenance=self.info.provenance(image, options, timings_s))
 
 
-def page_boxes(page: Mapping[str, Any], width: int, height: int) -> tuple[TextBox, ...]:
+def page_lines(page: Mapping[str, Any], width: float, height: float) -> Iterator[Line]:
     """The lines of one page of docTR's export, from shares of the page's sides to pixels.
 
-    A geometry is two corners of an upright box or four points of a polygon. A line's text is its
-    words joined by a blank, its confidence their mean.
+    A geometry is two corners of an upright box or four points of a polygon.
     """
     lines = (line for block in page["blocks"] for line in block["lines"] if line["words"])
-    return tuple(_line_box(line, width, height) for line in lines)
+    for line in lines:
+        words = [
+            Word(
+                word["value"],
+                float(word["confidence"]),
+                _corners(word["geometry"], width, height),
+            )
+            for word in line["words"]
+        ]
+        corners = _corners(line["geometry"], width, height)
+        yield line_of_words(words, _turned_like(corners, words[0].corners))
 
 
-def _line_box(line: Mapping[str, Any], width: int, height: int) -> TextBox:
-    words = line["words"]
-    return text_box(
-        " ".join(word["value"] for word in words),
-        sum(float(word["confidence"]) for word in words) / len(words),
-        [(x * width, y * height) for x, y in _polygon(line["geometry"])],
-        width,
-        height,
-    )
+def _turned_like(corners: list[tuple[float, float]], word: Corners) -> list[tuple[float, float]]:
+    """The line's corners from where its text begins: docTR says that of words only."""
+    (x1, y1), (x2, y2) = word[0], word[1]
+
+    def along(first: int) -> float:
+        (a, b), (c, d) = corners[first], corners[(first + 1) % 4]
+        return ((c - a) * (x2 - x1) + (d - b) * (y2 - y1)) / (math.hypot(c - a, d - b) or 1.0)
+
+    first = max(range(4), key=along)
+    return corners[first:] + corners[:first]
 
 
-def _polygon(geometry: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    points = [(float(x), float(y)) for x, y in geometry]
-    if len(points) == 2:
-        (left, top), (right, bottom) = points
-        return [(left, top), (right, top), (right, bottom), (left, bottom)]
-    return points
+def _size(pixels: RgbImage, scale: tuple[float, float]) -> tuple[float, float]:
+    return pixels.shape[1] * scale[0], pixels.shape[0] * scale[1]
+
+
+def _corners(
+    geometry: Sequence[Sequence[float]], width: float, height: float
+) -> list[tuple[float, float]]:
+    points = [(float(x) * width, float(y) * height) for x, y in geometry]
+    return upright(*points[0], *points[1]) if len(points) == 2 else points

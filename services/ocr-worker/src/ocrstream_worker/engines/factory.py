@@ -2,17 +2,22 @@
 
 from ocrstream_worker.engines.port import Engine, EngineSettings, EngineUnavailable
 
-_PACKAGES = {"rapidocr": "rapidocr", "doctr": "python-doctr[torch]"}
-
 
 def create_engine(settings: EngineSettings) -> Engine:
-    """The engine, not yet warm. Raises EngineUnavailable if its packages are not installed."""
+    """The engine, not yet warm.
+
+    Raises EngineUnavailable if what it needs is not installed, or if it cannot read the languages.
+    """
     try:
         match settings.engine:
             case "rapidocr":
                 from ocrstream_worker.engines.rapidocr import RapidOcrEngine  # noqa: PLC0415
 
                 return RapidOcrEngine(settings)
+            case "tesseract":
+                from ocrstream_worker.engines.tesseract import TesseractEngine  # noqa: PLC0415
+
+                return TesseractEngine(settings)
             case "doctr":
                 from ocrstream_worker.engines.doctr import DoctrEngine  # noqa: PLC0415
 
@@ -23,7 +28,6 @@ def create_engine(settings: EngineSettings) -> Engine:
                 return NoopEngine(settings)
     except ImportError as error:
         raise EngineUnavailable(
-            f"the engine {settings.engine!r} needs {_PACKAGES.get(settings.engine)}, which is not"
-            f" installed ({error}). Install it with:"
-            f" pip install 'ocrstream-worker[{settings.engine}]'"
+            f"the engine {settings.engine!r} needs packages that are not installed ({error})."
+            f" Install them with: pip install 'ocrstream-worker[{settings.engine}]'"
         ) from error

@@ -4,7 +4,6 @@ An engine takes decoded images and gives one outcome for each, in order. Its res
 contract's own types, so they go into an event as they are.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
@@ -12,52 +11,118 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ocrstream_schemas.events import Provenance, TextBox
-from ocrstream_schemas.fields import Point
+from ocrstream_schemas.events import BoxUnit, Provenance, TextBox
 
 RgbImage = NDArray[np.uint8]
 """Height by width by 3, red first."""
+
+EngineName = Literal["rapidocr", "tesseract", "doctr", "noop"]
+
+
+class RapidOcrSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`auto` takes OpenVINO on a CPU where it is installed, else ONNX Runtime.
+
+    An empty path means the model that the wheel carries, or one that reads the languages.
+    `box_threshold`: detection drops areas that it is less sure of.
+    """
+
+    backend: Literal["auto", "openvino", "onnxruntime"] = "auto"
+    detection_model: str = ""
+    orientation_model: str = ""
+    recognition_model: str = ""
+    box_threshold: float = 0.5
+
+
+class DoctrSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Names of architectures, and where their weights lie: empty means in docTR's own cache.
+
+    `pages`: see `doctr.DoctrEngine`. `vocabulary`: the name of one of docTR's, or the characters
+    themselves, in the order the weights were trained for; empty is the architecture's own.
+    """
+
+    detection: str = "fast_base"
+    recognition: str = "crnn_vgg16_bn"
+    detection_weights: str = ""
+    recognition_weights: str = ""
+    crop_orientation_weights: str = ""
+    page_orientation_weights: str = ""
+    vocabulary: str = ""
+    pages: Literal["straight", "rotated", "straightened"] = "straight"
+    box_threshold: float = 0.1
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    compile: bool = False
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Which engine reads, and how. Crosses to the engine's process as it is.
 
-    `threads`: CPU threads that the engine computes with. `backend`: what RapidOCR computes with;
-    `auto` takes OpenVINO where it is installed, else ONNX Runtime. `min_confidence`: RapidOCR
-    drops lines that it is less sure of. `noop_*`: how many boxes the noop engine reports and how
-    long it takes for an image. `doctr_*`: architecture names, the torch device, and how many
-    pages go through detection at once.
+    `languages`: what it must be able to read, by the names that `languages` knows. `device`: `cpu`,
+    or what torch and RapidOCR call a GPU, like `cuda:0`; if it cannot be had the engine is
+    unavailable, unless `allow_cpu`. `threads`: CPU threads that it computes with. `batch_size`: how
+    many images one call of `recognize` is made for; it may hold more or fewer. `min_confidence`:
+    lines that the engine is less sure of are left out. `noop_*`: how many lines the noop engine
+    reports and how long it takes for an image. `model_folder`: where models that the engine does
+    not carry are looked for, and fetched to if `fetch_models`.
 
     `image_timeout_s`: an engine that works longer than this on one image hangs and is killed.
     `start_timeout_s`: the same for loading its models and warming up.
     """
 
-    engine: Literal["rapidocr", "doctr", "noop"] = "rapidocr"
+    engine: EngineName = "rapidocr"
+    languages: tuple[str, ...] = ("en",)
+    device: str = "cpu"
+    allow_cpu: bool = False
     threads: int = 1
-    backend: Literal["auto", "openvino", "onnxruntime"] = "auto"
+    batch_size: int = 1
     min_confidence: float = 0.5
+    model_folder: str = ".local/models"
+    fetch_models: bool = False
+    rapidocr: RapidOcrSettings = RapidOcrSettings()
+    doctr: DoctrSettings = DoctrSettings()
     noop_boxes: int = 30
     noop_image_s: float = 0.0
-    doctr_detection: str = "fast_base"
-    doctr_recognition: str = "crnn_vgg16_bn"
-    doctr_device: str = "cpu"
-    doctr_pages: int = 2
     image_timeout_s: float = 120.0
     start_timeout_s: float = 180.0
 
 
+class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What may differ from image to image of one batch."""
+
+    boxes: BoxUnit = "line"
+
+
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What is running: the engine, the versions of what it is made of, the device it uses."""
+    """What is running: the engine, the versions of what it is made of, the device it uses.
+
+    `models` are the SHA-256 of its model files, by `role/file name`.
+    """
 
     name: str
     versions: dict[str, str]
     device: str
+    models: dict[str, str] = {}
+
+    def provenance(
+        self, image: RgbImage, options: ReadOptions, timings_s: dict[str, float]
+    ) -> Provenance:
+        """What a result of this engine says about where it comes from."""
+        return Provenance(
+            engine=self.name,
+            versions=self.versions,
+            models=self.models,
+            device=self.device,
+            boxes=options.boxes,
+            width=image.shape[1],
+            height=image.shape[0],
+            timings_s=timings_s,
+        )
 
 
 class Recognition(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """An image was read. No box means that there is no text on it.
 
-    Polygons are in the pixels of the image that was given, clipped to it.
+    Boxes are lines or words as asked for, never both. Polygons are in the pixels of the image that
+    was given, clipped to it, clockwise from where the text's own top left is.
     """
 
     boxes: tuple[TextBox, ...]
@@ -100,36 +165,13 @@ class Engine(Protocol):
         """
         ...
 
-    def recognize(self, images: Sequence[RgbImage]) -> list[Outcome]:
-        """One outcome for each image, in order.
+    def recognize(
+        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
+    ) -> list[Outcome]:
+        """One outcome for each image, in order, read as the options in its place say.
 
-        Raises EngineBroken if the process must be replaced. Any other exception means that one of
-        the images is at fault; the caller finds out which by trying each alone.
+        An image's outcome does not depend on which others are read with it. Raises EngineBroken if
+        the process must be replaced. Any other exception means that one of the images is at fault;
+        the caller finds out which by trying each alone.
         """
         ...
-
-
-def text_box(
-    text: str, confidence: float, polygon: Sequence[Sequence[float]], width: int, height: int
-) -> TextBox:
-    """A box that the event contract accepts, whatever rounding the engine did.
-
-    Clips the polygon to the image and the confidence to 0..1; a confidence that is no number is 0.
-    Drops what no database stores as text: NUL and lone surrogates. Raises ValueError unless
-    `polygon` is four points of finite numbers.
-    """
-    if len(polygon) != 4 or not all(math.isfinite(value) for point in polygon for value in point):
-        raise ValueError(f"the engine gave no polygon of four points: {polygon!r}")
-    top_left, top_right, bottom_right, bottom_left = (
-        _clip(point, width, height) for point in polygon
-    )
-    return TextBox(
-        text=text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8"),
-        confidence=min(max(float(confidence), 0.0), 1.0) if math.isfinite(confidence) else 0.0,
-        bbox=(top_left, top_right, bottom_right, bottom_left),
-    )
-
-
-def _clip(point: Sequence[float], width: int, height: int) -> Point:
-    x, y = point
-    return (min(max(float(x), 0.0), float(width)), min(max(float(y), 0.0), float(height)))

@@ -14,7 +14,7 @@ from ocrstream_worker.children.life import ChildLimits, ChildSpec
 from ocrstream_worker.children.pool import ChildPool
 from ocrstream_worker.children.slots import Slot, Slots
 from ocrstream_worker.engines.child import Raster
-from ocrstream_worker.engines.port import EngineInfo, EngineSettings, Outcome
+from ocrstream_worker.engines.port import EngineInfo, EngineSettings, Outcome, ReadOptions
 
 _outcomes: msgspec.msgpack.Decoder[Outcome] = msgspec.msgpack.Decoder(Outcome)
 
@@ -64,6 +64,7 @@ class EngineProcess:
         slot: Slot,
         height: int,
         width: int,
+        options: ReadOptions,
         *,
         alone: bool = False,
         on_begun: Callable[[], None] = lambda: None,
@@ -76,7 +77,7 @@ class EngineProcess:
         ChildUnavailable.
         """
         slot.hold()
-        job = msgspec.msgpack.encode(Raster(slot.fd, height, width))
+        job = msgspec.msgpack.encode(Raster(slot.fd, height, width, options))
         answer = await self._pool.call(job, alone=alone, on_begun=on_begun, on_settled=slot.let_go)
         return _outcomes.decode(answer)
 

@@ -10,7 +10,14 @@ from ocrstream_schemas.codec import decode, encode
 from ocrstream_schemas.events import OcrSucceeded, TextBox
 from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import OCR_RESULTS
-from ocrstream_worker.engines.port import text_box
+from ocrstream_worker.engines.lines import (
+    Line,
+    Word,
+    is_unspaced,
+    line_of_words,
+    text_box,
+    to_boxes,
+)
 
 SQUARE = ((0, 0), (4, 0), (4, 2), (0, 2))
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -52,3 +59,40 @@ def test_every_box_passes_the_contract(
     decoded = decode(OCR_RESULTS, encode(event), ref)
     assert isinstance(decoded, OcrSucceeded)
     assert decoded.boxes == event.boxes
+
+
+def word(text: str, confidence: float = 1.0) -> Word:
+    return Word(text, confidence, SQUARE)
+
+
+@pytest.mark.parametrize(
+    ("texts", "joined"),
+    [
+        (["Grand", "total"], "Grand total"),
+        (["合", "計", "780"], "合計 780"),
+        (["カ", "タ"], "カタ"),
+        (["합계", "원"], "합계 원"),
+        (["one"], "one"),
+    ],
+)
+def test_words_make_a_line(texts: list[str], joined: str) -> None:
+    assert line_of_words([word(text) for text in texts], SQUARE).text == joined
+
+
+def test_a_line_is_as_sure_as_its_words_are_on_average() -> None:
+    assert line_of_words([word("a", 0.5), word("b", 0.7)], SQUARE).confidence == pytest.approx(0.6)
+
+
+def test_writings_without_blanks() -> None:
+    assert [one for one in "請カあaé원1" if is_unspaced(one)] == ["請", "カ", "あ"]
+
+
+def test_boxes_are_lines_or_words_and_never_both() -> None:
+    lines = [
+        Line("a b", 0.9, SQUARE, [word("a"), word("b")]),
+        Line("un sure", 0.4, SQUARE, [word("un", 0.8), word("sure", 0.1)]),
+        Line(" ", 1.0, SQUARE, [word(" ")]),
+    ]
+    assert [box.text for box in to_boxes(lines, "line", 0.5, 9, 9)] == ["a b"]
+    assert [box.text for box in to_boxes(lines, "word", 0.5, 9, 9)] == ["a", "b"]
+    assert [box.text for box in to_boxes(lines, "word", 0.0, 9, 9)] == ["a", "b", "un", "sure"]

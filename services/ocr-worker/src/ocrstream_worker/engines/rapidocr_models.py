@@ -1,0 +1,50 @@
+"""Which models RapidOCR has: those in its wheel, and those that it lists for other scripts."""
+
+from pathlib import Path
+from typing import Any
+
+import rapidocr
+from omegaconf import OmegaConf
+
+from ocrstream_worker.engines.languages import Language
+from ocrstream_worker.engines.model_files import ModelFile
+from ocrstream_worker.engines.port import EngineUnavailable
+
+_PACKAGE = Path(rapidocr.__file__).parent
+_VERSION = "PP-OCRv5"
+# Arabic is left out: its recogniser gives the letters in the order they are seen.
+_BY_SCRIPT = {
+    "cyrillic": "cyrillic_PP-OCRv5_rec_mobile",
+    "devanagari": "devanagari_PP-OCRv5_rec_mobile",
+    "greek": "el_PP-OCRv5_rec_mobile",
+    "hangul": "korean_PP-OCRv5_rec_mobile",
+    "latin": "latin_PP-OCRv5_rec_mobile",
+    "tamil": "ta_PP-OCRv5_rec_mobile",
+    "telugu": "te_PP-OCRv5_rec_mobile",
+    "thai": "th_PP-OCRv5_rec_mobile",
+}
+_EAST_SLAVIC = {"be", "ru", "uk"}
+
+
+def bundled(name: str) -> Path:
+    """A model in the wheel. Raises EngineUnavailable if it is not there."""
+    path = _PACKAGE / "models" / name
+    # Without a path RapidOCR checks, and may download, the file.
+    if not path.is_file():
+        raise EngineUnavailable(
+            f"{path} is missing: this version of rapidocr carries other models;"
+            " the versions known to work are 3.10.x"
+        )
+    return path
+
+
+def listed_recognizer(language: Language) -> ModelFile | None:
+    """The recogniser of this language's script in RapidOCR's own list, with its SHA-256."""
+    key = _BY_SCRIPT.get(language.script)
+    if language.code in _EAST_SLAVIC:
+        key = "eslav_PP-OCRv5_rec_mobile"
+    if key is None:
+        return None
+    listed: Any = OmegaConf.load(_PACKAGE / "default_models.yaml")
+    entry = listed.onnxruntime[_VERSION].rec[key]
+    return ModelFile(Path(entry.model_dir).name, entry.model_dir, entry.SHA256)

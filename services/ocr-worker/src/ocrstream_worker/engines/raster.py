@@ -1,0 +1,44 @@
+"""Rasters that engines cannot take as they are: tiny, thin, or longer than they allow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from ocrstream_worker.engines.port import RgbImage
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A raster, and how many pixels of the original one of its own is, in x and y."""
+
+    pixels: RgbImage
+    scale: tuple[float, float] = (1.0, 1.0)
+
+
+def is_thin(image: RgbImage, max_ratio: float) -> bool:
+    """Whether one side is more than `max_ratio` times the other."""
+    height, width = image.shape[:2]
+    return max(height, width) > max_ratio * min(height, width)
+
+
+def fit(image: RgbImage, *, min_side: int, max_side: int, max_ratio: float) -> Fitted:
+    """The image, shrunk if it is longer than `max_side`, then widened with white.
+
+    Widened to the right and bottom, so that places stay, until no side is shorter than `min_side`
+    and none more than `max_ratio` times the other. Shrunk first: a line of a hundred million pixels
+    would fill the memory.
+    """
+    height, width = image.shape[:2]
+    scale = (1.0, 1.0)
+    if max(height, width) > max_side:
+        shrink = max(height, width) / max_side
+        size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+        scale = (width / size[0], height / size[1])
+        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
+    height, width = image.shape[:2]
+    least = max(min_side, round(max(height, width) / max_ratio))
+    right, bottom = max(least - width, 0), max(least - height, 0)
+    if right or bottom:
+        image = np.pad(image, ((0, bottom), (0, right), (0, 0)), constant_values=255)
+    return Fitted(image, scale)

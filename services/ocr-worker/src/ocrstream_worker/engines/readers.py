@@ -1,0 +1,53 @@
+"""Who reads a language: what an engine that does not says before it refuses to start."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ocrstream_worker.engines.languages import (
+    Language,
+    find_language,
+    known_names,
+    lacking,
+)
+from ocrstream_worker.engines.port import EngineUnavailable
+
+
+def find_languages(names: Sequence[str]) -> list[Language]:
+    """The languages by these names. Raises EngineUnavailable if one is not known."""
+    found = {name: find_language(name) for name in names}
+    unknown = [name for name, language in found.items() if language is None]
+    if unknown:
+        raise EngineUnavailable(
+            f"OCRSTREAM_LANGUAGES: no language or script {', '.join(unknown)}; there are"
+            f" {known_names()}. Tesseract takes the names of its own models, too"
+        )
+    return [language for language in found.values() if language is not None]
+
+
+def check_readable(
+    languages: Sequence[Language],
+    characters: Iterable[str],
+    model: str,
+    advice: Mapping[str, str],
+) -> None:
+    """Raises EngineUnavailable if the model has not got the characters of one of the languages.
+
+    `advice`: what else the engine offers for a language, by code; Tesseract is always named.
+    """
+    missing = lacking(characters, languages)
+    if not missing:
+        return
+    parts = [
+        f"{model} does not read {language.name} ({language.code}): it has not got"
+        f" {missing[language.code]}. {_advice(language, advice)}"
+        for language in languages
+        if language.code in missing
+    ]
+    raise EngineUnavailable("; ".join(parts))
+
+
+def _advice(language: Language, advice: Mapping[str, str]) -> str:
+    tesseract = (
+        f"Tesseract reads it: OCRSTREAM_ENGINE=tesseract, with Debian's {language.debian_package}"
+    )
+    own = advice.get(language.code)
+    return f"{own}. Or {tesseract[0].lower() + tesseract[1:]}" if own else tesseract

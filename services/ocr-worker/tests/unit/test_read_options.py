@@ -1,0 +1,32 @@
+"""What a submission may say about how its image is read."""
+
+from typing import Any
+
+import pytest
+
+from ocrstream_schemas.events import ImageSubmitted, Reason
+from ocrstream_worker.engines.port import ReadOptions
+from ocrstream_worker.image_errors import ImageRejected
+from ocrstream_worker.read_options import read_options
+
+
+@pytest.mark.parametrize(
+    ("options", "read"),
+    [
+        (None, ReadOptions(boxes="line")),
+        ({}, ReadOptions(boxes="line")),
+        ({"boxes": None, "deadline": "later"}, ReadOptions(boxes="line")),
+        ({"boxes": "line"}, ReadOptions(boxes="line")),
+        ({"boxes": "word", "reuse": True}, ReadOptions(boxes="word")),
+    ],
+)
+def test_boxes_are_lines_unless_words_are_asked_for(options: Any, read: ReadOptions) -> None:
+    assert read_options(ImageSubmitted(image_path="a", options=options)) == read
+
+
+@pytest.mark.parametrize("boxes", ["both", "words", ["line", "word"], 1, {"x": "y" * 999}])
+def test_what_cannot_be_is_refused(boxes: Any) -> None:
+    with pytest.raises(ImageRejected, match=r"options\.boxes must be line or word, not") as caught:
+        read_options(ImageSubmitted(image_path="a", options={"boxes": boxes}))
+    assert caught.value.reason is Reason.REFUSED
+    assert len(str(caught.value)) < 200

@@ -1,0 +1,95 @@
+"""Tesseract for real, in English and Korean, and its tab-separated values taken apart."""
+
+import numpy as np
+import pytest
+from engine_pages import blank, needs_tesseract, page
+from not_run import not_run
+from PIL import Image, ImageDraw, ImageFont
+
+from ocrstream_worker.engines.port import (
+    EngineSettings,
+    EngineUnavailable,
+    ReadOptions,
+    Recognition,
+    RgbImage,
+)
+from ocrstream_worker.engines.tesseract import TesseractEngine, parse_tsv
+
+HEAD = "{level}\t1\t1\t1\t{line}\t{word}\t{left}\t20\t{width}\t10\t{confidence}\t{text}"
+
+
+def row(level: int, line: int, place: tuple[int, int, int], sure: float, text: str) -> str:
+    """`place`: number of the word, left, width."""
+    word, left, width = place
+    return HEAD.format(
+        level=level, line=line, word=word, left=left, width=width, confidence=sure, text=text
+    )
+
+
+def test_rows_become_lines_of_words() -> None:
+    tsv = "\n".join(
+        [
+            "1\t1\t0\t0\t0\t0\t0\t0\t300\t200\t-1\t",
+            row(4, 1, (0, 10, 90), -1, ""),
+            row(5, 1, (1, 10, 40), 96.5, "Grand"),
+            row(5, 1, (2, 60, 40), 90.5, "total"),
+            row(4, 2, (0, 10, 90), -1, ""),
+            row(5, 2, (1, 10, 90), 95, " "),
+            row(4, 3, (0, 10, 90), -1, ""),
+            row(5, 3, (1, 10, 90), 80, "a\tb"),
+        ]
+    )
+    first, last = parse_tsv(tsv, scale=(2.0, 1.0))
+    assert first.text == "Grand total"
+    assert first.confidence == pytest.approx(0.935)
+    assert first.corners == [(20, 20), (200, 20), (200, 30), (20, 30)]
+    assert [word.corners[0][0] for word in first.words] == [20, 120]
+    assert last.text == "a\tb"
+
+
+def korean_page(*lines: str) -> RgbImage:
+    try:
+        font = ImageFont.truetype("NanumGothic.ttf", 32)
+    except OSError as error:
+        not_run("Korean text", f"no font to draw it with ({error}); on Debian: fonts-nanum")
+    image = Image.new("RGB", (700, 80 + 60 * len(lines)), "white")
+    for row, text in enumerate(lines):
+        ImageDraw.Draw(image).text((30, 40 + 60 * row), text, fill="black", font=font)
+    return np.asarray(image)
+
+
+@pytest.fixture(scope="module")
+def korean() -> TesseractEngine:
+    needs_tesseract("kor", "eng")
+    return TesseractEngine(EngineSettings(engine="tesseract", languages=("ko", "en")))
+
+
+def test_reads_korean_without_a_network(korean: TesseractEngine) -> None:
+    assert set(korean.info.models) == {"kor/kor.traineddata", "eng/eng.traineddata"}
+    image = korean_page("중앙 시장", "합계 5,500")
+    outcomes = korean.recognize([image, page("TOTAL")], [ReadOptions(boxes="word")] * 2)
+    texts = [[box.text for box in one.boxes] for one in outcomes if isinstance(one, Recognition)]
+    assert texts == [["중앙", "시장", "합계", "5,500"], ["TOTAL"]]
+
+
+def test_a_lone_line_is_not_overlooked(korean: TesseractEngine) -> None:
+    (outcome,) = korean.recognize([korean_page("영수증 합계 금액")], [ReadOptions()])
+    assert isinstance(outcome, Recognition)
+    assert [box.text for box in outcome.boxes] == ["영수증 합계 금액"]
+
+
+@pytest.mark.parametrize(("names", "package"), [(("xyz",), "xyz"), (("en", "chi_xyz"), "chi-xyz")])
+def test_a_missing_model_is_named_with_its_package(names: tuple[str, ...], package: str) -> None:
+    needs_tesseract("eng")
+    with pytest.raises(EngineUnavailable, match=f"apt-get install tesseract-ocr-{package}"):
+        TesseractEngine(EngineSettings(engine="tesseract", languages=names))
+
+
+def test_a_side_longer_than_tesseract_takes_is_shrunk() -> None:
+    needs_tesseract("eng")
+    engine = TesseractEngine(EngineSettings(engine="tesseract"))
+    image = blank(60, 40_000)
+    image[:, :560] = page("LONG", height=160)[50:110]
+    (outcome,) = engine.recognize([image], [ReadOptions()])
+    assert isinstance(outcome, Recognition)
+    assert outcome.provenance.width == 40_000
