@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -110,6 +111,8 @@ def test_the_tables_are_those_of_the_orm(database_url: str) -> None:
             opts={
                 "version_table": migrate.VERSION_TABLE,
                 "compare_server_default": default_differs,
+                # Alembic 1.20 cannot compare computed columns.
+                "include_object": lambda one, *_: getattr(one, "computed", None) is None,
             },
         )
         assert compare_metadata(context, Base.metadata) == []
@@ -339,6 +342,10 @@ def test_what_a_take_over_really_executes_is_linted(old_template: str) -> None:
 
     def keep(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if not statement.lstrip().startswith(("CREATE", "ALTER", "DROP", "SET")):
+            return
+        # Nobody uses a table yet that was made a moment ago.
+        indexed = re.match(r"CREATE (?:UNIQUE )?INDEX \w+ ON (\w+)", statement)
+        if indexed and any(f"CREATE TABLE {indexed[1]} " in one for one in executed):
             return
         alone = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
         executed.append(f"{statement};" if alone else f"BEGIN;\n{statement};\nCOMMIT;")

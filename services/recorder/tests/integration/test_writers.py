@@ -138,11 +138,15 @@ def check(writers: Writers, told: list[AnyEvent]) -> None:
 
 
 def one_after_the_other(
-    writers: Writers, before: list[AnyEvent], first: list[AnyEvent], second: list[AnyEvent]
+    writers: Writers,
+    before: list[AnyEvent],
+    first: list[AnyEvent],
+    second: list[AnyEvent],
+    gate: LiteralString = "SELECT FROM recorder_offsets WHERE partition = 0 FOR UPDATE",
 ) -> None:
     """Both polls fold into what `before` wrote; the second begins before the first commits."""
     writers.write(before)
-    with writers.gate("SELECT FROM recorder_offsets WHERE partition = 0 FOR UPDATE"):
+    with writers.gate(gate):
         done = [writers.begin(0, first)]
         done.append(writers.begin(1, second))
     for one in done:
@@ -173,6 +177,8 @@ def test_two_images_of_a_batch_end_at_once(writers: Writers) -> None:
         ],
         [read(1, batch_id="b")],
         [read(2, batch_id="b", index=1)],
+        # Batches are locked after the offsets.
+        "SELECT FROM batch_executions FOR NO KEY UPDATE",
     )
 
 

@@ -134,7 +134,8 @@ class BatchMethods(_Execution):
         if self.status == ProcessStatus.SUCCESS:
             return 100.0
         outcome = BatchOutcome(
-            ProcessStatus(self.status or ProcessStatus.PENDING),
+            # It does not count, and before the recorder anybody may have called it anything.
+            ProcessStatus.PENDING,
             bool(self.ended) or self.status in DONE,
             bool(self.total_known) or bool(self.total_images),
             self.total_images or 0,

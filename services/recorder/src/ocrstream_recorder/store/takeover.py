@@ -28,9 +28,9 @@ class NewIndex(NamedTuple):
     unique: bool = False
     where: str | None = None
 
-    def statements(self, found: FoundTable) -> Iterator[str]:
+    def statements(self, found: FoundTable | None) -> Iterator[str]:
         """Make it; what an interrupted attempt left behind is of no use, and goes first."""
-        if any(one.name == self.name and not one.valid for one in found.indexes):
+        if found and any(one.name == self.name and not one.valid for one in found.indexes):
             yield f"DROP INDEX CONCURRENTLY IF EXISTS {self.name}"
         yield self.statement()
 

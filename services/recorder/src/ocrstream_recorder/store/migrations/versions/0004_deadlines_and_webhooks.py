@@ -17,12 +17,6 @@ def upgrade() -> None:
         "batch_executions",
         sa.Column("deadline_run", sa.Integer, nullable=False, server_default=sa.text("0")),
     )
-    op.create_index(
-        "ix_batch_executions_cancel_due_at",
-        "batch_executions",
-        ["cancel_due_at"],
-        postgresql_where=sa.text("cancel_due_at IS NOT NULL"),
-    )
     # Rows that are there already were carried out with the request.
     op.add_column(
         "recorder_retries",
@@ -36,12 +30,6 @@ def upgrade() -> None:
         sa.Column("after_id", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     ):
         op.add_column("recorder_retries", column)
-    op.create_index(
-        "ix_recorder_retries_pending",
-        "recorder_retries",
-        ["created_at"],
-        postgresql_where=sa.text("pending"),
-    )
     op.create_table(
         "recorder_webhooks",
         sa.Column("id", sa.BigInteger, primary_key=True),
