@@ -46,7 +46,7 @@ logger = structlog.get_logger(__name__)
 
 SERVICE = "ocrstream-recorder"
 _STALLED_AFTER_S = 60.0
-_GC_THRESHOLD = 200_000
+_GC_THRESHOLD = 1_000_000
 
 
 def main() -> None:

@@ -174,20 +174,19 @@ class Consumer(ConsumerRebalanceListener):
     def _admit(self, poll: Poll) -> tuple[Poll, dict[TopicPartition, int]]:
         """What of a poll may be written now, and where it begins; the rest will be read again."""
         admitted = self._drain_limit.admit(poll.judged)
-        begins = self._pass([one.record for one in admitted])
         if len(admitted) == len(poll.judged):
-            return poll, begins
+            return poll, self._pass(poll)
+        part = Poll.of(admitted)
+        begins = self._pass(part)
         for partition in begins:
             self._kafka.seek(partition, self._positions[partition])
-        return Poll.of(admitted), begins
+        return part, begins
 
-    def _pass(self, records: list[RawRecord]) -> dict[TopicPartition, int]:
-        """Move the positions past records; returns where they stood."""
-        begins: dict[TopicPartition, int] = {}
-        for record in records:
-            partition = TopicPartition(record.topic, record.partition)
-            begins.setdefault(partition, self._positions[partition])
-            self._positions[partition] = record.offset + 1
+    def _pass(self, poll: Poll) -> dict[TopicPartition, int]:
+        """Move the positions past a poll; returns where they stood."""
+        nexts = {TopicPartition(*one): offset for one, offset in poll.nexts.items()}
+        begins = {partition: self._positions[partition] for partition in nexts}
+        self._positions |= nexts
         return begins
 
     async def _settle(self, at_most: int = 0) -> None:

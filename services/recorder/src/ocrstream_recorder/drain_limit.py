@@ -79,6 +79,8 @@ class DrainLimit:
 
         `judged` are of partitions that may be read, each in the order of its offsets.
         """
+        if not self._probe_at and not any(self._excess.values()) and _all_good(judged):
+            return judged
         admitted: list[Judged] = []
         waiting: set[Partition] = set()
         for one in judged:
@@ -102,6 +104,8 @@ class DrainLimit:
 
     def written(self, judged: list[Judged]) -> None:
         """What became of admitted records."""
+        if not self._probing and _all_good(judged):
+            return
         for one in judged:
             partition = _partition(one)
             if self._probing.get(partition) == one.record.offset:
@@ -158,6 +162,11 @@ class DrainLimit:
         held = Counter(topic for topic, _ in self._probe_at)
         for topic in RECORDED_TOPICS:
             metrics.PARTITIONS_HELD.labels(topic).set(held[topic])
+
+
+def _all_good(judged: list[Judged]) -> bool:
+    """Whether there is nothing to count, as nearly always."""
+    return all(one.rejection is None for one in judged)
 
 
 def _partition(judged: Judged) -> Partition:

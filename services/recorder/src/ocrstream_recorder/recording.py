@@ -40,16 +40,22 @@ ResultT = TypeVar("ResultT")
 
 
 class Poll(NamedTuple):
-    """Judged records, in the order of their offsets, and what all of them say together."""
+    """Judged records, in the order of their offsets, and what all of them say together.
+
+    `nexts`: of each partition the offset after its last record.
+    """
 
     judged: list[Judged]
     ledger: Ledger
+    nexts: dict[Partition, int]
 
     @classmethod
     def of(cls, judged: list[Judged]) -> Self:
         """A poll of these records."""
         return cls(
-            judged, Ledger([one.contribution for one in judged if one.contribution is not None])
+            judged,
+            Ledger([one.contribution for one in judged if one.contribution is not None]),
+            {(one.topic, one.partition): one.offset + 1 for one, _, _ in judged},
         )
 
 
@@ -172,11 +178,7 @@ class Recording:
         kept: Kept,
         on_fenced: Callable[[], None],
     ) -> dict[Partition, int]:
-        spans: dict[Partition, Span] = {}
-        for record, _, _ in part.judged:
-            partition = (record.topic, record.partition)
-            spans[partition] = Span(positions[partition], record.offset + 1)
-
+        spans = {one: Span(positions[one], offset) for one, offset in part.nexts.items()}
         letters = _letters(part.judged, kept)
 
         def write(connection: Connection[Any]) -> Written:
@@ -201,7 +203,7 @@ class Recording:
             span.set_attributes({f"ocrstream.{t}": n.written for t, n in written.rows.items()})
         self._report(part.judged, written)
         self._drain_limit.written(part.judged)
-        return {partition: span.next for partition, span in spans.items()}
+        return part.nexts
 
     def _report(self, part: list[Judged], written: Written) -> None:
         metrics.POLL_RECORDS.observe(len(part))
