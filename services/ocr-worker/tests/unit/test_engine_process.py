@@ -40,7 +40,7 @@ class Reader:
         """The size that the engine says it saw."""
         with await self._slots.take() as slot:
             write_pixels(slot.fd, pixels)
-            outcome = await self.engine.recognize(slot, *pixels.shape[:2])
+            outcome = await self.engine.recognize(slot, *pixels.shape[:2], ReadOptions())
         assert isinstance(outcome, Recognition)
         provenance = outcome.provenance
         assert provenance.width
@@ -93,7 +93,7 @@ async def test_a_death_costs_only_the_image_in_work(number: signal.Signals) -> N
 async def test_an_engine_that_is_not_installed_says_how_to_get_it() -> None:
     with contextlib.closing(Slots(1)) as slots:
         async with EngineProcess(EngineSettings(engine="doctr"), slots) as engine:
-            with pytest.raises(ChildUnavailable, match="python-doctr"):
+            with pytest.raises(ChildUnavailable, match=r"ocrstream-worker\[doctr\]"):
                 await engine.wait_ready()
             assert not engine.ready
 
