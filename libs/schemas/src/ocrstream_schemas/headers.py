@@ -56,6 +56,8 @@ def origin_headers(ref: RecordRef) -> Headers:
 def origin_of(headers: Sequence[tuple[str, bytes | None]], ref: RecordRef) -> RecordRef:
     """The record's first coordinates: those in its origin headers if they are whole, else `ref`."""
     found = {key: value for key, value in headers if value is not None}
+    if ORIGIN_TOPIC not in found:
+        return ref
     try:
         origin = RecordRef(
             topic=found[ORIGIN_TOPIC].decode(),

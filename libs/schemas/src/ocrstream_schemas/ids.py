@@ -4,7 +4,6 @@ Each is a UUIDv5 (RFC 9562) of a compact JSON array in UTF-8 (no spaces, non-ASC
 that a producer in any language can compute it.
 """
 
-from dataclasses import dataclass
 from hashlib import sha1, sha256
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
@@ -18,8 +17,7 @@ _FIXED_BITS = 0xF << 76 | 0x3 << 62
 _VERSION_5 = 0x5 << 76 | 0x2 << 62
 
 
-@dataclass(frozen=True, slots=True)
-class RecordRef:
+class RecordRef(msgspec.Struct, frozen=True):
     """Where a record was first written; for a redriven one, where its origin headers say.
 
     `timestamp_ms` is the record's timestamp in milliseconds since the epoch.
