@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
