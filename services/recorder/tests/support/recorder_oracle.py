@@ -410,12 +410,14 @@ def _result(event: OcrSucceeded | OcrFailed) -> Row:
 def retried(told: list[Told], batch_id: str, *, include_no_text: bool) -> dict[str, int]:
     """The chains that a request to retry submits again, each with its next run."""
     batch = batches(told)[batch_id]
-    cancelled = batch["revoked_run"] >= batch["run"]
+    # A chain may have a later run than its batch, told of with another batch's id: such a run is
+    # not cancelled, and workers read it.
+    cancelled_run = batch["revoked_run"] if batch["revoked_run"] >= batch["run"] else 0
     return {
         chain["chain_id"]: chain["run"] + 1
         for chain in chains(told).values()
         if chain["batch_id"] == batch_id
-        and (chain["status"] in {"FAILURE", "REVOKED"} or cancelled)
+        and (chain["status"] in {"FAILURE", "REVOKED"} or chain["run"] <= cancelled_run)
         and chain["status"] != "SUCCESS"
         and (include_no_text or chain["reason"] != "no_text")
         and b'"image_path"' in chain["input_data"]
