@@ -94,7 +94,7 @@ EXAMPLES = (
             total_tasks=2,
             run=2,
             page=1,
-            options={"boxes": True},
+            options={"boxes": "word"},
             batch_total=2,
         ),
     ),
