@@ -37,7 +37,9 @@ BATCH: dict[str, Any] = {
     "a_newer_field": 1,
 }
 ENDED = {**BATCH, "status": "SUCCESS", "completed_images": 2}
-ACCEPTED = httpx.Response(202, json={"batch_id": "b", "accepted_images": 7})
+ACCEPTED = httpx.Response(
+    202, json={"batch_id": "b", "accepted_images": 7, "images": [{} for _ in range(50)]}
+)
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -147,7 +149,8 @@ async def test_references_go_in_groups_with_their_places(kind: Any) -> None:
 async def test_files_go_in_groups_with_their_places(kind: Any, tmp_path: Path) -> None:
     for number in range(60):
         (tmp_path / f"{number:02}.png").write_bytes(f"pixels of {number:02}".encode())
-    submitter, asked = scripted(kind, ACCEPTED)
+    last = httpx.Response(202, json={"images": [{} for _ in range(10)]})
+    submitter, asked = scripted(kind, ACCEPTED, last)
     await settle(submitter.submit([tmp_path, "https://host/60.png"]))
     assert [request.url.path for request in asked] == ["/v1/images", "/v1/images", "/v1/batches"]
     first, second = (request.content for request in asked[:2])
@@ -195,6 +198,21 @@ async def test_what_cannot_be_submitted_is_refused_before_anything_is_sent(
     with pytest.raises(NotSubmittable):
         await settle(submitter.submit(names))
     assert asked == []
+
+
+async def test_further_pages_of_documents_count_in_the_total(kind: Any, tmp_path: Path) -> None:
+    for number in range(60):
+        (tmp_path / f"{number:02}.pdf").write_bytes(b"pages")
+    first = httpx.Response(202, json={"images": [{} for _ in range(53)]})
+    last = httpx.Response(202, json={"images": [{} for _ in range(10)]})
+    submitter, asked = scripted(kind, first, last)
+    await settle(submitter.submit([tmp_path, "https://host/60.png"], options={"lane": "gpu"}))
+    assert b'name="batch_total"\r\n\r\n61\r\n' in asked[0].content
+    assert b'name="options"\r\n\r\n{"lane": "gpu"}\r\n' in asked[0].content
+    assert b'name="first_index"\r\n\r\n50\r\n' in asked[1].content
+    assert b'name="batch_total"\r\n\r\n64\r\n' in asked[1].content
+    told = json.loads(asked[2].content)
+    assert (told["batch_total"], told["images"][0]["index"]) == (64, 60)
 
 
 async def test_what_is_away_for_a_moment_is_asked_again_under_the_same_key(

@@ -17,7 +17,7 @@ def cancel(batch_id: BatchId) -> None:
     """
     with Client() as client:
         client.batch(batch_id).cancel()
-    notes.print(f"batch {batch_id} is being cancelled", markup=False)
+    notes.print(f"batch {batch_id} is being cancelled", markup=False, soft_wrap=True)
 
 
 def retry(
@@ -36,4 +36,5 @@ def retry(
     notes.print(
         f"batch {batch_id} is being tried again; see: ocrstream status {batch_id} --follow",
         markup=False,
+        soft_wrap=True,
     )

@@ -54,7 +54,7 @@ def doctor(
 
     Exit codes: 0 all is well, 1 something is wrong, 3 ingest or the recorder does not answer.
 
-    For example: INGEST_URL=http://ocr:8000 RECORDER_URL=http://ocr:8001 ocrstream doctor
+    For example, what is wrong: ocrstream doctor --json | jq 'select(.state == "trouble")'
     """
     found: list[Finding] = []
     for finding in examine(find_settings()):

@@ -1,5 +1,6 @@
 """What to ask ingest and the recorder for, and what to make of their answers."""
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,10 +70,13 @@ class Plans:
             answer = yield from self._post("/v1/batches", {**told, **listed})
             on_progress(answer["accepted_images"])
             return
-        told["batch_total"] = submission.total
+        further_pages = 0
         for part in submission.parts:
+            told["batch_total"] = (submission.total or 0) + further_pages
             if isinstance(part, Files):
-                yield from self._upload(part, told)
+                answer = yield from self._upload(part, told)
+                # A document is an image a page; only its first has the file's place.
+                further_pages += len(answer["images"]) - len(part.files)
                 on_progress(len(part.files))
             else:
                 yield from self._post("/v1/batches", {**told, "images": _images(part)})
@@ -88,10 +92,10 @@ class Plans:
         yield from self._post(f"/v1/batches/{_quoted(batch_id)}/retry", body)
 
     def _upload(self, part: Files, told: Mapping[str, Any]) -> Plan[Any]:
-        if "options" in told:
-            raise ValueError("options go with references only: ingest takes none with uploads")
-        form = {name: str(value) for name, value in told.items()}
+        form = {name: str(value) for name, value in told.items() if name != "options"}
         form["first_index"] = str(part.first_index)
+        if "options" in told:
+            form["options"] = json.dumps(told["options"])
         url = f"{self._ingest}/v1/images"
         return (yield from _insist(Upload(url, form, part.files, _idempotency_key())))
 
@@ -205,8 +209,8 @@ def only_read(batch_id: str, images: list[Image]) -> list[Image]:
 
 def _images(part: References) -> list[dict[str, Any]]:
     return [
-        {"image_path": reference, "index": part.first_index + place}
-        for place, reference in enumerate(part.references)
+        {"image_path": reference, "index": index}
+        for index, reference in enumerate(part.references, part.first_index)
     ]
 
 

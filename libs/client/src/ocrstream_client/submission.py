@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from ocrstream_client.errors import NotSubmittable
-from ocrstream_client.walk import find_files
+from ocrstream_client.walk import MAX_FILES, find_files
 
 Named = str | PathLike[str]
 
@@ -67,12 +67,14 @@ def resolve(names: Named | Iterable[Named], *, by_reference: bool = False) -> Su
         return Submission(_prefix(prefixes[0]), None)
     images: list[Path | str] = []
     for name in told:
+        if len(images) > MAX_FILES:
+            raise NotSubmittable(f"More than {MAX_FILES:,} images; submit them in parts")
         if "://" in name:
             images.append(name)
         elif by_reference:
             images += [file.resolve().as_uri() for file in find_files([name])]
         else:
-            images += find_files([name])
+            images += find_files([name], documents=True)
     images = list(dict.fromkeys(images))
     if not images:
         raise NotSubmittable("There is nothing to submit")

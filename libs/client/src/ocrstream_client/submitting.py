@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +20,10 @@ from ocrstream_client.terminal import (
     print_json,
     told,
 )
+from ocrstream_client.walk import MAX_FILES
 from ocrstream_client.watch import arrivals
 
 _STDIN = "-"
-_MAX_LIST_LENGTH = 1_000_000
 
 
 def submit(
@@ -101,7 +102,9 @@ def _submit(
         batch = client.submit(
             names, batch_name=batch_name, by_reference=by_reference, on_progress=advance
         )
-    notes.print(f"batch {batch.batch_id}: {told(sum(accepted))} submitted", markup=False)
+    notes.print(
+        f"batch {batch.batch_id}: {told(sum(accepted))} submitted", markup=False, soft_wrap=True
+    )
     return batch, sum(accepted)
 
 
@@ -109,7 +112,11 @@ def _report(batch: Batch, count: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"batch_id": batch.batch_id, "total_images": count})
     else:
-        notes.print(f"see how far it is: ocrstream status {batch.batch_id} --follow", markup=False)
+        notes.print(
+            f"see how far it is: ocrstream status {batch.batch_id} --follow",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _watch(names: list[str], batch_name: str | None, *, by_reference: bool, as_json: bool) -> None:
@@ -117,7 +124,7 @@ def _watch(names: list[str], batch_name: str | None, *, by_reference: bool, as_j
     for folder in folders:
         if not folder.is_dir():
             raise NotSubmittable(f"{folder} is no folder; --watch takes folders only")
-    notes.print(f"watching {', '.join(names)}; Ctrl-C ends it", markup=False)
+    notes.print(f"watching {', '.join(names)}; Ctrl-C ends it", markup=False, soft_wrap=True)
     with Client() as client:
         try:
             for files in arrivals(folders):
@@ -131,7 +138,7 @@ def _watch(names: list[str], batch_name: str | None, *, by_reference: bool, as_j
 
 
 def _listed() -> list[str]:
-    lines = [line.rstrip("\r\n") for line in sys.stdin]
-    if len(lines) > _MAX_LIST_LENGTH:
-        raise NotSubmittable(f"More than {_MAX_LIST_LENGTH:,} names; submit them in parts")
+    lines = [line.rstrip("\r\n") for line in islice(sys.stdin, MAX_FILES + 1)]
+    if len(lines) > MAX_FILES:
+        raise NotSubmittable(f"More than {MAX_FILES:,} names; submit them in parts")
     return [line for line in lines if line]

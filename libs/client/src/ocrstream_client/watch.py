@@ -52,7 +52,7 @@ def _look(folders: Sequence[Path]) -> dict[Path, _Shape]:
     found: dict[Path, _Shape] = {}
     for folder in folders:
         try:
-            files = find_files([str(folder)])
+            files = find_files([str(folder)], documents=True)
         except NotSubmittable:
             continue  # it is empty now
         for file in files:
