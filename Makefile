@@ -114,6 +114,10 @@ format: .venv/dev.stamp ## Format and fix what can be fixed
 docs: .venv/runtime.stamp ## Write the pages that the code tells: configuration, metrics
 	@$(BIN)/python docs/reference.py
 
+.PHONY: contract
+contract: .venv/runtime.stamp ## Write the event contract: JSON Schemas, AsyncAPI, examples
+	@$(BIN)/python -m ocrstream_schemas.contract
+
 # ---- tests ---------------------------------------------------------------------------------------
 
 .PHONY: test

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,17 @@ pytestmark = pytest.mark.integration
 PROGRAM = str(Path(sys.executable).with_name("ocrstream"))
 
 
-def run(system: System | None, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    nowhere = {"INGEST_URL": "http://127.0.0.1:9", "RECORDER_URL": "http://127.0.0.1:9"}
+NOWHERE = {"INGEST_URL": "http://127.0.0.1:9", "RECORDER_URL": "http://127.0.0.1:9"}
+
+
+def run(
+    system: System | None, *arguments: str, stdin: str = "", **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    addresses = NOWHERE if system is None else system.environment
     return subprocess.run(
         [PROGRAM, *arguments],
-        env={**os.environ, **(nowhere if system is None else system.environment)},
+        env={**os.environ, **addresses, **environment},
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=120,
@@ -90,9 +97,97 @@ def test_wrong_usage_exits_with_2(system: System, arguments: list[str], said: st
     assert ran.stdout == ""
 
 
-def test_a_system_that_is_not_there_exits_with_3(tmp_path: Path) -> None:
+def test_a_list_is_taken_from_standard_input_and_followed_to_its_end(system: System) -> None:
+    paths = [system.image(f"listed/{number}.png") for number in range(3)]
+    named = str(system.folder / "listed" / "1.png")
+    ran = run(system, "submit", "-", "--json", stdin="\n".join([paths[0], "", named, paths[2]]))
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["total_images"] == 3
+    followed = run(system, "status", told["batch_id"], "--follow", "--json")
+    assert followed.returncode == 0, followed.stderr
+    assert json.loads(followed.stdout)["completed_images"] == 3
+    images = system.images(told["batch_id"])
+    assert [images[place]["image_path"] for place in (0, 2)] == [paths[0], paths[2]]
+    assert [image["index"] for image in images] == [0, 1, 2]
+
+
+def test_a_watched_folder_is_submitted_as_files_are_complete(system: System) -> None:
+    folder = system.folder / "inbox"
+    folder.mkdir()
+    watching = subprocess.Popen(
+        [PROGRAM, "submit", str(folder), "--watch", "--json"],
+        env={**os.environ, **system.environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout is not None
+    try:
+        batches: list[str] = []
+        for name in ("first.png", "second.png"):
+            system.image(f"inbox/{name}")
+            told = json.loads(watching.stdout.readline())
+            assert told["total_images"] == 1
+            batches.append(told["batch_id"])
+    finally:
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(30) == 0
+    assert watching.stdout.read() == ""
+    watching.stdout.close()
+    names = [
+        Path(system.images(system.ended(one)["batch_id"])[0]["source_name"]) for one in batches
+    ]
+    assert [name.name for name in names] == ["first.png", "second.png"]
+
+
+def test_the_doctor_says_what_is_wrong_and_looks_at_the_rest(system: System) -> None:
+    worker = f"http://127.0.0.1:{system.ports['worker-1']}"
+    well = run(system, "doctor", "--json", WORKER_URLS=worker)
+    assert well.returncode == 0, well.stdout
+    states = {told["part"]: told["state"] for told in map(json.loads, well.stdout.splitlines())}
+    told = ("broker", "topics", "ingest", "recorder", "worker")
+    assert {states[part] for part in told} == {"ok"}
+
+    broken = run(system, "doctor", WORKER_URLS=f"http://127.0.0.1:9,{worker}")
+    assert broken.returncode == 1
+    assert "trouble worker" in broken.stdout
+    assert "ok      worker" in broken.stdout
+
+    down = run(None, "doctor", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9", WORKER_URLS=worker)
+    assert down.returncode == 3
+    assert [line.split()[1] for line in down.stdout.splitlines() if line.startswith("trouble")] == [
+        "broker",
+        "ingest",
+        "recorder",
+    ]
+    assert "make up" in down.stdout
+    assert "ok      worker" in down.stdout
+
+
+def test_without_addresses_it_says_what_to_set(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
-    for arguments in (["submit", str(tmp_path)], ["status", "b"], ["results", "b"]):
+    ran = subprocess.run(
+        [PROGRAM, "submit", str(tmp_path)],
+        env={"PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 3
+    assert "set INGEST_URL and RECORDER_URL, like INGEST_URL=http" in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["submit", "status", "results", "cancel", "retry", "doctor"])
+def test_every_command_has_an_example(name: str) -> None:
+    ran = run(None, name, "--help")
+    assert ran.returncode == 0
+    assert f"ocrstream {name}" in ran.stdout.partition("For example")[2]
+
+
+def test_a_system_that_is_not_there_exits_with_3() -> None:
+    for arguments in (["status", "b"], ["results", "b"], ["dlq", "list"]):
         ran = run(None, *arguments)
         assert ran.returncode == 3, ran.stderr
         assert "does not answer" in ran.stderr

@@ -138,7 +138,11 @@ def run_until(folder: Path, script: str, expected: str) -> str:
 
 
 def test_no_document_has_a_command_that_is_not_run() -> None:
-    tested = {ROOT / "README.md", ROOT / "docs" / "operations.md"}
+    # The page about the client is run in test_client_page.py.
+    tested = {
+        ROOT / "README.md",
+        *(ROOT / "docs" / name for name in ("operations.md", "client.md")),
+    }
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         assert document in tested or not commands(document), document
         blocks = re.findall(r"^ *```(.*)\n", document.read_text(encoding="utf-8"), re.M)

@@ -68,11 +68,13 @@ def ended(addresses: dict[str, str], batch_id: str) -> bool:
 def test_up_again_scaled_killed_and_down(layout: Layout) -> None:
     stack = Stack(layout, print)
     addresses = stack.up(workers=1, engine="noop")
-    assert layout.stack_env.read_text().count("\n") == 4
+    assert layout.stack_env.read_text().count("\n") == 5
     first = pids(stack)
     assert first.keys() == {"kafka", "postgres", "recorder", "ingest", "worker-1"}
 
-    assert Stack(layout, print).up(workers=2, engine="noop") == addresses
+    scaled = Stack(layout, print).up(workers=2, engine="noop")
+    assert scaled["WORKER_URLS"].count("http://") == 2
+    assert {**scaled, "WORKER_URLS": addresses["WORKER_URLS"]} == addresses
     assert pids(stack).items() >= first.items()
     assert Stack(layout, print).up(workers=1, engine="noop") == addresses
     assert pids(stack) == first

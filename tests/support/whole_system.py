@@ -124,8 +124,9 @@ class System:
     def get(self, path: str, **parameters: str) -> dict[str, Any] | None:
         """The recorder's answer, None for 404."""
         query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
+        url = self.recorder_url + urllib.parse.quote(path) + query
         try:
-            with urllib.request.urlopen(self.recorder_url + path + query, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
                 return json.load(answer)
         except HTTPError as error:
             if error.code != 404:

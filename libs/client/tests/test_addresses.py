@@ -27,5 +27,5 @@ def test_the_nearest_stack_is_found_upwards(
 
 
 def test_without_any_it_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match=r"INGEST_URL is not set.*make up"):
+    with pytest.raises(Unreachable, match=r"INGEST_URL and RECORDER_URL not set.*make up"):
         find_addresses(tmp_path)

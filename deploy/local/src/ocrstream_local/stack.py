@@ -88,6 +88,9 @@ class Stack:
                 "DATABASE_URL": database,
                 "INGEST_URL": urls["ingest"],
                 "RECORDER_URL": urls["recorder"],
+                "WORKER_URLS": ",".join(
+                    url for name, url in urls.items() if name.startswith("worker-")
+                ),
             }
             lines = [f"{name}={value}\n" for name, value in addresses.items()]
             states.replace(self._layout.stack_env, "".join(lines))

@@ -1,4 +1,4 @@
-"""Where ingest and the recorder are."""
+"""Where the system is."""
 
 import os
 from dataclasses import dataclass
@@ -17,19 +17,25 @@ class Addresses:
     recorder_url: str
 
 
-def find_addresses(folder: Path | None = None) -> Addresses:
-    """INGEST_URL and RECORDER_URL from the environment, else from the nearest local stack's file.
+def find_settings(folder: Path | None = None) -> dict[str, str]:
+    """The environment, and beneath it what the nearest local stack's file says.
 
-    The file is looked for from `folder` (default: the working one) upwards. Raises Unreachable.
+    The file is looked for from `folder` (default: the working one) upwards.
     """
-    found = {**_from_file(folder or Path.cwd()), **os.environ}
-    try:
-        return Addresses(found["INGEST_URL"].rstrip("/"), found["RECORDER_URL"].rstrip("/"))
-    except KeyError as missing:
+    return {**_from_file(folder or Path.cwd()), **os.environ}
+
+
+def find_addresses(folder: Path | None = None) -> Addresses:
+    """INGEST_URL and RECORDER_URL from `find_settings`. Raises Unreachable if one is not there."""
+    found = find_settings(folder)
+    missing = [name for name in ("INGEST_URL", "RECORDER_URL") if not found.get(name)]
+    if missing:
         raise Unreachable(
-            f"{missing.args[0]} is not set and no {STACK_ENV} is here or above."
-            " Start a stack with: make up, or set INGEST_URL and RECORDER_URL"
-        ) from None
+            f"{' and '.join(missing)} not set, and no {STACK_ENV} is in this folder or above."
+            " Start a stack with: make up, or set INGEST_URL and RECORDER_URL, like"
+            " INGEST_URL=http://127.0.0.1:8000"
+        )
+    return Addresses(found["INGEST_URL"].rstrip("/"), found["RECORDER_URL"].rstrip("/"))
 
 
 def _from_file(folder: Path) -> dict[str, str]:

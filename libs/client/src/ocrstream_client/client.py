@@ -1,106 +1,40 @@
-"""The Python client: submit images, follow a batch, read results."""
+"""The client for threads: submit images, wait, read what they say."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, fields
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 import httpx
 
-from ocrstream_client.addresses import Addresses
-from ocrstream_client.errors import Refused, Unreachable
+from ocrstream_client.addresses import Addresses, find_addresses
+from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone
+from ocrstream_client.plans import BatchSeen, ImagesDone, Page, Plans, only_read
+from ocrstream_client.submission import Named, resolve
+from ocrstream_client.transport import Plan, carry_out, timeouts
 
-ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
-
-_FILES_AT_ONCE = 50
-_BYTES_AT_ONCE = 64 * 1024 * 1024
-_REFERENCES_AT_ONCE = 1000
-_PAGE_SIZE = 500
-_LETTERS_AT_ONCE = 100
-_ATTEMPTS = 4
-_FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 1.0
-
-Progress = Callable[[int], None]
-"""Called with how many images were submitted more."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A batch as the recorder tells it; `progress` is 0 to 100."""
-
-    batch_id: str
-    batch_name: str | None
-    status: str
-    progress: float
-    total_known: bool
-    total_images: int
-    completed_images: int
-    failed_images: int
-    revoked_images: int
-
-    @property
-    def ended(self) -> bool:
-        """Whether every image has an outcome."""
-        return self.status in ENDED
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A record that could not be applied; topic, partition and offset are those it first had.
-
-    `state`: open, redriven or dropped. Chain and batch are those that it names, if it does.
-    """
-
-    id: int
-    state: str
-    topic: str
-    partition: int
-    offset: int
-    timestamp: str
-    reason: str
-    error: str
-    chain_id: str | None
-    batch_id: str | None
-    redrives: int
-    created_at: str
-    updated_at: str
-
-    @classmethod
-    def of(cls, item: dict[str, Any]) -> Self:
-        """What the recorder's API tells of it."""
-        return cls(**{field.name: item[field.name] for field in fields(cls)})
-
-
-@dataclass(frozen=True)
-class NotDone:
-    """A dead letter that it was not done to, and why."""
-
-    id: int
-    detail: str
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 
 class Client:
-    """Speaks HTTP to ingest and the recorder.
+    """Speaks HTTP to ingest and the recorder; to be used by any number of threads.
 
-    Every method raises Unreachable if the service does not answer, Refused if it says no.
+    Without `addresses` they are found as the command line finds them (`find_addresses`). Every
+    method raises Unreachable if a service does not answer, Refused if it says no. What is posted is
+    repeated while a service is away for a moment, under a key that makes it count once. `timeout_s`
+    is for a single request.
     """
 
     def __init__(
         self,
-        addresses: Addresses,
+        addresses: Addresses | None = None,
         *,
         timeout_s: float = 60.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._addresses = addresses
-        self._http = httpx.Client(
-            timeout=httpx.Timeout(timeout_s, connect=5.0), transport=transport
-        )
+        self._plans = Plans(addresses or find_addresses())
+        self._http = httpx.Client(timeout=timeouts(timeout_s), transport=transport)
 
     def __enter__(self) -> Self:
         """The client itself; leaving closes its connections."""
@@ -113,95 +47,41 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
-    def submit_files(
+    def submit(
         self,
-        files: Sequence[Path],
+        images: Named | Iterable[Named],
         *,
         batch_name: str | None = None,
-        on_progress: Progress = lambda _: None,
-    ) -> str:
-        """Upload files as one batch; returns its id when the system has all of them."""
-        batch_id = str(uuid4())
-        index = 0
-        for group in _groups(files):
-            form = {
-                "batch_id": batch_id,
-                "first_index": str(index),
-                "batch_total": str(len(files)),
-                **({"batch_name": batch_name} if batch_name is not None else {}),
-            }
-            self._upload(group, form)
-            index += len(group)
-            on_progress(len(group))
-        return batch_id
+        by_reference: bool = False,
+        options: Mapping[str, Any] | None = None,
+        on_progress: ImagesDone = lambda _: None,
+    ) -> "Batch":
+        """Submit files, folders, globs and URLs as one batch; returns when the system has them.
 
-    def submit_references(
-        self,
-        references: Sequence[str],
-        *,
-        batch_name: str | None = None,
-        on_progress: Progress = lambda _: None,
-    ) -> str:
-        """Submit images where they are as one batch; returns its id when the system has them."""
-        batch_id = str(uuid4())
-        for start in range(0, len(references), _REFERENCES_AT_ONCE):
-            group = references[start : start + _REFERENCES_AT_ONCE]
-            body = {
-                "batch_id": batch_id,
-                "batch_name": batch_name,
-                "batch_total": len(references),
-                "images": [
-                    {"image_path": reference, "index": start + place}
-                    for place, reference in enumerate(group)
-                ],
-            }
-            url = f"{self._addresses.ingest_url}/v1/batches"
-            self._insist(lambda url=url, body=body: self._http.post(url, json=body))
-            on_progress(len(group))
-        return batch_id
-
-    def batch(self, batch_id: str) -> Batch:
-        """How far a batch is."""
-        answer = self._get(f"/v1/batches/{quote(batch_id, safe='')}")
-        return Batch(**{field.name: answer[field.name] for field in fields(Batch)})
-
-    def wait(
-        self,
-        batch_id: str,
-        *,
-        on_progress: Callable[[Batch], None] = lambda _: None,
-        patience_s: float = 30.0,
-    ) -> Batch:
-        """Wait until a batch has ended.
-
-        `patience_s`: how long the recorder may be away, or know nothing of the batch yet.
+        What names stand for is told at `submission.resolve`. Raises NotSubmittable.
         """
-        pause_s = _FIRST_POLL_S
-        heard_at = time.monotonic()
-        while True:
-            try:
-                batch = self.batch(batch_id)
-            except (Unreachable, Refused) as error:
-                passing = isinstance(error, Unreachable) or error.status in {404, 503}
-                if not passing or time.monotonic() - heard_at > patience_s:
-                    raise
-            else:
-                heard_at = time.monotonic()
-                on_progress(batch)
-                if batch.ended:
-                    return batch
-            time.sleep(pause_s)
-            pause_s = min(1.3 * pause_s, _LONGEST_POLL_S)
+        submission = resolve(images, by_reference=by_reference)
+        batch = self.batch(str(uuid4()))
+        self._carry_out(
+            self._plans.submit(
+                batch.batch_id,
+                submission,
+                batch_name=batch_name,
+                options=options,
+                on_progress=on_progress,
+            )
+        )
+        return batch
 
-    def images(self, batch_id: str) -> Iterator[dict[str, Any]]:
-        """A batch's images in their order, each with its outcome."""
-        return self._items(f"/v1/batches/{quote(batch_id, safe='')}/images", {})
-
-    def image(self, image_path: str) -> dict[str, Any]:
-        """The newest result of an image path, with its text boxes."""
-        return self._get("/v1/images", {"image_path": image_path})
+    def batch(self, batch_id: str) -> "Batch":
+        """A handle of a batch that was submitted before; asks nothing yet."""
+        return Batch(batch_id, self._plans, self._carry_out)
 
     def dead_letters(
         self,
@@ -213,104 +93,86 @@ class Client:
     ) -> Iterator[DeadLetter]:
         """Records that could not be applied, the newest first."""
         filters = {"topic": topic, "reason": reason, "state": state, "batch_id": batch_id}
-        given = {name: value for name, value in filters.items() if value is not None}
-        return map(DeadLetter.of, self._items("/v1/dead-letters", given))
+        return _items(self._carry_out, lambda at: self._plans.dead_letters(filters, at))
 
     def dead_letter(self, letter_id: int) -> dict[str, Any]:
         """A dead letter with its record's key, value and headers."""
-        return self._get(f"/v1/dead-letters/{letter_id}")
+        return self._carry_out(self._plans.dead_letter(letter_id))
 
     def redrive(
         self, letter_ids: Sequence[int], *, value: dict[str, Any] | None = None
-    ) -> Iterator[NotDone]:
-        """Send dead letters to their topics again; gives those that cannot be, as it goes on.
+    ) -> list[NotDone]:
+        """Send dead letters to their topics again; gives those that cannot be.
 
         `value`: what to send instead of the only one of them.
         """
         more = {} if value is None else {"value": value}
-        return self._change("redrive", letter_ids, more)
+        return self._carry_out(self._plans.change_letters("redrive", letter_ids, more))
 
-    def drop(self, letter_ids: Sequence[int]) -> Iterator[NotDone]:
-        """Mark dead letters as dropped; gives those that cannot be, as it goes on."""
-        return self._change("drop", letter_ids, {})
+    def drop(self, letter_ids: Sequence[int]) -> list[NotDone]:
+        """Mark dead letters as dropped; gives those that cannot be."""
+        return self._carry_out(self._plans.change_letters("drop", letter_ids, {}))
 
-    def _change(
-        self, action: str, letter_ids: Sequence[int], more: dict[str, Any]
-    ) -> Iterator[NotDone]:
-        url = f"{self._addresses.recorder_url}/v1/dead-letters/{action}"
-        for start in range(0, len(letter_ids), _LETTERS_AT_ONCE):
-            body = {"ids": letter_ids[start : start + _LETTERS_AT_ONCE], **more}
-            answer = self._insist(lambda body=body: self._http.post(url, json=body)).json()
-            yield from (NotDone(**failure) for failure in answer["failures"])
+    def troubles(self, url: str) -> dict[str, str]:
+        """What the service at `url` lacks to do its work, by check; empty if nothing."""
+        return self._carry_out(self._plans.troubles(url))
 
-    def _items(self, path: str, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        cursor: str | None = None
-        while True:
-            place = {"cursor": cursor} if cursor else {}
-            page = self._get(path, {"limit": _PAGE_SIZE, **parameters, **place})
-            yield from page["items"]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return
-
-    def _get(self, path: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-        url = self._addresses.recorder_url + path
-        return self._answer(lambda: self._http.get(url, params=parameters)).json()
-
-    def _upload(self, files: Sequence[Path], form: dict[str, str]) -> None:
-        def post() -> httpx.Response:
-            with ExitStack() as opened:
-                parts = [
-                    ("files", (str(file), opened.enter_context(file.open("rb")))) for file in files
-                ]
-                url = f"{self._addresses.ingest_url}/v1/images"
-                return self._http.post(url, data=form, files=parts)
-
-        self._insist(post)
-
-    def _insist(self, request: Callable[[], httpx.Response]) -> httpx.Response:
-        """Repeat what is safe to repeat while ingest or the broker is away for a moment."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return self._answer(request)
-            except (Unreachable, Refused) as error:
-                passing = isinstance(error, Unreachable) or error.status == 503
-                if not passing or attempt == _ATTEMPTS:
-                    raise
-            time.sleep(0.5 * 2**attempt)
-        raise AssertionError("the last attempt returns or raises")
-
-    def _answer(self, request: Callable[[], httpx.Response]) -> httpx.Response:
-        try:
-            response = request()
-        except httpx.TransportError as error:
-            url = error.request.url
-            raise Unreachable(
-                f"{url.scheme}://{url.netloc.decode()} does not answer"
-                f" ({type(error).__name__}). Is the stack up? See: make status"
-            ) from error
-        if response.is_error:
-            raise Refused(_problem(response), response.status_code)
-        return response
+    def _carry_out(self, plan: Plan[ResultT]) -> ResultT:
+        return carry_out(self._http, plan)
 
 
-def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
-    group: list[Path] = []
-    size = 0
-    for file in files:
-        file_size = file.stat().st_size
-        if group and (len(group) == _FILES_AT_ONCE or size + file_size > _BYTES_AT_ONCE):
-            yield group
-            group, size = [], 0
-        group.append(file)
-        size += file_size
-    if group:
-        yield group
+class Batch:
+    """A batch that was submitted, by its id."""
+
+    def __init__(self, batch_id: str, plans: Plans, carry_out: Callable[[Plan[Any]], Any]) -> None:
+        self.batch_id = batch_id
+        self._plans = plans
+        self._carry_out = carry_out
+
+    def status(self) -> BatchStatus:
+        """How far it is."""
+        return self._carry_out(self._plans.status(self.batch_id))
+
+    def wait(
+        self, timeout: float | None = None, *, on_progress: BatchSeen = lambda _: None
+    ) -> BatchStatus:
+        """Wait until it has ended, `timeout` seconds at most; raises NotEnded, a TimeoutError.
+
+        The recorder may be away for half a minute meanwhile.
+        """
+        return self._carry_out(self._plans.wait(self.batch_id, timeout, on_progress))
+
+    def images(self, *, boxes: bool = True) -> Iterator[Image]:
+        """Its images in their order; without `boxes` only what became of them, which is quicker."""
+        return _items(
+            self._carry_out, lambda at: self._plans.images(self.batch_id, at, boxes=boxes)
+        )
+
+    def get(self, timeout: float | None = None, *, propagate: bool = True) -> list[Image]:
+        """Wait as `wait` does, then all images with what they say.
+
+        Raises NotAllRead if some were not read, unless `propagate` is False.
+        """
+        self.wait(timeout)
+        images = list(self.images())
+        return only_read(self.batch_id, images) if propagate else images
+
+    def cancel(self) -> None:
+        """Cancel what is not finished of it."""
+        self._carry_out(self._plans.cancel(self.batch_id))
+
+    def retry(self, *, include_no_text: bool = False) -> None:
+        """Read its failed and cancelled images again, those without text only if asked to."""
+        self._carry_out(self._plans.retry(self.batch_id, include_no_text=include_no_text))
 
 
-def _problem(response: httpx.Response) -> str:
-    try:
-        document = response.json()
-        return f"{document['title']}: {document['detail']}"
-    except (ValueError, KeyError, TypeError):
-        return f"{response.url} answered {response.status_code} {response.reason_phrase}"
+def _items(
+    carry_out: Callable[[Plan[Any]], Any], page_at: Callable[[str | None], Plan[Page[ItemT]]]
+) -> Iterator[ItemT]:
+    cursor: str | None = None
+    while True:
+        page: Page[ItemT] = carry_out(page_at(cursor))
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return

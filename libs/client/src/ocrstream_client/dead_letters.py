@@ -2,9 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ocrstream_client.addresses import find_addresses
-from ocrstream_client.client import Client, DeadLetter, NotDone
+from ocrstream_client.answers import DeadLetter, NotDone
+from ocrstream_client.client import Client
 from ocrstream_client.terminal import SOME_FAILED, AsJson, notes, print_json
 
 app = typer.Typer(
@@ -28,6 +29,8 @@ app = typer.Typer(
     Exit codes: 0 all done, 1 some could not be, 2 usage, 3 the system could not be reached.
     """,
 )
+
+_AT_ONCE = 100
 
 
 class State(StrEnum):
@@ -66,7 +69,7 @@ def list_letters(
 
     For example: ocrstream dlq list --topic images.submitted --state redriven
     """
-    with Client(find_addresses()) as client:
+    with Client() as client:
         found = client.dead_letters(topic=topic, reason=reason, state=state, batch_id=batch_id)
         shown = list(islice(found, limit))
         more = next(found, None) is not None
@@ -89,7 +92,7 @@ def show(
 
     For example, its value to be corrected: ocrstream dlq show 7 --json | jq -r .value.text
     """
-    with Client(find_addresses()) as client:
+    with Client() as client:
         letter = client.dead_letter(letter_id)
     if as_json:
         print_json(letter)
@@ -136,12 +139,12 @@ def redrive(
     For example, with a corrected value: ocrstream dlq redrive 7 --value @corrected.json
     """
     correction = None if value is None else _correction(value)
-    with Client(find_addresses()) as client:
+    with Client() as client:
         chosen = _chosen(client, ids, topic, reason, batch_id)
         if correction is not None and len(chosen) != 1:
             raise typer.BadParameter(f"is for one dead letter, not {len(chosen)}: give its ID")
         _confirm("redrive", chosen, ids, yes=yes)
-        _report("redriven", chosen, client.redrive(chosen, value=correction), as_json=as_json)
+        _carry_out("redriven", chosen, partial(client.redrive, value=correction), as_json=as_json)
 
 
 @app.command()
@@ -161,10 +164,10 @@ def drop(
 
     For example: ocrstream dlq drop --topic tasks.lifecycle --reason invalid
     """
-    with Client(find_addresses()) as client:
+    with Client() as client:
         chosen = _chosen(client, ids, topic, reason, batch_id)
         _confirm("drop", chosen, ids, yes=yes)
-        _report("dropped", chosen, client.drop(chosen), as_json=as_json)
+        _carry_out("dropped", chosen, client.drop, as_json=as_json)
 
 
 def _chosen(
@@ -194,9 +197,13 @@ def _confirm(what: str, chosen: list[int], ids: list[int] | None, *, yes: bool) 
     typer.confirm(f"{what.capitalize()} {len(chosen)} dead letters?", abort=True, err=True)
 
 
-def _report(what: str, chosen: list[int], failures: Iterator[NotDone], *, as_json: bool) -> None:
+def _carry_out(
+    what: str, chosen: list[int], change: Callable[[list[int]], list[NotDone]], *, as_json: bool
+) -> None:
+    """Some at a time, so that what could not be done is told although the system goes away."""
     not_done: list[NotDone] = []
-    for failure in failures:
+    groups = (chosen[start : start + _AT_ONCE] for start in range(0, len(chosen), _AT_ONCE))
+    for failure in (failure for group in groups for failure in change(group)):
         notes.print(f"dead letter {failure.id}: {failure.detail}", markup=False, soft_wrap=True)
         not_done.append(failure)
     done = len(chosen) - len(not_done)

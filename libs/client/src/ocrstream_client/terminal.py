@@ -1,20 +1,126 @@
-"""What all commands share: exit codes, where notes go, output for programs."""
+"""What all commands share: exit codes, notes and bars on standard error, output for programs."""
 
 import json
-from typing import Annotated, Any
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Annotated, Any, Self
 
 import typer
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from ocrstream_client.answers import BatchStatus
 
 SOME_FAILED, USAGE, UNREACHABLE = 1, 2, 3
+_PLAIN_LINE_EVERY_PERCENT = 10
 
 notes = Console(stderr=True, highlight=False)
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Last line of output is one JSON object, for programs")
 ]
+BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="As `submit` printed it")]
 
 
 def print_json(value: dict[str, Any]) -> None:
     """One line of JSON on standard output."""
     print(json.dumps(value, ensure_ascii=False))  # noqa: T201
+
+
+def print_batch(batch: BatchStatus) -> None:
+    """How far a batch is, in one line on standard output."""
+    total = str(batch.total_images) if batch.total_known else "an unknown number of"
+    print(  # noqa: T201
+        f"batch {batch.batch_id}: {batch.status}, {batch.progress:.0f} % of {total} images:"
+        f" {batch.completed_images} read, {batch.failed_images} failed,"
+        f" {batch.revoked_images} cancelled"
+    )
+
+
+def exit_for(batch: BatchStatus) -> None:
+    """Ends the command with 1 if not all were read."""
+    if not batch.all_read:
+        raise typer.Exit(SOME_FAILED)
+
+
+class _Rate(ProgressColumn):
+    """Images a second, over the last half minute."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f}/s")
+
+
+class ImagesBar(AbstractContextManager["ImagesBar"]):
+    """How many images are done: a bar on a terminal, a line every tenth otherwise.
+
+    `total` None: not known yet.
+    """
+
+    def __init__(self, what: str, total: int | None) -> None:
+        self._what = what
+        self._total = total
+        self._done = 0
+        self._told_percent = 0
+        self._progress = Progress(
+            TextColumn("{task.description:9}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TextColumn("[red]{task.fields[failed]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
+            console=notes,
+            disable=not notes.is_terminal,
+        )
+        self._task = self._progress.add_task(what, total=total, failed="")
+
+    def __enter__(self) -> Self:
+        """Show it."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave it as it is."""
+        self._progress.stop()
+
+    def advance(self, count: int) -> None:
+        """`count` more are done."""
+        self._show(self._done + count, self._total, "")
+
+    def show(self, batch: BatchStatus) -> None:
+        """As many are done as the batch says."""
+        missing = [f"{batch.failed_images} failed"] if batch.failed_images else []
+        missing += [f"{batch.revoked_images} cancelled"] if batch.revoked_images else []
+        total = batch.total_images if batch.total_known else None
+        self._show(batch.done_images, total, ", ".join(missing))
+
+    def _show(self, done: int, total: int | None, missing: str) -> None:
+        self._done, self._total = done, total
+        self._progress.update(self._task, completed=done, total=total, failed=missing)
+        percent = 100 * done // total if total else 0
+        due = percent - self._told_percent >= _PLAIN_LINE_EVERY_PERCENT
+        if due and not notes.is_terminal:
+            self._told_percent = percent
+            more = f", {missing}" if missing else ""
+            notes.print(f"{self._what}: {done} of {total} images{more}")
+
+
+def told(count: int, what: str = "image") -> str:
+    """`1 image`, `2 images`."""
+    return f"{count} {what}" + ("" if count == 1 else "s")

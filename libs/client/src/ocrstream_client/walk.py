@@ -13,18 +13,22 @@ SUFFIXES = frozenset(
 )
 """Files in folders and globs are taken by these endings; one named by itself always is."""
 
+DOCUMENT_SUFFIXES = frozenset({".pdf"})
+"""Those that ingest makes into an image a page: for uploads only."""
+
 MAX_FILES = 1_000_000
 
 
-def find_files(names: Iterable[str]) -> list[Path]:
-    """The files, sorted within each folder or glob, each once.
+def find_files(names: Iterable[str], *, documents: bool = False) -> list[Path]:
+    """The files, sorted within each folder or glob, each once; with `documents` these, too.
 
     Raises NotSubmittable if a name stands for nothing, or for more than a million files.
     """
+    suffixes = SUFFIXES | DOCUMENT_SUFFIXES if documents else SUFFIXES
     found: dict[Path, None] = {}
     for name in names:
         before = len(found)
-        for path in _expand(name):
+        for path in _expand(name, suffixes):
             found[path] = None
             if len(found) > MAX_FILES:
                 raise NotSubmittable(f"More than {MAX_FILES:,} files; submit them in parts")
@@ -33,28 +37,28 @@ def find_files(names: Iterable[str]) -> list[Path]:
     return list(found)
 
 
-def _expand(name: str) -> Iterator[Path]:
+def _expand(name: str, suffixes: frozenset[str]) -> Iterator[Path]:
     path = Path(name)
     if path.is_file():
         yield path
     elif path.is_dir():
-        yield from _in_folder(path)
+        yield from _in_folder(path, suffixes)
     elif glob.has_magic(name):
         for match in sorted(glob.iglob(name, recursive=True)):  # noqa: PTH207 - absolute ones, too
-            if Path(match).is_file() and _is_image(match):
+            if Path(match).is_file() and _suffix(match) in suffixes:
                 yield Path(match)
     else:
         raise NotSubmittable(f"There is no file or folder {name}")
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
+def _in_folder(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
     # Links to folders are not followed, so there is no circle to be caught in.
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         for file in sorted(files):
-            if _is_image(file) and not file.startswith("."):
+            if _suffix(file) in suffixes and not file.startswith("."):
                 yield Path(parent) / file
 
 
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES
+def _suffix(name: str) -> str:
+    return Path(name).suffix.lower()

@@ -1,0 +1,125 @@
+"""What the system answers, typed; fields that a newer system adds are ignored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
+
+
+class _Answer:
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> Self:
+        """From what an API tells of it."""
+        names = [field.name for field in fields(cls)]  # pyright: ignore[reportArgumentType]
+        return cls(**{name: item[name] for name in names})
+
+
+@dataclass(frozen=True)
+class BatchStatus(_Answer):
+    """A batch as the recorder tells it; `progress` is 0 to 100."""
+
+    batch_id: str
+    batch_name: str | None
+    status: str
+    progress: float
+    total_known: bool
+    total_images: int
+    completed_images: int
+    failed_images: int
+    revoked_images: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether every image has an outcome."""
+        return self.status in ENDED
+
+    @property
+    def all_read(self) -> bool:
+        """Whether no image has failed or was cancelled."""
+        return not (self.failed_images or self.revoked_images)
+
+    @property
+    def done_images(self) -> int:
+        """Images that have an outcome."""
+        return self.completed_images + self.failed_images + self.revoked_images
+
+
+@dataclass(frozen=True)
+class TextBox(_Answer):
+    """A piece of text; `bbox` is its polygon, four `[x, y]` in the original image's pixels.
+
+    `confidence` is 0 to 1.
+    """
+
+    text: str
+    confidence: float
+    bbox: list[list[float]]
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of a batch, what became of it and what it says.
+
+    `status` is SUCCESS, FAILURE or REVOKED once it is done; `reason` and `error` say why it was not
+    read. `index` is its place in the batch, `source_name` what its file was called, `page` its page
+    in a document, from 1. `boxes` are in reading order.
+    """
+
+    image_path: str | None
+    public_path: str | None
+    chain_id: str
+    index: int | None
+    run: int
+    status: str
+    reason: str | None
+    error: str | None
+    source_name: str | None
+    page: int | None
+    boxes: tuple[TextBox, ...] = ()
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any], boxes: tuple[TextBox, ...]) -> Self:
+        """From what the recorder tells of it, and of its boxes."""
+        names = [field.name for field in fields(cls) if field.name != "boxes"]
+        return cls(**{name: item[name] for name in names}, boxes=boxes)
+
+    @property
+    def text(self) -> str:
+        """The texts of all boxes, a line each."""
+        return "\n".join(box.text for box in self.boxes)
+
+    @property
+    def read(self) -> bool:
+        """Whether it was read."""
+        return self.status == "SUCCESS"
+
+
+@dataclass(frozen=True)
+class DeadLetter(_Answer):
+    """A record that could not be applied; topic, partition and offset are those it first had.
+
+    `state`: open, redriven or dropped. Chain and batch are those that it names, if it does.
+    """
+
+    id: int
+    state: str
+    topic: str
+    partition: int
+    offset: int
+    timestamp: str
+    reason: str
+    error: str
+    chain_id: str | None
+    batch_id: str | None
+    redrives: int
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True)
+class NotDone(_Answer):
+    """A dead letter that it was not done to, and why."""
+
+    id: int
+    detail: str

@@ -1,0 +1,190 @@
+"""The client for asyncio: the same as `client`, awaited."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+import httpx
+
+from ocrstream_client.addresses import Addresses, find_addresses
+from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone
+from ocrstream_client.plans import BatchSeen, ImagesDone, Page, Plans, only_read
+from ocrstream_client.submission import Named, resolve
+from ocrstream_client.transport import Plan, carry_out_async, timeouts
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+
+class AsyncClient:
+    """Speaks HTTP to ingest and the recorder; to be used by any number of tasks of one event loop.
+
+    Without `addresses` they are found as the command line finds them (`find_addresses`). Every
+    method raises Unreachable if a service does not answer, Refused if it says no. What is posted is
+    repeated while a service is away for a moment, under a key that makes it count once. `timeout_s`
+    is for a single request.
+    """
+
+    def __init__(
+        self,
+        addresses: Addresses | None = None,
+        *,
+        timeout_s: float = 60.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._plans = Plans(addresses or find_addresses())
+        self._http = httpx.AsyncClient(timeout=timeouts(timeout_s), transport=transport)
+
+    async def __aenter__(self) -> Self:
+        """The client itself; leaving closes its connections."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def submit(
+        self,
+        images: Named | Iterable[Named],
+        *,
+        batch_name: str | None = None,
+        by_reference: bool = False,
+        options: Mapping[str, Any] | None = None,
+        on_progress: ImagesDone = lambda _: None,
+    ) -> "AsyncBatch":
+        """Submit files, folders, globs and URLs as one batch; returns when the system has them.
+
+        What names stand for is told at `submission.resolve`. Raises NotSubmittable.
+        """
+        submission = resolve(images, by_reference=by_reference)
+        batch = self.batch(str(uuid4()))
+        await self._carry_out(
+            self._plans.submit(
+                batch.batch_id,
+                submission,
+                batch_name=batch_name,
+                options=options,
+                on_progress=on_progress,
+            )
+        )
+        return batch
+
+    def batch(self, batch_id: str) -> "AsyncBatch":
+        """A handle of a batch that was submitted before; asks nothing yet."""
+        return AsyncBatch(batch_id, self._plans, self._carry_out)
+
+    def dead_letters(
+        self,
+        *,
+        topic: str | None = None,
+        reason: str | None = None,
+        state: str | None = None,
+        batch_id: str | None = None,
+    ) -> AsyncIterator[DeadLetter]:
+        """Records that could not be applied, the newest first."""
+        filters = {"topic": topic, "reason": reason, "state": state, "batch_id": batch_id}
+        return _items(self._carry_out, lambda at: self._plans.dead_letters(filters, at))
+
+    async def dead_letter(self, letter_id: int) -> dict[str, Any]:
+        """A dead letter with its record's key, value and headers."""
+        return await self._carry_out(self._plans.dead_letter(letter_id))
+
+    async def redrive(
+        self, letter_ids: Sequence[int], *, value: dict[str, Any] | None = None
+    ) -> list[NotDone]:
+        """Send dead letters to their topics again; gives those that cannot be.
+
+        `value`: what to send instead of the only one of them.
+        """
+        more = {} if value is None else {"value": value}
+        return await self._carry_out(self._plans.change_letters("redrive", letter_ids, more))
+
+    async def drop(self, letter_ids: Sequence[int]) -> list[NotDone]:
+        """Mark dead letters as dropped; gives those that cannot be."""
+        return await self._carry_out(self._plans.change_letters("drop", letter_ids, {}))
+
+    async def troubles(self, url: str) -> dict[str, str]:
+        """What the service at `url` lacks to do its work, by check; empty if nothing."""
+        return await self._carry_out(self._plans.troubles(url))
+
+    async def _carry_out(self, plan: Plan[ResultT]) -> ResultT:
+        return await carry_out_async(self._http, plan)
+
+
+class AsyncBatch:
+    """A batch that was submitted, by its id."""
+
+    def __init__(
+        self, batch_id: str, plans: Plans, carry_out: Callable[[Plan[Any]], Awaitable[Any]]
+    ) -> None:
+        self.batch_id = batch_id
+        self._plans = plans
+        self._carry_out = carry_out
+
+    async def status(self) -> BatchStatus:
+        """How far it is."""
+        return await self._carry_out(self._plans.status(self.batch_id))
+
+    async def wait(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - named as in Client
+        *,
+        on_progress: BatchSeen = lambda _: None,
+    ) -> BatchStatus:
+        """Wait until it has ended, `timeout` seconds at most; raises NotEnded, a TimeoutError.
+
+        The recorder may be away for half a minute meanwhile.
+        """
+        return await self._carry_out(self._plans.wait(self.batch_id, timeout, on_progress))
+
+    def images(self, *, boxes: bool = True) -> AsyncIterator[Image]:
+        """Its images in their order; without `boxes` only what became of them, which is quicker."""
+        return _items(
+            self._carry_out, lambda at: self._plans.images(self.batch_id, at, boxes=boxes)
+        )
+
+    async def get(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - named as in Client
+        *,
+        propagate: bool = True,
+    ) -> list[Image]:
+        """Wait as `wait` does, then all images with what they say.
+
+        Raises NotAllRead if some were not read, unless `propagate` is False.
+        """
+        await self.wait(timeout)
+        images = [image async for image in self.images()]
+        return only_read(self.batch_id, images) if propagate else images
+
+    async def cancel(self) -> None:
+        """Cancel what is not finished of it."""
+        await self._carry_out(self._plans.cancel(self.batch_id))
+
+    async def retry(self, *, include_no_text: bool = False) -> None:
+        """Read its failed and cancelled images again, those without text only if asked to."""
+        await self._carry_out(self._plans.retry(self.batch_id, include_no_text=include_no_text))
+
+
+async def _items(
+    carry_out: Callable[[Plan[Any]], Awaitable[Any]],
+    page_at: Callable[[str | None], Plan[Page[ItemT]]],
+) -> AsyncIterator[ItemT]:
+    cursor: str | None = None
+    while True:
+        page: Page[ItemT] = await carry_out(page_at(cursor))
+        for item in page.items:
+            yield item
+        cursor = page.next_cursor
+        if cursor is None:
+            return

@@ -1,0 +1,140 @@
+"""`ocrstream doctor`: what is wrong with the system, and what to do."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from ocrstream_client.addresses import STACK_ENV, Addresses, find_settings
+from ocrstream_client.client import Client
+from ocrstream_client.errors import OcrstreamError, Unreachable
+from ocrstream_client.kafka_metadata import topics_of
+from ocrstream_client.terminal import SOME_FAILED, UNREACHABLE, print_json
+
+TOPICS = frozenset(
+    {"batches.commands", "batches.completed", "images.submitted", "ocr.results", "tasks.lifecycle"}
+)
+"""What the system cannot do without; lanes and dead letters come with them."""
+
+_TIMEOUT_S = 5.0
+_MARKS = {"ok": "[green]ok     [/]", "trouble": "[red]trouble[/]", "unknown": "[yellow]unknown[/]"}
+
+_CURES = {
+    "kafka": "start the broker, or mend the service's KAFKA_BOOTSTRAP_SERVERS",
+    "database": "start PostgreSQL, or mend the recorder's DATABASE_URL",
+    "recording": "see the recorder's log; it goes on by itself when what it names is mended",
+    "reading": "see the recorder's log; it goes on by itself when Kafka answers",
+    "writing": "see the recorder's log; it goes on by itself when the database takes its rows",
+    "dead_letters": "see what they say: ocrstream dlq list; then mend it and redrive them",
+    "engine": "wait while its models load; if it stays, see the worker's log",
+    "moving": "images or records wait and none is finished: see the service's log, restart it",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a look at one part gave; `cure` is what to do."""
+
+    part: str
+    state: Literal["ok", "trouble", "unknown"]
+    detail: str
+    cure: str | None = None
+    unreachable: bool = False
+
+
+def doctor(
+    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line")] = False
+) -> None:
+    """Look at every part of the system: what is wrong, and what to do.
+
+    Broker and workers are asked if KAFKA_BOOTSTRAP_SERVERS and WORKER_URLS (with commas between
+    them) are set, or stand in a local stack's file.
+
+    Exit codes: 0 all is well, 1 something is wrong, 3 ingest or the recorder does not answer.
+
+    For example, what is wrong: ocrstream doctor --json | jq 'select(.state == "trouble")'
+    """
+    found: list[Finding] = []
+    for finding in examine(find_settings()):
+        found.append(finding)
+        if as_json:
+            told = asdict(finding)
+            del told["unreachable"]
+            print_json(told)
+        else:
+            _print(finding)
+    if any(finding.unreachable for finding in found):
+        raise typer.Exit(UNREACHABLE)
+    if any(finding.state == "trouble" for finding in found):
+        raise typer.Exit(SOME_FAILED)
+
+
+def examine(settings: Mapping[str, str]) -> Iterator[Finding]:
+    """Findings about all parts, as they come; nothing that is down keeps it from the others."""
+    yield from _broker(settings.get("KAFKA_BOOTSTRAP_SERVERS"))
+    with Client(Addresses("", ""), timeout_s=_TIMEOUT_S) as client:
+        for part, variable in (("ingest", "INGEST_URL"), ("recorder", "RECORDER_URL")):
+            url = settings.get(variable)
+            if url:
+                yield from _service(client, part, url, needed=True)
+            else:
+                cure = f"set {variable}, or start a stack here with: make up"
+                said = f"{variable} is not set, and no {STACK_ENV} is in this folder or above"
+                yield Finding(part, "trouble", said, cure, unreachable=True)
+        urls = [url.strip() for url in settings.get("WORKER_URLS", "").split(",") if url.strip()]
+        for url in urls:
+            yield from _service(client, "worker", url, needed=False)
+    if not urls:
+        yield Finding("worker", "unknown", "WORKER_URLS is not set")
+    yield Finding(
+        "object store",
+        "unknown",
+        "only ingest and the workers see it",
+        "try it: ocrstream submit IMAGE --wait",
+    )
+
+
+def _broker(servers: str | None) -> Iterator[Finding]:
+    if not servers:
+        yield Finding("broker", "unknown", "KAFKA_BOOTSTRAP_SERVERS is not set")
+        return
+    try:
+        topics = topics_of(servers, _TIMEOUT_S)
+    except (OSError, ValueError) as error:
+        cure = "start it; see its log; from here it must answer in plain text, without TLS"
+        yield Finding("broker", "trouble", f"{servers}: {error}", cure)
+        return
+    yield Finding("broker", "ok", servers)
+    missing = sorted(TOPICS - topics)
+    if missing:
+        cure = "create them: python -m ocrstream_runtime.topics, or on a local stack make up"
+        yield Finding("topics", "trouble", f"{', '.join(missing)} not there", cure)
+    else:
+        yield Finding("topics", "ok", f"all {len(TOPICS)} are there")
+
+
+def _service(client: Client, part: str, url: str, *, needed: bool) -> Iterator[Finding]:
+    try:
+        troubles = client.troubles(url.rstrip("/"))
+    except Unreachable as error:
+        said = str(error.__cause__ or error)
+        cure = f"start it (local stack: make up), or set {part.upper()}_URL to where it is"
+        yield Finding(part, "trouble", f"{url}: {said}", cure, unreachable=needed)
+    except OcrstreamError as error:
+        yield Finding(part, "trouble", str(error), "is this its address?", unreachable=needed)
+    else:
+        for check, trouble in troubles.items():
+            cure = _CURES.get(check, f"see the {part}'s log")
+            yield Finding(part, "trouble", f"{url}: {check}: {trouble}", cure)
+        if not troubles:
+            yield Finding(part, "ok", url)
+
+
+def _print(finding: Finding) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{_MARKS[finding.state]} {finding.part:13}", end="")
+    console.print(finding.detail, markup=False)
+    if finding.cure:
+        console.print(f"{'':22}{finding.cure}", markup=False)

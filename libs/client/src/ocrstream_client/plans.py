@@ -1,0 +1,245 @@
+"""What to ask ingest and the recorder for, and what to make of their answers."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+from ocrstream_client.addresses import Addresses
+from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone, TextBox
+from ocrstream_client.errors import NotAllRead, NotEnded, Refused, Unreachable
+from ocrstream_client.submission import Files, Prefix, References, Submission
+from ocrstream_client.transport import Ask, Pause, Plan, Together, Upload
+
+ItemT = TypeVar("ItemT")
+
+ImagesDone = Callable[[int], None]
+"""Called with how many images were submitted more."""
+
+BatchSeen = Callable[[BatchStatus], None]
+"""Called with how far a batch is, each time it was asked."""
+
+_PAGE_SIZE = 200
+_LETTERS_AT_ONCE = 100
+_ATTEMPTS = 5
+_FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 1.0
+_LONGEST_RETRY_S = 30.0
+_PATIENCE_S = 30.0
+"""How long the recorder may be away, or know nothing of the batch yet, while it is waited for."""
+
+_PASSING = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Page(Generic[ItemT]):
+    """Some items of a list, and where the next ones are; None at the end."""
+
+    items: list[ItemT]
+    next_cursor: str | None
+
+
+class Plans:
+    """Every plan raises Unreachable if a service does not answer, Refused if it says no."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._ingest = addresses.ingest_url
+        self._recorder = addresses.recorder_url
+
+    # ---- submitting ------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        batch_id: str,
+        submission: Submission,
+        *,
+        batch_name: str | None,
+        options: Mapping[str, Any] | None,
+        on_progress: ImagesDone,
+    ) -> Plan[None]:
+        """Submit all parts as one batch; done when the system has all of them."""
+        told: dict[str, Any] = {"batch_id": batch_id}
+        if batch_name is not None:
+            told["batch_name"] = batch_name
+        if options:
+            told["options"] = dict(options)
+        if isinstance(submission.parts, Prefix):
+            listed = {"prefix": submission.parts.prefix, "glob": submission.parts.pattern}
+            answer = yield from self._post("/v1/batches", {**told, **listed})
+            on_progress(answer["accepted_images"])
+            return
+        further_pages = 0
+        for part in submission.parts:
+            told["batch_total"] = (submission.total or 0) + further_pages
+            if isinstance(part, Files):
+                answer = yield from self._upload(part, told)
+                # A document is an image a page; only its first has the file's place.
+                further_pages += len(answer["images"]) - len(part.files)
+                on_progress(len(part.files))
+            else:
+                yield from self._post("/v1/batches", {**told, "images": _images(part)})
+                on_progress(len(part.references))
+
+    def cancel(self, batch_id: str) -> Plan[None]:
+        """Cancel what is not finished."""
+        yield from self._post(f"/v1/batches/{_quoted(batch_id)}/cancel", {})
+
+    def retry(self, batch_id: str, *, include_no_text: bool) -> Plan[None]:
+        """Read the failed and cancelled images again."""
+        body = {"include_no_text": include_no_text}
+        yield from self._post(f"/v1/batches/{_quoted(batch_id)}/retry", body)
+
+    def _upload(self, part: Files, told: Mapping[str, Any]) -> Plan[Any]:
+        form = {name: str(value) for name, value in told.items() if name != "options"}
+        form["first_index"] = str(part.first_index)
+        if "options" in told:
+            form["options"] = json.dumps(told["options"])
+        url = f"{self._ingest}/v1/images"
+        return (yield from _insist(Upload(url, form, part.files, _idempotency_key())))
+
+    def _post(self, path: str, body: dict[str, Any]) -> Plan[Any]:
+        url = self._ingest + path
+        ask = Ask("POST", url, body=body, headers=_idempotency_key())
+        return (yield from _insist(ask))
+
+    # ---- reading ---------------------------------------------------------------------------------
+
+    def status(self, batch_id: str) -> Plan[BatchStatus]:
+        """How far a batch is."""
+        return BatchStatus.of((yield self._read(f"/v1/batches/{_quoted(batch_id)}")))
+
+    def wait(
+        self, batch_id: str, timeout_s: float | None, on_progress: BatchSeen
+    ) -> Plan[BatchStatus]:
+        """The batch once it has ended; raises NotEnded if it has not in time."""
+        pause_s = _FIRST_POLL_S
+        began = heard_at = time.monotonic()
+        batch: BatchStatus | None = None
+        while True:
+            try:
+                batch = yield from self.status(batch_id)
+            except (Unreachable, Refused) as error:
+                passing = isinstance(error, Unreachable) or error.status in {404, *_PASSING}
+                if not passing or time.monotonic() - heard_at > _PATIENCE_S:
+                    raise
+            else:
+                heard_at = time.monotonic()
+                on_progress(batch)
+                if batch.ended:
+                    return batch
+            left_s = _LONGEST_POLL_S
+            if timeout_s is not None:
+                left_s = began + timeout_s - time.monotonic()
+                if left_s <= 0:
+                    raise NotEnded(_not_ended(batch_id, timeout_s, batch), batch)
+            yield Pause(min(pause_s, left_s))
+            pause_s = min(1.3 * pause_s, _LONGEST_POLL_S)
+
+    def images(self, batch_id: str, cursor: str | None, *, boxes: bool) -> Plan[Page[Image]]:
+        """Some images of a batch, in their order; with `boxes` those that were read have theirs."""
+        path = f"/v1/batches/{_quoted(batch_id)}/images"
+        page = yield self._read(path, limit=_PAGE_SIZE, cursor=cursor)
+        rows: list[dict[str, Any]] = page["items"]
+        told = (yield Together([self._boxes(row) for row in rows])) if boxes else [()] * len(rows)
+        items = [Image.of(row, found) for row, found in zip(rows, told, strict=True)]
+        return Page(items, page["next_cursor"])
+
+    def _boxes(self, row: Mapping[str, Any]) -> Plan[tuple[TextBox, ...]]:
+        if row["status"] != "SUCCESS" or row["image_path"] is None:
+            return ()
+        image = yield self._read("/v1/images", image_path=row["image_path"])
+        return tuple(map(TextBox.of, image["text_boxes"]))
+
+    def _read(self, path: str, **parameters: Any) -> Ask:
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return Ask("GET", self._recorder + path, parameters=given)
+
+    # ---- dead letters ----------------------------------------------------------------------------
+
+    def dead_letters(
+        self, filters: Mapping[str, str | None], cursor: str | None
+    ) -> Plan[Page[DeadLetter]]:
+        """Some dead letters, the newest first."""
+        page = yield self._read("/v1/dead-letters", limit=_PAGE_SIZE, cursor=cursor, **filters)
+        return Page([DeadLetter.of(item) for item in page["items"]], page["next_cursor"])
+
+    def dead_letter(self, letter_id: int) -> Plan[dict[str, Any]]:
+        """A dead letter with its record's key, value and headers."""
+        return (yield self._read(f"/v1/dead-letters/{letter_id}"))
+
+    def change_letters(
+        self, action: str, letter_ids: Sequence[int], more: Mapping[str, Any]
+    ) -> Plan[list[NotDone]]:
+        """Redrive or drop dead letters; those that it cannot be done to."""
+        url = f"{self._recorder}/v1/dead-letters/{action}"
+        not_done: list[NotDone] = []
+        for start in range(0, len(letter_ids), _LETTERS_AT_ONCE):
+            body = {"ids": letter_ids[start : start + _LETTERS_AT_ONCE], **more}
+            answer = yield from _insist(Ask("POST", url, body=body))
+            not_done += map(NotDone.of, answer["failures"])
+        return not_done
+
+    # ---- health ----------------------------------------------------------------------------------
+
+    def troubles(self, url: str) -> Plan[dict[str, str]]:
+        """What a service lacks to do its work, by check; empty if nothing."""
+        try:
+            answer = yield Ask("GET", f"{url}/readyz")
+        except Refused as error:
+            if error.status != 503 or not isinstance(error.document, dict):
+                raise
+            answer = error.document
+        return answer["troubles"]
+
+
+def only_read(batch_id: str, images: list[Image]) -> list[Image]:
+    """The images, if all were read; raises NotAllRead if not."""
+    failed = [image for image in images if not image.read]
+    if failed:
+        first = failed[0]
+        why = f"{first.source_name or first.image_path}: {first.reason}: {first.error}"
+        raise NotAllRead(
+            f"{len(failed)} of {len(images)} images of batch {batch_id} were not read; {why}",
+            images,
+        )
+    return images
+
+
+def _images(part: References) -> list[dict[str, Any]]:
+    return [
+        {"image_path": reference, "index": index}
+        for index, reference in enumerate(part.references, part.first_index)
+    ]
+
+
+def _insist(wish: Ask | Upload) -> Plan[Any]:
+    """Repeat what is safe to repeat while ingest or the broker is away for a moment."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        pause_s = 0.5 * 2**attempt
+        try:
+            return (yield wish)
+        except Unreachable:
+            if attempt == _ATTEMPTS:
+                raise
+        except Refused as error:
+            if error.status not in _PASSING or attempt == _ATTEMPTS:
+                raise
+            pause_s = min(max(pause_s, error.retry_after_s or 0), _LONGEST_RETRY_S)
+        yield Pause(pause_s)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _idempotency_key() -> dict[str, str]:
+    # Made once for a request and its repeats, by which ingest knows them for one.
+    return {"Idempotency-Key": str(uuid4())}
+
+
+def _not_ended(batch_id: str, timeout_s: float, batch: BatchStatus | None) -> str:
+    far = "nothing is known of it yet" if batch is None else f"{batch.progress:.0f} % are done"
+    return f"Batch {batch_id} has not ended within {timeout_s:g} s: {far}. It goes on"
+
+
+def _quoted(batch_id: str) -> str:
+    return quote(batch_id, safe="")

@@ -1,0 +1,109 @@
+"""`ocrstream status` and `ocrstream results`."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ocrstream_client.answers import Image
+from ocrstream_client.client import Client
+from ocrstream_client.terminal import (
+    AsJson,
+    BatchId,
+    ImagesBar,
+    exit_for,
+    print_batch,
+    print_json,
+)
+
+_PREVIEW_LENGTH = 200
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+
+
+def status(
+    batch_id: BatchId,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until it has ended, with a bar")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far a batch is.
+
+    For example, until it has ended: ocrstream status 3f0c… --follow
+
+    For a program: ocrstream status 3f0c… --json | jq .progress
+    """
+    with Client() as client:
+        batch = client.batch(batch_id)
+        told = batch.status()
+        if follow and not told.ended:
+            with ImagesBar("reading", None) as bar:
+                told = batch.wait(on_progress=bar.show)
+    if as_json:
+        print_json(asdict(told))
+    else:
+        print_batch(told)
+    exit_for(told)
+
+
+def results(
+    batch_id: BatchId,
+    *,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="jsonl has every box of every image")
+    ] = Format.TABLE,
+) -> None:
+    """Print what was read, image by image.
+
+    For example, as a table: ocrstream results 3f0c…
+
+    All texts: ocrstream results 3f0c… --format jsonl | jq -r '.text_boxes[].text'
+    """
+    with Client() as client:
+        batch = client.batch(batch_id)
+        images = batch.images()
+        if output_format is Format.JSONL:
+            for image in images:
+                print_json(_row(image))
+        else:
+            _print_table(images)
+        told = batch.status()
+    exit_for(told)
+
+
+def _row(image: Image) -> dict[str, Any]:
+    row = asdict(image)
+    row["text_boxes"] = row.pop("boxes")
+    return row
+
+
+def _print_table(images: Iterable[Image]) -> None:
+    table = Table(box=None, expand=True)
+    for column in ("index", "image", "status", "boxes"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("text or reason", no_wrap=True, overflow="ellipsis", ratio=1)
+    for image in images:
+        told = image.text.replace("\n", " ")
+        if not image.read and image.reason:
+            told = f"{image.reason}: {image.error}"
+        name = image.source_name or image.image_path or image.chain_id
+        table.add_row(
+            "" if image.index is None else str(image.index),
+            Path(name).name,
+            image.status,
+            str(len(image.boxes)),
+            told[:_PREVIEW_LENGTH],
+        )
+    Console(highlight=False, markup=False).print(table)

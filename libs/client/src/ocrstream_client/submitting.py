@@ -1,0 +1,144 @@
+"""`ocrstream submit`: images from files, folders, globs, lists and stores, as one batch."""
+
+import sys
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ocrstream_client.client import Batch, Client
+from ocrstream_client.errors import NotSubmittable
+from ocrstream_client.submission import resolve
+from ocrstream_client.terminal import (
+    AsJson,
+    ImagesBar,
+    exit_for,
+    notes,
+    print_batch,
+    print_json,
+    told,
+)
+from ocrstream_client.walk import MAX_FILES
+from ocrstream_client.watch import arrivals
+
+_STDIN = "-"
+
+
+def submit(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME…",
+            help="Files, folders, globs, URLs; a prefix or glob of a store, like"
+            " s3://bucket/scans/; - for a list of them on standard input, one a line",
+        ),
+    ],
+    *,
+    batch_name: Annotated[str | None, typer.Option(help="What to call the batch")] = None,
+    by_reference: Annotated[
+        bool,
+        typer.Option(
+            "--by-reference",
+            help="Send where local files are instead of their bytes: as file:// (the workers must"
+            " see the same path). URLs are always sent as they are",
+        ),
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all are read")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Go on with what arrives in the folders, until Ctrl-C: images that are complete"
+            " at the same time are a batch",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Submit images as one batch.
+
+    For example: ocrstream submit ~/scans --wait
+
+    A glob, by reference: ocrstream submit '/data/scans/**/*.png' --by-reference
+
+    A store: ocrstream submit 's3://bucket/scans/*.png'
+
+    A list: find . -newer last -name '*.png' | ocrstream submit -
+
+    A folder, as it fills: ocrstream submit ~/inbox --watch
+    """
+    if watch:
+        if wait or _STDIN in names:
+            raise typer.BadParameter("--watch goes neither with --wait nor with -")
+        _watch(names, batch_name, by_reference=by_reference, as_json=as_json)
+        return
+    names = [one for name in names for one in (_listed() if name == _STDIN else [name])]
+    with Client() as client:
+        batch, count = _submit(client, names, batch_name, by_reference=by_reference)
+        if not wait:
+            _report(batch, count, as_json=as_json)
+            return
+        with ImagesBar("reading", count) as bar:
+            status = batch.wait(on_progress=bar.show)
+    if as_json:
+        print_json(asdict(status))
+    else:
+        print_batch(status)
+    exit_for(status)
+
+
+def _submit(
+    client: Client, names: list[str], batch_name: str | None, *, by_reference: bool
+) -> tuple[Batch, int]:
+    total = resolve(names, by_reference=by_reference).total
+    accepted: list[int] = []
+    with ImagesBar("sending", total) as bar:
+
+        def advance(count: int) -> None:
+            accepted.append(count)
+            bar.advance(count)
+
+        batch = client.submit(
+            names, batch_name=batch_name, by_reference=by_reference, on_progress=advance
+        )
+    notes.print(
+        f"batch {batch.batch_id}: {told(sum(accepted))} submitted", markup=False, soft_wrap=True
+    )
+    return batch, sum(accepted)
+
+
+def _report(batch: Batch, count: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"batch_id": batch.batch_id, "total_images": count})
+    else:
+        notes.print(
+            f"see how far it is: ocrstream status {batch.batch_id} --follow",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _watch(names: list[str], batch_name: str | None, *, by_reference: bool, as_json: bool) -> None:
+    folders = [Path(name) for name in names]
+    for folder in folders:
+        if not folder.is_dir():
+            raise NotSubmittable(f"{folder} is no folder; --watch takes folders only")
+    notes.print(f"watching {', '.join(names)}; Ctrl-C ends it", markup=False, soft_wrap=True)
+    with Client() as client:
+        try:
+            for files in arrivals(folders):
+                batch, count = _submit(
+                    client, [str(file) for file in files], batch_name, by_reference=by_reference
+                )
+                _report(batch, count, as_json=as_json)
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            notes.print("no longer watching")
+
+
+def _listed() -> list[str]:
+    lines = [line.rstrip("\r\n") for line in islice(sys.stdin, MAX_FILES + 1)]
+    if len(lines) > MAX_FILES:
+        raise NotSubmittable(f"More than {MAX_FILES:,} names; submit them in parts")
+    return [line for line in lines if line]

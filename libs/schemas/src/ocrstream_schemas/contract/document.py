@@ -1,0 +1,195 @@
+"""The AsyncAPI 3.0 document: topics, keys, headers, messages, and who writes and reads them."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from ocrstream_schemas import headers
+from ocrstream_schemas.contract.examples import EXAMPLES
+from ocrstream_schemas.contract.schemas import EVENTS, Schema, components
+from ocrstream_schemas.events import (
+    BatchCompleted,
+    CommandEvent,
+    Event,
+    ImageSubmitted,
+    LifecycleEvent,
+    OcrEvent,
+)
+from ocrstream_schemas.topics import (
+    BATCHES_COMMANDS,
+    BATCHES_COMPLETED,
+    DEAD_LETTER_SUFFIX,
+    IMAGE_TOPICS,
+    OCR_RESULTS,
+    TASKS_LIFECYCLE,
+    TOPICS,
+    TopicSpec,
+)
+
+CONTRACT_VERSION = "1.0.0"
+"""Its minor part counts compatible additions. A breaking change is a new topic, see ADR 32."""
+
+Action = Literal["send", "receive"]
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """What goes over a topic. `action` is the system's own: what it receives, anyone may send."""
+
+    events: tuple[type[Event], ...]
+    key: str
+    action: Action
+    description: str
+
+
+_IMAGES = _Channel(
+    (ImageSubmitted,), "chain_id", "receive", "Images to be read, by reference; anyone may write"
+)
+_CHANNELS: dict[str, _Channel] = {
+    **dict.fromkeys(IMAGE_TOPICS, _IMAGES),
+    BATCHES_COMMANDS: _Channel(
+        get_args(CommandEvent),
+        "batch_id",
+        "receive",
+        "Batches announced, cancelled, tried again; anyone may write",
+    ),
+    TASKS_LIFECYCLE: _Channel(
+        get_args(LifecycleEvent),
+        "chain_id",
+        "receive",
+        "Steps in the life of tasks, from workers and other stages",
+    ),
+    OCR_RESULTS: _Channel(
+        get_args(OcrEvent), "chain_id", "receive", "Whole outcomes of OCR tasks, from workers"
+    ),
+    BATCHES_COMPLETED: _Channel(
+        (BatchCompleted,), "batch_id", "send", "Batches that ended or changed after; anyone reads"
+    ),
+}
+
+_DESCRIPTION = """\
+Events are JSON objects. Unknown fields are ignored; a missing optional field and null mean the
+same. No text holds NUL or half a surrogate pair; `options` and `input_data` are nested at most 64
+deep. A record's key only spreads the load and may be left out; no header is needed. Ids that are
+left out are UUIDv5s that every reader derives alike, of a JSON array in UTF-8 without spaces or
+escapes that JSON does not ask for: a chain's in the namespace 4b8a1889-b256-55b6-83e4-2775fe50b1dc
+of `[batch_id, index]`, or `[batch_id, image_path]` without an index, or without a batch `[topic,
+partition, offset, timestamp in ms, SHA-256 of the value in hex]`; an OCR task's in
+4a957dc0-539e-572c-b938-d937fb6fe583 of `[chain_id, task_name, run]`. `ids.json` has examples to
+check an implementation with.
+"""
+_DEAD_LETTER = "DeadLetter"
+_TEXT: Schema = {"type": "string"}
+
+
+def asyncapi() -> dict[str, Any]:
+    """The document, self-contained."""
+    channels = {spec.name: _channel(spec) for spec in TOPICS.values()}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Ocrstream",
+            "version": CONTRACT_VERSION,
+            "description": _DESCRIPTION,
+            "license": {
+                "name": "Apache-2.0",
+                "url": "https://www.apache.org/licenses/LICENSE-2.0",
+            },
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": {
+            f"{channel.action}.{topic}": {
+                "action": channel.action,
+                "channel": _ref("channels", topic),
+                "summary": channel.description,
+            }
+            for topic, channel in _CHANNELS.items()
+        },
+        "components": {
+            "messages": {
+                **{event.__name__: _message(event) for event in EVENTS},
+                _DEAD_LETTER: _dead_letter(),
+            },
+            "schemas": components("#/components/schemas/{name}"),
+        },
+    }
+
+
+def _channel(spec: TopicSpec) -> dict[str, Any]:
+    origin = spec.name.removesuffix(DEAD_LETTER_SUFFIX)
+    channel = _CHANNELS[origin]
+    if origin == spec.name:
+        names, description = [event.__name__ for event in channel.events], channel.description
+    else:
+        names, description = [_DEAD_LETTER], f"What could not be applied from {origin}"
+    return {
+        "address": spec.name,
+        "description": description,
+        "messages": {name: _ref("components", "messages", name) for name in names},
+        "bindings": {
+            "kafka": {
+                "topic": spec.name,
+                "partitions": spec.partitions,
+                "topicConfiguration": {
+                    "cleanup.policy": [spec.cleanup_policy],
+                    "retention.ms": spec.retention_ms,
+                    "max.message.bytes": spec.max_message_bytes,
+                },
+                "bindingVersion": "0.5.0",
+            }
+        },
+    }
+
+
+def _message(event: type[Event]) -> dict[str, Any]:
+    key = next(channel.key for channel in _CHANNELS.values() if event in channel.events)
+    return {
+        "name": event.__name__,
+        "contentType": "application/json",
+        "headers": {
+            "type": "object",
+            "description": "CloudEvents 1.0 in binary mode and W3C trace context; none is needed",
+            "properties": {
+                **{name: _TEXT for name, _ in headers.cloud_event_headers_of("", "", "")},
+                "traceparent": _TEXT,
+                "tracestate": _TEXT,
+            },
+        },
+        "payload": _ref("components", "schemas", event.__name__),
+        "bindings": {
+            "kafka": {
+                "key": {**_TEXT, "description": f"The event's {key}"},
+                "bindingVersion": "0.5.0",
+            }
+        },
+        "examples": [
+            {"name": example.name, "payload": example.payload()}
+            for example in EXAMPLES
+            if isinstance(example.event, event)
+        ],
+    }
+
+
+def _dead_letter() -> dict[str, Any]:
+    told = (headers.DEAD_LETTER_REASON, headers.DEAD_LETTER_ERROR, headers.DEAD_LETTER_CONSUMER)
+    origin = (
+        headers.ORIGIN_TOPIC,
+        headers.ORIGIN_PARTITION,
+        headers.ORIGIN_OFFSET,
+        headers.ORIGIN_TIMESTAMP,
+    )
+    return {
+        "name": _DEAD_LETTER,
+        "description": "A record that could not be applied: key and value as they were",
+        "contentType": "application/octet-stream",
+        "headers": {
+            "type": "object",
+            "properties": dict.fromkeys((*told, *origin), _TEXT),
+            "required": [*told, *origin],
+        },
+        "payload": {"description": "The record's own bytes, whatever they are"},
+    }
+
+
+def _ref(*path: str) -> dict[str, str]:
+    return {"$ref": "/".join(("#", *path))}

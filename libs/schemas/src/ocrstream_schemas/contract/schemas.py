@@ -1,0 +1,86 @@
+"""JSON Schemas of the events, from the models themselves."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from ocrstream_schemas import events
+from ocrstream_schemas.events import AnyEvent, Event, ImageSubmitted
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+EVENTS: tuple[type[Event], ...] = get_args(AnyEvent)
+
+Schema = dict[str, Any]
+
+
+def components(ref_template: str) -> dict[str, Schema]:
+    """The schema of every event and what it is made of, by name.
+
+    They hold in draft 7 as well as in 2020-12. `format: date-time` is what producers should send;
+    readers also take a time without an offset, as UTC.
+    """
+    _, found = msgspec.json.schema_components(EVENTS, ref_template=ref_template)
+    for name, schema in found.items():
+        schema.pop("title", None)
+        if "description" in schema:
+            schema["description"] = inspect.cleandoc(schema["description"])
+        _mark_times(getattr(events, name), schema)
+        _plain_tuples(schema)
+    # `images.submitted` carries nothing else, so its smallest record needs no type.
+    found[ImageSubmitted.__name__]["required"].remove("type")
+    return dict(sorted(found.items()))
+
+
+def documents() -> dict[str, Schema]:
+    """One self-contained JSON Schema for each event, by its name."""
+    all_of_them = components("#/$defs/{name}")
+    made: dict[str, Schema] = {}
+    for event in EVENTS:
+        schema = all_of_them[event.__name__]
+        defs = {name: all_of_them[name] for name in sorted(_needed(schema, all_of_them))}
+        document = {"$schema": DIALECT, "title": event.__name__, **schema}
+        made[event.__name__] = {**document, "$defs": defs} if defs else document
+    return made
+
+
+def _needed(schema: Any, all_of_them: Mapping[str, Schema]) -> set[str]:
+    needed: set[str] = set()
+    for node in _objects(schema):
+        reference = node.get("$ref")
+        if reference is not None:
+            name = reference.rpartition("/")[2]
+            needed |= {name, *_needed(all_of_them[name], all_of_them)}
+    return needed
+
+
+def _objects(node: Any) -> Iterator[Schema]:
+    if isinstance(node, dict):
+        yield node
+        for child in node.values():
+            yield from _objects(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _objects(child)
+
+
+def _mark_times(model: type, schema: Schema) -> None:
+    hints = get_type_hints(model) if "properties" in schema else {}
+    for name, hint in hints.items():
+        if datetime in (hint, *get_args(hint)):
+            for node in _objects(schema["properties"][name]):
+                if node.get("type") == "string":
+                    node["format"] = "date-time"
+
+
+def _plain_tuples(schema: Schema) -> None:
+    # `prefixItems` is newer than draft 7, which AsyncAPI's tools read; these are all of one type.
+    for node in list(_objects(schema)):
+        places = node.pop("prefixItems", None)
+        if places is not None:
+            if any(place != places[0] for place in places):
+                raise ValueError(f"a tuple of several types has no schema in draft 7: {places}")
+            node["items"] = places[0]
