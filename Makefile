@@ -40,6 +40,8 @@ dev: .venv/dev.stamp ## Install what development needs, too
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 NO_MEMBERS := $(foreach n,schemas runtime client ingest worker recorder local,--no-emit-package ocrstream-$(n))
 PYPROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
+# What an image holds: the part of runtime.txt that its service needs, in the same versions.
+IMAGE_LOCK := $(LOCK) -c requirements/runtime.txt --override requirements/overrides.txt $(NO_MEMBERS)
 
 .PHONY: lock
 lock: .venv/uv.stamp ## Resolve the dependencies again into requirements/*.txt
@@ -48,6 +50,10 @@ lock: .venv/uv.stamp ## Resolve the dependencies again into requirements/*.txt
 	$(BIN)/$(LOCK) requirements/java.in -o requirements/java.txt
 	$(BIN)/$(LOCK) --override requirements/overrides.txt $(NO_MEMBERS) --extra rapidocr $(PYPROJECTS) -o requirements/runtime.txt
 	$(BIN)/$(LOCK) -c requirements/runtime.txt --group pyproject.toml:dev -o requirements/dev.txt
+	$(BIN)/$(IMAGE_LOCK) services/ingest/pyproject.toml -o requirements/image-ingest.txt
+	$(BIN)/$(IMAGE_LOCK) --extra rapidocr services/ocr-worker/pyproject.toml -o requirements/image-worker-cpu.txt
+	$(BIN)/$(IMAGE_LOCK) --extra doctr services/ocr-worker/pyproject.toml -o requirements/image-worker-gpu.txt
+	$(BIN)/$(IMAGE_LOCK) services/recorder/pyproject.toml -o requirements/image-recorder.txt
 
 # ---- run ----------------------------------------------------------------------------------------
 
@@ -99,3 +105,12 @@ docs: .venv/runtime.stamp ## Write the pages that the code tells: configuration,
 .PHONY: test
 test: .venv/dev.stamp ## Run all tests on real Kafka and PostgreSQL
 	$(BIN)/pytest
+
+.PHONY: test-deep
+test-deep: .venv/dev.stamp ## Run 5,000 random ledgers and the mutants, about an hour
+	$(BIN)/pytest --hypothesis-profile=deep services/recorder/tests/integration/test_ledgers.py
+	$(BIN)/pytest -m deep
+
+.PHONY: mutants
+mutants: .venv/dev.stamp ## Break the recorder's write path in every known way; each must be seen
+	$(BIN)/pytest -m deep services/recorder/tests/mutation

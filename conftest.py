@@ -7,16 +7,17 @@ the reason; under CI=true that is a failure.
 import asyncio
 import os
 import shutil
-import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 from real_servers import CACHE, LOCAL, Broker, discard, fresh_database, new_broker
 from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.postgres import PostgresContainer
 
 from ocrstream_local import processes
+from ocrstream_local.containers import POSTGRES_IMAGE, docker_answers
 from ocrstream_local.errors import StackError
 from ocrstream_local.postgres import PostgresServer
 from ocrstream_local.processes import free_port
@@ -24,6 +25,18 @@ from ocrstream_recorder.store.migrate import migrate
 from ocrstream_runtime.topics import ensure_topics
 
 NOT_RUN = "not run: "
+LENT_POSTGRES = "OCRSTREAM_TEST_POSTGRES_URL"
+"""Where a test that runs tests says which server's database they are to take."""
+
+# A failing example is printed whole, and with a blob that repeats it: new ones are looked for at
+# each run. `deep` is what `make test-deep` asks for.
+settings.register_profile("normal", deadline=None, print_blob=True)
+settings.register_profile("deep", settings.get_profile("normal"), max_examples=5000)
+# For code that is broken on purpose: that it fails is enough, and must not be remembered.
+settings.register_profile(
+    "mutants", settings.get_profile("normal"), database=None, phases=[Phase.generate]
+)
+settings.load_profile("normal")
 
 
 def _not_run(what: str, why: object) -> None:
@@ -43,19 +56,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{count} tests {reason}", yellow=True)
 
 
-def _docker_answers() -> bool:
-    docker = shutil.which("docker")
-    if docker is None:
-        return False
-    ran = subprocess.run([docker, "info"], capture_output=True, timeout=20, check=False)
-    return ran.returncode == 0
-
-
 @pytest.fixture(scope="session")
 def kafka_bootstrap() -> Generator[str]:
     """`host:port` of a broker that has all topics; shared, so use ids of your own."""
-    if _docker_answers():
-        with KafkaContainer().with_kraft() as container:
+    if docker_answers():
+        kafka = KafkaContainer().with_kraft().with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
+        with kafka as container:
             bootstrap = container.get_bootstrap_server()
             asyncio.run(ensure_topics(bootstrap))
             yield bootstrap
@@ -91,8 +97,12 @@ def own_broker(tmp_path: Path) -> Generator[Broker]:
 @pytest.fixture(scope="session")
 def postgres_url() -> Generator[str]:
     """URL of a migrated database to make others from; nobody else may be connected to it."""
-    if _docker_answers():
-        with PostgresContainer("postgres:17-alpine", driver=None) as container:
+    lent = os.environ.get(LENT_POSTGRES)
+    if lent is not None:
+        yield lent
+        return
+    if docker_answers():
+        with PostgresContainer(POSTGRES_IMAGE, driver=None) as container:
             url = container.get_connection_url()
             migrate(url)
             yield url

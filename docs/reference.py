@@ -88,7 +88,7 @@ def _settings(kind: type[ServiceSettings]) -> Iterator[tuple[str, str]]:
         variable = str(alias) if alias else ENV_PREFIX + name.upper()
         if field.is_required():
             default = "(required)"
-        elif field.default == "":
+        elif str(field.default) == "":
             default = "(empty)"
         else:
             default = f"`{field.default:g}`" if _is_float(field.default) else f"`{field.default}`"

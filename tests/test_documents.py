@@ -141,6 +141,10 @@ def test_no_document_has_a_command_that_is_not_run() -> None:
     tested = {ROOT / "README.md", ROOT / "docs" / "operations.md"}
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         assert document in tested or not commands(document), document
+        blocks = re.findall(r"^ *```(.*)\n", document.read_text(encoding="utf-8"), re.M)
+        # `bash compose`: run by test_compose_runs.py where a Docker engine answers.
+        assert set(blocks[::2]) <= {"", "bash", "bash compose", "mermaid", "sql"}, document
+        assert not any(blocks[1::2]), document
 
 
 def test_links_lead_somewhere() -> None:

@@ -161,18 +161,21 @@ async def test_what_is_logged_about_a_record_tells_its_trace(bare_system: System
     assert eventually("a line about the record", look)["event"] == "dead letter"
 
 
-@pytest.fixture
-def black_hole() -> Generator[str]:
-    """An address that takes connections and never answers."""
+@pytest.fixture(params=["never answers", "refuses connections"])
+def receiver_in_trouble(request: pytest.FixtureRequest) -> Generator[str]:
+    """The address of a receiver that takes connections and never answers, or of none at all."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        if request.param == "refuses connections":
+            listener.close()
+        yield url
 
 
-async def test_a_receiver_that_never_answers_holds_nothing_up(
-    bare_system: System, black_hole: str
+async def test_a_receiver_in_trouble_holds_nothing_up(
+    bare_system: System, receiver_in_trouble: str
 ) -> None:
     system = bare_system
-    start(system, black_hole)
+    start(system, receiver_in_trouble)
     batch = system.ended(submit(system, 300, Caller().traceparent))
     assert batch["completed_images"] == 300
     processes.stop(system.processes.values(), 30)

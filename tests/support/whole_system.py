@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.error import HTTPError
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from PIL import Image
 
 from ocrstream_local import processes
 from ocrstream_local.processes import Process, free_port
 from ocrstream_local.services import Service
+from ocrstream_schemas.topics import TOPICS
 
 ResultT = TypeVar("ResultT")
 
@@ -106,6 +107,19 @@ class System:
             for topic, key, value in records:
                 raw = value if isinstance(value, bytes) else json.dumps(value).encode()
                 await producer.send_and_wait(topic, raw, key=key, headers=carried)
+
+    async def read(self, topic: str) -> list[bytes]:
+        """The values that a topic holds, in order within each partition."""
+        partitions = [TopicPartition(topic, one) for one in range(TOPICS[topic].partitions)]
+        found: list[bytes] = []
+        async with AIOKafkaConsumer(bootstrap_servers=self.kafka) as consumer:
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            for partition, end in (await consumer.end_offsets(partitions)).items():
+                while await consumer.position(partition) < end:
+                    records = await consumer.getmany(partition, timeout_ms=1000)
+                    found += [one.value for one in records.get(partition, []) if one.value]
+        return found
 
     def get(self, path: str, **parameters: str) -> dict[str, Any] | None:
         """The recorder's answer, None for 404."""

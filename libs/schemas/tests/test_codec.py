@@ -1,6 +1,7 @@
 """Bytes to events and back: what every reader accepts and refuses."""
 
 import contextlib
+import dataclasses
 import json
 from datetime import UTC, datetime
 from typing import Any, get_args
@@ -276,6 +277,8 @@ def test_first_coordinates_go_through_dead_letters_and_back(
     origin = RecordRef("images.submitted", partition, offset, timestamp_ms)
     assert origin_of(origin_headers(origin), REF) == origin
     assert origin_of(origin_headers(origin)[1:], REF) == REF
+    for beyond in ({"offset": 2**63}, {"partition": -1}, {"topic": "t" * 250}, {"topic": "\0"}):
+        assert origin_of(origin_headers(dataclasses.replace(origin, **beyond)), REF) == REF
     assert origin_of([("ocrstream_origin_offset", b"\xff"), *origin_headers(REF)], origin) == REF
 
 

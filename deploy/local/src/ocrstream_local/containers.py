@@ -19,7 +19,7 @@ from ocrstream_local.processes import Process
 from ocrstream_local.state import replace
 
 KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
-POSTGRES_IMAGE = "postgres:17-alpine"
+POSTGRES_IMAGE = "postgres:17.6-alpine"
 _START_TIMEOUT_S = 300
 _DOCKER_TIMEOUT_S = 20
 

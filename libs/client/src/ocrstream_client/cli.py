@@ -3,7 +3,6 @@
 Exit codes: 0 all read, 1 some failed, 2 usage, 3 the system could not be reached.
 """
 
-import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,17 +17,25 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ocrstream_client import dead_letters
 from ocrstream_client.addresses import find_addresses
 from ocrstream_client.client import Batch, Client
 from ocrstream_client.errors import NotSubmittable, OcrstreamError, Refused, Unreachable
+from ocrstream_client.terminal import (
+    SOME_FAILED,
+    UNREACHABLE,
+    USAGE,
+    AsJson,
+    notes,
+    print_json,
+)
 from ocrstream_client.walk import find_files
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
 )
-notes = Console(stderr=True, highlight=False)
+app.add_typer(dead_letters.app, name="dlq")
 
-SOME_FAILED, USAGE, UNREACHABLE = 1, 2, 3
 _READERS = 8
 _PREVIEW_LENGTH = 200
 
@@ -38,11 +45,6 @@ class Format(StrEnum):
 
     TABLE = "table"
     JSONL = "jsonl"
-
-
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Last line of output is one JSON object, for programs")
-]
 
 
 @app.command()
@@ -78,7 +80,7 @@ def submit(
         notes.print(f"batch {batch_id}: {count} images submitted")
         if not wait:
             if as_json:
-                _print_json({"batch_id": batch_id, "total_images": count})
+                print_json({"batch_id": batch_id, "total_images": count})
             else:
                 notes.print(f"see how far it is: ocrstream status {batch_id}")
             return
@@ -111,7 +113,7 @@ def results(
         rows = _with_boxes(client, client.images(batch_id))
         if output_format is Format.JSONL:
             for row in rows:
-                _print_json(row)
+                print_json(row)
         else:
             _print_table(rows)
         batch = client.batch(batch_id)
@@ -217,7 +219,7 @@ def _print_table(rows: Iterator[dict[str, Any]]) -> None:
 
 def _print_batch(batch: Batch, *, as_json: bool) -> None:
     if as_json:
-        _print_json(asdict(batch))
+        print_json(asdict(batch))
         return
     total = str(batch.total_images) if batch.total_known else "an unknown number of"
     print(  # noqa: T201
@@ -225,10 +227,6 @@ def _print_batch(batch: Batch, *, as_json: bool) -> None:
         f" {batch.completed_images} read, {batch.failed_images} failed,"
         f" {batch.revoked_images} cancelled"
     )
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(json.dumps(value, ensure_ascii=False))  # noqa: T201
 
 
 def _exit_for(batch: Batch) -> None:

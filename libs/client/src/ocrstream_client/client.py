@@ -21,6 +21,7 @@ _FILES_AT_ONCE = 50
 _BYTES_AT_ONCE = 64 * 1024 * 1024
 _REFERENCES_AT_ONCE = 1000
 _PAGE_SIZE = 500
+_LETTERS_AT_ONCE = 100
 _ATTEMPTS = 4
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 1.0
 
@@ -46,6 +47,41 @@ class Batch:
     def ended(self) -> bool:
         """Whether every image has an outcome."""
         return self.status in ENDED
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A record that could not be applied; topic, partition and offset are those it first had.
+
+    `state`: open, redriven or dropped. Chain and batch are those that it names, if it does.
+    """
+
+    id: int
+    state: str
+    topic: str
+    partition: int
+    offset: int
+    timestamp: str
+    reason: str
+    error: str
+    chain_id: str | None
+    batch_id: str | None
+    redrives: int
+    created_at: str
+    updated_at: str
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> Self:
+        """What the recorder's API tells of it."""
+        return cls(**{field.name: item[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class NotDone:
+    """A dead letter that it was not done to, and why."""
+
+    id: int
+    detail: str
 
 
 class Client:
@@ -161,20 +197,61 @@ class Client:
 
     def images(self, batch_id: str) -> Iterator[dict[str, Any]]:
         """A batch's images in their order, each with its outcome."""
-        cursor: str | None = None
-        while True:
-            page = self._get(
-                f"/v1/batches/{quote(batch_id, safe='')}/images",
-                {"limit": _PAGE_SIZE, **({"cursor": cursor} if cursor else {})},
-            )
-            yield from page["items"]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return
+        return self._items(f"/v1/batches/{quote(batch_id, safe='')}/images", {})
 
     def image(self, image_path: str) -> dict[str, Any]:
         """The newest result of an image path, with its text boxes."""
         return self._get("/v1/images", {"image_path": image_path})
+
+    def dead_letters(
+        self,
+        *,
+        topic: str | None = None,
+        reason: str | None = None,
+        state: str | None = None,
+        batch_id: str | None = None,
+    ) -> Iterator[DeadLetter]:
+        """Records that could not be applied, the newest first."""
+        filters = {"topic": topic, "reason": reason, "state": state, "batch_id": batch_id}
+        given = {name: value for name, value in filters.items() if value is not None}
+        return map(DeadLetter.of, self._items("/v1/dead-letters", given))
+
+    def dead_letter(self, letter_id: int) -> dict[str, Any]:
+        """A dead letter with its record's key, value and headers."""
+        return self._get(f"/v1/dead-letters/{letter_id}")
+
+    def redrive(
+        self, letter_ids: Sequence[int], *, value: dict[str, Any] | None = None
+    ) -> Iterator[NotDone]:
+        """Send dead letters to their topics again; gives those that cannot be, as it goes on.
+
+        `value`: what to send instead of the only one of them.
+        """
+        more = {} if value is None else {"value": value}
+        return self._change("redrive", letter_ids, more)
+
+    def drop(self, letter_ids: Sequence[int]) -> Iterator[NotDone]:
+        """Mark dead letters as dropped; gives those that cannot be, as it goes on."""
+        return self._change("drop", letter_ids, {})
+
+    def _change(
+        self, action: str, letter_ids: Sequence[int], more: dict[str, Any]
+    ) -> Iterator[NotDone]:
+        url = f"{self._addresses.recorder_url}/v1/dead-letters/{action}"
+        for start in range(0, len(letter_ids), _LETTERS_AT_ONCE):
+            body = {"ids": letter_ids[start : start + _LETTERS_AT_ONCE], **more}
+            answer = self._insist(lambda body=body: self._http.post(url, json=body)).json()
+            yield from (NotDone(**failure) for failure in answer["failures"])
+
+    def _items(self, path: str, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        cursor: str | None = None
+        while True:
+            place = {"cursor": cursor} if cursor else {}
+            page = self._get(path, {"limit": _PAGE_SIZE, **parameters, **place})
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
 
     def _get(self, path: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
         url = self._addresses.recorder_url + path

@@ -18,6 +18,16 @@ class Stopped(Exception):
     """The service was told to stop before what it waited for was there."""
 
 
+async def is_set_within(event: asyncio.Event, limit_s: float) -> bool:
+    """Whether `event` is set, waiting for it as long as `limit_s`."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
 async def unless_stopped(awaited: Awaitable[ResultT], stop: asyncio.Event) -> ResultT:
     """What `awaited` returns. Raises Stopped, and cancels it, if `stop` is set before."""
     waiting = asyncio.ensure_future(awaited)

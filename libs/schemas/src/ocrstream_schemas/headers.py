@@ -19,6 +19,11 @@ ORIGIN_TIMESTAMP = "ocrstream_origin_timestamp"
 DEAD_LETTER_REASON = "ocrstream_reason"
 DEAD_LETTER_ERROR = "ocrstream_error"
 DEAD_LETTER_CONSUMER = "ocrstream_consumer"
+REDRIVE = "ocrstream_redrive"
+"""The how-manieth redrive of its dead letter a record is; others are none."""
+
+_TOPIC_MAX_LENGTH = 249  # Kafka's own
+_INT32_MAX, _INT64_MAX = 2**31 - 1, 2**63 - 1
 
 
 def cloud_event_headers(event: Event, source: str, event_id: str | None = None) -> Headers:
@@ -52,7 +57,7 @@ def origin_of(headers: Sequence[tuple[str, bytes | None]], ref: RecordRef) -> Re
     """The record's first coordinates: those in its origin headers if they are whole, else `ref`."""
     found = {key: value for key, value in headers if value is not None}
     try:
-        return RecordRef(
+        origin = RecordRef(
             topic=found[ORIGIN_TOPIC].decode(),
             partition=int(found[ORIGIN_PARTITION]),
             offset=int(found[ORIGIN_OFFSET]),
@@ -60,3 +65,21 @@ def origin_of(headers: Sequence[tuple[str, bytes | None]], ref: RecordRef) -> Re
         )
     except (KeyError, ValueError):
         return ref
+    whole = (
+        len(origin.topic) <= _TOPIC_MAX_LENGTH
+        and "\0" not in origin.topic
+        and 0 <= origin.partition <= _INT32_MAX
+        and 0 <= origin.offset <= _INT64_MAX
+        and -1 <= origin.timestamp_ms <= _INT64_MAX
+    )
+    return origin if whole else ref
+
+
+def redrive_of(headers: Sequence[tuple[str, bytes | None]]) -> int:
+    """The how-manieth redrive of a dead letter the record is; 0 for one that is none."""
+    found = dict(headers).get(REDRIVE)
+    try:
+        number = int(found or b"0")
+    except ValueError:
+        return 0
+    return number if 0 <= number <= _INT32_MAX else 0

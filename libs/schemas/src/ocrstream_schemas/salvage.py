@@ -23,13 +23,7 @@ class Salvaged(msgspec.Struct, frozen=True, kw_only=True):
 
 def salvage(topic: str, value: bytes | None, ref: RecordRef) -> Salvaged | None:
     """The image a broken record is about, or None if that cannot be told."""
-    try:
-        content = msgspec.json.decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if not isinstance(content, dict):
-        return None
-    fields = cast("dict[str, Any]", content)
+    fields = _fields(value)
     batch_id = _valid(fields, "batch_id", Identifier)
     index = _valid(fields, "index", Index)
     image_path = _valid(fields, "image_path", Path)
@@ -47,6 +41,19 @@ def salvage(topic: str, value: bytes | None, ref: RecordRef) -> Salvaged | None:
         task_id=_valid(fields, "task_id", Identifier),
         task_name=_valid(fields, "task_name", Name),
     )
+
+
+def salvage_batch_id(value: bytes | None) -> str | None:
+    """The batch that a broken record names, or None if that cannot be told."""
+    return _valid(_fields(value), "batch_id", Identifier)
+
+
+def _fields(value: bytes | None) -> dict[str, Any]:
+    try:
+        content = msgspec.json.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
 
 
 def _valid(fields: dict[str, Any], name: str, kind: Any) -> Any:

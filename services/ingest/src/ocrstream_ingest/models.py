@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from ocrstream_schemas.batch_options import deadline_of, webhook_of
+
 MAX_REFERENCES = 10_000
 MAX_FILES = 200
 
@@ -14,6 +16,12 @@ def _storable(text: str) -> str:
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("holds NUL or half a surrogate pair, which cannot be stored")
     return text
+
+
+def _actionable(options: dict[str, Any] | None) -> dict[str, Any] | None:
+    deadline_of(options)
+    webhook_of(options)
+    return options
 
 
 Text = Annotated[str, AfterValidator(_storable)]
@@ -72,7 +80,15 @@ class BatchRequest(BaseModel):
     ] = None
     chunk_size: Annotated[int, Field(ge=1, le=_INT32_MAX)] | None = None
     initiated_by: Annotated[Text, Field(max_length=100)] | None = None
-    options: dict[str, Any] | None = None
+    options: Annotated[
+        dict[str, Any] | None,
+        AfterValidator(_actionable),
+        Field(
+            description="Kept with the batch. `deadline` (RFC 3339) cancels what is not done by"
+            " then; `webhook_url` is told of its end, if the recorder has a secret to sign with",
+            examples=[{"deadline": "2030-01-31T18:00:00Z"}],
+        ),
+    ] = None
 
 
 class BatchAccepted(BaseModel):

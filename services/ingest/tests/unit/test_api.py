@@ -195,3 +195,35 @@ def test_models_have_the_contracts_bounds() -> None:
             if (value := getattr(meta, name)) is not None
         }
         assert bounds(ours) == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"deadline": "tomorrow"},
+        {"deadline": 1_700_000_000},
+        {"webhook_url": "ftp://example.com"},
+        {"webhook_url": "https://user:secret@example.com/hook"},
+    ],
+)
+async def test_an_option_that_cannot_be_acted_on_is_refused(
+    api: httpx.AsyncClient, kept: Kept, options: dict[str, Any]
+) -> None:
+    request = {"images": [{"image_path": "file:///a.png"}], "options": options}
+    answer = await api.post("/v1/batches", json=request)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "#/options"
+    assert next(iter(options)) in answer.json()["detail"]
+    assert "secret" not in answer.text
+    assert not kept.batches
+
+
+async def test_options_that_are_acted_on_are_passed_on(api: httpx.AsyncClient, kept: Kept) -> None:
+    options = {
+        "deadline": "2030-01-31T18:00:00+02:00",
+        "webhook_url": "https://example.com/hook?token=x",
+        "anything": {"else": 1},
+    }
+    request = {"images": [{"image_path": "file:///a.png"}], "options": options}
+    assert (await api.post("/v1/batches", json=request)).status_code == 202
+    assert kept.batches[0].options == options

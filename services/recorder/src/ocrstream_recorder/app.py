@@ -6,22 +6,30 @@ import os
 import socket
 import sys
 
-import psycopg
 import structlog
 from aiokafka.errors import KafkaError
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ocrstream_recorder import metrics
 from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.consumer import Consumer
+from ocrstream_recorder.backlog import watch_backlog
+from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
-from ocrstream_recorder.outbox_sender import OutboxSender
+from ocrstream_recorder.deadlines import DeadlineWatch
+from ocrstream_recorder.drain_limit import DrainLimit
+from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.outbox_sender import IDLE_SESSION_TIMEOUT_S, OutboxSender
 from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
 from ocrstream_recorder.store import migrate
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
+from ocrstream_recorder.store.takeover import CannotTakeOverError
 from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.webhook_client import WebhookClient, parse_secrets
+from ocrstream_recorder.webhook_guard import GuardedBackend, parse_networks
+from ocrstream_recorder.webhooks import OFF, WebhookSender
 from ocrstream_runtime.health import Health, NotReady
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
@@ -58,8 +66,10 @@ def _migrate(settings: DatabaseSettings) -> None:
     configure_logs(SERVICE, settings.log_level)
     try:
         revision = migrate.migrate(settings.database_url.get_secret_value())
-    except psycopg.OperationalError as error:
-        sys.exit(f"The database at DATABASE_URL cannot be reached: {error}")
+    except CannotTakeOverError as error:
+        sys.exit(f"Not migrated: {error}")
+    except DBAPIError as error:
+        sys.exit(f"Not migrated: {migrate.explain(error)}")
     print(f"The database is at revision {revision}")  # noqa: T201
 
 
@@ -80,11 +90,9 @@ async def _run(settings: RecorderSettings) -> int:
         connect_args={"options": "-c timezone=UTC", "connect_timeout": 5},
     )
     health = Health()
-    recorder = _Recorder(settings, stop)
+    recorder = _Recorder(settings, stop, health)
     health.add_check("database", lambda: _check_database(engine))
-    health.add_check("recording", recorder.check)
-    health.add_check("moving", recorder.check_moving)
-    api = create_api(engine, DatabaseZone(settings.db_timezone), health)
+    api = create_api(engine, DatabaseZone(settings.db_timezone), health, LetterBox(settings))
     try:
         return await run_service(api, settings, stop, recorder.run())
     finally:
@@ -99,8 +107,9 @@ async def _check_database(engine: AsyncEngine) -> None:
 class _Recorder:
     """Consumer and outbox sender from start to end."""
 
-    def __init__(self, settings: RecorderSettings, stop: asyncio.Event) -> None:
+    def __init__(self, settings: RecorderSettings, stop: asyncio.Event, health: Health) -> None:
         self._settings = settings
+        self._health = health
         self._stop = stop
         client_id = f"recorder-{socket.gethostname()}-{os.getpid()}"
         self._kafka = create_consumer(
@@ -108,12 +117,19 @@ class _Recorder:
         )
         self._producer = create_producer(settings, client_id)
         url = settings.database_url.get_secret_value()
-        self._writer = Database(url, SERVICE)
-        self._outbox = Database(url, f"{SERVICE}-outbox")
+        self._writer = Database(url, SERVICE, connections=WRITES_AT_ONCE)
+        self._outbox = Database(
+            url, f"{SERVICE}-outbox", idle_session_timeout_s=IDLE_SESSION_TIMEOUT_S
+        )
+        self._due = Database(url, f"{SERVICE}-due")
+        self._drain_limit = DrainLimit(settings.dead_letter_limit)
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None
+        health.add_check("recording", self._check)
+        health.add_check("moving", self._check_moving)
+        health.add_check("dead_letters", self._drain_limit.check)
 
-    async def check(self) -> None:
+    async def _check(self) -> None:
         """Raises NotReady or KafkaError while it does not record."""
         if self._consumer is None:
             raise NotReady("waits for Kafka or the database")
@@ -122,7 +138,7 @@ class _Recorder:
         # Asks a broker, so that this fails while there is none.
         await self._kafka.topics()
 
-    async def check_moving(self) -> None:
+    async def _check_moving(self) -> None:
         """Raises NotReady if records wait and none is written."""
         if self._lag is not None:
             await self._lag.check()
@@ -148,18 +164,30 @@ class _Recorder:
         finally:
             await self._writer.close()
             await self._outbox.close()
+            await self._due.close()
 
     async def _record(self, cluster_id: str) -> None:
         sender = OutboxSender(self._outbox, self._producer)
+        webhooks = self._webhooks()
+
+        def on_outbox() -> None:
+            sender.woken.set()
+            webhooks.woken.set()
+
         recording = Recording(
             self._writer,
             DeadLetters(self._producer, self._settings.group_id),
+            self._drain_limit,
             DatabaseZone(self._settings.db_timezone),
             cluster_id=cluster_id,
             group_id=self._settings.group_id,
-            on_outbox=sender.woken.set,
+            on_outbox=on_outbox,
         )
-        consumer = Consumer(self._kafka, recording, self._settings.poll_records, self._stop)
+        consumer = Consumer(
+            self._kafka, recording, self._drain_limit, self._settings.poll_records, self._stop
+        )
+        self._health.add_check("reading", consumer.retrying.check)
+        self._health.add_check("writing", recording.retrying.check)
         self._lag = LagWatch(
             self._kafka, consumer, metrics.LAG, tuple(RECORDED_TOPICS), _STALLED_AFTER_S
         )
@@ -168,3 +196,22 @@ class _Recorder:
             group.create_task(self._lag.run(self._stop))
             group.create_task(consumer.run())
             group.create_task(sender.run(self._stop))
+            group.create_task(webhooks.run(self._stop))
+            group.create_task(DeadlineWatch(self._due, sender.woken.set).run(self._stop))
+            group.create_task(watch_backlog(self._due, self._stop))
+
+    def _webhooks(self) -> WebhookSender:
+        settings = self._settings
+        keys = parse_secrets(settings.webhook_secret.get_secret_value())
+        client = None
+        if keys:
+            allowed = parse_networks(settings.webhook_allowed_networks)
+            client = WebhookClient(keys, GuardedBackend(allowed), settings.webhook_timeout_s)
+        else:
+            logger.info(OFF)
+        return WebhookSender(
+            self._due,
+            client,
+            timeout_s=settings.webhook_timeout_s,
+            give_up_after_s=settings.webhook_give_up_after_s,
+        )

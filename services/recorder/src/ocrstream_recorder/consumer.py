@@ -1,8 +1,9 @@
 """Reads the topics and has them recorded: poll, write, then commit for the lag metrics.
 
-While one poll is written the next is read, judged and folded already. Where to go on stands in the
-database alone, so every partition is sought there after each assignment, and whenever a poll was
-not written as it was read: because another replica was faster, or to let go of it.
+While one poll is written the next is read, judged, folded and begun: two transactions overlap, in
+the order of their offsets. Where to go on stands in the database alone,
+so every partition is sought there after each assignment, and whenever a poll was not written as it
+was read: because another replica was faster, or to let go of it.
 """
 
 import asyncio
@@ -15,8 +16,10 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from ocrstream_recorder import metrics
+from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.recording import GivenBack, Poll, Recording
-from ocrstream_recorder.store.database import DatabaseUnavailable
+from ocrstream_recorder.retrying import Retrying
+from ocrstream_recorder.store.database import DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.offsets import OffsetsMovedError
 from ocrstream_runtime.kafka import RawRecord, stop_consumer
 from ocrstream_schemas.topics import RECORDED_TOPICS, is_images_topic
@@ -33,6 +36,7 @@ _COMMIT_TIMEOUT_S = 3.0
 # for `max_poll_interval_ms` leaves, and joins again only once it asks.
 _NO_PARTITION = TopicPartition("", 0)
 _BACKOFF_S = 1.0
+WRITES_AT_ONCE = 2
 
 
 class Consumer(ConsumerRebalanceListener):
@@ -42,12 +46,15 @@ class Consumer(ConsumerRebalanceListener):
         self,
         kafka: AIOKafkaConsumer,
         recording: Recording,
+        drain_limit: DrainLimit,
         poll_records: int,
         stop: asyncio.Event,
     ) -> None:
         self._kafka = kafka
         self._stop = stop
         self._recording = recording
+        self._drain_limit = drain_limit
+        self.retrying = Retrying("reading is", metrics.RETRYING.labels("read"))
         self._poll_records = poll_records
         # Partitions that were sought, with the offset that the next poll begins at; and those up
         # to which all is written.
@@ -56,7 +63,10 @@ class Consumer(ConsumerRebalanceListener):
         self._stopped: set[TopicPartition] = set()
         # What was read in an earlier epoch is not written any more.
         self._epoch = 0
-        self._write: asyncio.Task[None] | None = None
+        self._writes: set[asyncio.Task[None]] = set()
+        # Set when the last write that began has moved its offsets, or is over.
+        self._fenced = asyncio.Event()
+        self._fenced.set()
         # Held while it is decided whether one more write begins.
         self._gate = asyncio.Lock()
         self._failure: Exception | None = None
@@ -79,7 +89,9 @@ class Consumer(ConsumerRebalanceListener):
             while not self._stop.is_set() and self._failure is None:
                 try:
                     await self._step()
-                except (KafkaError, DatabaseUnavailable) as error:
+                    self.retrying.succeeded()
+                except (KafkaError, DatabaseUnavailable, DataRefused) as error:
+                    self.retrying.failed(error)
                     logger.warning("cannot read on now", error=str(error), backoff_s=_BACKOFF_S)
                     # What was polled and not written must be polled again.
                     await self._settle()
@@ -109,6 +121,7 @@ class Consumer(ConsumerRebalanceListener):
                 self._recording.let_go.clear()
             await self._commit()
             self._forget_positions()
+            self._drain_limit.forget()
             self._stopped.clear()
             metrics.PARTITIONS_STOPPED.set(0)
 
@@ -129,8 +142,10 @@ class Consumer(ConsumerRebalanceListener):
         assigned = self._kafka.assignment()
         unsought = assigned - self._positions.keys() - self._stopped
         if unsought:
+            await self._settle()
             await self._seek(unsought)
-        readable = sorted(self._positions.keys() & assigned)
+        sought = self._positions.keys() & assigned
+        readable = sorted(filter(self._drain_limit.may_read, sought))
         if not readable:
             await self._kafka.getmany(_NO_PARTITION, timeout_ms=_IDLE_POLL_MS)
             return
@@ -146,10 +161,25 @@ class Consumer(ConsumerRebalanceListener):
             return
         poll = await asyncio.to_thread(self._recording.prepare, records)
         async with self._gate:
-            await self._settle()
+            await self._fenced.wait()
+            await self._settle(WRITES_AT_ONCE - 1)
             # Else its partitions are their next owner's, or have to be read again.
             if epoch == self._epoch:
-                self._write = asyncio.create_task(self._record(poll, self._pass(records)))
+                self._fenced = asyncio.Event()
+                admitted, begins = self._admit(poll)
+                write = asyncio.create_task(self._record(admitted, begins, epoch, self._fenced))
+                self._writes.add(write)
+                write.add_done_callback(self._writes.discard)
+
+    def _admit(self, poll: Poll) -> tuple[Poll, dict[TopicPartition, int]]:
+        """What of a poll may be written now, and where it begins; the rest will be read again."""
+        admitted = self._drain_limit.admit(poll.judged)
+        begins = self._pass([one.record for one in admitted])
+        if len(admitted) == len(poll.judged):
+            return poll, begins
+        for partition in begins:
+            self._kafka.seek(partition, self._positions[partition])
+        return Poll.of(admitted), begins
 
     def _pass(self, records: list[RawRecord]) -> dict[TopicPartition, int]:
         """Move the positions past records; returns where they stood."""
@@ -160,10 +190,10 @@ class Consumer(ConsumerRebalanceListener):
             self._positions[partition] = record.offset + 1
         return begins
 
-    async def _settle(self) -> None:
-        """Returns when nothing is being written."""
-        if self._write is not None:
-            await asyncio.wait({self._write})
+    async def _settle(self, at_most: int = 0) -> None:
+        """Returns when no more than so many polls are being written."""
+        while len(self._writes) > at_most:
+            await asyncio.wait(self._writes, return_when=asyncio.FIRST_COMPLETED)
 
     def _forget_positions(self) -> None:
         self._epoch += 1
@@ -184,10 +214,19 @@ class Consumer(ConsumerRebalanceListener):
             *partitions, timeout_ms=_IDLE_POLL_MS, max_records=self._poll_records
         )
 
-    async def _record(self, poll: Poll, begins: dict[TopicPartition, int]) -> None:
+    async def _record(
+        self, poll: Poll, begins: dict[TopicPartition, int], epoch: int, fenced: asyncio.Event
+    ) -> None:
+        loop = asyncio.get_running_loop()
+
+        def on_fenced() -> None:
+            loop.call_soon_threadsafe(fenced.set)
+
         try:
             nexts = await self._recording.record(
-                poll, {(one.topic, one.partition): offset for one, offset in begins.items()}
+                poll,
+                {(one.topic, one.partition): offset for one, offset in begins.items()},
+                on_fenced,
             )
         except (OffsetsMovedError, GivenBack) as why:
             # Nobody knows how much of it is written; the database does.
@@ -199,8 +238,15 @@ class Consumer(ConsumerRebalanceListener):
             self._forget_positions()
         else:
             self.finished += len(poll.judged)
-            for (topic, partition), offset in nexts.items():
-                self._written[TopicPartition(topic, partition)] = offset
+            if epoch == self._epoch:
+                for (topic, partition), offset in nexts.items():
+                    self._written[TopicPartition(topic, partition)] = offset
+            if self._drain_limit.misjudged:
+                # Sought again, partitions are counted again.
+                self._drain_limit.misjudged = False
+                self._forget_positions()
+        finally:
+            fenced.set()
 
     async def _seek(self, partitions: set[TopicPartition]) -> None:
         beginnings = await self._kafka.beginning_offsets(partitions)
@@ -208,6 +254,7 @@ class Consumer(ConsumerRebalanceListener):
         stored = await self._recording.next_offsets(
             {(one.topic, one.partition): beginnings[one] for one in partitions}
         )
+        dead = await self._recording.dead_letters_before(stored, self._drain_limit.window)
         for one in partitions:
             offset = stored[one.topic, one.partition]
             if not beginnings[one] <= offset <= ends[one]:
@@ -217,6 +264,8 @@ class Consumer(ConsumerRebalanceListener):
                 self._kafka.seek(one, offset)
             except IllegalStateError:
                 continue  # revoked meanwhile
+            partition = (one.topic, one.partition)
+            self._drain_limit.begin(partition, offset, dead[partition])
             self._positions[one] = self._written[one] = offset
 
     async def _follows(self, partition: TopicPartition, offset: int) -> bool:

@@ -9,7 +9,9 @@ from ocrstream_recorder.store.poll import Table
 from ocrstream_runtime.metrics import Family
 from ocrstream_schemas.topics import RECORDED_TOPICS, TOPICS
 
+Work = Literal["read", "write"]
 Stage = Literal["judge", "fold", "write"]
+AttemptOutcome = Literal["delivered", "failed", "gave_up"]
 
 RECORDS = Family[Counter, str](
     Counter("ocrstream_recorder_records", "Records written, by `topic`", ["topic"]),
@@ -45,6 +47,9 @@ PUBLIC_PATHS_REFUSED = Counter(
 BATCHES_COMPLETED = Counter(
     "ocrstream_recorder_batches_completed", "Ends of batches, and changes after it"
 )
+DEADLINES_PASSED = Counter(
+    "ocrstream_recorder_deadlines_passed", "Batches cancelled because their deadline passed"
+)
 IMAGES_RETRIED = Counter(
     "ocrstream_recorder_images_retried", "Images submitted again because somebody asked for it"
 )
@@ -68,6 +73,14 @@ SUBMITTED_TO_RECORDED_SECONDS = Histogram(
     buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 300, 900, 3_600, 4 * 3_600, 24 * 3_600),
 )
 POLL_RETRIES = Counter("ocrstream_recorder_poll_retries", "Polls that had to be tried again")
+RETRYING = Family[Gauge, Work](
+    Gauge(
+        "ocrstream_recorder_retrying",
+        "1 while something fails and is tried again, by `work`: read, write",
+        ["work"],
+    ),
+    get_args(Work),
+)
 OFFSETS_MOVED = Counter(
     "ocrstream_recorder_offsets_moved", "Polls that another replica had written already"
 )
@@ -84,6 +97,14 @@ PARTITIONS_STOPPED = Gauge(
     "ocrstream_recorder_partitions_stopped",
     "Partitions not read because the stored offset is not in the log",
 )
+PARTITIONS_HELD = Family[Gauge, str](
+    Gauge(
+        "ocrstream_recorder_partitions_held",
+        "Partitions hardly read because most of their records become dead letters, by `topic`",
+        ["topic"],
+    ),
+    RECORDED_TOPICS,
+)
 LAG = Family[Gauge, str](
     Gauge(
         "ocrstream_recorder_lag_records",
@@ -91,6 +112,14 @@ LAG = Family[Gauge, str](
         ["topic"],
     ),
     RECORDED_TOPICS,
+)
+OUTBOX_WAITING = Gauge(
+    "ocrstream_recorder_outbox_waiting_rows",
+    "Outbox rows that are not sent, the same at every replica: take the greatest",
+)
+OUTBOX_OLDEST_SECONDS = Gauge(
+    "ocrstream_recorder_outbox_oldest_seconds",
+    "How long the oldest outbox row waits, the same at every replica: take the greatest",
 )
 OUTBOX_PUBLISHED = Family[Counter, str](
     Counter("ocrstream_recorder_outbox_published", "Outbox rows sent, by `topic`", ["topic"]),
@@ -103,4 +132,16 @@ OUTBOX_DROPPED = Family[Counter, str](
         ["topic"],
     ),
     TOPICS,
+)
+WEBHOOK_ATTEMPTS = Family[Counter, AttemptOutcome](
+    Counter(
+        "ocrstream_recorder_webhook_attempts",
+        "Attempts to deliver to a webhook, by `outcome`: delivered, failed, gave_up",
+        ["outcome"],
+    ),
+    get_args(AttemptOutcome),
+)
+WEBHOOKS_WAITING = Gauge(
+    "ocrstream_recorder_webhooks_waiting",
+    "Deliveries to webhooks that are pending, the same at every replica: take the greatest",
 )

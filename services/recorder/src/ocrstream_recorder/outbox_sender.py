@@ -1,6 +1,12 @@
-"""Publishes the outbox: in the order of its rows, at least once, by one replica at a time."""
+"""Publishes the outbox: at least once, and the records of one key first in order.
+
+A key's record is sent only when the broker has acknowledged the one before it, and a row is deleted
+only when the broker has its record. So of any two records of a key the first copy of the older one
+stands before every copy of the newer, whatever fails, and however many send at a time.
+"""
 
 import asyncio
+from collections import defaultdict, deque
 from typing import Any
 
 import msgspec
@@ -10,18 +16,28 @@ from aiokafka.errors import KafkaError
 from psycopg import Connection
 
 from ocrstream_recorder import metrics
-from ocrstream_recorder.store import outbox
+from ocrstream_recorder.store import outbox, retries
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.outbox import OutboxRow
+from ocrstream_recorder.store.retries import Part
 from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RecordTooLarge, check_size
+from ocrstream_runtime.lifecycle import is_set_within
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_schemas.headers import cloud_event_headers_of
 
 logger = structlog.get_logger(__name__)
 
-_ROWS_AT_ONCE = 500
-_IDLE_S = 1.0
+# A session without a call for so long loses the right to send to another replica: a process that is
+# stopped, or that cannot reach the broker while others can.
+IDLE_SESSION_TIMEOUT_S = 15
 SOURCE = "/ocrstream/recorder"
+
+_ROWS_AT_ONCE = 2_000
+# Less than are sent at a time: events of other batches, which go out in the order of their rows, do
+# not wait for a large retry.
+_CHAINS_AT_ONCE = 1_000
+_BYTES_AT_ONCE = 16 * 1024 * 1024
+_IDLE_S = 1.0
 
 
 class _Typed(msgspec.Struct):
@@ -29,7 +45,10 @@ class _Typed(msgspec.Struct):
 
 
 class OutboxSender:
-    """Sends what the recorders have written into the outbox. `woken` makes it look at once."""
+    """Sends what the recorders have written into the outbox, and fills it from retries.
+
+    `woken` makes it look at once. `database` is to be its alone, made with IDLE_SESSION_TIMEOUT_S.
+    """
 
     def __init__(self, database: Database, producer: AIOKafkaProducer) -> None:
         self._database = database
@@ -40,42 +59,57 @@ class OutboxSender:
         """Send until `stop` is set."""
         while not stop.is_set():
             try:
-                sent_all = await self._send_some()
+                more = await self._send_some()
             except FATAL_PRODUCER_ERRORS:
                 raise
             except (DatabaseUnavailable, KafkaError) as error:
                 logger.warning("outbox cannot be sent now", error=str(error))
-                sent_all = True
-            if sent_all:
-                await self._wait()
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(_IDLE_S):
-                await self.woken.wait()
-        except TimeoutError:
-            return
-        self.woken.clear()
+                more = False
+            if not more:
+                await is_set_within(self.woken, _IDLE_S)
+                self.woken.clear()
 
     async def _send_some(self) -> bool:
-        """Send the oldest rows; whether there are no more, or another replica sends them."""
+        """Send the oldest rows; whether more may be there to be sent by this replica."""
         rows = await self._database.run(_take)
-        if not rows:
+        if rows is None:
+            return False
+        if rows:
+            await self._send_rows(rows)
+        if len(rows) == _ROWS_AT_ONCE:
             return True
-        sends = [(row, await self._send(row)) for row in rows]
-        results = await asyncio.gather(
-            *(send for _, send in sends if send is not None), return_exceptions=True
-        )
-        failures = [result for result in results if isinstance(result, BaseException)]
-        if failures:
-            # All stay: some went out, and go out again. Receivers know them by their id.
-            raise failures[0]
-        await self._database.run(lambda connection: _delete(connection, [row.id for row in rows]))
-        for row in rows:
-            metrics.OUTBOX_PUBLISHED.labels(row.topic).inc()
-        return len(rows) < _ROWS_AT_ONCE
+        part = await self._database.run(_submit_part)
+        if part is not None:
+            metrics.IMAGES_RETRIED.inc(part.submitted)
+        return bool(rows) or part is not None
 
-    async def _send(self, row: OutboxRow) -> asyncio.Future[Any] | None:
+    async def _send_rows(self, rows: list[OutboxRow]) -> None:
+        by_key: defaultdict[tuple[str, str], list[OutboxRow]] = defaultdict(list)
+        for row in rows:
+            by_key[row.topic, row.key].append(row)
+        waiting = [deque(queue) for queue in by_key.values()]
+        safe: list[OutboxRow] = []
+        failures: list[BaseException] = []
+        while waiting:
+            # The first of each key; those that follow wait until it is acknowledged.
+            sends = [await self._send(queue[0]) for queue in waiting]
+            results = await asyncio.gather(*sends, return_exceptions=True)
+            acknowledged: list[deque[OutboxRow]] = []
+            for queue, result in zip(waiting, results, strict=True):
+                if isinstance(result, BaseException):
+                    failures.append(result)
+                else:
+                    safe.append(queue.popleft())
+                    acknowledged.append(queue)
+            waiting = [queue for queue in acknowledged if queue]
+        await self._database.run(lambda connection: _delete(connection, [row.id for row in safe]))
+        for row in safe:
+            metrics.OUTBOX_PUBLISHED.labels(row.topic).inc()
+        if failures:
+            raise failures[0]
+
+    async def _send(self, row: OutboxRow) -> asyncio.Future[Any]:
+        """Begin to send a record; done when the broker has it, or at once if it fits no topic."""
         key = row.key.encode()
         event_type = msgspec.json.decode(row.value, type=_Typed).type
         with send_span(row.topic, key) as carried_on:
@@ -85,13 +119,22 @@ class OutboxSender:
             except RecordTooLarge as error:
                 metrics.OUTBOX_DROPPED.labels(row.topic).inc()
                 logger.exception("outbox row dropped", event_id=row.event_id, error=str(error))
-                return None
+                dropped: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+                dropped.set_result(None)
+                return dropped
             return await self._producer.send(row.topic, key=key, value=row.value, headers=headers)
 
 
-def _take(connection: Connection[Any]) -> list[OutboxRow]:
+def _take(connection: Connection[Any]) -> list[OutboxRow] | None:
     with connection.cursor() as cursor:
-        return outbox.take(cursor, _ROWS_AT_ONCE)
+        if not outbox.may_send(cursor):
+            return None
+        return outbox.take(cursor, _ROWS_AT_ONCE, _BYTES_AT_ONCE)
+
+
+def _submit_part(connection: Connection[Any]) -> Part | None:
+    with connection.transaction(), connection.cursor() as cursor:
+        return retries.submit_part(cursor, _CHAINS_AT_ONCE)
 
 
 def _delete(connection: Connection[Any], ids: list[int]) -> None:

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -15,15 +15,20 @@ from opentelemetry.trace import SpanKind
 from psycopg import Connection
 
 from ocrstream_recorder import metrics
+from ocrstream_recorder.dead_letters import DeadLetterSink, Kept, storable_error
 from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.intake import Judged, Rejection, judge, reject
-from ocrstream_recorder.store import offsets, poll
+from ocrstream_recorder.drain_limit import DrainLimit
+from ocrstream_recorder.intake import Judged, judge, reject, reject_unread
+from ocrstream_recorder.retrying import Retrying
+from ocrstream_recorder.store import dead_letters, offsets, poll
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable, DataRefused
+from ocrstream_recorder.store.dead_letters import Coordinates, DeadLetterRow
 from ocrstream_recorder.store.offsets import Partition, Span
 from ocrstream_recorder.store.poll import ConcurrentChangeError, Written
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RawRecord
+from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RawRecord, record_ref
 from ocrstream_runtime.messaging_spans import batch_span
+from ocrstream_schemas.headers import redrive_of
 
 logger = structlog.get_logger(__name__)
 _tracer = trace.get_tracer(__name__)
@@ -40,19 +45,20 @@ class Poll(NamedTuple):
     judged: list[Judged]
     ledger: Ledger
 
+    @classmethod
+    def of(cls, judged: list[Judged]) -> Self:
+        """A poll of these records."""
+        return cls(
+            judged, Ledger([one.contribution for one in judged if one.contribution is not None])
+        )
+
 
 class GivenBack(Exception):
-    """Asked to let go while the database or the broker was away; nothing was written."""
-
-
-class DeadLetterSink(Protocol):
-    """Where rejected records go; returns when they are safe, raises KafkaError if they are not."""
-
-    async def publish(self, judged: list[Judged], /) -> None: ...
+    """Some of the poll is not written: asked to let go, or the database refuses most of it."""
 
 
 class Recording:
-    """The recorder's one writer.
+    """Writes polls; two at a time, if the second begins when the first is fenced.
 
     `let_go` asks it to stop trying: to end, or because other replicas wait for its partitions.
     """
@@ -61,6 +67,7 @@ class Recording:
         self,
         database: Database,
         dead_letters: DeadLetterSink,
+        drain_limit: DrainLimit,
         zone: DatabaseZone,
         *,
         cluster_id: str,
@@ -69,11 +76,13 @@ class Recording:
     ) -> None:
         self._database = database
         self._dead_letters = dead_letters
+        self._drain_limit = drain_limit
         self._zone = zone
         self._cluster_id = cluster_id
         self._group_id = group_id
         self._on_outbox = on_outbox
         self.let_go = asyncio.Event()
+        self.retrying = Retrying("a poll is", metrics.RETRYING.labels("write"))
 
     async def next_offsets(self, if_unknown: Mapping[Partition, int]) -> dict[Partition, int]:
         """Where to go on with partitions. Raises DatabaseUnavailable."""
@@ -81,6 +90,20 @@ class Recording:
         def read(connection: Connection[Any]) -> dict[Partition, int]:
             with connection.transaction(), connection.cursor() as cursor:
                 return offsets.next_offsets(cursor, self._cluster_id, if_unknown)
+
+        return await self._database.run(read)
+
+    async def dead_letters_before(
+        self, nexts: Mapping[Partition, int], window: int
+    ) -> dict[Partition, set[int]]:
+        """Which of each partition's `window` offsets before `nexts` are registered as dead letters.
+
+        Raises DatabaseUnavailable.
+        """
+
+        def read(connection: Connection[Any]) -> dict[Partition, set[int]]:
+            with connection.cursor() as cursor:
+                return dead_letters.offsets_before(cursor, self._cluster_id, nexts, window)
 
         return await self._database.run(read)
 
@@ -95,56 +118,89 @@ class Recording:
         began = time.perf_counter()
         judged = [judge(record, self._zone.to_local) for record in ordered]
         folded_from = time.perf_counter()
-        ledger = _fold(judged)
+        prepared = Poll.of(judged)
         metrics.POLL_SECONDS.labels("judge").observe(folded_from - began)
         metrics.POLL_SECONDS.labels("fold").observe(time.perf_counter() - folded_from)
-        return Poll(judged, ledger)
+        return prepared
 
-    async def record(self, poll: Poll, begins: Mapping[Partition, int]) -> dict[Partition, int]:
+    async def record(
+        self,
+        poll: Poll,
+        begins: Mapping[Partition, int],
+        on_fenced: Callable[[], None] = lambda: None,
+    ) -> dict[Partition, int]:
         """Write a poll and move the offsets, which stand at `begins`; returns the new ones.
+
+        `on_fenced` is called, in another thread, when the poll that follows may be begun.
 
         Comes back only when that is done, however long the database is away; a record that the
         database refuses is found by halving and becomes a dead letter. Raises OffsetsMovedError if
-        another owner wrote some of them, GivenBack if it failed and `let_go` is set.
+        another owner wrote some of them; GivenBack if it failed and `let_go` is set, or if the
+        database refuses more records of a partition than the drain limit has room for.
         """
         with batch_span([one.record for one in poll.judged], self._group_id):
-            return await self._record(poll, begins)
+            return await self._record(poll, begins, on_fenced)
 
-    async def _record(self, poll: Poll, begins: Mapping[Partition, int]) -> dict[Partition, int]:
+    async def _record(
+        self, poll: Poll, begins: Mapping[Partition, int], on_fenced: Callable[[], None]
+    ) -> dict[Partition, int]:
         positions = dict(begins)
-        await self._insist(lambda: self._dead_letters.publish(poll.judged))
+        refusals = Counter[Partition]()
+        kept = await self._insist(lambda: self._dead_letters.publish(poll.judged))
         parts = [poll]
         while parts:
             part = parts.pop()
             try:
-                positions |= await self._write(part, positions)
+                positions |= await self._write(part, positions, kept, on_fenced)
             except DataRefused as error:
                 judged = part.judged
                 if len(judged) > 1:
                     middle = len(judged) // 2
                     halves = judged[middle:], judged[:middle]
                 else:
-                    halves = ([await self._refused(judged[0], str(error))],)
-                parts += [Poll(half, _fold(half)) for half in halves]
+                    refusals[judged[0].record.topic, judged[0].record.partition] += 1
+                    if max(refusals.values()) > self._drain_limit.limit:
+                        raise GivenBack from error
+                    halves = ([await self._refused(judged[0], str(error), kept)],)
+                parts += map(Poll.of, halves)
         return positions
 
-    async def _write(self, part: Poll, positions: Mapping[Partition, int]) -> dict[Partition, int]:
+    async def _write(
+        self,
+        part: Poll,
+        positions: Mapping[Partition, int],
+        kept: Kept,
+        on_fenced: Callable[[], None],
+    ) -> dict[Partition, int]:
         spans: dict[Partition, Span] = {}
         for record, _, _ in part.judged:
             partition = (record.topic, record.partition)
             spans[partition] = Span(positions[partition], record.offset + 1)
 
+        letters = _letters(part.judged, kept)
+
         def write(connection: Connection[Any]) -> Written:
             began = time.perf_counter()
-            written = poll.write(connection, part.ledger, self._zone, self._cluster_id, spans)
+            written = poll.write(
+                connection,
+                part.ledger,
+                self._zone,
+                self._cluster_id,
+                spans,
+                letters=letters,
+                on_fenced=on_fenced,
+            )
             metrics.POLL_SECONDS.labels("write").observe(time.perf_counter() - began)
             return written
 
         with _tracer.start_as_current_span("write", kind=SpanKind.CLIENT) as span:
             span.set_attribute(DB_SYSTEM_NAME, "postgresql")
-            written = await self._insist(lambda: self._database.run(write))
+            # Of what holds nothing of a record the database can have nothing to refuse, ever.
+            passing = () if any(map(_says_something, part.judged)) else (DataRefused,)
+            written = await self._insist(lambda: self._database.run(write), *passing)
             span.set_attributes({f"ocrstream.{t}": n.written for t, n in written.rows.items()})
         self._report(part.judged, written)
+        self._drain_limit.written(part.judged)
         return {partition: span.next for partition, span in spans.items()}
 
     def _report(self, part: list[Judged], written: Written) -> None:
@@ -157,7 +213,6 @@ class Recording:
             metrics.ROWS_MISSING.labels(table).inc(max(0, rows.staged - rows.written))
         metrics.PUBLIC_PATHS_REFUSED.inc(written.refused_public_paths)
         metrics.BATCHES_COMPLETED.inc(written.batches_completed)
-        metrics.IMAGES_RETRIED.inc(written.retried_images)
         now = datetime.now(UTC)
         for one in part:
             if one.contribution is not None and one.contribution.image is not None:
@@ -165,7 +220,7 @@ class Recording:
                 took_s = (now - submitted_at).total_seconds()
                 # Submitted by a clock that is ahead of ours: at once.
                 metrics.SUBMITTED_TO_RECORDED_SECONDS.observe(max(0.0, took_s))
-        if written.batches_completed or written.retried_images:
+        if written.batches_completed or written.retries:
             self._on_outbox()
         log = logger.debug
         if any(rows.staged != rows.written for rows in written.rows.values()):
@@ -177,29 +232,36 @@ class Recording:
             written={table: rows.written for table, rows in written.rows.items()},
         )
 
-    async def _refused(self, judged: Judged, error: str) -> Judged:
+    async def _refused(self, judged: Judged, error: str, kept: Kept) -> Judged:
         if judged.rejection is not None:
             # Not even what could be read of it can be stored: it stays a dead letter, uncounted.
-            return Judged(judged.record, None, judged.rejection)
-        rejected = reject(judged.record, Rejection("refused_by_database", error))
-        await self._insist(lambda: self._dead_letters.publish([rejected]))
+            return reject_unread(judged.record, judged.rejection)
+        rejected = reject(judged.record, "refused_by_database", error)
+        kept |= await self._insist(lambda: self._dead_letters.publish([rejected]))
         return rejected
 
-    async def _insist(self, attempt: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    async def _insist(
+        self, attempt: Callable[[], Awaitable[ResultT]], *passing: type[Exception]
+    ) -> ResultT:
         """What `attempt` returns, tried again with growing pauses for as long as it takes."""
         backoff_s = _FIRST_BACKOFF_S
         while True:
             try:
-                return await attempt()
+                result = await attempt()
             except FATAL_PRODUCER_ERRORS:
                 raise
-            except (DatabaseUnavailable, ConcurrentChangeError, KafkaError) as error:
+            except (DatabaseUnavailable, ConcurrentChangeError, KafkaError, *passing) as error:
                 metrics.POLL_RETRIES.inc()
+                self.retrying.failed(error)
                 trace.get_current_span().add_event("to be tried again", {"error": str(error)})
                 logger.warning("poll to be tried again", error=str(error), backoff_s=backoff_s)
                 if await self._told_to_let_go(backoff_s):
+                    self.retrying.succeeded()
                     raise GivenBack from error
                 backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
+            else:
+                self.retrying.succeeded()
+                return result
 
     async def _told_to_let_go(self, within_s: float) -> bool:
         try:
@@ -210,5 +272,28 @@ class Recording:
         return True
 
 
-def _fold(judged: list[Judged]) -> Ledger:
-    return Ledger([one.contribution for one in judged if one.contribution is not None])
+def _says_something(judged: Judged) -> bool:
+    """Whether anything of what the record holds is to be stored."""
+    rejection = judged.rejection
+    return (
+        judged.contribution is not None
+        or rejection is None
+        or rejection.chain_id is not None
+        or rejection.batch_id is not None
+    )
+
+
+def _letters(judged: list[Judged], kept: Kept) -> list[DeadLetterRow]:
+    return [
+        DeadLetterRow(
+            record_ref(record),
+            rejection.reason,
+            storable_error(rejection.error),
+            rejection.chain_id,
+            rejection.batch_id,
+            kept[Coordinates(record.topic, record.partition, record.offset)],
+            redrive_of(record.headers),
+        )
+        for record, _, rejection in judged
+        if rejection is not None
+    ]

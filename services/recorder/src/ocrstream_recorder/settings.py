@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
 
+from ocrstream_recorder.webhook_client import parse_secrets
+from ocrstream_recorder.webhook_guard import parse_networks
 from ocrstream_runtime.settings import ServiceSettings
 
 
@@ -31,8 +33,30 @@ class RecorderSettings(DatabaseSettings):
     """Zone of the tables' times; of use only for a database taken over from another system."""
     poll_records: Annotated[int, Field(ge=1, le=20_000)] = 2_000
     """The most records that are written in one transaction."""
+    dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """By how many the dead letters of a partition may outnumber its good ones until it is held."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most database connections that the read API uses; recording takes two more."""
+    """The most database connections that the read API uses; recording takes four more."""
+    webhook_secret: SecretStr = SecretStr("")
+    """Keys that sign webhooks, `whsec_` and base64, separated by spaces; empty turns them off."""
+    webhook_allowed_networks: str = ""
+    """Comma-separated networks, like `10.1.0.0/16`, that webhooks may reach beside public ones."""
+    webhook_timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """How long a receiver of webhooks may take to answer."""
+    webhook_give_up_after_s: Annotated[float, Field(gt=0, le=30 * 86_400)] = 86_400.0
+    """How long a delivery to a webhook is tried again."""
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _are_secrets(cls, secret: SecretStr) -> SecretStr:
+        parse_secrets(secret.get_secret_value())
+        return secret
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _are_networks(cls, networks: str) -> str:
+        parse_networks(networks)
+        return networks
 
     @field_validator("db_timezone")
     @classmethod

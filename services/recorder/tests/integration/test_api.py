@@ -12,10 +12,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
+from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store import poll
 from ocrstream_recorder.store.migrate import sqlalchemy_url
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
+from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchSubmitted,
@@ -76,7 +78,9 @@ async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
         ledger = Ledger(contribute(event, zone.to_local) for event in events)
         poll.write(connection, ledger, zone, "cluster", {})
     engine = create_async_engine(sqlalchemy_url(database_url))
-    transport = httpx.ASGITransport(create_api(engine, zone, Health()))
+    transport = httpx.ASGITransport(
+        create_api(engine, zone, Health(), LetterBox(ServiceSettings()))
+    )
     async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
         yield client
     await engine.dispose()

@@ -1,7 +1,7 @@
 """The outbox: in order, at least once, by one sender at a time."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from ocrstream_recorder.outbox_sender import OutboxSender
 from ocrstream_recorder.store import outbox
-from ocrstream_recorder.store.database import Database
+from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.outbox import Event
 from ocrstream_schemas.topics import BATCHES_COMPLETED, TOPICS
 
@@ -19,31 +19,39 @@ pytestmark = pytest.mark.integration
 
 
 class Producer:
-    """Stands for aiokafka's: acknowledges what it is given, unless it is told to fail."""
+    """Stands for aiokafka's: a record is in `log` when it is acknowledged.
 
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, bytes, str]] = []
-        self.failures = 0
+    `refused` tells of which sends, counted from 0, none is; while `held` is clear they all wait.
+    """
+
+    def __init__(self, log: list[tuple[str, str]] | None = None) -> None:
+        self.log = [] if log is None else log
+        self.refused: set[int] = set()
+        self.count = 0
+        self.held = asyncio.Event()
+        self.held.set()
 
     async def send(
         self, topic: str, *, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
-    ) -> "asyncio.Future[None]":
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.failures:
-            self.failures -= 1
-            told.set_exception(KafkaConnectionError("no broker"))
-        else:
-            self.sent.append((key.decode(), value, dict(headers)["ce_id"].decode()))
-            told.set_result(None)
-        return told
+    ) -> "asyncio.Task[None]":
+        number, self.count = self.count, self.count + 1
+        return asyncio.create_task(
+            self._acknowledge(number, key.decode(), dict(headers)["ce_id"].decode())
+        )
+
+    async def _acknowledge(self, number: int, key: str, event_id: str) -> None:
+        await self.held.wait()
+        if number in self.refused:
+            raise KafkaConnectionError("no broker")
+        self.log.append((key, event_id))
 
 
 class Running:
     """A sender at work."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, log: list[tuple[str, str]] | None = None) -> None:
         self.database = Database(url, "outbox")
-        self.producer = Producer()
+        self.producer = Producer(log)
         producer: Any = self.producer
         self.sender = OutboxSender(self.database, producer)
         self.stop = asyncio.Event()
@@ -86,30 +94,60 @@ async def emptied(url: str) -> None:
             await asyncio.sleep(0.05)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.02)
+
+
+def check(log: list[tuple[str, str]], count: int) -> None:
+    """All events are there, and of each key the first copies are in order."""
+    firsts = list(dict.fromkeys(log))
+    assert len(firsts) == count
+    for key in {key for key, _ in firsts}:
+        numbers = [int(event_id.split(":")[1]) for of, event_id in firsts if of == key]
+        assert numbers == sorted(numbers)
+
+
 async def test_rows_go_out_in_order_and_are_forgotten(running: Running, database_url: str) -> None:
-    fill(database_url, *(event(number) for number in range(1200)))
+    fill(database_url, *(event(number) for number in range(2500)))
     running.sender.woken.set()
     await emptied(database_url)
-    assert [ce_id for _, _, ce_id in running.producer.sent] == [f"batch:{n}" for n in range(1200)]
+    assert len(running.producer.log) == 2500
+    check(running.producer.log, 2500)
 
 
-async def test_what_was_not_acknowledged_stays_and_goes_again(
-    running: Running, database_url: str
+@pytest.mark.parametrize("refused", [{0}, {0, 1}, {2}, {1, 3, 4}, {0, 2, 5, 6, 7, 8}])
+async def test_what_was_not_acknowledged_goes_again_before_what_follows_it(
+    running: Running, database_url: str, refused: set[int]
 ) -> None:
-    running.producer.failures = 2
-    fill(database_url, *(event(number) for number in range(5)))
+    running.producer.refused = refused
+    fill(database_url, *(event(number) for number in range(9)))
     await emptied(database_url)
-    last_five = [ce_id for _, _, ce_id in running.producer.sent[-5:]]
-    assert last_five == [f"batch:{number}" for number in range(5)]
+    check(running.producer.log, 9)
 
 
 async def test_a_row_that_fits_no_topic_does_not_block_the_others(
     running: Running, database_url: str
 ) -> None:
     too_large = TOPICS[BATCHES_COMPLETED].max_message_bytes
-    fill(database_url, event(0), event(1, size=too_large), event(2))
+    fill(database_url, event(0), event(3, size=too_large), event(6))
     await emptied(database_url)
-    assert [ce_id for _, _, ce_id in running.producer.sent] == ["batch:0", "batch:2"]
+    assert [event_id for _, event_id in running.producer.log] == ["batch:0", "batch:6"]
+
+
+async def test_large_values_are_taken_a_few_at_a_time(running: Running, database_url: str) -> None:
+    size = TOPICS[BATCHES_COMPLETED].max_message_bytes - 1000
+    fill(database_url, *(event(number, size=size) for number in range(100)))
+    await emptied(database_url)
+    check(running.producer.log, 100)
+    with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
+        fill(database_url, *(event(number, size=1000) for number in range(4)))
+        assert len(outbox.take(cursor, 10, 1)) == 1
+        assert len(outbox.take(cursor, 10, 2000)) == 2
+        assert len(outbox.take(cursor, 3, 10_000)) == 3
 
 
 async def test_one_of_two_senders_sends_and_the_other_takes_over(
@@ -120,11 +158,61 @@ async def test_one_of_two_senders_sends_and_the_other_takes_over(
     other = Running(database_url)
     fill(database_url, *(event(number) for number in range(1, 50)))
     await emptied(database_url)
-    senders = [one for one in (running, other) if one.producer.sent]
+    senders = [one for one in (running, other) if one.producer.log]
     assert len(senders) == 1
     await senders[0].end()
     left = other if senders[0] is running else running
     fill(database_url, event(99))
     await emptied(database_url)
-    assert [ce_id for _, _, ce_id in left.producer.sent] == ["batch:99"]
+    assert [event_id for _, event_id in left.producer.log] == ["batch:99"]
     await other.end()
+
+
+async def test_a_sender_that_lost_its_session_cannot_put_records_out_of_order(
+    running: Running, database_url: str
+) -> None:
+    log = running.producer.log
+    fill(database_url, *(event(number) for number in range(30)))
+    await emptied(database_url)
+    # The first sender has rows in flight, loses its session, and the second one sends them.
+    running.producer.held.clear()
+    sent = running.producer.count
+    fill(database_url, *(event(number) for number in range(30, 60)))
+    await until(lambda: running.producer.count > sent)
+    terminate_others(database_url)
+    other = Running(database_url, log)
+    await emptied(database_url)
+    fill(database_url, *(event(number) for number in range(60, 90)))
+    await emptied(database_url)
+    # Now what the first one had in flight arrives, and it goes on until it sees that it may not.
+    running.producer.held.set()
+    await until(lambda: running.producer.count == sent + 30)
+    fill(database_url, *(event(number) for number in range(90, 120)))
+    await emptied(database_url)
+    await other.end()
+    check(log, 120)
+    assert len(log) > 120
+
+
+async def test_a_sender_that_stands_still_loses_its_right_to_send(database_url: str) -> None:
+    database = Database(database_url, "outbox", idle_session_timeout_s=1)
+
+    def may_send(connection: psycopg.Connection[Any]) -> bool:
+        with connection.cursor() as cursor:
+            return outbox.may_send(cursor)
+
+    assert await database.run(may_send)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        await until(lambda: may_send(connection))
+        with pytest.raises(DatabaseUnavailable):
+            await database.run(may_send)
+        assert not await database.run(may_send)
+    await database.close()
+
+
+def terminate_others(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )

@@ -1,7 +1,8 @@
 """The recorder's writer on a real database: tried again if it may pass, else set aside."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import dataclasses
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 import psycopg
@@ -10,14 +11,20 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import REGISTRY
 
+from ocrstream_recorder.dead_letters import Kept
+from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.intake import Judged
 from ocrstream_recorder.recording import GivenBack, Recording
-from ocrstream_recorder.store.database import Database
+from ocrstream_recorder.store.database import Database, DataRefused
+from ocrstream_recorder.store.dead_letters import Coordinates
 from ocrstream_recorder.store.offsets import OffsetsMovedError
 from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import ImageSubmitted, OcrSucceeded, TextBox
+from ocrstream_schemas.headers import REDRIVE, origin_headers
+from ocrstream_schemas.ids import RecordRef
 
 pytestmark = pytest.mark.integration
 
@@ -32,23 +39,30 @@ class DeadLetters:
         self.kept: list[Judged] = []
         self.failures = 0
 
-    async def publish(self, judged: list[Judged]) -> None:
+    async def publish(self, judged: Iterable[Judged]) -> Kept:
         rejected = [one for one in judged if one.rejection]
         if rejected and self.failures:
             self.failures -= 1
             raise KafkaConnectionError("no broker")
-        self.kept += rejected
+        kept: Kept = {}
+        for one in rejected:
+            self.kept.append(one)
+            place = Coordinates(f"{one.record.topic}.dlq", 0, len(self.kept) - 1)
+            origin = one.record
+            kept[Coordinates(origin.topic, origin.partition, origin.offset)] = place
+        return kept
 
 
 class Writer:
     """A Recording with its parts."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, limit: int = 100) -> None:
         self.database = Database(url, "test")
         self.dead_letters = DeadLetters()
         self.recording = Recording(
             self.database,
             self.dead_letters,
+            DrainLimit(limit),
             DatabaseZone("UTC"),
             cluster_id="cluster",
             group_id="recorder",
@@ -199,4 +213,165 @@ async def test_lets_go_of_what_cannot_be_written() -> None:
     writer.recording.let_go.set()
     with pytest.raises(GivenBack):
         await writing
+    await writer.database.close()
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"ocrstream_recorder_{name}", labels) or 0
+
+
+async def being_retried(writer: Writer) -> str:
+    """What readiness tells, as soon as it tells something."""
+    while True:
+        try:
+            await writer.recording.retrying.check()
+        except NotReady as trouble:
+            return str(trouble)
+        await asyncio.sleep(0.01)
+
+
+CHECK = "CHECK (chain_name <> 'poison')"
+BREAK_AND_MEND = [
+    # A table that is not there (42P01), a right that is missing (42501), a function that fails
+    # (P0001, XX000), a constraint on what is not a record's own.
+    (
+        "ALTER TABLE task_logs RENAME TO elsewhere",
+        "ALTER TABLE elsewhere RENAME TO task_logs",
+        "42P01",
+    ),
+    (
+        "ALTER TABLE chain_executions RENAME COLUMN ranks TO rank_list",
+        "ALTER TABLE chain_executions RENAME COLUMN rank_list TO ranks",
+        "42703",
+    ),
+    (
+        """CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+           'BEGIN RAISE ''no'' USING ERRCODE = ''XX000''; END';
+           CREATE TRIGGER fail BEFORE INSERT ON task_logs EXECUTE FUNCTION fail()""",
+        "DROP TRIGGER fail ON task_logs",
+        "XX000",
+    ),
+    (
+        "ALTER TABLE recorder_dead_letters ADD CONSTRAINT no CHECK (reason <> 'invalid') NOT VALID",
+        "ALTER TABLE recorder_dead_letters DROP CONSTRAINT no",
+        "23514",
+    ),
+]
+
+
+@pytest.mark.parametrize(("break_it", "mend_it", "told"), BREAK_AND_MEND, ids=lambda one: one[:20])
+async def test_what_is_no_data_error_is_tried_again_until_it_is_mended(
+    writer: Writer, database_url: str, break_it: str, mend_it: str, told: str
+) -> None:
+    query(database_url, break_it)
+    retries = counted("poll_retries_total")
+    records = [record(image("a"), 0), record(b"garbage", 1), record(image("b"), 2)]
+    writing = asyncio.create_task(writer.record(records, {(TOPIC, 0): 0}))
+    while counted("poll_retries_total") < retries + 3:
+        assert not writing.done()
+        await asyncio.sleep(0.01)
+    assert told in await being_retried(writer)
+    assert counted("retrying", work="write") == 1
+    assert len(writer.dead_letters.kept) == 1
+    query(database_url, mend_it)
+    assert await writing == {(TOPIC, 0): 3}
+    await writer.recording.retrying.check()
+    assert counted("retrying", work="write") == 0
+    assert query(database_url, "SELECT chain_id FROM chain_executions ORDER BY 1") == [
+        ("a",),
+        ("b",),
+    ]
+
+
+async def test_text_without_an_encoding_is_a_data_error(writer: Writer) -> None:
+    def work(connection: psycopg.Connection[Any]) -> None:
+        connection.execute("SELECT %s", ("\ud800",))
+
+    with pytest.raises(DataRefused):
+        await writer.database.run(work)
+
+
+REGISTER = """
+SELECT topic, partition, origin_offset, reason, chain_id, batch_id, state, redrives
+FROM recorder_dead_letters ORDER BY id
+"""
+
+
+async def test_the_register_tells_of_each_dead_letter_what_can_be_read(
+    writer: Writer, database_url: str
+) -> None:
+    query(database_url, f"ALTER TABLE chain_executions ADD {CHECK}")
+    names_all = b'{"chain_id": "c", "batch_id": "b", "index": -1, "image_path": "file:///c.png"}'
+    records = [
+        record(b"garbage", 0),
+        record(names_all, 1),
+        record(b'{"batch_id": "b", "image_path": 5}', 2),
+        record(image("good"), 3),
+        record(image("bad", chain_name="poison"), 4),
+    ]
+    await writer.record(records, {(TOPIC, 0): 0})
+    assert query(database_url, REGISTER) == [
+        (TOPIC, 0, 0, "invalid", None, None, "open", 0),
+        (TOPIC, 0, 1, "invalid", "c", "b", "open", 0),
+        (TOPIC, 0, 2, "invalid", None, "b", "open", 0),
+        (TOPIC, 0, 4, "refused_by_database", "bad", "b", "open", 0),
+    ]
+    kept = query(database_url, "SELECT kept_topic, kept_offset FROM recorder_dead_letters")
+    assert sorted(kept) == [(f"{TOPIC}.dlq", offset) for offset in range(4)]
+
+
+async def test_a_poll_that_fails_registers_nothing_and_moves_nothing(
+    writer: Writer, database_url: str
+) -> None:
+    other = Writer(database_url)
+    await other.record([record(b"garbage", 0)], {(TOPIC, 0): 0})
+    with pytest.raises(OffsetsMovedError):
+        await writer.record([record(b"garbage", 0), record(b"more", 1)], {(TOPIC, 0): 0})
+    await other.database.close()
+    assert len(query(database_url, REGISTER)) == 1
+
+
+def redriven(value: bytes, offset: int, number: int) -> RawRecord:
+    origin = RecordRef(TOPIC, 0, 0, 1_700_000_000_000)
+    headers = (*origin_headers(origin), (REDRIVE, str(number).encode()))
+    return dataclasses.replace(record(value, offset), headers=headers)
+
+
+async def test_a_redrive_that_fails_again_opens_its_dead_letter_and_a_copy_does_not(
+    writer: Writer, database_url: str
+) -> None:
+    await writer.record([record(b"garbage", 0)], {(TOPIC, 0): 0})
+
+    def state() -> str:
+        ((found,),) = query(database_url, "SELECT state FROM recorder_dead_letters")
+        return found
+
+    query(database_url, "UPDATE recorder_dead_letters SET redrives = 1")
+    assert state() == "redriven"
+    await writer.record([redriven(b"garbage", 1, number=1)], {(TOPIC, 0): 1})
+    assert state() == "open"
+    query(database_url, "UPDATE recorder_dead_letters SET redrives = 2")
+    # The first redrive came a second time; nothing new is known of the second.
+    await writer.record([redriven(b"garbage", 2, number=1)], {(TOPIC, 0): 2})
+    assert state() == "redriven"
+    copies = [redriven(b"garbage", 3, number=2), redriven(b"garbage", 4, number=2)]
+    await writer.record(copies, {(TOPIC, 0): 3})
+    assert state() == "open"
+    await writer.record([redriven(b"garbage", 5, number=1)], {(TOPIC, 0): 5})
+    assert state() == "open"
+
+
+async def test_a_database_that_refuses_everything_does_not_drain_the_topic(
+    database_url: str,
+) -> None:
+    writer = Writer(database_url, limit=5)
+    await writer.begin()
+    query(database_url, f"ALTER TABLE chain_executions ADD {CHECK}")
+    records = [record(image(str(n), chain_name="poison"), n) for n in range(50)]
+    with pytest.raises(GivenBack):
+        await writer.record(records, {(TOPIC, 0): 0})
+    nexts = await writer.recording.next_offsets({(TOPIC, 0): 0})
+    assert nexts == {(TOPIC, 0): 5}
+    assert await writer.recording.dead_letters_before(nexts, 3) == {(TOPIC, 0): {2, 3, 4}}
+    assert len(writer.dead_letters.kept) == 5
     await writer.database.close()

@@ -1,18 +1,14 @@
-"""The real database against the oracle: any order, repetition and split gives the same rows."""
+"""What a poll does to the real database, case by case."""
 
-import threading
 from collections.abc import Generator
-from datetime import UTC, datetime
-from typing import Any, LiteralString
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
 from psycopg import Connection
-from psycopg.rows import dict_row
-from recorder_events import histories
-from recorder_oracle import batches, chains, images, tasks
+from recorder_rows import submit_again
 
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
@@ -21,7 +17,6 @@ from ocrstream_recorder.store.offsets import OffsetsMovedError, Span
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.events import (
     AnyEvent,
-    BatchCompleted,
     BatchRetryRequested,
     BatchSubmitted,
     ImageSubmitted,
@@ -34,10 +29,6 @@ from ocrstream_schemas.events import (
 pytestmark = pytest.mark.integration
 
 ZONE = DatabaseZone("UTC")
-TABLES = (
-    "ocr_text_boxes, ocr_executions, task_logs, chain_executions, batch_executions,"
-    " recorder_outbox, recorder_offsets, recorder_retries"
-)
 
 
 @pytest.fixture
@@ -49,145 +40,6 @@ def connection(database_url: str) -> Generator[Connection[Any]]:
 def write(connection: Connection[Any], events: list[AnyEvent]) -> poll.Written:
     ledger = Ledger(contribute(event, ZONE.to_local) for event in events)
     return poll.write(connection, ledger, ZONE, "cluster", {})
-
-
-def rows(connection: Connection[Any], query: LiteralString, key: str) -> dict[str, dict[str, Any]]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(query)
-        return {row[key]: row for row in cursor.fetchall()}
-
-
-def agree(found: dict[str, dict[str, Any]], expected: dict[str, dict[str, Any]]) -> None:
-    assert found.keys() == expected.keys()
-    for key, row in found.items():
-        assert row == {name: expected[key][name] for name in row}
-
-
-def check(connection: Connection[Any], told: list[AnyEvent]) -> None:
-    agree(
-        rows(
-            connection,
-            "SELECT t.task_id, c.chain_id, t.task_name, t.status, t.run, t.attempt, t.retries,"
-            " t.error, t.reason, t.started_at, t.finished_at"
-            " FROM task_logs t JOIN chain_executions c ON c.id = t.chain_execution_id",
-            "task_id",
-        ),
-        tasks(told),
-    )
-    agree(
-        rows(
-            connection,
-            "SELECT chain_id, batch_id, run, status, total_tasks, completed_tasks, failed_tasks,"
-            " started_at, finished_at, chain_name, initiated_by, image_index, reason,"
-            " input_data->'options' AS options, input_data->>'image_path' AS image_path"
-            " FROM chain_executions",
-            "chain_id",
-        ),
-        chains(told),
-    )
-    agree(
-        rows(
-            connection,
-            "SELECT batch_id, batch_name, status, total_known, total_images, seen_images,"
-            " completed_images, failed_images, revoked_images, run, revoked_run, chunk_size,"
-            " total_chunks, completed_chunks, failed_chunks, started_at, finished_at"
-            " FROM batch_executions",
-            "batch_id",
-        ),
-        batches(told),
-    )
-    agree(
-        rows(
-            connection,
-            "SELECT o.image_path, o.chain_id, o.status, o.error, o.run,"
-            " array(SELECT b.text FROM ocr_text_boxes b WHERE b.ocr_execution_id = o.id"
-            " ORDER BY b.id) AS texts FROM ocr_executions o",
-            "image_path",
-        ),
-        images(told),
-    )
-
-
-def check_last_completions(connection: Connection[Any]) -> None:
-    """The greatest revision's BatchCompleted equals the row; without an end there is none."""
-    last: dict[str, BatchCompleted] = {}
-    for (value,) in connection.execute(
-        "SELECT value FROM recorder_outbox WHERE topic = 'batches.completed' ORDER BY id"
-    ):
-        event = msgspec.json.decode(value, type=BatchCompleted)
-        assert (
-            event.revision == (last[event.batch_id].revision if event.batch_id in last else 0) + 1
-        )
-        last[event.batch_id] = event
-    ended = connection.execute(
-        "SELECT batch_id, revision, status, total_images, completed_images, failed_images,"
-        " revoked_images FROM batch_executions WHERE ended"
-    ).fetchall()
-    for batch_id, *columns in ended:
-        event = last[batch_id]
-        assert columns == [
-            event.revision,
-            event.status,
-            event.total_images,
-            event.completed_images,
-            event.failed_images,
-            event.revoked_images,
-        ]
-
-
-@settings(
-    max_examples=120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(histories())
-def test_rows_are_what_the_events_say(
-    connection: Connection[Any], history: tuple[list[AnyEvent], list[list[AnyEvent]]]
-) -> None:
-    told, polls = history
-    connection.execute(f"TRUNCATE {TABLES}")
-    for events in polls:
-        write(connection, events)
-    check(connection, told)
-    check_last_completions(connection)
-    before = connection.execute("SELECT sum(revision) FROM batch_executions").fetchone()
-    again = write(connection, told)
-    check(connection, told)
-    assert connection.execute("SELECT sum(revision) FROM batch_executions").fetchone() == before
-    assert {rows.staged for rows in again.rows.values()} == {0}
-
-
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(histories())
-def test_two_recorders_at_once_write_the_same(
-    connection: Connection[Any],
-    database_url: str,
-    history: tuple[list[AnyEvent], list[list[AnyEvent]]],
-) -> None:
-    told, polls = history
-    connection.execute(f"TRUNCATE {TABLES}")
-    failures: list[BaseException] = []
-
-    def record(mine: list[list[AnyEvent]]) -> None:
-        try:
-            with psycopg.connect(database_url, autocommit=True) as own:
-                for events in mine:
-                    write(own, events)
-        except Exception as error:  # noqa: BLE001 - the test tells of any
-            failures.append(error)
-
-    threads = [threading.Thread(target=record, args=(mine,)) for mine in (polls, polls[::-1])]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
-    check(connection, told)
-    check_last_completions(connection)
 
 
 def submitted(index: int) -> ImageSubmitted:
@@ -233,8 +85,9 @@ def test_a_retry_submits_failed_images_again_and_only_once(connection: Connectio
     write(connection, [BatchSubmitted(batch_id="b", total_images=3, submitted_at=asked_at)])
     write(connection, [submitted(0), failed(1), failed(2), failed(0, Reason.NO_TEXT)])
     request = BatchRetryRequested(batch_id="b", request_id="r", requested_at=asked_at)
-    assert write(connection, [request, request]).retried_images == 2
-    assert write(connection, [request]).retried_images == 0
+    assert write(connection, [request, request]).retries == 1
+    assert write(connection, [request]).retries == 0
+    assert submit_again(connection, limit=1) == [0, 1, 1, 0, 0]
     sent = connection.execute(
         "SELECT topic, key, value FROM recorder_outbox WHERE topic <> 'batches.completed'"
         " ORDER BY id"
@@ -251,6 +104,65 @@ def test_a_retry_submits_failed_images_again_and_only_once(connection: Connectio
         "SELECT status, failed_images, run, revision FROM batch_executions"
     ).fetchone()
     assert row == ("RUNNING", 1, 2, 2)
+
+
+def ended_batch(connection: Connection[Any]) -> None:
+    moment = datetime(2026, 5, 3, tzinfo=UTC)
+    write(connection, [BatchSubmitted(batch_id="b", total_images=1, submitted_at=moment)])
+    write(connection, [failed(0)])
+    assert completed(connection) == 1
+
+
+def completed(connection: Connection[Any]) -> int:
+    found = connection.execute(
+        "SELECT count(*) FROM recorder_outbox WHERE topic = 'batches.completed'"
+    ).fetchone()
+    return found[0] if found else 0
+
+
+def test_what_nobody_sees_tells_nobody(connection: Connection[Any]) -> None:
+    ended_batch(connection)
+    hint = msgspec.structs.replace(submitted(0), batch_total=1)
+    assert write(connection, [hint]).rows["batches"].written == 1
+    assert completed(connection) == 1
+
+
+def test_a_request_to_retry_tells_nobody_but_counts_after_all_that_is_known(
+    connection: Connection[Any],
+) -> None:
+    ended_batch(connection)
+    behind = datetime(2026, 4, 1, tzinfo=UTC)
+    request = BatchRetryRequested(batch_id="b", request_id="r", requested_at=behind)
+    late = BatchRetryRequested(
+        batch_id="b", request_id="s", requested_at=behind + timedelta(days=99)
+    )
+    assert write(connection, [request, late]).retries == 2
+    submit_again(connection)
+    assert completed(connection) == 1
+    sent = connection.execute(
+        "SELECT value FROM recorder_outbox WHERE topic <> 'batches.completed' ORDER BY id"
+    )
+    events = [msgspec.json.decode(value, type=ImageSubmitted) for (value,) in sent]
+    assert [event.submitted_at for event in events] == [
+        datetime(2026, 5, 3, tzinfo=UTC),
+        late.requested_at,
+    ]
+
+
+def test_records_in_the_outbox_are_never_taken_for_each_other(connection: Connection[Any]) -> None:
+    moment = datetime(2026, 5, 3, tzinfo=UTC)
+    chains = [
+        msgspec.structs.replace(failed(number), chain_id=chain_id, batch_id=batch_id)
+        for number, (batch_id, chain_id) in enumerate([("b", "1"), ("c", "y:z"), ("d", "z")])
+    ]
+    requests = [
+        BatchRetryRequested(batch_id=batch_id, request_id=request_id, requested_at=moment)
+        for batch_id, request_id in [("b", "b"), ("c", "x"), ("d", "x:y")]
+    ]
+    announced = BatchSubmitted(batch_id="b", total_images=1, submitted_at=moment)
+    assert write(connection, [announced, *chains, *requests]).retries == 3
+    assert sum(submit_again(connection)) == 3
+    assert completed(connection) == 1
 
 
 def test_the_first_holder_of_a_public_path_keeps_it(connection: Connection[Any]) -> None:

@@ -5,9 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ocrstream_schemas.codec import decode, encode
 from ocrstream_schemas.events import (
-    AnyEvent,
+    BatchRetryRequested,
     BatchRevoked,
     BatchSubmitted,
     Event,
@@ -23,7 +22,6 @@ from ocrstream_schemas.events import (
     TaskSucceeded,
     TextBox,
 )
-from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import (
     BATCHES_COMMANDS,
     IMAGES_SUBMITTED,
@@ -57,7 +55,7 @@ _context = {
     "total_tasks": _maybe(st.integers(1, 2)),
     "chain_name": _maybe(st.sampled_from(["a", "b"])),
     "initiated_by": _maybe(st.sampled_from(["x", "y"])),
-    "options": _maybe(st.sampled_from([{"a": 1}, {"a": [1.5, None]}, {}])),
+    "options": _maybe(st.sampled_from([{"a": 1}, {"a": True}, {"a": [1.5, None]}, {}])),
 }
 chain_ids = st.sampled_from(["chain-1", "chain-2", "chain-3"])
 image_paths = st.sampled_from(["file:///1.png", "file:///2.png"])
@@ -91,7 +89,7 @@ results = st.one_of(
         attempt=attempts,
         started_at=_maybe(moments),
         finished_at=_maybe(moments),
-        reason=st.sampled_from([Reason.NOT_FOUND, Reason.ENGINE, Reason.REVOKED]),
+        reason=st.sampled_from(Reason),
         error=errors,
     ),
 )
@@ -113,6 +111,8 @@ def lifecycles(draw: st.DrawFn) -> Event:
             fields[name] = draw(_maybe(moments))
     if "error" in kind.__struct_fields__:
         fields["error"] = draw(errors)
+    if "reason" in kind.__struct_fields__:
+        fields["reason"] = draw(st.sampled_from(Reason))
     return kind(**fields)
 
 
@@ -123,6 +123,7 @@ commands = st.one_of(
         batch_name=_maybe(st.sampled_from(["n", "m"])),
         total_images=_maybe(totals),
         chunk_size=_maybe(st.integers(1, 3)),
+        options=_maybe(st.sampled_from([{"a": 1}, {"deadline": _DAY.isoformat()}])),
         submitted_at=moments,
     ),
     st.builds(BatchRevoked, batch_id=batch_ids, run=runs, revoked_at=moments),
@@ -134,26 +135,15 @@ _TOPICS: dict[type[Event], str] = {
     OcrFailed: OCR_RESULTS,
     BatchSubmitted: BATCHES_COMMANDS,
     BatchRevoked: BATCHES_COMMANDS,
+    BatchRetryRequested: BATCHES_COMMANDS,
 }
 
 
-@st.composite
-def events(draw: st.DrawFn) -> AnyEvent:
-    """One event as a reader gets it: through JSON, with everything filled in."""
-    event = draw(st.one_of(submissions, results, results, lifecycles(), commands))
-    topic = _TOPICS.get(type(event), TASKS_LIFECYCLE)
-    timestamp_ms = int(draw(moments).timestamp() * 1000)
-    ref = RecordRef(topic, 0, draw(st.integers(0, 2)), timestamp_ms)
-    return decode(topic, encode(event), ref)
+def topic_of(event: Event) -> str:
+    """The topic that an event is written to."""
+    return _TOPICS.get(type(event), TASKS_LIFECYCLE)
 
 
-@st.composite
-def histories(draw: st.DrawFn, max_size: int = 24) -> tuple[list[AnyEvent], list[list[AnyEvent]]]:
-    """A set of events, and polls that bring each at least once, in any order."""
-    told = draw(st.lists(events(), min_size=1, max_size=max_size))
-    again = draw(st.lists(st.sampled_from(told), max_size=len(told)))
-    order = draw(st.permutations([*told, *again]))
-    cuts = sorted(draw(st.sets(st.integers(1, len(order)), max_size=5)))
-    ends = [*cuts, len(order)]
-    polls = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    return told, [poll for poll in polls if poll]
+def events() -> st.SearchStrategy[Event]:
+    """One event, as its producer makes it."""
+    return st.one_of(submissions, results, results, lifecycles(), commands)

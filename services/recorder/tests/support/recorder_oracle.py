@@ -1,6 +1,8 @@
-"""What the rows must be, told from the whole set of events in the plainest way.
+"""What the rows must be, told from the whole set of records in the plainest way.
 
 Written from the rules' text, not from the recorder's code: it never folds, it looks at everything.
+A row is a dict of all columns but ids, `created_at`, `updated_at`, `revision` and `public_path`.
+JSON columns are canonical text, since to Python 1, 1.0 and True are equal.
 """
 
 from collections import Counter
@@ -12,6 +14,8 @@ from typing import Any
 import msgspec
 
 from ocrstream_schemas.events import (
+    AnyEvent,
+    BatchRetryRequested,
     BatchRevoked,
     BatchSubmitted,
     ImageSubmitted,
@@ -25,13 +29,26 @@ from ocrstream_schemas.events import (
     TaskSucceeded,
 )
 from ocrstream_schemas.ids import ocr_task_id
+from ocrstream_schemas.salvage import Salvaged
 
 Row = dict[str, Any]
+Told = AnyEvent | Salvaged
+"""What a record tells: its event, or what could still be read of a broken one."""
+
+_COMMANDS = BatchSubmitted | BatchRevoked | BatchRetryRequested
 _DONE = {"SUCCESS", "FAILURE", "REVOKED"}
+_IN_INPUT_DATA = ("index", "image_path", "public_path", "source_name", "page", "options")
+
+
+def json(value: Any) -> bytes | None:
+    """Canonical JSON text; None stays None."""
+    return None if value is None else msgspec.json.encode(value, order="deterministic")
 
 
 def _digest(value: Any) -> bytes:
-    return sha256(msgspec.json.encode(value, order="deterministic")).digest()
+    if isinstance(value, dict):
+        value = msgspec.Raw(msgspec.json.encode(value, order="deterministic"))
+    return sha256(msgspec.msgpack.encode(value, order="deterministic")).digest()
 
 
 def _naive(moment: datetime | None) -> datetime | None:
@@ -53,35 +70,30 @@ def _statement(event: Any) -> Row | None:
         "worker": getattr(event, "worker", None),
     }
     match event:
-        case BatchSubmitted() | BatchRevoked():
+        case BatchSubmitted() | BatchRevoked() | BatchRetryRequested():
             return None
-        case ImageSubmitted():
+        case ImageSubmitted() | TaskSubmitted():
             row["status"] = "PENDING"
-        case OcrSucceeded():
+        case OcrSucceeded() if not event.boxes:
+            row |= {"status": "FAILURE", "reason": "no_text", "error": "No text boxes extracted"}
+        case OcrSucceeded() | TaskSucceeded():
             row["status"] = "SUCCESS"
-            if not event.boxes:
-                row |= {
-                    "status": "FAILURE",
-                    "reason": "no_text",
-                    "error": "No text boxes extracted",
-                }
-        case OcrFailed():
+        case OcrFailed() | TaskFailed():
             row["status"] = "REVOKED" if event.reason == "revoked" else "FAILURE"
-        case TaskSubmitted():
-            row["status"] = "PENDING"
         case TaskStarted():
             row["status"] = "STARTED"
         case TaskRetried():
             row["status"] = "RETRY"
-        case TaskSucceeded():
-            row["status"] = "SUCCESS"
-        case TaskFailed():
-            row["status"] = "FAILURE"
         case TaskRevoked():
             row |= {"status": "REVOKED", "reason": "revoked"}
+        case Salvaged():
+            error = "The record could not be applied and is kept in its dead-letter topic"
+            row |= {"status": "FAILURE", "reason": "dead_lettered", "error": error}
         case _:
             raise AssertionError(event)
-    row["task_name"] = getattr(event, "task_name", "ocr")
+    if row["error"] is not None and len(row["error"]) > 512:
+        row["error"] = row["error"][:511] + "…"
+    row["task_name"] = getattr(event, "task_name", None) or "ocr"
     row["run"] = event.run
     row["chain_id"] = event.chain_id
     row["task_id"] = getattr(event, "task_id", None) or ocr_task_id(
@@ -90,15 +102,21 @@ def _statement(event: Any) -> Row | None:
     return row
 
 
+def _dead_lettered(task: Row) -> bool:
+    return task["status"] == "FAILURE" and task["reason"] == "dead_lettered"
+
+
 def _strength(row: Row) -> tuple[int, int, bytes]:
-    rank = {"SUCCESS": 3, "FAILURE": 2, "REVOKED": 1}.get(row["status"], 0)
+    rank = {"SUCCESS": 4, "FAILURE": 3, "REVOKED": 2}.get(row["status"], 0)
+    if _dead_lettered(row):
+        rank = 1
     unfinished = {"PENDING": 0, "STARTED": 2 * row["attempt"], "RETRY": 2 * row["attempt"] + 1}
     level = unfinished.get(row["status"], row["attempt"])
     names = ("task_name", "attempt", "error", "reason", "started_at", "finished_at", "worker")
     return rank, level, _digest([row[name] for name in names])
 
 
-def tasks(told: list[Any]) -> dict[str, Row]:
+def tasks(told: list[Told]) -> dict[str, Row]:
     """Every task by its id."""
     statements = _told(_statement(event) for event in told)
     found: dict[str, Row] = {}
@@ -114,76 +132,101 @@ def tasks(told: list[Any]) -> dict[str, Row]:
     return found
 
 
-def _best(events: list[Any], field: str) -> Any:
-    """The value of a descriptive field: highest run, then best source, then greatest hash."""
+_SOURCES = {ImageSubmitted: 2, OcrSucceeded: 1, OcrFailed: 1, BatchSubmitted: 3}
 
-    def rank(event: Any) -> tuple[int, int, bytes]:
-        source = {ImageSubmitted: 2, OcrSucceeded: 1, OcrFailed: 1}.get(type(event), 0)
-        return event.run, source, _digest(getattr(event, field))
+
+def _best(events: list[Any], field: str) -> tuple[Any, int]:
+    """The value of a descriptive field: highest run, then best source, then greatest hash.
+
+    And its rank, 0 if nobody said anything.
+    """
+
+    def rank(event: Any) -> int:
+        return 4 * getattr(event, "run", 1) + _SOURCES.get(type(event), 0)
 
     saying = [event for event in events if getattr(event, field, None) is not None]
-    return getattr(max(saying, key=rank), field) if saying else None
+    if not saying:
+        return None, 0
+    best = max(saying, key=lambda event: (rank(event), _digest(getattr(event, field))))
+    return getattr(best, field), rank(best)
 
 
-def chains(told: list[Any]) -> dict[str, Row]:
+def chains(told: list[Told]) -> dict[str, Row]:
     """Every chain by its id."""
-    of_chains = [event for event in told if not isinstance(event, BatchSubmitted | BatchRevoked)]
+    of_chains: list[Any] = [event for event in told if not isinstance(event, _COMMANDS)]
     all_tasks = tasks(told)
-    found: dict[str, Row] = {}
-    for chain_id in {str(event.chain_id) for event in of_chains}:
-        mine = [event for event in of_chains if event.chain_id == chain_id]
-        run = max(event.run for event in mine)
-        current = [
-            task
-            for task in all_tasks.values()
-            if task["chain_id"] == chain_id and task["run"] == run
-        ]
-        total = max((event.total_tasks or 1 for event in mine), default=1)
-        count = Counter(task["status"] for task in current)
-        if count["FAILURE"]:
-            status = "FAILURE"
-        elif count["REVOKED"]:
-            status = "REVOKED"
-        elif count["SUCCESS"] >= total:
-            status = "SUCCESS"
-        elif count["RETRY"]:
-            status = "RETRY"
-        elif count["SUCCESS"]:
-            status = "RUNNING"
-        elif count["STARTED"]:
-            status = "STARTED"
-        else:
-            status = "PENDING"
-        ended_badly = [task for task in current if task["status"] in {"FAILURE", "REVOKED"}]
-        succeeded = [task for task in current if task["status"] == "SUCCESS"]
-        finished = None
-        if ended_badly:
-            finished = min(_told(task["finished_at"] for task in ended_badly), default=None)
-        elif status == "SUCCESS":
-            finished = max(_told(task["finished_at"] for task in succeeded), default=None)
-        batch_id = min(_told(event.batch_id for event in mine), default=None)
-        index, name = _best(mine, "index"), _best(mine, "chain_name")
-        if name is None and batch_id is not None and index is not None:
-            name = f"batch_image_{index}"
-        initiator = _best(mine, "initiated_by")
-        found[chain_id] = {
-            "chain_id": chain_id,
-            "batch_id": batch_id,
-            "run": run,
-            "status": status,
-            "total_tasks": total,
-            "completed_tasks": count["SUCCESS"],
-            "failed_tasks": count["FAILURE"],
-            "started_at": min(_told(task["started_at"] for task in current), default=None),
-            "finished_at": finished,
-            "chain_name": name,
-            "initiated_by": "batch_ocr" if initiator is None and batch_id else initiator,
-            "image_index": index,
-            "options": _best(mine, "options"),
-            "image_path": _best(mine, "image_path"),
-            "reason": _culprit(current)["reason"],
-        }
-    return found
+    return {
+        chain_id: _chain(
+            chain_id,
+            [event for event in of_chains if event.chain_id == chain_id],
+            [task for task in all_tasks.values() if task["chain_id"] == chain_id],
+        )
+        for chain_id in {str(event.chain_id) for event in of_chains}
+    }
+
+
+def _chain_status(current: list[Row], total: int) -> str:
+    count = Counter(task["status"] for task in current)
+    if count["FAILURE"]:
+        return "FAILURE"
+    if count["REVOKED"]:
+        return "REVOKED"
+    if count["SUCCESS"] >= total:
+        return "SUCCESS"
+    if count["RETRY"]:
+        return "RETRY"
+    if count["SUCCESS"]:
+        return "RUNNING"
+    return "STARTED" if count["STARTED"] else "PENDING"
+
+
+def _chain(chain_id: str, mine: list[Any], its_tasks: list[Row]) -> Row:
+    run = max(event.run for event in mine)
+    total = max(_told(getattr(event, "total_tasks", None) for event in mine), default=1)
+    current = [task for task in its_tasks if task["run"] == run]
+    applied = [task for task in current if not _dead_lettered(task)]
+    if _chain_status(applied, total) in _DONE:
+        current = applied
+    status = _chain_status(current, total)
+    count = Counter(task["status"] for task in current)
+    ended_badly = [task for task in current if task["status"] in {"FAILURE", "REVOKED"}]
+    succeeded = [task for task in current if task["status"] == "SUCCESS"]
+    finished = None
+    if ended_badly:
+        finished = min(_told(task["finished_at"] for task in ended_badly), default=None)
+    elif status == "SUCCESS":
+        finished = max(_told(task["finished_at"] for task in succeeded), default=None)
+    batch_id = min(_told(event.batch_id for event in mine), default=None)
+    fields = ("chain_name", "initiated_by", *_IN_INPUT_DATA)
+    best = {field: _best(mine, field) for field in fields}
+    index, name, initiator = (best[field][0] for field in ("index", "chain_name", "initiated_by"))
+    if name is None and batch_id is not None and index is not None:
+        name = f"batch_image_{index}"
+    culprit = _culprit(current)
+    by_start = sorted(
+        current, key=lambda task: (task["started_at"] is None, task["started_at"], task["task_id"])
+    )
+    said = {field: best[field][0] for field in _IN_INPUT_DATA if best[field][0] is not None}
+    return {
+        "chain_id": chain_id,
+        "celery_task_id": by_start[0]["task_id"] if by_start else None,
+        "batch_id": batch_id,
+        "run": run,
+        "status": status,
+        "total_tasks": total,
+        "completed_tasks": count["SUCCESS"],
+        "failed_tasks": count["FAILURE"],
+        "started_at": min(_told(task["started_at"] for task in current), default=None),
+        "finished_at": finished,
+        "chain_name": name,
+        "initiated_by": "batch_ocr" if initiator is None and batch_id else initiator,
+        "image_index": index,
+        "input_data": json(said),
+        "final_result": None,
+        "error_message": culprit["error"],
+        "reason": culprit["reason"],
+        "ranks": json([best[field][1] for field in fields]),
+    }
 
 
 def _culprit(current: list[Row]) -> Row:
@@ -191,7 +234,7 @@ def _culprit(current: list[Row]) -> Row:
         bad = [task for task in current if task["status"] == status]
         if bad:
             return min(bad, key=lambda task: (task["task_name"], task["task_id"]))
-    return {"reason": None}
+    return {"reason": None, "error": None}
 
 
 def _moments(event: Any) -> list[datetime]:
@@ -199,60 +242,96 @@ def _moments(event: Any) -> list[datetime]:
     return _told(_naive(getattr(event, name, None)) for name in names)
 
 
-def batches(told: list[Any]) -> dict[str, Row]:
+def batches(told: list[Told]) -> dict[str, Row]:
     """Every batch by its id."""
-    all_chains = chains(told)
-    found: dict[str, Row] = {}
-    for batch_id in {event.batch_id for event in told if event.batch_id is not None}:
-        mine = [event for event in told if event.batch_id == batch_id]
-        images = [chain for chain in all_chains.values() if chain["batch_id"] == batch_id]
-        announcements = [event for event in mine if isinstance(event, BatchSubmitted)]
-        announced = max(_told(event.total_images for event in announcements), default=None)
-        hinted = max(_told(getattr(event, "batch_total", None) for event in mine), default=None)
-        run = max(
-            (event.run for event in mine if not isinstance(event, BatchSubmitted | BatchRevoked)),
-            default=1,
+    all_chains = list(chains(told).values())
+    return {
+        batch_id: _batch(
+            batch_id,
+            [event for event in told if event.batch_id == batch_id],
+            [chain for chain in all_chains if chain["batch_id"] == batch_id],
         )
-        revoked_run = max((e.run for e in mine if isinstance(e, BatchRevoked)), default=0)
-        cancelled = revoked_run >= run
-        promised = hinted if announced is None else announced
-        total = 0 if promised is None else max(promised, len(images))
-        if cancelled:
-            total = max(total, len(images))
-        count = Counter(image["status"] for image in images)
-        completed, failed = count["SUCCESS"], count["FAILURE"]
-        revoked = total - completed - failed if cancelled else count["REVOKED"]
-        ended = cancelled or (promised is not None and completed + failed + revoked == total)
-        if ended:
-            status = "REVOKED" if revoked else "FAILURE" if failed else "SUCCESS"
-        elif completed + failed + revoked:
-            status = "RUNNING"
-        elif len(images) > count["PENDING"]:
-            status = "STARTED"
-        else:
-            status = "PENDING"
-        sizes = _told(event.chunk_size for event in announcements)
-        size = max(sizes, key=_digest) if sizes else 10
-        names = _told(event.batch_name for event in announcements)
-        moments = [moment for event in mine for moment in _moments(event)]
-        found[batch_id] = {
-            "batch_id": batch_id,
-            "batch_name": max(names, key=_digest) if names else None,
-            "status": status,
-            "total_known": promised is not None,
-            "total_images": total,
-            "seen_images": len(images),
-            "completed_images": completed,
-            "failed_images": failed,
-            "revoked_images": revoked,
-            "run": run,
-            "revoked_run": revoked_run,
-            "chunk_size": size,
-            **_chunks(images, total if promised is not None else 0, size, ended=ended),
-            "started_at": min(moments, default=None),
-            "finished_at": max(moments, default=None) if ended else None,
-        }
-    return found
+        for batch_id in {event.batch_id for event in told if event.batch_id is not None}
+    }
+
+
+def _batch(batch_id: str, mine: list[Any], images: list[Row]) -> Row:
+    announcements = [event for event in mine if isinstance(event, BatchSubmitted)]
+    announced = max(_told(event.total_images for event in announcements), default=None)
+    hinted = max(_told(getattr(event, "batch_total", None) for event in mine), default=None)
+    run = max((event.run for event in mine if not isinstance(event, _COMMANDS)), default=1)
+    revoked_run = max((e.run for e in mine if isinstance(e, BatchRevoked)), default=0)
+    cancelled = revoked_run >= run
+    promised = hinted if announced is None else announced
+    total = 0 if promised is None else max(promised, len(images))
+    if cancelled:
+        total = max(total, len(images))
+    count = Counter(image["status"] for image in images)
+    completed, failed = count["SUCCESS"], count["FAILURE"]
+    revoked = total - completed - failed if cancelled else count["REVOKED"]
+    ended = cancelled or (promised is not None and completed + failed + revoked == total)
+    if ended:
+        status = "REVOKED" if revoked else "FAILURE" if failed else "SUCCESS"
+    elif completed + failed + revoked:
+        status = "RUNNING"
+    else:
+        status = "STARTED" if len(images) > count["PENDING"] else "PENDING"
+    fields = ("batch_name", "initiated_by", "options", "input_data", "chunk_size")
+    best = {field: _best(announcements, field) for field in fields}
+    size = best["chunk_size"][0] or 10
+    moments = [moment for event in mine for moment in _moments(event)]
+    began = min(
+        _told(
+            getattr(event, "submitted_at", None)
+            for event in mine
+            if not isinstance(event, _COMMANDS) and event.run == run
+        ),
+        default=None,
+    )
+    reasons = Counter(image["reason"] for image in images if image["status"] == "FAILURE")
+    return {
+        "batch_id": batch_id,
+        "batch_name": best["batch_name"][0],
+        "status": status,
+        "total_known": promised is not None,
+        "total_images": total,
+        "seen_images": len(images),
+        "begun_images": count["STARTED"] + count["RUNNING"] + count["RETRY"],
+        "completed_images": completed,
+        "failed_images": failed,
+        "revoked_images": revoked,
+        "revoked_chains": count["REVOKED"],
+        "unindexed_images": sum(image["image_index"] is None for image in images),
+        "announced_total": announced,
+        "hinted_total": hinted,
+        "ended": ended,
+        "run": run,
+        "revoked_run": revoked_run,
+        "chunk_size": size,
+        **_chunks(images, total if promised is not None else 0, size, ended=ended),
+        "started_at": min(moments, default=None),
+        "finished_at": max(moments, default=None) if ended else None,
+        "last_event_at": max(moments, default=None),
+        "initiated_by": best["initiated_by"][0],
+        "options": json(best["options"][0]),
+        "input_data": json(best["input_data"][0]),
+        "failed_by_reason": json(reasons),
+        "final_result": json({"failed_by_reason": reasons}) if ended else None,
+        "error_message": None,
+        "ranks": json([best[field][1] for field in fields]),
+        "run_began_at": _naive(began),
+        "cancel_due_at": None if ended else _cancel_due_at(best["options"][0] or {}, run, began),
+        "deadline_run": 0,
+    }
+
+
+def _cancel_due_at(options: Row, run: int, began: datetime | None) -> datetime | None:
+    """The deadline, unless the run began after it."""
+    try:
+        deadline = datetime.fromisoformat(options["deadline"])
+    except (KeyError, ValueError):
+        return None
+    return None if run > 1 and began is not None and began >= deadline else deadline
 
 
 def _chunks(images: list[Row], total: int, size: int, *, ended: bool) -> Row:
@@ -274,40 +353,70 @@ def _chunks(images: list[Row], total: int, size: int, *, ended: bool) -> Row:
     }
 
 
-def images(told: list[Any]) -> dict[str, Row]:
-    """The result that holds each path."""
+def images(told: list[Told]) -> dict[str, Row]:
+    """The result that holds each path, with its boxes."""
     results = [
         event
         for event in told
         if isinstance(event, OcrSucceeded | OcrFailed)
         and getattr(event, "reason", None) != "revoked"
     ]
-    found: dict[str, Row] = {}
-    for path in {event.image_path for event in results}:
-        candidates = [_result(event) for event in results if event.image_path == path]
-        found[path] = max(candidates, key=lambda row: row["key"])
+    return {
+        path: _result(
+            max((event for event in results if event.image_path == path), key=_result_key)
+        )
+        for path in {event.image_path for event in results}
+    }
+
+
+def public_paths(told: list[Told]) -> dict[str, set[str | None]]:
+    """What the public path of each image may be: none, or one that some result of it asked for."""
+    found: dict[str, set[str | None]] = {}
+    for event in told:
+        if isinstance(event, OcrSucceeded | OcrFailed):
+            found.setdefault(event.image_path, {None}).add(event.public_path)
     return found
 
 
+def _content(event: OcrSucceeded | OcrFailed) -> tuple[Any, Any, tuple[Any, ...]]:
+    if isinstance(event, OcrFailed):
+        return event.reason, event.error, ()
+    if event.boxes:
+        return None, None, event.boxes
+    return "no_text", "No text boxes extracted", ()
+
+
+def _result_key(event: OcrSucceeded | OcrFailed) -> tuple[Any, ...]:
+    reason, error, boxes = _content(event)
+    digest = _digest([error, reason, event.public_path, boxes])
+    return _naive(event.submitted_at), event.run, event.chain_id, reason is None, digest
+
+
 def _result(event: OcrSucceeded | OcrFailed) -> Row:
-    boxes = event.boxes if isinstance(event, OcrSucceeded) else ()
-    success = bool(boxes)
-    error = None if success else getattr(event, "error", "No text boxes extracted")
-    reason = None if success else getattr(event, "reason", "no_text")
-    status = "success" if success else "failed"
-    key = (
-        _naive(event.submitted_at),
-        event.run,
-        event.chain_id,
-        success,
-        _digest([error, reason, event.public_path, boxes]),
-    )
+    reason, error, boxes = _content(event)
     return {
         "image_path": event.image_path,
         "chain_id": event.chain_id,
-        "status": status,
+        "status": "success" if reason is None else "failed",
         "error": error,
+        "reason": reason,
         "run": event.run,
-        "texts": [box.text for box in boxes],
-        "key": key,
+        "submitted_at": _naive(event.submitted_at),
+        "value_digest": _result_key(event)[-1],
+        "boxes": json([[box.text, box.confidence, box.bbox] for box in boxes]),
+    }
+
+
+def retried(told: list[Told], batch_id: str, *, include_no_text: bool) -> dict[str, int]:
+    """The chains that a request to retry submits again, each with its next run."""
+    batch = batches(told)[batch_id]
+    cancelled = batch["revoked_run"] >= batch["run"]
+    return {
+        chain["chain_id"]: chain["run"] + 1
+        for chain in chains(told).values()
+        if chain["batch_id"] == batch_id
+        and (chain["status"] in {"FAILURE", "REVOKED"} or cancelled)
+        and chain["status"] != "SUCCESS"
+        and (include_no_text or chain["reason"] != "no_text")
+        and b'"image_path"' in chain["input_data"]
     }

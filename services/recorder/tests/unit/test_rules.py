@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorder_events import events, histories
-from recorder_oracle import batches, chains, images, tasks
+from recorder_events import events, topic_of
+from recorder_ledgers import History, histories, record, told_by
+from recorder_oracle import Told, batches, chains, images, json, tasks
 
 from ocrstream_recorder.domain.batch import (
     ChunkTally,
@@ -14,20 +17,29 @@ from ocrstream_recorder.domain.batch import (
     chunk_counts,
     progress_percentage,
 )
-from ocrstream_recorder.domain.chain import chain_outcome
-from ocrstream_recorder.domain.contribution import contribute
+from ocrstream_recorder.domain.chain import ChainOutcome, chain_outcome
+from ocrstream_recorder.domain.contribution import Contribution
 from ocrstream_recorder.domain.ledger import Ledger
+from ocrstream_recorder.intake import judge
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_schemas.events import AnyEvent
+from ocrstream_runtime.kafka import RawRecord
+from ocrstream_schemas.codec import encode
+from ocrstream_schemas.events import Event
+from ocrstream_schemas.topics import BATCHES_COMMANDS, OCR_RESULTS, TASKS_LIFECYCLE
 
 to_local = DatabaseZone("UTC").to_local
 
 
-def fold(polls: list[list[AnyEvent]]) -> Ledger:
+def contributions(records: list[RawRecord]) -> list[Contribution]:
+    judged = [judge(one, to_local) for one in records]
+    return [one.contribution for one in judged if one.contribution is not None]
+
+
+def fold(polls: list[list[RawRecord]]) -> Ledger:
     """Each poll on its own, then poll by poll into what was before, as the recorder does."""
     whole = Ledger()
     for poll in polls:
-        ledger = Ledger(contribute(event, to_local) for event in poll)
+        ledger = Ledger(contributions(poll))
         pairs: list[tuple[dict[str, Any], dict[str, Any]]] = [
             (whole.tasks, ledger.tasks),
             (whole.chains, ledger.chains),
@@ -44,27 +56,21 @@ def agrees(found: Any, row: dict[str, Any], *names: str) -> None:
     assert {name: getattr(found, name) for name in names} == {name: row[name] for name in names}
 
 
-@settings(max_examples=300)
-@given(histories())
-def test_tasks(history: tuple[list[AnyEvent], list[list[AnyEvent]]]) -> None:
-    told, polls = history
+def check_tasks(told: list[Told], ledger: Ledger) -> None:
     expected = tasks(told)
-    found = fold(polls).tasks
+    found = ledger.tasks
     assert found.keys() == expected.keys()
     for task_id, row in expected.items():
         agrees(
             found[task_id],
             row,
             *("chain_id", "task_name", "status", "run", "attempt", "retries"),
-            *("error", "reason", "started_at", "finished_at"),
+            *("error", "reason", "started_at", "finished_at", "worker"),
         )
 
 
-@settings(max_examples=300)
-@given(histories())
-def test_chains(history: tuple[list[AnyEvent], list[list[AnyEvent]]]) -> None:
-    told, polls = history
-    ledger, expected = fold(polls), chains(told)
+def check_chains(told: list[Told], ledger: Ledger) -> None:
+    expected = chains(told)
     assert ledger.chains.keys() == expected.keys()
     by_chain = ledger.tasks_by_chain()
     for chain_id, row in expected.items():
@@ -73,20 +79,23 @@ def test_chains(history: tuple[list[AnyEvent], list[list[AnyEvent]]]) -> None:
         agrees(state, row, "batch_id", "run", "total_tasks")
         agrees(outcome, row, "status", "completed_tasks", "failed_tasks", "reason")
         agrees(outcome, row, "started_at", "finished_at")
+        assert (outcome.error, outcome.first_task_id) == (
+            row["error_message"],
+            row["celery_task_id"],
+        )
         assert (state.name, state.initiator, state.index) == (
             row["chain_name"],
             row["initiated_by"],
             row["image_index"],
         )
-        assert state.described()["options"] == row["options"]
-        assert state.described()["image_path"] == row["image_path"]
+        given = {name: value for name, value in state.described().items() if value is not None}
+        for name in ("chain_name", "initiated_by"):
+            given.pop(name, None)
+        assert json(given) == row["input_data"]
 
 
-@settings(max_examples=300)
-@given(histories())
-def test_batches(history: tuple[list[AnyEvent], list[list[AnyEvent]]]) -> None:
-    told, polls = history
-    ledger, expected = fold(polls), batches(told)
+def check_batches(told: list[Told], ledger: Ledger) -> None:
+    expected = batches(told)
     assert ledger.batches.keys() == expected.keys()
     by_chain = ledger.tasks_by_chain()
     for batch_id, row in expected.items():
@@ -118,27 +127,38 @@ def test_batches(history: tuple[list[AnyEvent], list[list[AnyEvent]]]) -> None:
             assert counts.completed + counts.failed == counts.total
 
 
-@settings(max_examples=300)
-@given(histories())
-def test_images(history: tuple[list[AnyEvent], list[list[AnyEvent]]]) -> None:
-    told, polls = history
-    expected, found = images(told), fold(polls).images
+def check_images(told: list[Told], ledger: Ledger) -> None:
+    expected, found = images(told), ledger.images
     assert found.keys() == expected.keys()
     for path, row in expected.items():
-        agrees(found[path], row, "chain_id", "status", "error", "run", "key")
-        assert [box.text for box in found[path].boxes] == row["texts"]
+        names = ("chain_id", "status", "error", "reason", "run", "submitted_at", "value_digest")
+        agrees(found[path], row, *names)
+        boxes = [[box.text, box.confidence, box.bbox] for box in found[path].boxes]
+        assert json(boxes) == row["boxes"]
+
+
+@settings(max_examples=300)
+@given(histories())
+def test_states_are_what_the_events_say(history: History) -> None:
+    told, ledger = told_by(history.records), fold(history.polls)
+    check_tasks(told, ledger)
+    check_chains(told, ledger)
+    check_batches(told, ledger)
+    check_images(told, ledger)
 
 
 @given(st.lists(events(), min_size=2, max_size=12))
-def test_joins_are_commutative_associative_and_idempotent(told: list[AnyEvent]) -> None:
-    contributions = [contribute(event, to_local) for event in told]
+def test_joins_are_commutative_associative_and_idempotent(told: list[Event]) -> None:
+    records = [record(topic_of(event), encode(event), at) for at, event in enumerate(told)]
     for kind, key in (
         ("task", "task_id"),
         ("chain", "chain_id"),
         ("batch", "batch_id"),
         ("image", "image_path"),
     ):
-        states = [state for one in contributions if (state := getattr(one, kind)) is not None]
+        states = [
+            state for one in contributions(records) if (state := getattr(one, kind)) is not None
+        ]
         same = [state for state in states if getattr(state, key) == getattr(states[0], key)]
         for a in same[:4]:
             assert a.join(a) == a
@@ -146,3 +166,53 @@ def test_joins_are_commutative_associative_and_idempotent(told: list[AnyEvent]) 
                 assert a.join(b) == b.join(a)
                 for c in same[:4]:
                     assert a.join(b).join(c) == a.join(b.join(c))
+
+
+def told_of(*said: tuple[str, dict[str, Any]]) -> Ledger:
+    records = [
+        record(topic, msgspec.json.encode(fields), at) for at, (topic, fields) in enumerate(said)
+    ]
+    return Ledger(contributions(records))
+
+
+def outcome_of(ledger: Ledger) -> ChainOutcome:
+    (chain,) = ledger.chains.values()
+    return chain_outcome(chain, ledger.tasks.values())
+
+
+BROKEN = (OCR_RESULTS, {"type": "OcrSucceeded", "chain_id": "c", "task_id": 5})
+
+
+@pytest.mark.parametrize(
+    ("real", "status"),
+    [
+        ({"type": "TaskSucceeded"}, "SUCCESS"),
+        ({"type": "TaskRevoked"}, "REVOKED"),
+        ({"type": "TaskStarted"}, "FAILURE"),
+    ],
+)
+def test_a_dead_letter_that_named_no_task_gives_way_to_any_outcome(
+    real: dict[str, Any], status: str
+) -> None:
+    named = {"chain_id": "c", "task_id": "celery's", "task_name": "ocr"}
+    outcome = outcome_of(told_of(BROKEN, (TASKS_LIFECYCLE, real | named)))
+    assert outcome.status == status
+    assert outcome.failed_tasks == (status == "FAILURE")
+
+
+def test_a_retry_stays_one_whatever_its_reason() -> None:
+    said = {"type": "TaskRetried", "chain_id": "c", "task_id": "t", "task_name": "ocr"}
+    began = said | {"type": "TaskStarted", "attempt": 2}
+    reason = {"reason": "dead_lettered"}
+    ledger = told_of((TASKS_LIFECYCLE, said | reason), (TASKS_LIFECYCLE, began))
+    assert ledger.tasks["t"].status == "STARTED"
+
+
+@pytest.mark.parametrize("other", [1.0, True])
+def test_equal_means_equal_as_json(other: float) -> None:
+    first, second = (
+        (BATCHES_COMMANDS, {"type": "BatchSubmitted", "batch_id": "b", "options": {"n": value}})
+        for value in (1, other)
+    )
+    assert told_of(first, second).batches == told_of(second, first).batches
+    assert told_of(first).batches != told_of(second).batches

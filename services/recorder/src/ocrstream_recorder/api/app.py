@@ -1,16 +1,20 @@
-"""The read API: what the recorder has written, over HTTP."""
+"""The recorder's API: what it has written, and what to do with dead letters."""
 
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ocrstream_recorder.api import dead_letters
 from ocrstream_recorder.api.routes import router
+from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.tracing import HTTP_TELEMETRY
 
 
-def create_api(engine: AsyncEngine, zone: DatabaseZone, health: Health) -> FastAPI:
+def create_api(
+    engine: AsyncEngine, zone: DatabaseZone, health: Health, letter_box: LetterBox
+) -> FastAPI:
     """The application; it reads through `engine`, which stays the caller's, and starts nothing."""
     app = FastAPI(
         title="Ocrstream recorder",
@@ -20,7 +24,9 @@ def create_api(engine: AsyncEngine, zone: DatabaseZone, health: Health) -> FastA
     )
     app.state.engine = engine
     app.state.zone = zone
+    app.state.letter_box = letter_box
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
     app.include_router(router)
+    app.include_router(dead_letters.router)
     return app

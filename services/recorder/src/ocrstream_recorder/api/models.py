@@ -64,6 +64,19 @@ class BatchImage(BaseModel):
     page: int | None
 
 
+class Delivery(BaseModel):
+    """A revision of a batch, and what became of telling the batch's webhook."""
+
+    revision: int
+    state: str
+    """`pending`, `delivered`, `failed` (given up), `superseded` (by a later revision)."""
+    attempts: int
+    last_error: str | None
+    next_attempt_at: datetime | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
 class Task(BaseModel):
     """One task of a chain."""
 

@@ -4,11 +4,9 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from ocrstream_recorder.api.models import Batch, BatchImage, Chain, Image, Page, Task
+from ocrstream_recorder.api.models import Batch, BatchImage, Chain, Delivery, Image, Page, Task
+from ocrstream_recorder.api.sessions import open_session
 from ocrstream_recorder.api.views import Views
 from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_runtime.problems import Problem
@@ -24,16 +22,8 @@ NOT_FOUND: dict[int | str, dict[str, Any]] = {
 
 async def open_views(request: Request) -> AsyncIterator[Views]:
     """The queries, in a session for one request."""
-    try:
-        async with AsyncSession(request.app.state.engine) as session:
-            yield Views(session, request.app.state.zone)
-    except (OperationalError, PoolTimeoutError) as error:
-        raise Problem(
-            503,
-            "Database unavailable",
-            "The database cannot be asked now; try again in a moment",
-            headers={"Retry-After": "2"},
-        ) from error
+    async with open_session(request.app.state.engine) as session:
+        yield Views(session, request.app.state.zone)
 
 
 Reader = Annotated[Views, Depends(open_views)]
@@ -56,6 +46,17 @@ async def read_batch_images(
 ) -> Page[BatchImage]:
     """A batch's images by index, with what became of each."""
     page = await views.batch_images(batch_id, cursor, limit)
+    if not page.items:
+        _found(await views.batch(batch_id), "batch", batch_id)
+    return page
+
+
+@router.get("/batches/{batch_id}/webhooks", responses=NOT_FOUND)
+async def read_batch_webhooks(
+    batch_id: str, views: Reader, cursor: Cursor = None, limit: Limit = 100
+) -> Page[Delivery]:
+    """What the batch's webhook was told, the newest revision first."""
+    page = await views.deliveries(batch_id, cursor, limit)
     if not page.items:
         _found(await views.batch(batch_id), "batch", batch_id)
     return page

@@ -1,21 +1,32 @@
 """The queries behind the read API."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import select, tuple_
+from sqlalchemy import DefaultClause, TextClause, exists, inspect, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
-from ocrstream_recorder.api.models import Batch, BatchImage, Chain, Image, Page, Task, TextBox
-from ocrstream_recorder.domain.batch import BatchOutcome, progress_percentage
+from ocrstream_recorder.api.models import (
+    Batch,
+    BatchImage,
+    Chain,
+    Delivery,
+    Image,
+    Page,
+    Task,
+    TextBox,
+)
 from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_recorder.store.tables import (
     BatchExecution,
     ChainExecution,
     OcrExecution,
     TaskLog,
+    WebhookDelivery,
 )
 from ocrstream_recorder.store.zone import DatabaseZone
 
@@ -23,6 +34,22 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 # Set by the SQL in UTC; all other times are in the database's zone.
 _UTC_COLUMNS = frozenset({"created_at", "updated_at"})
+
+
+def _defaults() -> Iterator[tuple[tuple[type, str], Any]]:
+    for table in (BatchExecution, ChainExecution, TaskLog):
+        for column in inspect(table).columns:
+            match column.server_default:
+                case DefaultClause(arg=str(word)):
+                    yield (table, column.key), word
+                case DefaultClause(arg=TextClause(text=number)) if number.isdigit():
+                    yield (table, column.key), int(number)
+                case _:
+                    pass
+
+
+# What columns read as where a row from before the recorder has NULL.
+_DEFAULTS = dict(_defaults())
 
 
 class Views:
@@ -39,12 +66,16 @@ class Views:
         )
         if row is None:
             return None
-        return self._view(Batch, row, progress=progress_percentage(_outcome(row)))
+        return self._view(Batch, row, progress=row.get_progress_percentage())
 
     async def batch_images(self, batch_id: str, cursor: str | None, limit: int) -> Page[BatchImage]:
         """Images of a batch by index, those without one last."""
+        newer = aliased(ChainExecution)
         of_batch = select(ChainExecution).where(
-            ChainExecution.batch_id == batch_id, ChainExecution.run > 0
+            ChainExecution.batch_id == batch_id,
+            # A chain from before the recorder is hidden by one of the same id that events told of.
+            (ChainExecution.run > 0)
+            | ~exists().where(newer.chain_id == ChainExecution.chain_id, newer.run > 0),
         )
         indexed = of_batch.where(ChainExecution.image_index.is_not(None)).order_by(
             ChainExecution.image_index, ChainExecution.id
@@ -65,6 +96,21 @@ class Views:
         shown = rows[:limit]
         following = (shown[-1].image_index, shown[-1].id) if len(rows) > limit else None
         return _page([_batch_image(row) for row in shown], following)
+
+    async def deliveries(self, batch_id: str, cursor: str | None, limit: int) -> Page[Delivery]:
+        """Deliveries to a batch's webhook, the newest revision first."""
+        query = (
+            select(WebhookDelivery)
+            .where(WebhookDelivery.batch_id == batch_id)
+            .order_by(WebhookDelivery.revision.desc())
+            .limit(limit + 1)
+        )
+        if cursor is not None:
+            query = query.where(WebhookDelivery.revision < decode_cursor(cursor, int))
+        rows = (await self._session.scalars(query)).all()
+        shown = rows[:limit]
+        following = shown[-1].revision if len(rows) > limit else None
+        return _page([self._view(Delivery, row) for row in shown], following)
 
     async def chain(self, chain_id: str) -> Chain | None:
         """The chain with its tasks, or None if no event told of it."""
@@ -129,15 +175,14 @@ class Views:
 
     def _view(self, model: type[ModelT], row: object, **given: Any) -> ModelT:
         """The model, its fields from the columns of the same names, `given` aside."""
-        fields = {
-            name: self._value(name, getattr(row, name))
-            for name in model.model_fields
-            if name not in given
-        }
+        fields = {name: self._value(row, name) for name in model.model_fields if name not in given}
         return model(**fields, **given)
 
-    def _value(self, name: str, value: Any) -> Any:
-        if not isinstance(value, datetime):
+    def _value(self, row: object, name: str) -> Any:
+        value = getattr(row, name)
+        if value is None:
+            return _DEFAULTS.get((type(row), name))
+        if not isinstance(value, datetime) or value.tzinfo is not None:
             return value
         return value.replace(tzinfo=UTC) if name in _UTC_COLUMNS else self._zone.to_utc(value)
 
@@ -147,31 +192,22 @@ def _page(items: list[ModelT], last: object | None) -> Page[ModelT]:
     return Page(items=items, next_cursor=None if last is None else encode_cursor(last))
 
 
-def _outcome(row: BatchExecution) -> BatchOutcome:
-    return BatchOutcome(
-        ProcessStatus(row.status),
-        row.ended,
-        row.total_known,
-        row.total_images,
-        row.completed_images,
-        row.failed_images,
-        row.revoked_images,
-        row.started_at,
-        row.finished_at,
-    )
-
-
 def _batch_image(row: ChainExecution) -> BatchImage:
-    told = row.input_data or {}
+    told: dict[str, Any] = row.input_data if isinstance(row.input_data, dict) else {}
+
+    def said(name: str, kind: type) -> Any:
+        # What stands there from before the recorder may be anything.
+        return value if isinstance(value := told.get(name), kind) else None
+
     return BatchImage(
-        image_path=told.get("image_path"),
-        public_path=told.get("public_path"),
+        image_path=said("image_path", str),
+        public_path=said("public_path", str),
         chain_id=row.chain_id,
-        index=row.image_index,
+        index=said("index", int) if row.image_index is None else row.image_index,
         run=row.run,
-        status=row.status,
+        status=row.status or ProcessStatus.PENDING,
         reason=row.reason,
         error=row.error_message,
-        source_name=told.get("source_name"),
-        page=told.get("page"),
+        source_name=said("source_name", str),
+        page=said("page", int),
     )

@@ -23,6 +23,7 @@ class BatchState(msgspec.Struct, frozen=True):
 
     `announced_total` is the greatest by BatchSubmitted, `hinted_total` the greatest `batch_total`
     of its images; `run` the highest of any image, `revoked_run` the highest cancelled (0: none).
+    `run_began_at` is when the first image of `run` was submitted.
     `first_at` and `last_at` are the extremes of all times its events tell.
     """
 
@@ -34,6 +35,7 @@ class BatchState(msgspec.Struct, frozen=True):
     first_at: datetime | None = None
     last_at: datetime | None = None
     description: Description = NOTHING_ANNOUNCED
+    run_began_at: datetime | None = None
 
     def join(self, other: "BatchState") -> "BatchState":
         """The state after both."""
@@ -48,11 +50,25 @@ class BatchState(msgspec.Struct, frozen=True):
             least(self.first_at, other.first_at),
             greatest(self.last_at, other.last_at),
             self.description.join(other.description),
+            self._run_began_at(other),
         )
+
+    def _run_began_at(self, other: "BatchState") -> datetime | None:
+        if self.run == other.run:
+            return least(self.run_began_at, other.run_began_at)
+        return (self if self.run > other.run else other).run_began_at
 
     def described(self) -> dict[str, Any]:
         """The descriptive fields by name; None where nobody said anything."""
         return dict(zip(BATCH_FIELDS, self.description.values, strict=True))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was asked for; empty if nobody asked for anything."""
+        told = self.described()["options"]
+        options = None if told is None else msgspec.json.decode(told)
+        # A batch from before the recorder may have anything there.
+        return options if isinstance(options, dict) else {}
 
     @property
     def chunk_size(self) -> int:

@@ -1,6 +1,7 @@
 """One image's chain of tasks: what is known of it, and its outcome from its tasks."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -96,15 +97,23 @@ class ChainOutcome(msgspec.Struct, frozen=True):
 
 
 def chain_outcome(chain: ChainState, tasks: Iterable[TaskState]) -> ChainOutcome:
-    """The outcome of `chain`, given all tasks that it owns; those of earlier runs do not count."""
+    """The outcome of `chain`, given all tasks that it owns.
+
+    Those of earlier runs do not count, nor do dead letters once the others have ended the chain.
+    """
     current = [task for task in tasks if task.run == chain.run]
+    # A record too broken to name its task stands as a task of its own, which no real outcome of
+    # that task replaces: it is the chain that lets go of it, once the others have ended it.
+    applied = [task for task in current if not task.dead_lettered]
+    if len(applied) < len(current) and _status_of(applied, chain) in DONE:
+        current = applied
     by_status: dict[ProcessStatus, list[TaskState]] = {}
     for task in current:
         by_status.setdefault(task.status, []).append(task)
+    status = _status_of(current, chain)
     completed = by_status.get(ProcessStatus.SUCCESS, [])
     failed = by_status.get(ProcessStatus.FAILURE, [])
     revoked = by_status.get(ProcessStatus.REVOKED, [])
-    status = _status(by_status, len(completed), chain.total_tasks)
 
     started_at: datetime | None = None
     for task in current:
@@ -134,19 +143,23 @@ def chain_outcome(chain: ChainState, tasks: Iterable[TaskState]) -> ChainOutcome
     )
 
 
-def _status(
-    by_status: dict[ProcessStatus, list[TaskState]], completed: int, total_tasks: int
-) -> ProcessStatus:
-    if ProcessStatus.FAILURE in by_status:
+def chain_status(tasks: Mapping[ProcessStatus, int], total_tasks: int) -> ProcessStatus:
+    """The status of a chain of `total_tasks`, given how many of its tasks have each status."""
+    completed = tasks.get(ProcessStatus.SUCCESS, 0)
+    if tasks.get(ProcessStatus.FAILURE):
         return ProcessStatus.FAILURE
-    if ProcessStatus.REVOKED in by_status:
+    if tasks.get(ProcessStatus.REVOKED):
         return ProcessStatus.REVOKED
     if completed >= total_tasks:
         return ProcessStatus.SUCCESS
-    if ProcessStatus.RETRY in by_status:
+    if tasks.get(ProcessStatus.RETRY):
         return ProcessStatus.RETRY
     if completed:
         return ProcessStatus.RUNNING
-    if ProcessStatus.STARTED in by_status:
+    if tasks.get(ProcessStatus.STARTED):
         return ProcessStatus.STARTED
     return ProcessStatus.PENDING
+
+
+def _status_of(tasks: Iterable[TaskState], chain: ChainState) -> ProcessStatus:
+    return chain_status(Counter([task.status for task in tasks]), chain.total_tasks)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import cast
+from operator import attrgetter
+from typing import Any, cast
 
 import msgspec
 
-from ocrstream_recorder.domain.batch import NOTHING_ANNOUNCED, BatchState
+from ocrstream_recorder.domain.batch import BatchState
+from ocrstream_recorder.domain.canonical import document
 from ocrstream_recorder.domain.chain import CHAIN_FIELDS, ChainState
 from ocrstream_recorder.domain.description import Description, Source
 from ocrstream_recorder.domain.image import ImageState, value_digest
@@ -177,7 +179,9 @@ def _lifecycle(event: LifecycleEvent, to_local: ToLocal) -> Contribution:
         case TaskSucceeded():
             status = ProcessStatus.SUCCESS
         case TaskFailed():
-            status, error, reason = ProcessStatus.FAILURE, event.error, event.reason
+            revoked = event.reason is Reason.REVOKED
+            status = ProcessStatus.REVOKED if revoked else ProcessStatus.FAILURE
+            error, reason = event.error, event.reason
         case TaskRevoked():
             status, error, reason = ProcessStatus.REVOKED, event.error, Reason.REVOKED
     task = TaskState(
@@ -208,8 +212,8 @@ def _command(
             said = (
                 event.batch_name,
                 event.initiated_by,
-                event.options,
-                event.input_data,
+                document(event.options),
+                document(event.input_data),
                 event.chunk_size,
             )
             return Contribution(
@@ -229,17 +233,16 @@ def _command(
                 )
             )
         case BatchRetryRequested():
-            moment = _local(event.requested_at, to_local)
-            return Contribution(
-                batch=BatchState(event.batch_id, first_at=moment, last_at=moment), retry=event
-            )
+            # It tells no time: the batch goes on when an image is submitted again, if one is.
+            return Contribution(batch=BatchState(event.batch_id), retry=event)
 
 
 _ImageEvent = ImageSubmitted | LifecycleEvent | OcrEvent
+_chain_fields: Callable[[_ImageEvent], tuple[Any, ...]] = attrgetter(*CHAIN_FIELDS[:-1])
 
 
 def _chain(event: _ImageEvent, source: Source) -> ChainState:
-    said = tuple(getattr(event, field) for field in CHAIN_FIELDS)
+    said = (*_chain_fields(event), document(event.options))
     return ChainState(
         cast("str", event.chain_id),
         event.batch_id,
@@ -264,7 +267,7 @@ def _batch(
         run=event.run,
         first_at=min(told, default=None),
         last_at=max(told, default=None),
-        description=NOTHING_ANNOUNCED,
+        run_began_at=_local(event.submitted_at, to_local),
     )
 
 

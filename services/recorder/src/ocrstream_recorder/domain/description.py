@@ -17,6 +17,9 @@ class Source(IntEnum):
     ANNOUNCEMENT = 3
 
 
+_SOURCES = len(Source)
+
+
 class Description(msgspec.Struct, frozen=True):
     """Values of a fixed list of fields, each with the rank of who said it (0: nobody did)."""
 
@@ -26,12 +29,12 @@ class Description(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, values: tuple[Any, ...], run: int, source: Source) -> "Description":
         """What one event says; None says nothing. A higher run beats any source."""
-        rank = len(Source) * run + source
-        return cls(values, tuple(0 if value is None else rank for value in values))
+        rank = _SOURCES * run + source
+        return cls(values, tuple([0 if value is None else rank for value in values]))
 
     def join(self, other: "Description") -> "Description":
         """Field by field the value of the greater rank, ties by the values' digests."""
-        if self == other:
+        if self.ranks == other.ranks and self.values == other.values:
             return self
         chosen = [
             self if _holds(mine, my_rank, theirs, their_rank) else other

@@ -65,8 +65,13 @@ class TaskState(msgspec.Struct, frozen=True):
         return self.highest_attempt - 1
 
     @property
+    def dead_lettered(self) -> bool:
+        """Whether all that is known of its end is that a record about it could not be applied."""
+        return self.status is ProcessStatus.FAILURE and self.reason is Reason.DEAD_LETTERED
+
+    @property
     def _rank(self) -> int:
-        if self.reason is Reason.DEAD_LETTERED:
+        if self.dead_lettered:
             return _DEAD_LETTERED
         return _RANKS.get(self.status, _UNFINISHED)
 

@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
+import structlog
 from psycopg import Cursor
 
 from ocrstream_recorder.domain.batch import (
@@ -18,13 +20,17 @@ from ocrstream_recorder.domain.batch import (
     countable_chunks,
 )
 from ocrstream_recorder.domain.chain import ChainOutcome, ChainState
-from ocrstream_recorder.store import batches, outbox
+from ocrstream_recorder.domain.deadline import cancel_due_at
+from ocrstream_recorder.store import batches, outbox, webhooks
 from ocrstream_recorder.store.batches import Chunks, StoredBatch
 from ocrstream_recorder.store.recordset import RowCount
 from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_schemas.batch_options import WEBHOOK_URL, InvalidOption, deadline_of
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import BatchCompleted
 from ocrstream_schemas.topics import BATCHES_COMPLETED
+
+logger = structlog.get_logger(__name__)
 
 Chain = tuple[ChainState, ChainOutcome]
 
@@ -68,17 +74,31 @@ class _Batch(NamedTuple):
     tally: Tally
     outcome: BatchOutcome
     changed_chunks: dict[int, ChunkTally]
+    changed_indexes: int
+
+    @property
+    def total_chunks(self) -> int:
+        return countable_chunks(self.state, self.tally, self.outcome)
 
     @property
     def recount(self) -> bool:
-        """Whether what chunks are made of changed, so that differences do not tell."""
-        before = _chunk_basis(self.stored.state, self.stored.tally, self.was)
-        reopened = self.was.ended and not self.outcome.ended
-        return reopened or before != _chunk_basis(self.state, self.tally, self.outcome)
+        """Whether all chunks are to be counted, since differences do not tell or are too many."""
+        before = countable_chunks(self.stored.state, self.stored.tally, self.was)
+        return (
+            not (before and self.total_chunks)
+            or self.stored.state.chunk_size != self.state.chunk_size
+            or (self.was.ended and not self.outcome.ended)
+            or len(self.resized_chunks) > self.changed_indexes
+        )
 
     @property
-    def countable(self) -> bool:
-        return countable_chunks(self.state, self.tally, self.outcome) > 0
+    def resized_chunks(self) -> range:
+        """Chunks that get another size from another total, as each new image of a batch brings
+        that nobody announced so large.
+        """
+        size = self.state.chunk_size
+        less, more = sorted((self.was.total_images, self.outcome.total_images))
+        return range(0) if less == more else range(less // size, -(-more // size))
 
 
 def write(
@@ -106,7 +126,8 @@ def write(
     ]
     rows, events = _rows(touched, *_count_chunks(cursor, touched), zone)
     written = batches.update(cursor, rows)
-    outbox.insert(cursor, events)
+    outbox.insert(cursor, [_event(event) for event in events])
+    webhooks.insert(cursor, _deliveries(touched, events))
     return WrittenBatches(RowCount(len(rows), written), len(events))
 
 
@@ -120,12 +141,8 @@ def _fold(stored: StoredBatch, said: BatchState | None, change: _Change) -> _Bat
         tally,
         batch_outcome(state, tally),
         change.by_chunk(state.chunk_size),
+        len(change.by_index),
     )
-
-
-def _chunk_basis(state: BatchState, tally: Tally, outcome: BatchOutcome) -> tuple[int, ...]:
-    total_chunks = countable_chunks(state, tally, outcome)
-    return total_chunks, state.chunk_size, outcome.total_images
 
 
 def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, Chunks]:
@@ -134,7 +151,7 @@ def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, C
         {
             batch.state.batch_id: batch.state.chunk_size
             for batch in touched
-            if batch.recount and batch.countable
+            if batch.recount and batch.total_chunks
         },
     )
     changed = batches.count_chunks(
@@ -142,8 +159,8 @@ def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, C
         [
             (batch.state.batch_id, number, batch.state.chunk_size)
             for batch in touched
-            if not batch.recount and batch.countable
-            for number in batch.changed_chunks
+            if not batch.recount and batch.total_chunks
+            for number in batch.changed_chunks.keys() | set(batch.resized_chunks)
         ],
     )
     return everything, changed
@@ -151,9 +168,9 @@ def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, C
 
 def _rows(
     touched: list[_Batch], everything: Chunks, changed: Chunks, zone: DatabaseZone
-) -> tuple[list[dict[str, Any]], list[outbox.Event]]:
+) -> tuple[list[dict[str, Any]], list[BatchCompleted]]:
     rows: list[dict[str, Any]] = []
-    events: list[outbox.Event] = []
+    events: list[BatchCompleted] = []
     for batch in touched:
         batch_id, stored = batch.state.batch_id, batch.stored
         if batch.recount:
@@ -163,6 +180,7 @@ def _rows(
             chunks = _moved(batch, changed.get(batch_id, {}))
         before = batches.row_of(stored, stored.state, stored.tally, batch.was, stored.chunks)
         after = batches.row_of(stored, batch.state, batch.tally, batch.outcome, chunks)
+        after["cancel_due_at"] = _cancel_due_at(batch, zone)
         if before == after:
             continue
         if (batch.was.ended or batch.outcome.ended) and (
@@ -176,14 +194,14 @@ def _rows(
 
 def _moved(batch: _Batch, counted: Mapping[int, ChunkTally]) -> ChunkCounts:
     """The chunk counts, by the difference that the poll made to the chunks it touched."""
-    total = batch.stored.chunks.total
+    total = batch.total_chunks
     completed, failed = batch.stored.chunks.completed, batch.stored.chunks.failed
     for number, now in counted.items():
-        change = batch.changed_chunks[number]
+        change = batch.changed_chunks.get(number, ChunkTally())
         before = ChunkTally(now.succeeded - change.succeeded, now.done - change.done)
-        for tally, times in ((before, -1), (now, 1)):
+        for tally, outcome, times in ((before, batch.was, -1), (now, batch.outcome, 1)):
             succeeded, done = chunk_ended(
-                number, tally, batch.state.chunk_size, batch.outcome.total_images
+                number, tally, batch.state.chunk_size, outcome.total_images
             )
             completed += times * succeeded
             failed += times * (done and not succeeded)
@@ -192,10 +210,44 @@ def _moved(batch: _Batch, counted: Mapping[int, ChunkTally]) -> ChunkCounts:
     return ChunkCounts(total, completed, failed)
 
 
-def _completed(batch: _Batch, revision: int, zone: DatabaseZone) -> outbox.Event:
+def _cancel_due_at(batch: _Batch, zone: DatabaseZone) -> datetime | None:
+    state = batch.state
+    try:
+        deadline = deadline_of(state.options)
+    except InvalidOption as error:
+        deadline = None
+        if state.options != batch.stored.state.options:
+            logger.warning("option ignored", batch_id=state.batch_id, error=str(error))
+    return cancel_due_at(
+        deadline,
+        ended=batch.outcome.ended,
+        run=state.run,
+        run_began_at=state.run_began_at and zone.to_utc(state.run_began_at),
+    )
+
+
+def _deliveries(touched: list[_Batch], events: list[BatchCompleted]) -> list[webhooks.Delivery]:
+    """What webhooks are to be told; whether their URL can be used is judged when it is."""
+    urls = {batch.state.batch_id: batch.state.options.get(WEBHOOK_URL) for batch in touched}
+    return [
+        webhooks.Delivery(
+            event.batch_id, event.revision, url if isinstance(url, str) else "", encode(event)
+        )
+        for event in events
+        if (url := urls[event.batch_id]) is not None
+    ]
+
+
+def _event(completed: BatchCompleted) -> outbox.Event:
+    batch_id = completed.batch_id
+    event_id = f"{batch_id}:{completed.revision}"
+    return outbox.Event(event_id, BATCHES_COMPLETED, batch_id, encode(completed))
+
+
+def _completed(batch: _Batch, revision: int, zone: DatabaseZone) -> BatchCompleted:
     state, outcome = batch.state, batch.outcome
     described = state.described()
-    event = BatchCompleted(
+    return BatchCompleted(
         batch_id=state.batch_id,
         revision=revision,
         status=outcome.status,
@@ -208,7 +260,4 @@ def _completed(batch: _Batch, revision: int, zone: DatabaseZone) -> outbox.Event
         initiated_by=described["initiated_by"],
         started_at=outcome.started_at and zone.to_utc(outcome.started_at),
         finished_at=outcome.finished_at and zone.to_utc(outcome.finished_at),
-    )
-    return outbox.Event(
-        f"{state.batch_id}:{revision}", BATCHES_COMPLETED, state.batch_id, encode(event)
     )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
@@ -13,12 +14,15 @@ from ocrstream_recorder.domain.batch import (
     ChunkCounts,
     ChunkTally,
     Tally,
+    batch_outcome,
+    countable_chunks,
 )
-from ocrstream_recorder.domain.description import Description
+from ocrstream_recorder.domain.canonical import document, greatest
+from ocrstream_recorder.domain.description import Description, Source
 from ocrstream_recorder.store.recordset import Columns, assignments, records, rows_parameter
 
 _COLUMNS: Columns = {
-    "id": "int",
+    "id": "bigint",
     "batch_name": "text",
     "status": "text",
     "total_images": "int",
@@ -49,6 +53,8 @@ _COLUMNS: Columns = {
     "failed_by_reason": "json",
     "last_event_at": "timestamp",
     "ranks": "bigint[]",
+    "run_began_at": "timestamp",
+    "cancel_due_at": "timestamptz",
 }
 
 # The filter first: an insert that conflicts burns a number of the id's sequence.
@@ -65,7 +71,8 @@ SELECT id, batch_id, announced_total, hinted_total, run, revoked_run, started_at
        batch_name, initiated_by, options, input_data, chunk_size, ranks,
        seen_images, begun_images, completed_images, failed_images, revoked_chains,
        unindexed_images, failed_by_reason,
-       total_chunks, completed_chunks, failed_chunks, revision
+       total_chunks, completed_chunks, failed_chunks, revision, run_began_at, cancel_due_at,
+       total_images, finished_at
 FROM batch_executions
 WHERE batch_id = ANY(%s)
 ORDER BY batch_id COLLATE "C"
@@ -107,6 +114,7 @@ class StoredBatch(NamedTuple):
     tally: Tally
     chunks: ChunkCounts
     revision: int
+    cancel_due_at: datetime | None
 
 
 # What only the recorder needs; a batch that ended is not announced again when just this changes.
@@ -119,6 +127,8 @@ _INTERNAL = frozenset(
         "revoked_chains",
         "unindexed_images",
         "last_event_at",
+        "run_began_at",
+        "cancel_due_at",
     }
 )
 
@@ -166,7 +176,7 @@ def count_chunks(cursor: Cursor[Any], wanted: Iterable[tuple[str, int, int]]) ->
 def row_of(
     stored: StoredBatch, state: BatchState, tally: Tally, outcome: BatchOutcome, chunks: ChunkCounts
 ) -> dict[str, Any]:
-    """The row as it is to be written, its revision unchanged."""
+    """The row as it is to be written, its revision and its due cancel unchanged."""
     described = state.described()
     reasons = dict(sorted(tally.reasons.items()))
     return {
@@ -198,6 +208,8 @@ def row_of(
         "failed_by_reason": reasons,
         "last_event_at": state.last_at,
         "ranks": state.description.ranks,
+        "run_began_at": state.run_began_at,
+        "cancel_due_at": stored.cancel_due_at,
     }
 
 
@@ -215,7 +227,11 @@ def _chunks(cursor: Cursor[Any]) -> Chunks:
 
 def _stored(row: tuple[Any, ...]) -> StoredBatch:
     row_id, batch_id, announced, hinted, run, revoked_run, first_at, last_at = row[:8]
-    told, ranks = row[8:13], row[13] or (0,) * len(BATCH_FIELDS)
+    name, initiator, options, input_data, chunk_size = row[8:13]
+    told = (name, initiator, document(options), document(input_data), chunk_size)
+    if run == 0:
+        return _taken_over(row, told)
+    ranks = row[13] or (0,) * len(BATCH_FIELDS)
     seen, begun, completed, failed, revoked, unindexed, reasons = row[14:21]
     values = tuple(value if rank else None for value, rank in zip(told, ranks, strict=True))
     return StoredBatch(
@@ -229,8 +245,32 @@ def _stored(row: tuple[Any, ...]) -> StoredBatch:
             first_at,
             last_at,
             Description(values, tuple(ranks)),
+            row[25],
         ),
         Tally(seen, begun, completed, failed, revoked, unindexed, Counter(reasons)),
         ChunkCounts(*row[21:24]),
         row[24],
+        row[26],
     )
+
+
+def _taken_over(row: tuple[Any, ...], told: tuple[Any, ...]) -> StoredBatch:
+    """A batch from before the recorder, of which the first event tells now.
+
+    Its total holds as announced, its images as counted, what it says of itself as said by a run
+    before the first. Where its images stand in it is not known, so it has no chunks once some
+    are done.
+    """
+    row_id, batch_id, first_at, finished_at = row[0], row[1], row[6], row[28]
+    completed, failed, total = row[16] or 0, row[17] or 0, row[27]
+    done = completed + failed
+    state = BatchState(
+        batch_id,
+        announced_total=total or None,
+        first_at=first_at,
+        last_at=greatest(first_at, finished_at),
+        description=Description.of(told, 0, Source.ANNOUNCEMENT),
+    )
+    tally = Tally(seen=done, completed=completed, failed=failed, unindexed=done)
+    chunks = countable_chunks(state, tally, batch_outcome(state, tally))
+    return StoredBatch(row_id, state, tally, ChunkCounts(chunks), row[24], row[26])

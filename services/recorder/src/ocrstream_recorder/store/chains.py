@@ -1,10 +1,11 @@
 """Rows of chain_executions: insert what is new, lock what is there, write what changed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from psycopg import Cursor
 
+from ocrstream_recorder.domain.canonical import document
 from ocrstream_recorder.domain.chain import CHAIN_FIELDS, ChainOutcome, ChainState
 from ocrstream_recorder.domain.description import Description
 from ocrstream_recorder.domain.status import ProcessStatus
@@ -30,13 +31,14 @@ _COLUMNS: Columns = {
     "reason": "text",
     "ranks": "bigint[]",
 }
-_UPDATED: Columns = {"id": "int", **_COLUMNS}
+_UPDATED: Columns = {"id": "bigint", **_COLUMNS}
 _NAMES = ", ".join(_COLUMNS)
+
+_KNOWN = "SELECT chain_id FROM chain_executions WHERE chain_id = ANY(%s) AND run > 0"
 
 _INSERT = f"""
 INSERT INTO chain_executions ({_NAMES})
 SELECT {_NAMES} FROM {records(_COLUMNS)}
-WHERE NOT EXISTS (SELECT FROM chain_executions c WHERE c.chain_id = r.chain_id AND c.run > 0)
 ORDER BY r.chain_id COLLATE "C"
 ON CONFLICT (chain_id) WHERE run > 0 DO NOTHING
 RETURNING chain_id, id
@@ -69,13 +71,22 @@ class StoredChain(NamedTuple):
     outcome: ChainOutcome
 
 
+def known(cursor: Cursor[Any], chain_ids: Iterable[str]) -> set[str]:
+    """Those that have a row now; others may get one at any moment."""
+    wanted = list(chain_ids)
+    if not wanted:
+        return set()
+    cursor.execute(_KNOWN, (wanted,))
+    return {chain_id for (chain_id,) in cursor}
+
+
 def insert_new(
-    cursor: Cursor[Any], chains: Mapping[str, tuple[ChainState, ChainOutcome]]
+    cursor: Cursor[Any], chains: Iterable[tuple[ChainState, ChainOutcome]]
 ) -> dict[str, int]:
     """Insert those that have no row; return their row ids by chain_id."""
-    if not chains:
+    rows = [_row(*chain) for chain in chains]
+    if not rows:
         return {}
-    rows = [_row(state, outcome) for state, outcome in chains.values()]
     cursor.execute(_INSERT, (rows_parameter(rows),))
     return dict(cursor.fetchall())
 
@@ -125,7 +136,8 @@ def _row(state: ChainState, outcome: ChainOutcome) -> dict[str, Any]:
 def _stored(row: tuple[Any, ...]) -> StoredChain:
     row_id, chain_id, batch_id, run, total_tasks, name, initiator, input_data, ranks = row[:9]
     status, completed, failed, started_at, finished_at, first_task_id, reason, error = row[9:]
-    told = (name, initiator, *(input_data.get(field) for field in _IN_INPUT_DATA))
+    said = (input_data.get(field) for field in _IN_INPUT_DATA[:-1])
+    told = (name, initiator, *said, document(input_data.get("options")))
     values = tuple(value if rank else None for value, rank in zip(told, ranks, strict=True))
     return StoredChain(
         row_id,

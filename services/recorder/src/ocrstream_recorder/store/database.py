@@ -1,11 +1,14 @@
-"""The connection that writes, on a thread of its own, and what the database's errors mean."""
+"""Connections that write, each on a thread of its own, and what the database's errors mean."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import msgspec
 import psycopg
+from psycopg.types.json import set_json_loads
 
 ResultT = TypeVar("ResultT")
 
@@ -19,15 +22,12 @@ _KEEPALIVE: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 
-_PASSING_CLASSES = ("08", "40", "53", "55", "57")
-# Read-only after a failover; ended while idle; rows that others change at this moment.
-_PASSING = ("25006", "25P03", "23503", "23505")
 _DATA_CLASSES = ("22", "54")
 _DATA = ("23502", "23514")
 
 
 class DatabaseUnavailable(Exception):
-    """The database cannot do it now; the same may succeed later."""
+    """The database does not do it now; the same may succeed once it, or its schema, is mended."""
 
 
 class DataRefused(Exception):
@@ -35,59 +35,69 @@ class DataRefused(Exception):
 
 
 class Database:
-    """One connection. `run` may be called from any task; the calls happen one after the other."""
+    """As many connections as calls of `run` may be under way at once; more calls wait."""
 
-    def __init__(self, url: str, application_name: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        application_name: str,
+        *,
+        connections: int = 1,
+        idle_session_timeout_s: int = 0,
+    ) -> None:
+        """The server ends a session, and its locks, after so long without a call; 0: never."""
         self._url = url
+        self._options = f"{_SESSION} -c idle_session_timeout={idle_session_timeout_s}s"
         self._application_name = application_name
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
-        self._connection: psycopg.Connection[Any] | None = None
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="database")
+        self._mine = threading.local()
+        self._connections: list[psycopg.Connection[Any]] = []
 
     async def run(self, work: Callable[[psycopg.Connection[Any]], ResultT]) -> ResultT:
         """What `work` returns; the connection is in autocommit mode, and made anew if it broke.
 
-        Raises DatabaseUnavailable and DataRefused for what psycopg raises, other errors as they
-        are. A call that is cancelled is finished nevertheless.
+        Raises DataRefused for what the database refuses to store and for text that has no
+        encoding, DatabaseUnavailable for whatever else psycopg raises, other errors as they are. A
+        call that is cancelled is finished nevertheless.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
 
     async def close(self) -> None:
-        """Close the connection after what is under way."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
-        self._thread.shutdown(wait=False)
+        """Close the connections after what is under way."""
+        await asyncio.to_thread(self._threads.shutdown)
+        for connection in self._connections:
+            connection.close()
 
     def _run(self, work: Callable[[psycopg.Connection[Any]], ResultT]) -> ResultT:
         try:
-            if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(
-                    self._url,
-                    autocommit=True,
-                    connect_timeout=_CONNECT_TIMEOUT_S,
-                    options=_SESSION,
-                    application_name=self._application_name,
-                    **_KEEPALIVE,
-                )
-            return work(self._connection)
+            return work(self._connection())
+        except UnicodeEncodeError as error:
+            raise DataRefused(str(error)) from error
         except psycopg.Error as error:
-            kind = _kind_of(error)
-            if kind is None:
-                raise
-            raise kind(f"{error.sqlstate or type(error).__name__}: {error}") from error
+            raise _kind_of(error)(f"{error.sqlstate or type(error).__name__}: {error}") from error
 
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+    def _connection(self) -> psycopg.Connection[Any]:
+        mine: psycopg.Connection[Any] | None = getattr(self._mine, "connection", None)
+        if mine is None or mine.closed:
+            self._connections = [one for one in self._connections if not one.closed]
+            mine = self._mine.connection = psycopg.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                options=self._options,
+                application_name=self._application_name,
+                **_KEEPALIVE,
+            )
+            # The very decoder that read the events, so that what comes back equals what went in.
+            set_json_loads(msgspec.json.decode, mine)
+            self._connections.append(mine)
+        return mine
 
 
-def _kind_of(error: psycopg.Error) -> type[Exception] | None:
+def _kind_of(error: psycopg.Error) -> type[DataRefused | DatabaseUnavailable]:
     state = error.sqlstate
     if state is None:
         # The driver's own: a value that it cannot send, or a connection that it cannot have.
-        if isinstance(error, psycopg.DataError):
-            return DataRefused
-        return DatabaseUnavailable if isinstance(error, psycopg.OperationalError) else None
-    if state.startswith(_PASSING_CLASSES) or state in _PASSING:
-        return DatabaseUnavailable
-    if state.startswith(_DATA_CLASSES) or state in _DATA:
-        return DataRefused
-    return None
+        return DataRefused if isinstance(error, psycopg.DataError) else DatabaseUnavailable
+    refused = state.startswith(_DATA_CLASSES) or state in _DATA
+    return DataRefused if refused else DatabaseUnavailable

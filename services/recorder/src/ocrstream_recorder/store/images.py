@@ -31,9 +31,10 @@ _COLUMNS: Columns = {
 _UPDATED: Columns = {"id": "bigint", **_COLUMNS}
 _NAMES = ", ".join(_COLUMNS)
 
+_KNOWN = "SELECT image_path FROM ocr_executions WHERE image_path = ANY(%s)"
+
 _INSERT = f"""
 INSERT INTO ocr_executions ({_NAMES}) SELECT {_NAMES} FROM {records(_COLUMNS)}
-WHERE NOT EXISTS (SELECT FROM ocr_executions o WHERE o.image_path = r.image_path)
 ORDER BY r.image_path COLLATE "C"
 ON CONFLICT (image_path) DO NOTHING
 RETURNING image_path, id
@@ -79,12 +80,25 @@ class WrittenImages(NamedTuple):
     refused_public_paths: int
 
 
-def write(cursor: Cursor[Any], images: Mapping[str, ImageState]) -> WrittenImages:
-    """Write those results that hold their path; a row and its boxes are replaced together."""
+class LockedImages(NamedTuple):
+    """Results that hold their path from now on, with their row ids; their boxes are to come."""
+
+    holders: list[tuple[int, ImageState]]
+    replaced: list[int]
+    rows: RowCount
+
+
+def write_rows(cursor: Cursor[Any], images: Mapping[str, ImageState]) -> LockedImages:
+    """Write, and lock, the rows of those results that hold their path."""
     if not images:
-        return WrittenImages(RowCount(0, 0), RowCount(0, 0), 0)
-    cursor.execute(_INSERT, (rows_parameter([_row(image) for image in images.values()]),))
-    holders: list[tuple[int, ImageState]] = [(i, images[path]) for path, i in cursor.fetchall()]
+        return LockedImages([], [], RowCount(0, 0))
+    cursor.execute(_KNOWN, (list(images),))
+    known = {path for (path,) in cursor}
+    new = [_row(image) for path, image in images.items() if path not in known]
+    holders: list[tuple[int, ImageState]] = []
+    if new:
+        cursor.execute(_INSERT, (rows_parameter(new),))
+        holders += [(row_id, images[path]) for path, row_id in cursor.fetchall()]
     written = len(holders)
     locked = _locked(cursor, images.keys() - {image.image_path for _, image in holders})
     replaced = [
@@ -96,14 +110,19 @@ def write(cursor: Cursor[Any], images: Mapping[str, ImageState]) -> WrittenImage
     if replaced:
         rows = [{"id": row_id, **_row(image)} for row_id, image in replaced]
         written += cursor.execute(_UPDATE, (rows_parameter(rows),)).rowcount
-        cursor.execute(
-            "DELETE FROM ocr_text_boxes WHERE ocr_execution_id = ANY(%s)",
-            ([row_id for row_id, _ in replaced],),
-        )
         holders += replaced
-    boxes = _copy_boxes(cursor, holders)
-    refused = _grant_public_paths(cursor, holders)
-    return WrittenImages(RowCount(staged, written), boxes, refused)
+    return LockedImages(holders, [row_id for row_id, _ in replaced], RowCount(staged, written))
+
+
+def write_boxes(cursor: Cursor[Any], locked: LockedImages) -> WrittenImages:
+    """Write the boxes that belong to the rows; those of a result that lost its path go."""
+    if locked.replaced:
+        cursor.execute(
+            "DELETE FROM ocr_text_boxes WHERE ocr_execution_id = ANY(%s)", (locked.replaced,)
+        )
+    boxes = _copy_boxes(cursor, locked.holders)
+    refused = _grant_public_paths(cursor, locked.holders)
+    return WrittenImages(locked.rows, boxes, refused)
 
 
 def _locked(cursor: Cursor[Any], paths: Iterable[str]) -> list[tuple[int, str, Any]]:
@@ -124,6 +143,8 @@ def _locked(cursor: Cursor[Any], paths: Iterable[str]) -> list[tuple[int, str, A
 
 
 def _copy_boxes(cursor: Cursor[Any], holders: list[tuple[int, ImageState]]) -> RowCount:
+    if not any(image.boxes for _, image in holders):
+        return RowCount(0, 0)
     count = 0
     with cursor.copy(_COPY_BOXES) as copy:
         for start in range(0, len(holders), _COPY_IMAGES):

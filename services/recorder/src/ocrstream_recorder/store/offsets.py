@@ -9,6 +9,15 @@ from ocrstream_recorder.store.recordset import Columns, records, rows_parameter
 
 _COLUMNS: Columns = {"topic": "text", "partition": "int", "begin": "bigint", "next": "bigint"}
 
+# Held first, in a statement of its own: one that also compared the offsets would pass over a row
+# that another transaction is just moving, instead of waiting for it.
+_LOCK = f"""
+SELECT FROM recorder_offsets o
+JOIN {records(_COLUMNS)} ON o.topic = r.topic AND o.partition = r.partition
+WHERE o.cluster_id = %s
+ORDER BY o.topic COLLATE "C", o.partition
+FOR NO KEY UPDATE OF o
+"""
 _ADVANCE = f"""
 UPDATE recorder_offsets o SET next_offset = r.next
 FROM {records(_COLUMNS)}
@@ -40,7 +49,7 @@ class OffsetsMovedError(Exception):
 
 
 def advance(cursor: Cursor[Any], cluster_id: str, spans: Mapping[Partition, Span]) -> None:
-    """Move the offsets, last in the poll's transaction.
+    """Move the offsets. Another transaction that moves the same ones is waited for.
 
     Raises OffsetsMovedError if one does not stand where the poll began.
     """
@@ -50,7 +59,9 @@ def advance(cursor: Cursor[Any], cluster_id: str, spans: Mapping[Partition, Span
     ]
     if not rows:
         return
-    cursor.execute(_ADVANCE, (rows_parameter(rows), cluster_id))
+    parameters = (rows_parameter(rows), cluster_id)
+    cursor.execute(_LOCK, parameters)
+    cursor.execute(_ADVANCE, parameters)
     if cursor.rowcount != len(rows):
         raise OffsetsMovedError
 

@@ -1,46 +1,23 @@
 """Records to be published: written with the rows they tell of, deleted when the broker has them."""
 
-from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from psycopg import Cursor
-
-from ocrstream_schemas.events import BatchRetryRequested
-from ocrstream_schemas.topics import IMAGES_SUBMITTED, LANES
 
 _LOCK_KEY = 0x0C25_72EB  # any number that no one else's advisory lock uses
 
 _INSERT = """
 INSERT INTO recorder_outbox (event_id, topic, key, value) VALUES (%s, %s, %s, %s)
 """
-
-# The lock is the session's: whoever holds it sends, until it ends or its connection breaks.
+# The oldest rows, at least one, as long as their values fit into the limit.
 _TAKE = """
-SELECT id, event_id, topic, key, value FROM recorder_outbox
-WHERE (SELECT pg_try_advisory_lock(%s) FROM (VALUES (0)) AS once)
-ORDER BY id LIMIT %s
-"""
-# Whole chains as events, made where they stand: a batch may have more of them than fit into memory.
-_RETRY = """
-INSERT INTO recorder_outbox (event_id, topic, key, value)
-SELECT left(%(request_id)s || ':' || c.chain_id, 600),
-       CASE WHEN c.input_data->'options'->>'lane' = ANY(%(lanes)s)
-            THEN %(topic)s || '.' || (c.input_data->'options'->>'lane') ELSE %(topic)s END,
-       c.chain_id,
-       convert_to((jsonb_strip_nulls(jsonb_build_object(
-           'type', 'ImageSubmitted',
-           'chain_id', c.chain_id, 'batch_id', c.batch_id, 'run', c.run + 1,
-           'chain_name', c.chain_name, 'initiated_by', c.initiated_by,
-           'total_tasks', c.total_tasks, 'submitted_at', %(submitted_at)s::text
-       )) || c.input_data::jsonb)::text, 'UTF8')
-FROM chain_executions c JOIN batch_executions b ON b.batch_id = c.batch_id
-WHERE c.batch_id = %(batch_id)s AND c.run > 0
-  AND (c.status IN ('FAILURE', 'REVOKED')
-       OR (c.status <> 'SUCCESS' AND b.revoked_run >= b.run))
-  AND (%(include_no_text)s OR c.reason IS DISTINCT FROM 'no_text')
-  AND c.input_data->>'image_path' IS NOT NULL
-ORDER BY c.id
-ON CONFLICT (event_id) DO NOTHING
+SELECT id, event_id, topic, key, value
+FROM (
+    SELECT *, sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) AS bytes_before
+    FROM (SELECT * FROM recorder_outbox ORDER BY id LIMIT %s) AS oldest
+) AS counted
+WHERE bytes_before < %s
+ORDER BY id
 """
 
 
@@ -63,41 +40,45 @@ class OutboxRow(NamedTuple):
     value: bytes
 
 
+class Backlog(NamedTuple):
+    """What waits to be published; the oldest row's commit was `oldest_s` seconds ago, or less."""
+
+    rows: int
+    oldest_s: float
+
+
 def insert(cursor: Cursor[Any], events: list[Event]) -> None:
-    """Add records."""
+    """Add records. Those of one key are in order if whoever adds them holds that key's row."""
     if events:
         cursor.executemany(_INSERT, events)
 
 
-def insert_retry(cursor: Cursor[Any], request: BatchRetryRequested) -> int:
-    """Submit a batch's failed and revoked images again, with the next run; once per request."""
-    cursor.execute(
-        "INSERT INTO recorder_retries (request_id, batch_id) VALUES (%s, %s) "
-        "ON CONFLICT DO NOTHING",
-        (request.request_id, request.batch_id),
-    )
-    if not cursor.rowcount:
-        return 0
-    cursor.execute(
-        _RETRY,
-        {
-            "batch_id": request.batch_id,
-            "request_id": request.request_id,
-            "submitted_at": cast("datetime", request.requested_at).isoformat(),
-            "include_no_text": request.include_no_text,
-            "topic": IMAGES_SUBMITTED,
-            "lanes": list(LANES),
-        },
-    )
-    return cursor.rowcount
+def may_send(cursor: Cursor[Any]) -> bool:
+    """Whether this session is the one that sends: from now on until it ends.
+
+    That only one does saves work. Nothing depends on it: a sender that was stopped, lost its
+    session and goes on repeats records and never puts a key's records in another order.
+    """
+    row = cursor.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK_KEY,)).fetchone()
+    return row is not None and bool(row[0])
 
 
-def take(cursor: Cursor[Any], limit: int) -> list[OutboxRow]:
-    """The oldest records that wait; none for a session while another one sends them."""
-    cursor.execute(_TAKE, (_LOCK_KEY, limit))
+def take(cursor: Cursor[Any], max_rows: int, max_bytes: int) -> list[OutboxRow]:
+    """The oldest records that wait, about as many as the limits say."""
+    cursor.execute(_TAKE, (max_rows, max_bytes))
     return [OutboxRow(*row) for row in cursor]
 
 
 def delete(cursor: Cursor[Any], ids: list[int]) -> None:
     """Forget records that the broker has."""
     cursor.execute("DELETE FROM recorder_outbox WHERE id = ANY(%s)", (ids,))
+
+
+def backlog(cursor: Cursor[Any]) -> Backlog:
+    """How many records wait, and for how long."""
+    row = cursor.execute(
+        "SELECT count(*), extract(epoch FROM timezone('utc', now()) - min(created_at))::float8"
+        " FROM recorder_outbox"
+    ).fetchone()
+    count, oldest_s = row or (0, None)
+    return Backlog(count, max(0.0, oldest_s or 0.0))

@@ -1,12 +1,14 @@
 """One poll, one transaction: what its events say is joined into the rows, in one fixed order.
 
-Batch stubs, chains, tasks, images, chain outcomes, batches, outbox, offsets; in each table by the
-order of the keys. So two recorders never wait for each other in a circle, and a batch's row, which
-all its images meet at, is locked last and shortly.
+Batch stubs, chains, tasks, images, dead letters, offsets, boxes, chain outcomes, batches, outbox;
+in each table by the order of the keys. So two recorders never wait for each other in a circle, and
+a batch's row, which all its images meet at, is locked last and shortly. The offsets stand between
+what has to wait for others and what only takes time: the next poll of the same partitions may get
+there meanwhile.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from psycopg import Connection, Cursor
@@ -14,7 +16,17 @@ from psycopg import Connection, Cursor
 from ocrstream_recorder.domain.chain import ChainOutcome, ChainState, chain_outcome
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.domain.task import TaskState
-from ocrstream_recorder.store import batch_step, batches, chains, images, offsets, outbox, tasks
+from ocrstream_recorder.store import (
+    batch_step,
+    batches,
+    chains,
+    dead_letters,
+    images,
+    offsets,
+    retries,
+    tasks,
+)
+from ocrstream_recorder.store.dead_letters import DeadLetterRow
 from ocrstream_recorder.store.offsets import Partition, Span
 from ocrstream_recorder.store.recordset import RowCount
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -45,7 +57,7 @@ class Written(NamedTuple):
     rows: dict[Table, RowCount]
     refused_public_paths: int
     batches_completed: int
-    retried_images: int
+    retries: int
 
 
 class _WrittenChains(NamedTuple):
@@ -76,8 +88,15 @@ def write(
     zone: DatabaseZone,
     cluster_id: str,
     spans: Mapping[Partition, Span],
+    *,
+    letters: Sequence[DeadLetterRow] = (),
+    on_fenced: Callable[[], None] = lambda: None,
 ) -> Written:
-    """Write all that the poll's records say and move its offsets, or nothing.
+    """Write all that the poll's records say, register its dead letters and move its offsets, or
+    nothing.
+
+    `on_fenced` is called once the offsets are moved, though not yet committed: from then on the
+    next poll of the same partitions may begin, and waits for this one where it moves them.
 
     Raises OffsetsMovedError if another owner wrote these records, ConcurrentChangeError if the poll
     must be tried again, psycopg.Error for whatever else the database has to say.
@@ -86,18 +105,26 @@ def write(
     for _ in range(_MAX_WIDENINGS):
         try:
             with connection.transaction(), connection.cursor() as cursor:
-                written = _write(cursor, ledger, widened, zone)
+                chained = _write_chains(cursor, ledger, widened)
+                pictured = images.write_rows(cursor, ledger.images)
+                dead_letters.write(cursor, cluster_id, letters)
                 offsets.advance(cursor, cluster_id, spans)
-                return written
+                on_fenced()
+                return _write_outcomes(cursor, ledger, chained, pictured, zone)
         except _TasksElsewhereError as found:
             widened |= found.chain_ids
     raise ConcurrentChangeError
 
 
-def _write(cursor: Cursor[Any], ledger: Ledger, widened: set[str], zone: DatabaseZone) -> Written:
-    batches.insert_stubs(cursor, ledger.batches)
-    chained = _write_chains(cursor, ledger, widened)
-    pictured = images.write(cursor, ledger.images)
+def _write_outcomes(
+    cursor: Cursor[Any],
+    ledger: Ledger,
+    chained: _WrittenChains,
+    locked: images.LockedImages,
+    zone: DatabaseZone,
+) -> Written:
+    """Boxes, and what follows for chains and batches."""
+    pictured = images.write_boxes(cursor, locked)
     changed = [
         (chained.row_id(chain_id), *after)
         for chain_id, after in chained.after.items()
@@ -109,9 +136,7 @@ def _write(cursor: Cursor[Any], ledger: Ledger, widened: set[str], zone: Databas
     batched = batch_step.write(cursor, ledger.batches, changes, zone)
     if batched is None:
         raise ConcurrentChangeError
-    retried = [
-        outbox.insert_retry(cursor, request) for _, request in sorted(ledger.retries.items())
-    ]
+    asked = [retries.request(cursor, one, zone) for _, one in sorted(ledger.retries.items())]
     return Written(
         {
             "chains": RowCount(inserted + len(changed), inserted + updated),
@@ -122,18 +147,22 @@ def _write(cursor: Cursor[Any], ledger: Ledger, widened: set[str], zone: Databas
         },
         pictured.refused_public_paths,
         batched.completed,
-        sum(retried),
+        sum(asked),
     )
 
 
 def _write_chains(cursor: Cursor[Any], ledger: Ledger, widened: set[str]) -> _WrittenChains:
     """Insert and lock chains, and write their tasks; outcomes of chains that were there wait."""
+    batches.insert_stubs(cursor, ledger.batches)
+    # Asked first, for most have a row: to make rows that only conflict would cost more.
+    known_chains = chains.known(cursor, ledger.chains)
     fresh = {
         chain_id: (ledger.chains[chain_id], chain_outcome(ledger.chains[chain_id], said.values()))
         for chain_id, said in ledger.tasks_by_chain().items()
+        if chain_id not in known_chains
     }
-    inserted = chains.insert_new(cursor, fresh)
-    wanted = (fresh.keys() - inserted.keys()) | widened
+    inserted = chains.insert_new(cursor, fresh.values())
+    wanted = (ledger.chains.keys() - inserted.keys()) | widened
     stored = chains.lock(cursor, wanted)
     if stored.keys() != wanted:
         raise ConcurrentChangeError
@@ -144,21 +173,44 @@ def _write_chains(cursor: Cursor[Any], ledger: Ledger, widened: set[str]) -> _Wr
     for task_id, said in ledger.tasks.items():
         joined[task_id] = joined[task_id].join(said) if task_id in joined else said
     new = [task for task_id, task in joined.items() if task_id not in known]
-    changed = [(row.id, joined[tid]) for tid, row in known.items() if joined[tid] != row.state]
+    changed = [
+        (row.id, joined[task_id])
+        for task_id, row in known.items()
+        if joined[task_id] is not row.state and joined[task_id] != row.state
+    ]
     taken = tasks.insert(cursor, new, row_ids)
     changed += _taken_over(cursor, joined, taken)
     inserted_tasks = len(new) - len(taken)
     updated_tasks = tasks.update(cursor, changed, row_ids)
 
-    by_chain: defaultdict[str, list[TaskState]] = defaultdict(list)
-    for task in joined.values():
-        by_chain[task.chain_id].append(task)
-    after: dict[str, Chain] = {}
-    for chain_id in row_ids:
-        state = _joined_chain(stored.get(chain_id), ledger.chains.get(chain_id))
-        after[chain_id] = (state, chain_outcome(state, by_chain[chain_id]))
+    # A task that went over to another chain changes two of them.
+    touched = {task.chain_id for task in new} | {task.chain_id for _, task in changed}
+    touched |= {known[task.task_id].state.chain_id for _, task in changed if task.task_id in known}
+    after = _after(ledger, stored, row_ids.keys(), joined.values(), touched)
     counted = RowCount(inserted_tasks + len(changed), inserted_tasks + updated_tasks)
     return _WrittenChains(inserted, stored, fresh, after, counted)
+
+
+def _after(
+    ledger: Ledger,
+    stored: Mapping[str, chains.StoredChain],
+    chain_ids: Iterable[str],
+    joined: Iterable[TaskState],
+    touched: set[str],
+) -> dict[str, Chain]:
+    """The chains after this poll; those that nothing new was told of are what they were."""
+    by_chain: defaultdict[str, list[TaskState]] = defaultdict(list)
+    for task in joined:
+        by_chain[task.chain_id].append(task)
+    after: dict[str, Chain] = {}
+    for chain_id in chain_ids:
+        was = stored.get(chain_id)
+        state = _joined_chain(was, ledger.chains.get(chain_id))
+        if was is not None and state == was.state and chain_id not in touched:
+            after[chain_id] = (was.state, was.outcome)
+        else:
+            after[chain_id] = (state, chain_outcome(state, by_chain[chain_id]))
+    return after
 
 
 def _joined_chain(stored: chains.StoredChain | None, said: ChainState | None) -> ChainState:

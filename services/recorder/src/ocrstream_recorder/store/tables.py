@@ -11,6 +11,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    Computed,
     DateTime,
     Float,
     ForeignKey,
@@ -19,13 +20,17 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Text,
+    UniqueConstraint,
     false,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from ocrstream_recorder.store.executions import BatchMethods, ChainMethods
+
 UTC_NOW = text("timezone('utc', now())")
+NOW = text("now()")
 
 
 class Base(DeclarativeBase):
@@ -41,7 +46,7 @@ def _counter(default: int = 0) -> Mapped[int]:
     return mapped_column(Integer, server_default=text(str(default)))
 
 
-class BatchExecution(_Timestamps, Base):
+class BatchExecution(BatchMethods, _Timestamps, Base):
     """A batch of images."""
 
     __tablename__ = "batch_executions"
@@ -80,6 +85,9 @@ class BatchExecution(_Timestamps, Base):
     failed_by_reason: Mapped[Any] = mapped_column(JSON, server_default=text("'{}'"))
     last_event_at: Mapped[datetime | None]
     ranks: Mapped[Any | None] = mapped_column(ARRAY(BigInteger))
+    run_began_at: Mapped[datetime | None]
+    cancel_due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    deadline_run: Mapped[int] = _counter()
 
     chain_executions: Mapped[list["ChainExecution"]] = relationship(
         back_populates="batch_execution", cascade="all, delete-orphan"
@@ -88,10 +96,15 @@ class BatchExecution(_Timestamps, Base):
     __table_args__ = (
         Index("ix_batch_executions_status_started_at", "status", "started_at"),
         Index("ix_batch_executions_batch_name_status", "batch_name", "status"),
+        Index(
+            "ix_batch_executions_cancel_due_at",
+            "cancel_due_at",
+            postgresql_where=text("cancel_due_at IS NOT NULL"),
+        ),
     )
 
 
-class ChainExecution(_Timestamps, Base):
+class ChainExecution(ChainMethods, _Timestamps, Base):
     """One image's chain of tasks."""
 
     __tablename__ = "chain_executions"
@@ -234,10 +247,102 @@ class OutboxRecord(Base):
 
 
 class BatchRetry(Base):
-    """A retry that was carried out, so that the same request does nothing again."""
+    """A retry that was asked for, kept so that the same request does nothing again.
+
+    While it is `pending`, the batch's chains after (`after_index`, `after_id`) are still to be
+    submitted again.
+    """
 
     __tablename__ = "recorder_retries"
 
     request_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     batch_id: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
+    pending: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    requested_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    include_no_text: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    cancelled_run: Mapped[int] = _counter()
+    after_index: Mapped[int | None]
+    after_id: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+    __table_args__ = (
+        Index("ix_recorder_retries_pending", "created_at", postgresql_where=text("pending")),
+    )
+
+
+class WebhookDelivery(Base):
+    """One revision of a batch, to be sent to the batch's webhook."""
+
+    __tablename__ = "recorder_webhooks"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    batch_id: Mapped[str] = mapped_column(String(255))
+    revision: Mapped[int]
+    url: Mapped[str] = mapped_column(Text)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(20), server_default="pending")
+    attempts: Mapped[int] = _counter()
+    next_attempt_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), server_default=NOW
+    )
+    last_error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        UniqueConstraint("batch_id", "revision"),
+        Index(
+            "ix_recorder_webhooks_next_attempt_at",
+            "next_attempt_at",
+            postgresql_where=text("state = 'pending'"),
+        ),
+    )
+
+
+class DeadLetter(_Timestamps, Base):
+    """A record that could not be applied, by the coordinates that it first had.
+
+    Its key and value are at the `kept_` coordinates. `redrives`: how often it was redriven;
+    `failed_redrive`: the last of these that failed again.
+    """
+
+    __tablename__ = "recorder_dead_letters"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    cluster_id: Mapped[str] = mapped_column(String(255))
+    topic: Mapped[str] = mapped_column(String(255))
+    partition: Mapped[int]
+    origin_offset: Mapped[int] = mapped_column(BigInteger)
+    origin_timestamp_ms: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(String(32))
+    error: Mapped[str] = mapped_column(Text)
+    chain_id: Mapped[str | None] = mapped_column(String(255))
+    batch_id: Mapped[str | None] = mapped_column(String(255))
+    kept_topic: Mapped[str] = mapped_column(String(255))
+    kept_partition: Mapped[int]
+    kept_offset: Mapped[int] = mapped_column(BigInteger)
+    redrives: Mapped[int] = _counter()
+    failed_redrive: Mapped[int] = _counter()
+    dropped: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    state: Mapped[str] = mapped_column(
+        Text,
+        Computed(
+            "CASE WHEN dropped THEN 'dropped' WHEN redrives > failed_redrive THEN 'redriven'"
+            " ELSE 'open' END",
+            persisted=True,
+        ),
+    )
+
+    __table_args__ = (
+        Index(
+            "uq_recorder_dead_letters_origin",
+            "cluster_id",
+            "topic",
+            "partition",
+            "origin_offset",
+            "origin_timestamp_ms",
+            unique=True,
+        ),
+        Index("ix_recorder_dead_letters_topic_state_id", "topic", "state", "id"),
+        Index("ix_recorder_dead_letters_batch_id_id", "batch_id", "id"),
+    )

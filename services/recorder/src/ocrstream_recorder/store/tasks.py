@@ -18,13 +18,13 @@ _COLUMNS: Columns = {
     "started_at": "timestamp",
     "finished_at": "timestamp",
     "retries": "int",
-    "chain_execution_id": "int",
+    "chain_execution_id": "bigint",
     "run": "int",
     "attempt": "int",
     "reason": "text",
     "worker": "text",
 }
-_UPDATED: Columns = {"id": "int", **_COLUMNS}
+_UPDATED: Columns = {"id": "bigint", **_COLUMNS}
 _NAMES = ", ".join(_COLUMNS)
 
 _LOAD = """

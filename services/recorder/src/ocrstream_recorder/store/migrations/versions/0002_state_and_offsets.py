@@ -51,18 +51,6 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(32)),
         sa.Column("ranks", ARRAY(sa.BigInteger)),
     )
-    op.create_index(
-        "uq_chain_executions_chain_id",
-        "chain_executions",
-        ["chain_id"],
-        unique=True,
-        postgresql_where=sa.text("run > 0"),
-    )
-    op.create_index(
-        "ix_chain_executions_batch_id_image_index",
-        "chain_executions",
-        ["batch_id", "image_index", "id"],
-    )
     _add(
         "task_logs",
         _count("run"),

@@ -1,0 +1,244 @@
+"""`ocrstream dlq`: records that could not be applied, looked at, sent again, dropped."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ocrstream_client.addresses import find_addresses
+from ocrstream_client.client import Client, DeadLetter, NotDone
+from ocrstream_client.terminal import SOME_FAILED, AsJson, notes, print_json
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Look at records that could not be applied (dead letters), send them again, drop them.
+
+    What is open: `ocrstream dlq list`. Why one is, and what it holds: `ocrstream dlq show 7`.
+    Once its reason is mended: `ocrstream dlq redrive 7`, or all of a kind:
+    `ocrstream dlq redrive --topic ocr.results --reason refused_by_database`.
+
+    Exit codes: 0 all done, 1 some could not be, 2 usage, 3 the system could not be reached.
+    """,
+)
+
+
+class State(StrEnum):
+    """What became of a dead letter."""
+
+    OPEN = "open"
+    REDRIVEN = "redriven"
+    DROPPED = "dropped"
+
+
+class Reason(StrEnum):
+    """Why a record could not be applied."""
+
+    INVALID = "invalid"
+    REFUSED_BY_DATABASE = "refused_by_database"
+
+
+Ids = Annotated[list[int] | None, typer.Argument(metavar="ID", help="As `list` shows them")]
+Topic = Annotated[str | None, typer.Option(help="Those from this topic, like images.submitted")]
+ReasonFilter = Annotated[Reason | None, typer.Option(help="Those with this reason")]
+BatchFilter = Annotated[str | None, typer.Option("--batch", help="Those that name this batch")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask, however many they are")]
+
+
+@app.command("list")
+def list_letters(
+    *,
+    topic: Topic = None,
+    reason: ReasonFilter = None,
+    batch_id: BatchFilter = None,
+    state: Annotated[State, typer.Option(help="Those in this state")] = State.OPEN,
+    limit: Annotated[int, typer.Option(min=1, help="The most to show")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line")] = False,
+) -> None:
+    """List dead letters, the newest first.
+
+    For example: ocrstream dlq list --topic images.submitted --state redriven
+    """
+    with Client(find_addresses()) as client:
+        found = client.dead_letters(topic=topic, reason=reason, state=state, batch_id=batch_id)
+        shown = list(islice(found, limit))
+        more = next(found, None) is not None
+    if as_json:
+        for letter in shown:
+            print_json(asdict(letter))
+    else:
+        _print_table(shown)
+    if more:
+        notes.print(f"and more; see them with --limit {2 * limit}")
+
+
+@app.command()
+def show(
+    letter_id: Annotated[int, typer.Argument(metavar="ID", help="As `list` shows it")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show a dead letter: why it is one, and the record's key, value and headers.
+
+    For example, its value to be corrected: ocrstream dlq show 7 --json | jq -r .value.text
+    """
+    with Client(find_addresses()) as client:
+        letter = client.dead_letter(letter_id)
+    if as_json:
+        print_json(letter)
+        return
+    place = f"{letter['topic']}, partition {letter['partition']}, offset {letter['offset']}"
+    lines = [
+        f"dead letter {letter['id']}: {letter['state']}, redriven {letter['redrives']} times",
+        f"from      {place}, {letter['timestamp']}",
+        f"reason    {letter['reason']}",
+        f"error     {letter['error']}",
+        f"chain     {letter['chain_id'] or '-'}",
+        f"batch     {letter['batch_id'] or '-'}",
+    ]
+    if letter["gone"]:
+        lines.append("Kafka has deleted the record: submit its image again")
+    else:
+        headers = letter["headers"]
+        lines += [f"header    {one['name']}: {_told(one['value'])}" for one in headers]
+        lines += [f"key       {_told(letter['key'])}", f"value     {_told(letter['value'])}"]
+    print("\n".join(lines))  # noqa: T201
+
+
+@app.command()
+def redrive(
+    ids: Ids = None,
+    *,
+    topic: Topic = None,
+    reason: ReasonFilter = None,
+    batch_id: BatchFilter = None,
+    value: Annotated[
+        str | None,
+        typer.Option(
+            help="What to send instead of the only one: JSON, or @FILE, or - for standard input"
+        ),
+    ] = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send dead letters to their topics again, once their reason is mended.
+
+    By id, or all open ones of a topic, a reason, a batch. What counts as failed because of one
+    counts as what the record says instead; doing it twice changes nothing.
+
+    For example, with a corrected value: ocrstream dlq redrive 7 --value @corrected.json
+    """
+    correction = None if value is None else _correction(value)
+    with Client(find_addresses()) as client:
+        chosen = _chosen(client, ids, topic, reason, batch_id)
+        if correction is not None and len(chosen) != 1:
+            raise typer.BadParameter(f"is for one dead letter, not {len(chosen)}: give its ID")
+        _confirm("redrive", chosen, ids, yes=yes)
+        _report("redriven", chosen, client.redrive(chosen, value=correction), as_json=as_json)
+
+
+@app.command()
+def drop(
+    ids: Ids = None,
+    *,
+    topic: Topic = None,
+    reason: ReasonFilter = None,
+    batch_id: BatchFilter = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Mark dead letters as dropped: they are not listed as open any more.
+
+    By id, or all open ones of a topic, a reason, a batch. Nothing is deleted from Kafka, and what
+    counts as failed because of one stays so. A dropped one can still be redriven by its id.
+
+    For example: ocrstream dlq drop --topic tasks.lifecycle --reason invalid
+    """
+    with Client(find_addresses()) as client:
+        chosen = _chosen(client, ids, topic, reason, batch_id)
+        _confirm("drop", chosen, ids, yes=yes)
+        _report("dropped", chosen, client.drop(chosen), as_json=as_json)
+
+
+def _chosen(
+    client: Client,
+    ids: list[int] | None,
+    topic: str | None,
+    reason: Reason | None,
+    batch_id: str | None,
+) -> list[int]:
+    filters = (topic, reason, batch_id)
+    if bool(ids) == any(one is not None for one in filters):
+        raise typer.BadParameter("Give IDs, or else --topic, --reason or --batch")
+    if ids:
+        return ids
+    found = client.dead_letters(topic=topic, reason=reason, batch_id=batch_id, state=State.OPEN)
+    return [letter.id for letter in found]
+
+
+def _confirm(what: str, chosen: list[int], ids: list[int] | None, *, yes: bool) -> None:
+    """Ask before what nobody has counted is done; without a terminal, --yes is the answer."""
+    if ids or yes or not chosen:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(
+            f"this is about {len(chosen)} dead letters: add --yes to {what} them"
+        )
+    typer.confirm(f"{what.capitalize()} {len(chosen)} dead letters?", abort=True, err=True)
+
+
+def _report(what: str, chosen: list[int], failures: Iterator[NotDone], *, as_json: bool) -> None:
+    not_done: list[NotDone] = []
+    for failure in failures:
+        notes.print(f"dead letter {failure.id}: {failure.detail}", markup=False, soft_wrap=True)
+        not_done.append(failure)
+    done = len(chosen) - len(not_done)
+    if as_json:
+        print_json({what: done, "failures": [asdict(one) for one in not_done]})
+    else:
+        print(f"{done} of {len(chosen)} dead letters {what}")  # noqa: T201
+    if not_done:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _correction(value: str) -> dict[str, Any]:
+    if value == "-":
+        value = sys.stdin.read()
+    elif value.startswith("@"):
+        value = Path(value[1:]).read_text(encoding="utf-8")
+    try:
+        correction = json.loads(value)
+    except ValueError as error:
+        raise typer.BadParameter(f"--value is no JSON: {error}") from error
+    if not isinstance(correction, dict):
+        raise typer.BadParameter("--value is no JSON object")
+    return correction
+
+
+def _print_table(letters: Iterable[DeadLetter]) -> None:
+    table = Table(box=None, expand=True)
+    for column in ("id", "state", "topic", "place", "batch"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("reason and error", no_wrap=True, overflow="ellipsis", ratio=1)
+    for one in letters:
+        place = f"{one.partition}/{one.offset}"
+        why = f"{one.reason}: {one.error}"
+        table.add_row(str(one.id), one.state, one.topic, place, one.batch_id or "-", why)
+    Console(highlight=False, markup=False).print(table)
+
+
+def _told(content: dict[str, str | None] | None) -> str:
+    """Bytes as the API tells them, for a terminal: nothing in them may steer it."""
+    if content is None:
+        return "-"
+    text = content["text"]
+    if text is None:
+        return f"base64 {content['base64']}"
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

@@ -1,0 +1,160 @@
+"""What code that writes rows one by one, through the ORM, calls on them; the rules are `domain`'s.
+
+Times are the tables', without zone: `at` is when it happened, now in UTC if not given. Nothing is
+flushed or locked here: where others write the same row, load it with `with_for_update()`.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ocrstream_recorder.domain.batch import (
+    BatchOutcome,
+    BatchState,
+    Tally,
+    batch_outcome,
+    progress_percentage,
+)
+from ocrstream_recorder.domain.chain import chain_status
+from ocrstream_recorder.domain.status import DONE, ProcessStatus
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Mapped
+
+
+class _Execution:
+    """What chains and batches have in common."""
+
+    if TYPE_CHECKING:
+        status: Mapped[str]
+        started_at: Mapped[datetime | None]
+        finished_at: Mapped[datetime | None]
+        final_result: Mapped[Any | None]
+        error_message: Mapped[str | None]
+
+    def start_execution(self, *, at: datetime | None = None) -> None:
+        """It began; the first time counts."""
+        if self.started_at is None:
+            self.started_at = at or _now()
+        self._check_and_complete_execution(at=at)
+
+    def complete_execution(
+        self,
+        success: bool = True,
+        final_result: Any | None = None,
+        error_message: str | None = None,
+        *,
+        at: datetime | None = None,
+    ) -> None:
+        """It ended, whatever is counted; if it had ended this way before, that time stays."""
+        self._end(ProcessStatus.SUCCESS if success else ProcessStatus.FAILURE, at)
+        self.final_result = final_result
+        self.error_message = error_message
+
+    def _check_and_complete_execution(self, *, at: datetime | None = None) -> None:
+        """Set the status that follows from the counts, and the end with the last of them."""
+        status = self._counted_status()
+        if status in DONE:
+            self._end(status, at)
+        elif self.finished_at is None:
+            self.status = status
+
+    def _counted_status(self) -> ProcessStatus:
+        raise NotImplementedError
+
+    def _end(self, status: ProcessStatus, at: datetime | None) -> None:
+        if self.finished_at is None or self.status != status:
+            self.finished_at = at or _now()
+        self.status = status
+
+
+class ChainMethods(_Execution):
+    """Methods of a chain's row."""
+
+    if TYPE_CHECKING:
+        total_tasks: Mapped[int]
+        completed_tasks: Mapped[int]
+        failed_tasks: Mapped[int]
+
+    def increment_completed_tasks(self, count: int = 1, *, at: datetime | None = None) -> None:
+        """`count` more tasks succeeded; the chain succeeds with the last."""
+        self.completed_tasks = (self.completed_tasks or 0) + count
+        self._check_and_complete_execution(at=at)
+
+    def increment_failed_tasks(self, count: int = 1, *, at: datetime | None = None) -> None:
+        """`count` more tasks failed, and so did the chain."""
+        self.failed_tasks = (self.failed_tasks or 0) + count
+        self._check_and_complete_execution(at=at)
+
+    def _counted_status(self) -> ProcessStatus:
+        tasks = {
+            ProcessStatus.SUCCESS: self.completed_tasks or 0,
+            ProcessStatus.FAILURE: self.failed_tasks or 0,
+            ProcessStatus.STARTED: int(self.started_at is not None),
+        }
+        return chain_status(tasks, self.total_tasks or 1)
+
+
+class BatchMethods(_Execution):
+    """Methods of a batch's row."""
+
+    if TYPE_CHECKING:
+        batch_id: Mapped[str]
+        total_images: Mapped[int]
+        completed_images: Mapped[int]
+        failed_images: Mapped[int]
+        revoked_images: Mapped[int]
+        completed_chunks: Mapped[int]
+        failed_chunks: Mapped[int]
+        total_known: Mapped[bool]
+        ended: Mapped[bool]
+
+    def increment_completed_images(self, count: int = 1, *, at: datetime | None = None) -> None:
+        """`count` more images were read; the batch ends with the last of `total_images`."""
+        self.completed_images = (self.completed_images or 0) + count
+        self._check_and_complete_execution(at=at)
+
+    def increment_failed_images(self, count: int = 1, *, at: datetime | None = None) -> None:
+        """`count` more images failed; the batch ends with the last of `total_images`."""
+        self.failed_images = (self.failed_images or 0) + count
+        self._check_and_complete_execution(at=at)
+
+    def increment_completed_chunks(self, count: int = 1) -> None:
+        """In `count` more chunks all images were read."""
+        self.completed_chunks = (self.completed_chunks or 0) + count
+
+    def increment_failed_chunks(self, count: int = 1) -> None:
+        """`count` more chunks are done, not all images of which were read."""
+        self.failed_chunks = (self.failed_chunks or 0) + count
+
+    def get_progress_percentage(self) -> float:
+        """Share of images with an outcome, 0 to 100; 0 while the total is unknown.
+
+        All of a batch that succeeded, whatever such code counted.
+        """
+        if self.status == ProcessStatus.SUCCESS:
+            return 100.0
+        outcome = BatchOutcome(
+            ProcessStatus(self.status or ProcessStatus.PENDING),
+            bool(self.ended) or self.status in DONE,
+            bool(self.total_known) or bool(self.total_images),
+            self.total_images or 0,
+            self.completed_images or 0,
+            self.failed_images or 0,
+            self.revoked_images or 0,
+            self.started_at,
+            self.finished_at,
+        )
+        return min(100.0, progress_percentage(outcome))
+
+    def _counted_status(self) -> ProcessStatus:
+        completed, failed = self.completed_images or 0, self.failed_images or 0
+        revoked = self.revoked_images or 0
+        # Such code says 0 for a total that it does not know.
+        batch = BatchState(self.batch_id, announced_total=self.total_images or None)
+        begun = int(self.started_at is not None)
+        tally = Tally(completed + failed + revoked, begun, completed, failed, revoked)
+        return batch_outcome(batch, tally).status
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,329 @@
+"""docker-compose.yml and what it mounts: valid, sober, and in agreement with the code.
+
+No Docker engine is needed here: Docker Compose reads the file, and the rest is looked up.
+"""
+
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose import (
+    COMPOSE_FILE,
+    ROOT,
+    SUPPORT,
+    Built,
+    container_ports,
+    docker_compose,
+    host_path,
+    mounts,
+    project,
+    services,
+    variables,
+)
+from promtool import promtool
+
+from ocrstream_ingest.settings import IngestSettings
+from ocrstream_local.containers import KAFKA_IMAGE, POSTGRES_IMAGE
+from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
+from ocrstream_runtime import probe, topics
+from ocrstream_runtime.settings import ServiceSettings
+from ocrstream_worker.settings import WorkerSettings
+
+OPERATIONS = ROOT / "docs" / "operations.md"
+RULES = ROOT / "deploy" / "prometheus" / "rules" / "ocrstream.yml"
+DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "ocrstream.json"
+
+SETTINGS: dict[str, type[ServiceSettings]] = {
+    "topics": ServiceSettings,
+    "migrate": DatabaseSettings,
+    "ingest": IngestSettings,
+    "ocr-worker": WorkerSettings,
+    "ocr-worker-gpu": WorkerSettings,
+    "recorder": RecorderSettings,
+}
+OURS = sorted(SETTINGS)
+JOBS = {"topics", "migrate"}
+WORKERS = {"ocr-worker", "ocr-worker-gpu"}
+# Variables that others than our settings read: OpenTelemetry's SDK, libpq, the shell, docTR, and
+# NVIDIA's container runtime.
+FOREIGN = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "PGPASSWORD",
+    "PATH",
+    "DOCTR_CACHE_DIR",
+    "NVIDIA_DRIVER_CAPABILITIES",
+}
+# Nothing in these images could ask, or nothing waits for the answer; the file says which.
+WITHOUT_HEALTH_CHECK = {"otel-collector", "jaeger"}
+
+
+def seconds(duration: str) -> float:
+    parts = re.findall(r"([\d.]+)([hms])", duration)
+    return sum(float(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in parts)
+
+
+# ---- the file itself -----------------------------------------------------------------------------
+
+
+def test_each_profile_adds_what_it_is_called_for() -> None:
+    alone = {"kafka", "postgres", "topics", "migrate", "ingest", "ocr-worker", "recorder"}
+    assert services("").keys() == alone
+    assert services("gpu").keys() - alone == {"ocr-worker-gpu"}
+    watching = {"otel-collector", "jaeger", "prometheus", "grafana"}
+    assert services("observability").keys() - alone == watching
+
+
+def test_what_the_specification_does_not_know_is_refused(tmp_path: Path) -> None:
+    text = COMPOSE_FILE.read_text(encoding="utf-8")
+    broken = tmp_path / "docker-compose.yml"
+    broken.write_text(text.replace("stop_signal: SIGINT", "stop_with: SIGINT"), encoding="utf-8")
+    answer = docker_compose(["--file", broken, "config", "--quiet"])
+    assert answer.returncode != 0
+    assert "stop_with" in answer.stderr
+
+
+@pytest.mark.parametrize("name", services())
+def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
+    service = services()[name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.get("privileged")
+    assert int(service["deploy"]["resources"]["limits"]["memory"]) > 0
+    user = service.get("user") or Built(name).instruction("USER")
+    assert user is not None
+    assert user.partition(":")[0] not in {"", "0", "root"}
+    for port in service.get("ports", []):
+        assert port["host_ip"] == "127.0.0.1"
+    for place, mount in mounts(service).items():
+        assert mount["type"] == "volume" or mount["read_only"], place
+
+
+@pytest.mark.parametrize("name", services())
+def test_images_are_pinned(name: str) -> None:
+    service = services()[name]
+    bases = [service["image"]]
+    if "build" in service:
+        found = Built(name).stages
+        bases = [stage.base for stage in found.values() if stage.base not in found]
+        # The Python that the project is developed and tested with.
+        minor = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
+        assert all(base.startswith(f"python:{minor}.") for base in bases)
+    for base in bases:
+        assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-[a-z]+)*", base), base
+
+
+def test_servers_are_those_of_the_local_stack() -> None:
+    assert services()["kafka"]["image"] == KAFKA_IMAGE
+    assert services()["postgres"]["image"] == POSTGRES_IMAGE
+
+
+def test_what_is_waited_for_can_happen() -> None:
+    for name, service in services().items():
+        for waited_for, how in service.get("depends_on", {}).items():
+            other = services()[waited_for]
+            match how["condition"]:
+                case "service_healthy":
+                    assert "healthcheck" in other, name
+                case "service_completed_successfully":
+                    assert waited_for in JOBS, name
+                case condition:
+                    assert condition == "service_started"
+                    assert waited_for in WITHOUT_HEALTH_CHECK, name
+        assert (name in JOBS) == (service.get("restart") is None), name
+        assert ("healthcheck" in service) == (name not in JOBS | WITHOUT_HEALTH_CHECK), name
+
+
+def test_no_job_makes_a_start_fail_that_waits() -> None:
+    # `up --wait` takes a container's end for a failure, unless one that runs has waited for it.
+    waited_for = {
+        job
+        for service in services("").values()
+        for job, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+    assert waited_for == JOBS
+
+
+def test_workers_can_be_scaled() -> None:
+    for name in WORKERS:
+        assert "container_name" not in services()[name]
+        assert not container_ports(services()[name])
+
+
+def test_the_recorder_alone_reaches_the_database() -> None:
+    assert project()["networks"]["database"]["internal"]
+    on_network = {name for name, one in services().items() if "database" in one["networks"]}
+    assert on_network == {"postgres", "migrate", "recorder"}
+    assert list(services()["postgres"]["networks"]) == ["database"]
+    assert not container_ports(services()["postgres"])
+    knowing = {name for name, one in services().items() if "PGPASSWORD" in json.dumps(one)}
+    assert knowing == {"migrate", "recorder"}
+
+
+def test_ingest_writes_uploads_and_workers_only_read_them() -> None:
+    for name in WORKERS | {"ingest"}:
+        place = Built(name).variables["OCRSTREAM_OBJECT_ROOT"]
+        mount = mounts(services()[name])[place]
+        assert (mount["type"], mount["source"]) == ("volume", "objects")
+        assert bool(mount.get("read_only")) == (name in WORKERS)
+        # A new volume belongs to whom the folder in the image belongs to.
+        made = str(Built(name).instruction("RUN"))
+        assert made.endswith(f"--owner=ocrstream --group=ocrstream {place}")
+    for name in WORKERS:
+        for root in Built(name).variables["OCRSTREAM_IMAGE_ROOTS"].split(":"):
+            assert mounts(services()[name])[root]["read_only"]
+
+
+# ---- against the code ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_variables_are_settings_with_values_that_hold(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, kind = Built(name).variables, SETTINGS[name]
+    known = FOREIGN.copy()
+    for field, info in kind.model_fields.items():
+        alias = info.validation_alias
+        choices = getattr(alias, "choices", None) or [alias or f"OCRSTREAM_{field.upper()}"]
+        known |= {str(choice) for choice in choices}
+    # One image has the settings of its service, whatever job it is used for.
+    image = {"topics": IngestSettings, "migrate": RecorderSettings}.get(name, kind)
+    known |= {f"OCRSTREAM_{field.upper()}" for field in image.model_fields}
+    assert given.keys() <= known
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    settings = kind()
+    assert settings.kafka_bootstrap_servers == "kafka:19092" or name == "migrate"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_builds_and_commands_exist(name: str) -> None:
+    built = Built(name)
+    assert (ROOT / built.service["build"]["context"]).resolve() == ROOT
+    steps = [step for stage in built.stages.values() for step in stage.steps]
+    arguments = {step.text.partition("=")[0] for step in steps if step.name == "ARG"}
+    assert built.service["build"].get("args", {}).keys() <= arguments
+    package = tomllib.loads((built.dockerfile.parent / "pyproject.toml").read_text("utf-8"))
+    if name == "topics":
+        assert built.command == ["python", "-m", topics.__name__]
+    else:
+        assert built.command[0] in package["project"]["scripts"]
+
+
+def test_a_stop_is_given_the_time_that_the_services_take() -> None:
+    for name in set(OURS) - JOBS:
+        taken = ServiceSettings.model_fields["shutdown_timeout_s"].default
+        assert seconds(services()[name]["stop_grace_period"]) > taken
+
+
+@pytest.mark.parametrize("name", sorted(set(OURS) - JOBS))
+def test_the_port_is_the_same_everywhere(name: str) -> None:
+    built = Built(name)
+    port = built.variables["OCRSTREAM_HTTP_PORT"]
+    assert built.instruction("EXPOSE") == port
+    assert set(container_ports(built.service)) <= {int(port)}
+    assert built.service["healthcheck"]["test"] == ["CMD", "python", "-m", probe.__name__]
+    scraped = {
+        name: found["port"]
+        for job in prometheus()["scrape_configs"]
+        for found in job["dns_sd_configs"]
+        for name in found["names"]
+    }
+    assert scraped[name] == int(port)
+
+
+def test_what_can_be_set_is_told() -> None:
+    told = OPERATIONS.read_text(encoding="utf-8")
+    section = told.partition("\n## In containers\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \|", section, re.M)
+    assert variables() == set(re.findall(r"`(\w+)`", " ".join(rows)))
+
+
+# ---- seen from outside ---------------------------------------------------------------------------
+
+
+def prometheus() -> dict[str, Any]:
+    return yaml.safe_load((SUPPORT / "prometheus.yml").read_text(encoding="utf-8"))
+
+
+def served_by(url: str) -> tuple[str, int]:
+    """The service and its port that a URL or `host:port` leads to."""
+    found = re.fullmatch(r"(?:http://)?([a-z-]+):(\d+)", url)
+    assert found, url
+    assert found[1] in services(), url
+    return found[1], int(found[2])
+
+
+def test_prometheus_scrapes_every_service_under_the_name_that_alerts_expect() -> None:
+    jobs = {job["job_name"]: job["dns_sd_configs"] for job in prometheus()["scrape_configs"]}
+    names = {job: {name for one in found for name in one["names"]} for job, found in jobs.items()}
+    assert names == {
+        "ocrstream-ingest": {"ingest"},
+        "ocrstream-worker": WORKERS,
+        "ocrstream-recorder": {"recorder"},
+    }
+    # ServiceDown names each.
+    assert set(re.findall(r'job="([^"]+)"', RULES.read_text(encoding="utf-8"))) == names.keys()
+
+
+def test_prometheus_finds_its_files() -> None:
+    service = services()["prometheus"]
+    options = dict(option.split("=", 1) for option in service["command"])
+    assert host_path(service, options["--config.file"]) == SUPPORT / "prometheus.yml"
+    assert mounts(service)[options["--storage.tsdb.path"]]["type"] == "volume"
+    (pattern,) = prometheus()["rule_files"]
+    folder = host_path(service, str(Path(pattern).parent))
+    assert list(folder.glob(Path(pattern).name))
+
+
+def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
+    (pattern,) = prometheus()["rule_files"]
+    here = host_path(services()["prometheus"], pattern)
+    text = (SUPPORT / "prometheus.yml").read_text(encoding="utf-8")
+    copy = tmp_path / "prometheus.yml"
+    copy.write_text(text.replace(pattern, str(here)), encoding="utf-8")
+    checked = subprocess.check_output([promtool(), "check", "config", copy], text=True)
+    assert "1 rule files found" in checked
+
+
+def test_traces_go_from_the_services_to_where_grafana_looks() -> None:
+    collector = services()["otel-collector"]
+    (option,) = collector["command"]
+    config = yaml.safe_load(host_path(collector, option.partition("=")[2]).read_text("utf-8"))
+    endpoint = config["receivers"]["otlp"]["protocols"]["http"]["endpoint"]
+    told = OPERATIONS.read_text(encoding="utf-8")
+    (asked,) = set(re.findall(r"OTEL_EXPORTER_OTLP_ENDPOINT=(http://otel\S+)", told))
+    assert served_by(asked) == ("otel-collector", int(endpoint.rpartition(":")[2]))
+    for pipeline in config["service"]["pipelines"].values():
+        for kind in ("receivers", "processors", "exporters"):
+            assert set(pipeline[kind]) <= config[kind].keys()
+    assert served_by(config["exporters"]["otlp"]["endpoint"]) == ("jaeger", 4317)
+
+
+def test_grafana_finds_its_sources_and_its_dashboard() -> None:
+    grafana = services()["grafana"]
+    provisioned: dict[str, Any] = {}
+    for kind in ("datasources", "dashboards"):
+        (file,) = host_path(grafana, f"/etc/grafana/provisioning/{kind}").glob("*.yml")
+        provisioned |= yaml.safe_load(file.read_text(encoding="utf-8"))
+    sources = {source["uid"]: source for source in provisioned["datasources"]}
+    assert sources.keys() == {"prometheus", "jaeger"}
+    for source in sources.values():
+        name, port = served_by(source["url"])
+        assert name == source["type"]
+        assert port in container_ports(services()[name])
+    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    asked = {panel["datasource"]["uid"] for panel in dashboard["panels"] if "datasource" in panel}
+    assert asked
+    assert asked <= sources.keys()
+    (provider,) = provisioned["providers"]
+    assert host_path(grafana, provider["options"]["path"]) == DASHBOARD.parent
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert host_path(grafana, home) == DASHBOARD
