@@ -206,7 +206,10 @@ class TextBox(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What read the image: engine, versions and device, the raster's size in pixels, seconds."""
+    """What read the image: engine, versions and device, the raster's size in pixels, seconds.
+
+    `reused`: this was read earlier, from a file of the same bytes.
+    """
 
     engine: Name
     versions: dict[str, str] = {}
@@ -214,6 +217,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     width: Count | None = None
     height: Count | None = None
     timings_s: dict[str, float] = {}
+    reused: bool = False
 
 
 class _OcrOutcome(_ImageContext, frozen=True, kw_only=True, omit_defaults=True):
