@@ -160,7 +160,12 @@ class Scene:
             if topic == IMAGES_SUBMITTED:
                 self.places.append((TopicPartition(sent.topic, sent.partition), sent.offset))
 
-    async def submit(self, *references: str, topic: str = IMAGES_SUBMITTED) -> list[str]:
+    async def submit(
+        self,
+        *references: str,
+        topic: str = IMAGES_SUBMITTED,
+        options: dict[str, Any] | None = None,
+    ) -> list[str]:
         """Submits images in one go; returns their chain ids, which sort in their order."""
         first = len(self.places)
         chains = [f"{self.batch}-{first + n:05}" for n in range(len(references))]
@@ -168,7 +173,12 @@ class Scene:
             await self._producer.send(
                 topic,
                 json.dumps(
-                    {"image_path": reference, "chain_id": chain, "batch_id": self.batch}
+                    {
+                        "image_path": reference,
+                        "chain_id": chain,
+                        "batch_id": self.batch,
+                        "options": options,
+                    }
                 ).encode(),
                 key=chain.encode(),
             )

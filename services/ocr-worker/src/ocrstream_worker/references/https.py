@@ -203,10 +203,13 @@ def _check(address: Address, status: int, headers: Mapping[str, str]) -> None:
 
 
 def _translated(error: Exception, address: Address) -> ImageRejected | ImageUnreachable:
-    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+    untrusted: BaseException | None = error
+    while untrusted is not None and not isinstance(untrusted, ssl.SSLCertVerificationError):
+        untrusted = untrusted.__cause__ or untrusted.__context__
+    if untrusted is not None:
         return ImageRejected(
             Reason.REFUSED,
-            f"{address}: the host's certificate is not trusted: {error.__cause__.verify_message};"
+            f"{address}: the host's certificate is not trusted: {untrusted.verify_message};"
             " an authority of your own is named by SSL_CERT_FILE",
         )
     return ImageUnreachable(
