@@ -158,7 +158,7 @@ class _Worker:
             async with _references(settings, threads) as references:
                 pipeline = Pipeline(
                     references=references,
-                    reuse=Reuse(settings.object_root, reuse_basis, threads),
+                    reuse=Reuse(settings.reuse_root, reuse_basis, threads),
                     slots=self._slots,
                     decoders=self._decoders,
                     engine=self._engine,

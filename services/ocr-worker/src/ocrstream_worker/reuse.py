@@ -32,7 +32,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # Another form of what is stored is another folder.
-_FOLDER = "results/v1"
+_FOLDER = "v1"
 # What is larger is never published, so it is no result.
 _MAX_BYTES = TOPICS[OCR_RESULTS].max_message_bytes
 _READ_OPTIONS = ("boxes",)

@@ -57,8 +57,9 @@ class WorkerSettings(ServiceSettings):
     image_roots: str = ""
     """Folders that `file://` references may point into, separated by colons."""
     object_root: Path = Path(".local/objects")
-    """Folder that ingest keeps uploads in; always allowed. Workers keep results in it for
-    `options.reuse`."""
+    """Folder that ingest keeps uploads in; always allowed."""
+    reuse_root: Path = Path(".local/results")
+    """Folder that workers share results in, for images with `options.reuse`."""
     object_stores: str = ""
     """Buckets, or folders in them, that references may point into, separated by commas:
     `s3://scans,gs://bucket/folder,az://container`. Credentials and endpoints come from the

@@ -141,6 +141,7 @@ class Scene:
                 "OCRSTREAM_HTTP_PORT": str(port),
                 "OCRSTREAM_IMAGE_ROOTS": str(self.folder / "roots"),
                 "OCRSTREAM_OBJECT_ROOT": str(self.folder / "objects"),
+                "OCRSTREAM_REUSE_ROOT": str(self.folder / "results"),
                 "OCRSTREAM_SHUTDOWN_TIMEOUT_S": f"{STOP_S:g}",
                 **settings,
             },
