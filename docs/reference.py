@@ -94,7 +94,8 @@ def _settings(kind: type[ServiceSettings]) -> Iterator[tuple[str, str]]:
             default = f"`{field.default}`".lower()
         else:
             default = f"`{field.default:g}`" if _is_float(field.default) else f"`{field.default}`"
-        row = f"| `{variable}` | {default} | {_values(schema[name])} | {field.description} |"
+        description = " ".join((field.description or "").split())
+        row = f"| `{variable}` | {default} | {_values(schema[name])} | {description} |"
         yield variable, row
 
 

@@ -166,6 +166,12 @@ def test_the_recorder_alone_reaches_the_database() -> None:
     assert knowing == {"migrate", "recorder"}
 
 
+def folders_made(name: str) -> list[str]:
+    """Folders that are the service's own in its image."""
+    made = str(Built(name).instruction("RUN"))
+    return made.partition("--owner=ocrstream --group=ocrstream ")[2].split()
+
+
 def test_ingest_writes_uploads_and_workers_only_read_them() -> None:
     for name in WORKERS | {"ingest"}:
         place = Built(name).variables["OCRSTREAM_OBJECT_ROOT"]
@@ -173,9 +179,12 @@ def test_ingest_writes_uploads_and_workers_only_read_them() -> None:
         assert (mount["type"], mount["source"]) == ("volume", "objects")
         assert bool(mount.get("read_only")) == (name in WORKERS)
         # A new volume belongs to whom the folder in the image belongs to.
-        made = str(Built(name).instruction("RUN"))
-        assert made.endswith(f"--owner=ocrstream --group=ocrstream {place}")
+        assert place in folders_made(name)
     for name in WORKERS:
+        results = Built(name).variables["OCRSTREAM_REUSE_ROOT"]
+        assert mounts(services()[name])[results]["source"] == "results"
+        assert not mounts(services()[name])[results].get("read_only")
+        assert results in folders_made(name)
         for root in Built(name).variables["OCRSTREAM_IMAGE_ROOTS"].split(":"):
             assert mounts(services()[name])[root]["read_only"]
 

@@ -73,6 +73,7 @@ class System:
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
             "DATABASE_URL": self.database if kind == "recorder" else "",
             "OCRSTREAM_OBJECT_ROOT": str(self.folder / "objects"),
+            "OCRSTREAM_REUSE_ROOT": str(self.folder / "results"),
             "OCRSTREAM_IMAGE_ROOTS": str(self.folder),
             "OCRSTREAM_ENGINE": self.engine,
             "OCRSTREAM_GROUP_ID": f"{kind}-{self.group}",

@@ -181,6 +181,7 @@ class Stack:
         shared = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
             "OCRSTREAM_OBJECT_ROOT": str(self._layout.objects.resolve()),
+            "OCRSTREAM_REUSE_ROOT": str((self._layout.local / "results").resolve()),
         }
         names = [f"worker-{number}" for number in range(1, workers + 1)]
         recorder = Service(

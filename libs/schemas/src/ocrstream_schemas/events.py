@@ -216,6 +216,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `versions` are those of the engine and of what it computes with, `models` the SHA-256 of its
     model files by `role/file name`, `device` the one that was really used. `boxes` says what was
     asked for. `width` and `height` are the raster's in pixels, `timings_s` seconds by step.
+    `reused`: this was read earlier, from a file of the same bytes.
     """
 
     engine: Name
@@ -226,6 +227,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     width: Count | None = None
     height: Count | None = None
     timings_s: dict[str, float] = {}
+    reused: bool = False
 
 
 class _OcrOutcome(_ImageContext, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,12 +4,15 @@ import asyncio
 import os
 import socket
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import structlog
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
+from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
@@ -24,19 +27,23 @@ from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
 from ocrstream_worker import metrics
 from ocrstream_worker.children.slots import Slots
 from ocrstream_worker.consumer import Consumer
-from ocrstream_worker.decode import DecodeLimits
 from ocrstream_worker.decoders import Decoders
+from ocrstream_worker.engines.port import EngineInfo
 from ocrstream_worker.engines.process import EngineProcess
-from ocrstream_worker.fetch import Fetcher, FetchSettings
 from ocrstream_worker.pipeline import Pipeline, RetryRule
 from ocrstream_worker.publisher import Publisher
+from ocrstream_worker.references.files import FileFetcher
+from ocrstream_worker.references.https import HttpsFetcher, parse_hosts
+from ocrstream_worker.references.port import References
+from ocrstream_worker.references.stores import SCHEMES, ObjectStoreFetcher, parse_stores
+from ocrstream_worker.reuse import Reuse, reading_basis
 from ocrstream_worker.revocations import Revocations
 from ocrstream_worker.settings import WorkerSettings
 
 logger = structlog.get_logger(__name__)
 
 SERVICE = "ocrstream-worker"
-_FETCH_THREADS = 4
+_FILE_THREADS = 4
 _STALLED_AFTER_S = 60.0
 
 
@@ -62,6 +69,23 @@ async def _run(settings: WorkerSettings) -> int:
     return await run_service(api, settings, stop, worker.run())
 
 
+@asynccontextmanager
+async def _references(settings: WorkerSettings, threads: Executor) -> AsyncGenerator[References]:
+    """What reads references, of every kind: those that are off say how to allow them."""
+    max_bytes = settings.max_image_bytes
+    stores = ObjectStoreFetcher(parse_stores(settings.object_stores), max_bytes=max_bytes)
+    guard = GuardedBackend(parse_networks(settings.https_allowed_networks))
+    async with HttpsFetcher(parse_hosts(settings.https_hosts), guard, max_bytes=max_bytes) as https:
+        yield References(
+            {
+                "file": FileFetcher(settings.roots, threads, max_bytes=max_bytes),
+                **dict.fromkeys(SCHEMES, stores),
+                "https": https,
+            },
+            settings.fetch_timeout_s,
+        )
+
+
 class _Worker:
     """Engine, commands and images from start to end."""
 
@@ -77,9 +101,7 @@ class _Worker:
             limits=settings.engine_limits,
         )
         self._decoders = Decoders(
-            DecodeLimits(
-                max_pixels=settings.max_image_pixels, max_frames=settings.max_image_frames
-            ),
+            settings.decode_limits,
             self._slots,
             processes=settings.decoders,
             timeout_s=settings.decode_timeout_s,
@@ -117,13 +139,13 @@ class _Worker:
                 await unless_stopped(self._decoders.wait_ready(), self._stop)
                 info = await unless_stopped(self._engine.wait_ready(), self._stop)
                 logger.info("engine is ready", engine=info.name, versions=info.versions)
-                await self._work()
+                await self._work(info)
         except Stopped:
             pass
         finally:
             self._slots.close()
 
-    async def _work(self) -> None:
+    async def _work(self, info: EngineInfo) -> None:
         settings = self._settings
         # No longer than the process is given for its whole end.
         drain_timeout_s = settings.shutdown_timeout_s * 0.75
@@ -131,48 +153,49 @@ class _Worker:
         revocations = Revocations(
             create_consumer(settings, f"worker-{self._name}-commands", group_id=None)
         )
-        fetcher = Fetcher(FetchSettings(roots=settings.roots, max_bytes=settings.max_image_bytes))
-        with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="fetch") as threads:
-            pipeline = Pipeline(
-                read=fetcher.read,
-                threads=threads,
-                slots=self._slots,
-                decoders=self._decoders,
-                engine=self._engine,
-                publisher=Publisher(producer),
-                revocations=revocations,
-                rule=RetryRule(settings.max_attempts, settings.retry_backoff_s),
-                worker=self._name,
-            )
-            kafka = create_consumer(
-                settings,
-                f"worker-{self._name}",
-                group_id=settings.group_id,
-                drain_timeout_s=drain_timeout_s,
-            )
-            consumer = Consumer(
-                kafka,
-                pipeline.process,
-                settings.lane_topics,
-                group_id=settings.group_id,
-                images_ahead=settings.places,
-                images_resting=settings.images_resting,
-                records_uncommitted=settings.records_uncommitted,
-                drain_timeout_s=drain_timeout_s,
-            )
-            self._lag = LagWatch(
-                kafka,
-                consumer,
-                metrics.LAG,
-                settings.lane_topics,
-                # An engine that hangs is replaced after the timeout, and the image tried once more.
-                stalled_after_s=2 * settings.image_timeout_s + _STALLED_AFTER_S,
-            )
-            done = asyncio.Event()
-            async with producer, asyncio.TaskGroup() as group:
-                group.create_task(revocations.run(done))
-                group.create_task(self._lag.run(done))
-                group.create_task(self._consume(consumer, revocations, done))
+        reuse_basis = reading_basis(info, settings.engine_settings, settings.decode_limits)
+        with ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="files") as threads:
+            async with _references(settings, threads) as references:
+                pipeline = Pipeline(
+                    references=references,
+                    reuse=Reuse(settings.reuse_root, reuse_basis, threads),
+                    slots=self._slots,
+                    decoders=self._decoders,
+                    engine=self._engine,
+                    publisher=Publisher(producer),
+                    revocations=revocations,
+                    rule=RetryRule(settings.max_attempts, settings.retry_backoff_s),
+                    worker=self._name,
+                )
+                kafka = create_consumer(
+                    settings,
+                    f"worker-{self._name}",
+                    group_id=settings.group_id,
+                    drain_timeout_s=drain_timeout_s,
+                )
+                consumer = Consumer(
+                    kafka,
+                    pipeline.process,
+                    settings.lane_topics,
+                    group_id=settings.group_id,
+                    images_ahead=settings.places,
+                    images_resting=settings.images_resting,
+                    records_uncommitted=settings.records_uncommitted,
+                    drain_timeout_s=drain_timeout_s,
+                )
+                self._lag = LagWatch(
+                    kafka,
+                    consumer,
+                    metrics.LAG,
+                    settings.lane_topics,
+                    # An engine that hangs is replaced after the timeout, and its image tried again.
+                    stalled_after_s=2 * settings.image_timeout_s + _STALLED_AFTER_S,
+                )
+                done = asyncio.Event()
+                async with producer, asyncio.TaskGroup() as group:
+                    group.create_task(revocations.run(done))
+                    group.create_task(self._lag.run(done))
+                    group.create_task(self._consume(consumer, revocations, done))
 
     async def _consume(
         self, consumer: Consumer, revocations: Revocations, done: asyncio.Event

@@ -11,6 +11,7 @@ from ocrstream_schemas.topics import IMAGE_TOPICS
 Success = Literal["success"]
 Stage = Literal["fetch", "decode", "recognize", "publish", "rest"]
 Child = Literal["engine", "decoder"]
+ReuseOutcome = Literal["found", "missing", "unreadable", "unwritable"]
 
 IMAGES = Family[Counter, Success | Reason](
     Counter(
@@ -25,6 +26,15 @@ RETRIES = Family[Counter, Reason](
 )
 INVALID_RECORDS = Counter(
     "ocrstream_worker_invalid_records", "Records that are no valid submission"
+)
+REUSE = Family[Counter, ReuseOutcome](
+    Counter(
+        "ocrstream_worker_reuse",
+        "Images that ask for reuse, by `outcome`: found (the engine is not asked), missing; and"
+        " stored results that cannot be read (unreadable) or written (unwritable)",
+        ["outcome"],
+    ),
+    get_args(ReuseOutcome),
 )
 IMAGES_IN_FLIGHT = Gauge(
     "ocrstream_worker_images_in_flight", "Images taken and not done, those at rest included"

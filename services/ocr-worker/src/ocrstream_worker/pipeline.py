@@ -5,7 +5,6 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +23,8 @@ from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable, printable
 from ocrstream_worker.outcomes import Attempt, Message
 from ocrstream_worker.read_options import read_options
+from ocrstream_worker.references.port import Fetcher
+from ocrstream_worker.reuse import Reuse
 from ocrstream_worker.revocations import Revocations, Revoked
 
 logger = structlog.get_logger(__name__)
@@ -87,15 +88,15 @@ class RetryRule:
 class Pipeline:
     """Takes images from submission to published outcome; any number at the same time.
 
-    `read` gives a reference's bytes, blocking, on `threads`. From there on the image lies in a slot
-    of shared memory, in which `decoders` and `engine` find it.
+    `references` give a file's bytes. From there on the image lies in a slot of shared memory, in
+    which `decoders` and `engine` find it; unless `reuse` has a result for the same bytes.
     """
 
     def __init__(
         self,
         *,
-        read: Callable[[str], bytes],
-        threads: Executor,
+        references: Fetcher,
+        reuse: Reuse,
         slots: Slots,
         decoders: Decodes,
         engine: Recognizes,
@@ -104,8 +105,8 @@ class Pipeline:
         rule: RetryRule,
         worker: str,
     ) -> None:
-        self._read = read
-        self._threads = threads
+        self._references = references
+        self._reuse = reuse
         self._slots = slots
         self._decoders = decoders
         self._engine = engine
@@ -163,15 +164,20 @@ class Pipeline:
         options = read_options(image)
         with await self._slots.take() as slot:
             with _stage("fetch"):
-                loop = asyncio.get_running_loop()
-                file = await loop.run_in_executor(self._threads, self._read, image.image_path)
+                file = await self._references.fetch(image.image_path)
+                key = await self._reuse.key(image, file)
+                stored = await self._reuse.find(key)
+                if stored is not None:
+                    return stored
                 write_bytes(slot.fd, file)
             with _stage("decode"):
                 height, width = await self._decode(slot, len(file))
             with _stage("recognize"):
-                return await self._engine.recognize(
+                outcome = await self._engine.recognize(
                     slot, height, width, options, alone=alone, on_begun=on_begun
                 )
+        await self._reuse.keep(key, outcome)
+        return outcome
 
     async def _decode(self, slot: Slot, size: int) -> tuple[int, int]:
         try:

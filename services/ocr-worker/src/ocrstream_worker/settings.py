@@ -5,10 +5,12 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, field_validator
 
+from ocrstream_runtime.guarded_http import parse_networks
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.topics import LANES, lane_topic
 from ocrstream_worker.children.life import ChildLimits
 from ocrstream_worker.cores import threads_for_one
+from ocrstream_worker.decode import DecodeLimits
 from ocrstream_worker.engines.languages import split_names
 from ocrstream_worker.engines.port import (
     DoctrSettings,
@@ -16,6 +18,8 @@ from ocrstream_worker.engines.port import (
     EngineSettings,
     RapidOcrSettings,
 )
+from ocrstream_worker.references.https import parse_hosts
+from ocrstream_worker.references.stores import open_stores, parse_stores
 
 DEFAULT_LANE = "default"
 # The others read one image after the other, however many they get.
@@ -97,6 +101,20 @@ class WorkerSettings(ServiceSettings):
     """Folders that `file://` references may point into, separated by colons."""
     object_root: Path = Path(".local/objects")
     """Folder that ingest keeps uploads in; always allowed."""
+    reuse_root: Path = Path(".local/results")
+    """Folder that workers share results in, for images with `options.reuse`."""
+    object_stores: str = ""
+    """Buckets, or folders in them, that references may point into, separated by commas:
+    `s3://scans,gs://bucket/folder,az://container`. Credentials and endpoints come from the
+    environment, see [operations](operations.md#references)."""
+    https_hosts: str = ""
+    """Hosts that `https://` references may point to, separated by commas, each with its port if
+    that is not 443; empty: such references are off."""
+    https_allowed_networks: str = ""
+    """Networks in CIDR notation, separated by commas, in which these hosts may be although they are
+    not of the public internet."""
+    fetch_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """How long an attempt may take to fetch an image's file."""
     max_image_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
     """The largest file that is read, in bytes."""
     max_image_pixels: Annotated[int, Field(ge=1)] = 100_000_000
@@ -135,6 +153,24 @@ class WorkerSettings(ServiceSettings):
                 raise ValueError(f"no lane {lane!r}; there are {DEFAULT_LANE}, {', '.join(LANES)}")
         return lanes
 
+    @field_validator("object_stores")
+    @classmethod
+    def _can_be_opened(cls, stores: str) -> str:
+        open_stores(parse_stores(stores))
+        return stores
+
+    @field_validator("https_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: str) -> str:
+        parse_hosts(hosts)
+        return hosts
+
+    @field_validator("https_allowed_networks")
+    @classmethod
+    def _are_networks(cls, networks: str) -> str:
+        parse_networks(networks)
+        return networks
+
     @property
     def lane_topics(self) -> tuple[str, ...]:
         """The topics of the lanes, in their order."""
@@ -157,6 +193,11 @@ class WorkerSettings(ServiceSettings):
     def places(self) -> int:
         """How many images are in work: a batch in the engine, one behind it, and some around."""
         return self.images_ahead or 2 * self.batch_size + _AROUND_THE_ENGINE
+
+    @property
+    def decode_limits(self) -> DecodeLimits:
+        """What is not decoded."""
+        return DecodeLimits(max_pixels=self.max_image_pixels, max_frames=self.max_image_frames)
 
     @property
     def engine_limits(self) -> ChildLimits:

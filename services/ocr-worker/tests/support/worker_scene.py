@@ -141,6 +141,7 @@ class Scene:
                 "OCRSTREAM_HTTP_PORT": str(port),
                 "OCRSTREAM_IMAGE_ROOTS": str(self.folder / "roots"),
                 "OCRSTREAM_OBJECT_ROOT": str(self.folder / "objects"),
+                "OCRSTREAM_REUSE_ROOT": str(self.folder / "results"),
                 "OCRSTREAM_SHUTDOWN_TIMEOUT_S": f"{STOP_S:g}",
                 **settings,
             },
@@ -160,7 +161,12 @@ class Scene:
             if topic == IMAGES_SUBMITTED:
                 self.places.append((TopicPartition(sent.topic, sent.partition), sent.offset))
 
-    async def submit(self, *references: str, topic: str = IMAGES_SUBMITTED) -> list[str]:
+    async def submit(
+        self,
+        *references: str,
+        topic: str = IMAGES_SUBMITTED,
+        options: dict[str, Any] | None = None,
+    ) -> list[str]:
         """Submits images in one go; returns their chain ids, which sort in their order."""
         first = len(self.places)
         chains = [f"{self.batch}-{first + n:05}" for n in range(len(references))]
@@ -168,7 +174,12 @@ class Scene:
             await self._producer.send(
                 topic,
                 json.dumps(
-                    {"image_path": reference, "chain_id": chain, "batch_id": self.batch}
+                    {
+                        "image_path": reference,
+                        "chain_id": chain,
+                        "batch_id": self.batch,
+                        "options": options,
+                    }
                 ).encode(),
                 key=chain.encode(),
             )

@@ -40,7 +40,8 @@ class Reader:
         """The size that the engine says it saw."""
         with await self._slots.take() as slot:
             write_pixels(slot.fd, pixels)
-            outcome = await self.engine.recognize(slot, *pixels.shape[:2], ReadOptions())
+            height, width = pixels.shape[:2]
+            outcome = await self.engine.recognize(slot, height, width, ReadOptions())
         assert isinstance(outcome, Recognition)
         provenance = outcome.provenance
         assert provenance.width

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
@@ -33,6 +35,7 @@ from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition, Ref
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
 from ocrstream_worker.outcomes import Message
 from ocrstream_worker.pipeline import Pipeline, RetryRule
+from ocrstream_worker.reuse import Reuse
 from ocrstream_worker.revocations import Revocations
 
 BOX = TextBox(text="Total", confidence=0.5, bbox=((0, 0), (4, 0), (4, 2), (0, 2)))
@@ -80,13 +83,27 @@ class Engine:
         return step
 
 
+class Files:
+    """Gives what `read` gives."""
+
+    def __init__(self, read: Callable[[str], bytes]) -> None:
+        self._read = read
+
+    async def fetch(self, reference: str) -> bytes:
+        content = self._read(reference)
+        await asyncio.sleep(0)
+        return content
+
+
 class Decoders:
     """Finds the file in the slot; gives one of `steps` a call, then 2 by 4 pixels."""
 
     def __init__(self, *steps: Exception) -> None:
         self._steps = list(steps)
+        self.calls = 0
 
     async def decode(self, slot: Slot, size: int) -> tuple[int, int]:
+        self.calls += 1
         assert read_bytes(slot.fd, size)
         if self._steps:
             raise self._steps.pop(0)
@@ -138,7 +155,7 @@ class Scene:
     """A pipeline and what stands around it."""
 
     sink: Sink
-    threads: ThreadPoolExecutor
+    reuse: Reuse
     slots: Slots
     revocations: Revocations = field(
         default_factory=lambda: Revocations(cast("AIOKafkaConsumer", None))
@@ -153,10 +170,11 @@ class Scene:
         decoders: Decoders | None = None,
         max_attempts: int = 3,
         backoff_s: float = 8.0,
+        image: ImageSubmitted = IMAGE,
     ) -> None:
         pipeline = Pipeline(
-            read=read,
-            threads=self.threads,
+            references=Files(read),
+            reuse=self.reuse,
             slots=self.slots,
             decoders=decoders or Decoders(),
             engine=engine or Engine(),
@@ -165,14 +183,14 @@ class Scene:
             rule=RetryRule(max_attempts, backoff_s),
             worker="worker-1",
         )
-        await pipeline.process(IMAGE, self.bed)
+        await pipeline.process(image, self.bed)
 
 
 @pytest.fixture
-async def scene() -> AsyncGenerator[Scene]:
+async def scene(tmp_path: Path) -> AsyncGenerator[Scene]:
     slots = Slots(1)
     with ThreadPoolExecutor(1) as threads:
-        yield Scene(Sink(), threads, slots)
+        yield Scene(Sink(), Reuse(tmp_path, b"basis", threads), slots)
     # Whatever happened, the image has given its memory back.
     async with asyncio.timeout(5):
         await slots.take()
@@ -327,7 +345,7 @@ async def test_a_cancel_while_the_image_is_fetched_spares_the_engine(scene: Scen
     engine, loop = Engine(), asyncio.get_running_loop()
 
     def read(reference: str) -> bytes:
-        loop.call_soon_threadsafe(cancel, scene.revocations)
+        loop.call_soon(cancel, scene.revocations)
         return b"file"
 
     await scene.process(engine, read=read)
@@ -376,3 +394,38 @@ async def test_cancelled_it_publishes_nothing(scene: Scene) -> None:
     with pytest.raises(asyncio.CancelledError):
         await processing
     assert scene.sink.events == []
+
+
+REUSING = msgspec.structs.replace(IMAGE, options={"reuse": True})
+
+
+@pytest.mark.parametrize("outcome", [READ, BLANK])
+async def test_the_same_file_again_needs_neither_decoder_nor_engine(
+    scene: Scene, outcome: Recognition
+) -> None:
+    await scene.process(Engine(outcome), image=REUSING)
+    engine, decoders = Engine(), Decoders()
+    await scene.process(engine, decoders=decoders, image=REUSING)
+    assert (engine.calls, decoders.calls) == (0, 0)
+    first, again = scene.sink.events
+    assert isinstance(first, OcrSucceeded | OcrFailed)
+    assert isinstance(again, type(first))
+    assert first.provenance == outcome.provenance
+    assert again.provenance == msgspec.structs.replace(outcome.provenance, reused=True)
+    if isinstance(again, OcrSucceeded):
+        assert again.boxes == outcome.boxes
+
+
+async def test_a_refusal_is_not_reused(scene: Scene) -> None:
+    await scene.process(Engine(Refused(error="no")), image=REUSING)
+    await scene.process(image=REUSING)
+    assert [type(event) for event in scene.sink.events] == [OcrFailed, OcrSucceeded]
+
+
+async def test_reuse_is_asked_for_by_each_image(scene: Scene) -> None:
+    await scene.process(image=REUSING)
+    engine = Engine()
+    await scene.process(engine)
+    assert engine.calls == 1
+    await scene.process(image=msgspec.structs.replace(IMAGE, options={"reuse": "yes"}))
+    assert failure(scene.sink.events[-1]) == (Reason.REFUSED, 1)

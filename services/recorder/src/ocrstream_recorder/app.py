@@ -28,8 +28,8 @@ from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.takeover import CannotTakeOverError
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_recorder.webhook_client import WebhookClient, parse_secrets
-from ocrstream_recorder.webhook_guard import GuardedBackend, parse_networks
 from ocrstream_recorder.webhooks import OFF, WebhookSender
+from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.health import Health, NotReady
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator
 
 from ocrstream_recorder.webhook_client import parse_secrets
-from ocrstream_recorder.webhook_guard import parse_networks
+from ocrstream_runtime.guarded_http import parse_networks
 from ocrstream_runtime.settings import ServiceSettings
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import httpcore
 
-from ocrstream_recorder.webhook_guard import AddressRefused, HostUnknown
+from ocrstream_runtime.guarded_http import AddressRefused, HostUnknown
 from ocrstream_schemas.batch_options import WebhookUrl
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what a secret begins with

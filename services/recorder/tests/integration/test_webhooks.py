@@ -20,8 +20,8 @@ from ocrstream_recorder.store import webhooks as store
 from ocrstream_recorder.store.database import Database
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_recorder.webhook_client import WebhookClient, parse_secrets
-from ocrstream_recorder.webhook_guard import GuardedBackend, parse_networks
 from ocrstream_recorder.webhooks import WebhookSender, backoff_s
+from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_schemas.events import BatchRevoked, BatchSubmitted
 
 pytestmark = pytest.mark.integration

@@ -1,6 +1,6 @@
 """Golden examples: at least one message of every event, and ids as everyone derives them."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -229,7 +229,7 @@ def derived_ids() -> list[dict[str, Any]]:
     derived: list[dict[str, Any]] = []
     for one in submissions:
         chain_id = derive_chain_id(**one, ref=RECORD, value=value.encode())
-        record = {"record": {**asdict(RECORD), "value": value}} if one["batch_id"] is None else {}
+        record = {"record": {**msgspec.structs.asdict(RECORD), "value": value}} if one["batch_id"] is None else {}
         ids = {"chain_id": chain_id, "ocr_task_id": ocr_task_id(chain_id, "ocr", 1)}
         derived.append({**one, **record, **ids})
     return derived

@@ -1,4 +1,4 @@
-"""Which addresses webhooks may be sent to, and that the one that was checked is connected to."""
+"""Which addresses may be connected to, and that the one that was checked is."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import httpcore
 import pytest
 
-from ocrstream_recorder.webhook_guard import (
+from ocrstream_runtime.guarded_http import (
     AddressRefused,
     GuardedBackend,
     HostUnknown,

@@ -1,48 +1,37 @@
-"""From an image reference to the bytes of its file."""
+"""`file://`: files beneath the allowed folders."""
 
 import asyncio
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterable
+from concurrent.futures import Executor
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+from ocrstream_worker.references.port import too_large
 
 _NOT_FOUND = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR}
 
 
-@dataclass(frozen=True, kw_only=True)
-class FetchSettings:
-    """`roots`: the only folders that `file://` references may point into, links resolved.
+class FileFetcher:
+    """Reads files beneath `roots`, links resolved; on `threads`, for a file system may hang."""
 
-    `max_bytes`: the largest file that is read.
-    """
-
-    roots: tuple[Path, ...]
-    max_bytes: int = 64 * 1024 * 1024
-
-
-class Fetcher:
-    """Reads references. Only `file://` beneath the allowed roots is known."""
-
-    def __init__(self, settings: FetchSettings) -> None:
-        self._roots = tuple(root.resolve() for root in settings.roots)
-        self._max_bytes = settings.max_bytes
+    def __init__(self, roots: Iterable[Path], threads: Executor, *, max_bytes: int) -> None:
+        self._roots = tuple(root.resolve() for root in roots)
+        self._threads = threads
+        self._max_bytes = max_bytes
 
     async def fetch(self, reference: str) -> bytes:
-        """The file's bytes, read in a thread.
+        """As the port says."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._read, reference
+        )
 
-        Raises ImageRejected (not_found, refused, too_large) and, for trouble that may pass,
-        ImageUnreachable.
-        """
-        return await asyncio.to_thread(self.read, reference)
-
-    def read(self, reference: str) -> bytes:
-        """As `fetch`, blocking."""
+    def _read(self, reference: str) -> bytes:
         path = self._allowed_path(reference)
         try:
             return self._read_file(path)
@@ -75,18 +64,11 @@ class Fetcher:
             if not stat.S_ISREG(status.st_mode):
                 raise ImageRejected(Reason.REFUSED, f"{path} is no regular file")
             if status.st_size > self._max_bytes:
-                raise self._too_large(path, f"{status.st_size:,}")
+                raise too_large(str(path), f"{status.st_size:,}", self._max_bytes)
             data = file.read(self._max_bytes + 1)
         if len(data) > self._max_bytes:
-            raise self._too_large(path, f"over {self._max_bytes:,}")
+            raise too_large(str(path), f"over {self._max_bytes:,}", self._max_bytes)
         return data
-
-    def _too_large(self, path: Path, size: str) -> ImageRejected:
-        return ImageRejected(
-            Reason.TOO_LARGE,
-            f"{path} has {size} bytes; at most {self._max_bytes:,} are read"
-            " (OCRSTREAM_MAX_IMAGE_BYTES)",
-        )
 
 
 def _path_of(reference: str) -> Path:
@@ -94,12 +76,6 @@ def _path_of(reference: str) -> Path:
         parts = urlsplit(reference)
     except ValueError as error:
         raise ImageRejected(Reason.REFUSED, f"{reference!r} is no URL: {error}") from error
-    if parts.scheme != "file":
-        known = f"{parts.scheme}:// references are not" if parts.scheme else "only URLs are"
-        raise ImageRejected(
-            Reason.REFUSED,
-            f"{reference!r}: {known} supported by this worker; write file:///folder/image.png",
-        )
     if parts.netloc not in {"", "localhost"}:
         raise ImageRejected(
             Reason.REFUSED,

@@ -1,14 +1,16 @@
-"""References: what is read, what is refused, and that the reason says what to do."""
+"""`file://` references: what is read, what is refused, and that the reason says what to do."""
 
 import errno
 import os
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ocrstream_schemas.events import Reason
-from ocrstream_worker.fetch import Fetcher, FetchSettings
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+from ocrstream_worker.references.files import FileFetcher
 
 
 @pytest.fixture
@@ -21,41 +23,42 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def fetcher(root: Path) -> Fetcher:
-    return Fetcher(FetchSettings(roots=(root, root.parent / "not-there-yet"), max_bytes=10))
+def fetcher(root: Path) -> Generator[FileFetcher]:
+    with ThreadPoolExecutor(1) as threads:
+        yield FileFetcher((root, root.parent / "not-there-yet"), threads, max_bytes=10)
 
 
-def rejection(fetcher: Fetcher, reference: str) -> ImageRejected:
+async def rejection(fetcher: FileFetcher, reference: str) -> ImageRejected:
     with pytest.raises(ImageRejected) as caught:
-        fetcher.read(reference)
+        await fetcher.fetch(reference)
     return caught.value
 
 
-async def test_reads_a_file_beneath_a_root(fetcher: Fetcher, root: Path) -> None:
+async def test_reads_a_file_beneath_a_root(fetcher: FileFetcher, root: Path) -> None:
     assert await fetcher.fetch((root / "a.png").as_uri()) == b"pixels"
     assert await fetcher.fetch(f"file://localhost{root}/a.png") == b"pixels"
 
 
-def test_reads_names_that_need_escapes(fetcher: Fetcher, root: Path) -> None:
+async def test_reads_names_that_need_escapes(fetcher: FileFetcher, root: Path) -> None:
     for name in ("ä #1?.png", "100%.png", "new\nline"):
         (root / name).write_bytes(b"x")
-        assert fetcher.read((root / name).as_uri()) == b"x"
+        assert await fetcher.fetch((root / name).as_uri()) == b"x"
 
 
-def test_a_root_may_come_into_being_later(fetcher: Fetcher, root: Path) -> None:
+async def test_a_root_may_come_into_being_later(fetcher: FileFetcher, root: Path) -> None:
     later = root.parent / "not-there-yet"
     later.mkdir()
     (later / "b.png").write_bytes(b"later")
-    assert fetcher.read((later / "b.png").as_uri()) == b"later"
+    assert await fetcher.fetch((later / "b.png").as_uri()) == b"later"
 
 
-def test_what_is_not_there_is_not_found(fetcher: Fetcher, root: Path) -> None:
+async def test_what_is_not_there_is_not_found(fetcher: FileFetcher, root: Path) -> None:
     for path in (root / "b.png", root / "a.png" / "c.png", root / ("x" * 300)):
-        assert rejection(fetcher, path.as_uri()).reason is Reason.NOT_FOUND
+        assert (await rejection(fetcher, path.as_uri())).reason is Reason.NOT_FOUND
 
 
-def test_outside_the_roots_is_refused_and_says_how_to_allow_it(
-    fetcher: Fetcher, root: Path
+async def test_outside_the_roots_is_refused_and_says_how_to_allow_it(
+    fetcher: FileFetcher, root: Path
 ) -> None:
     (root / "link.png").symlink_to(root.parent / "secret.png")
     outside = [
@@ -68,24 +71,19 @@ def test_outside_the_roots_is_refused_and_says_how_to_allow_it(
         "file:///etc/passwd",
     ]
     for reference in outside:
-        error = rejection(fetcher, reference)
+        error = await rejection(fetcher, reference)
         assert error.reason is Reason.REFUSED
         assert "OCRSTREAM_IMAGE_ROOTS" in str(error)
 
 
-def test_a_link_within_the_roots_is_followed(fetcher: Fetcher, root: Path) -> None:
+async def test_a_link_within_the_roots_is_followed(fetcher: FileFetcher, root: Path) -> None:
     (root / "link.png").symlink_to(root / "a.png")
-    assert fetcher.read((root / "link.png").as_uri()) == b"pixels"
+    assert await fetcher.fetch((root / "link.png").as_uri()) == b"pixels"
 
 
 @pytest.mark.parametrize(
     ("reference", "says"),
     [
-        ("https://example.org/a.png", "https:// references are not supported"),
-        ("s3://bucket/a.png", "s3:// references are not supported"),
-        ("/folder/a.png", "only URLs are supported"),
-        ("a.png", "only URLs are supported"),
-        ("", "only URLs are supported"),
         ("file://folder/a.png", "three slashes"),
         ("file:a.png", "no absolute path"),
         ("file:///a%00.png", "no absolute path"),
@@ -94,34 +92,38 @@ def test_a_link_within_the_roots_is_followed(fetcher: Fetcher, root: Path) -> No
         ("file://[bad", "no URL"),
     ],
 )
-def test_other_references_are_refused(fetcher: Fetcher, reference: str, says: str) -> None:
-    error = rejection(fetcher, reference)
+async def test_other_references_are_refused(
+    fetcher: FileFetcher, reference: str, says: str
+) -> None:
+    error = await rejection(fetcher, reference)
     assert error.reason is Reason.REFUSED
     assert says in str(error)
 
 
-def test_what_is_no_regular_file_is_refused_without_waiting(fetcher: Fetcher, root: Path) -> None:
+async def test_what_is_no_regular_file_is_refused_without_waiting(
+    fetcher: FileFetcher, root: Path
+) -> None:
     os.mkfifo(root / "pipe")
     for path in (root, root / "pipe"):
-        assert rejection(fetcher, path.as_uri()).reason is Reason.REFUSED
+        assert (await rejection(fetcher, path.as_uri())).reason is Reason.REFUSED
 
 
-def test_links_in_a_circle_are_refused(fetcher: Fetcher, root: Path) -> None:
+async def test_links_in_a_circle_are_refused(fetcher: FileFetcher, root: Path) -> None:
     (root / "circle").symlink_to(root / "circle")
-    assert rejection(fetcher, (root / "circle").as_uri()).reason is Reason.REFUSED
+    assert (await rejection(fetcher, (root / "circle").as_uri())).reason is Reason.REFUSED
 
 
-def test_size_limit(fetcher: Fetcher, root: Path) -> None:
+async def test_size_limit(fetcher: FileFetcher, root: Path) -> None:
     (root / "ten").write_bytes(b"x" * 10)
     (root / "eleven").write_bytes(b"x" * 11)
-    assert len(fetcher.read((root / "ten").as_uri())) == 10
-    error = rejection(fetcher, (root / "eleven").as_uri())
+    assert len(await fetcher.fetch((root / "ten").as_uri())) == 10
+    error = await rejection(fetcher, (root / "eleven").as_uri())
     assert error.reason is Reason.TOO_LARGE
     assert "OCRSTREAM_MAX_IMAGE_BYTES" in str(error)
 
 
-def test_a_failing_disk_is_worth_another_attempt(
-    fetcher: Fetcher, root: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_failing_disk_is_worth_another_attempt(
+    fetcher: FileFetcher, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(path: Path, flags: int) -> int:
         raise OSError(errno.EIO, "Input/output error", path, None, flags)
@@ -129,11 +131,11 @@ def test_a_failing_disk_is_worth_another_attempt(
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", broken)
         with pytest.raises(ImageUnreachable) as caught:
-            fetcher.read((root / "a.png").as_uri())
+            await fetcher.fetch((root / "a.png").as_uri())
     assert "Input/output error" in str(caught.value)
 
 
-def test_the_error_about_an_odd_name_can_be_sent(fetcher: Fetcher, root: Path) -> None:
-    error = rejection(fetcher, f"file://{root}/%ff%fe.png")
+async def test_the_error_about_an_odd_name_can_be_sent(fetcher: FileFetcher, root: Path) -> None:
+    error = await rejection(fetcher, f"file://{root}/%ff%fe.png")
     assert error.reason is Reason.NOT_FOUND
     str(error).encode("utf-8")

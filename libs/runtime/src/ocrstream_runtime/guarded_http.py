@@ -1,7 +1,7 @@
-"""Connects to receivers of webhooks, and to nothing inside the network that they must not see.
+"""Connects to hosts that a stranger named, and to nothing inside the network that it must not see.
 
-Whoever submits a batch chooses the URL, so a request could be sent to anything that the recorder
-can reach (server-side request forgery). The name is resolved here, every address it has is checked,
+Whoever submits a batch chooses URLs, so a request could be sent to anything that the service can
+reach (server-side request forgery). The name is resolved here, every address it has is checked,
 and the connection is made to an address that was checked: another answer to a second look-up cannot
 come in between.
 """
@@ -23,7 +23,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class AddressRefused(Exception):
-    """The host has an address that webhooks must not be sent to."""
+    """The host has an address that must not be connected to."""
 
 
 class HostUnknown(Exception):

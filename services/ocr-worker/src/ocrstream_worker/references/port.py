@@ -1,0 +1,80 @@
+"""The port that every kind of reference stands behind, and the register of them by scheme."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterable, Mapping
+from typing import Protocol
+
+from ocrstream_schemas.events import Reason
+from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+
+
+class Fetcher(Protocol):
+    """What an adapter implements."""
+
+    async def fetch(self, reference: str) -> bytes:
+        """The file's bytes, no more than are allowed; any number of calls at the same time.
+
+        What must not be read is refused before anybody is asked for it. Raises ImageRejected
+        (not_found, refused, too_large) and, for trouble that may pass, ImageUnreachable.
+        """
+        ...
+
+
+class References:
+    """A fetcher itself: the one of the reference's scheme, for `timeout_s` at most."""
+
+    def __init__(self, fetchers: Mapping[str, Fetcher], timeout_s: float) -> None:
+        self._fetchers = fetchers
+        self._timeout_s = timeout_s
+
+    async def fetch(self, reference: str) -> bytes:
+        """As `Fetcher` says."""
+        fetcher = self._of_scheme(reference)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await fetcher.fetch(reference)
+        except TimeoutError as error:
+            raise ImageUnreachable(
+                Reason.TIMEOUT,
+                f"the file was not there within {self._timeout_s:g} s (OCRSTREAM_FETCH_TIMEOUT_S)",
+            ) from error
+
+    def _of_scheme(self, reference: str) -> Fetcher:
+        found = _SCHEME.match(reference)
+        scheme = found[1].lower() if found else ""
+        if scheme in self._fetchers:
+            return self._fetchers[scheme]
+        known = ", ".join(f"{one}://" for one in self._fetchers)
+        what = f"begins with {scheme}:, which is not read" if scheme else "is no URL"
+        raise ImageRejected(
+            Reason.REFUSED,
+            f"the reference {what}; there are {known}; a path is file:///folder/a.png",
+        )
+
+
+async def collect(
+    name: str, told_bytes: int | None, chunks: AsyncIterable[bytes], max_bytes: int
+) -> bytes:
+    """All of a file that comes in pieces. `told_bytes`: how large it is said to be.
+
+    Raises ImageRejected if it is said to be, or is, larger than `max_bytes`; `name` is shown.
+    """
+    if told_bytes is not None and told_bytes > max_bytes:
+        raise too_large(name, f"{told_bytes:,}", max_bytes)
+    content = bytearray()
+    async for chunk in chunks:
+        if len(content) + len(chunk) > max_bytes:
+            raise too_large(name, f"over {max_bytes:,}", max_bytes)
+        content += chunk
+    return bytes(content)
+
+
+def too_large(name: str, size: str, max_bytes: int) -> ImageRejected:
+    """The file is larger than is read."""
+    return ImageRejected(
+        Reason.TOO_LARGE,
+        f"{name} has {size} bytes; at most {max_bytes:,} are read (OCRSTREAM_MAX_IMAGE_BYTES)",
+    )
