@@ -229,7 +229,8 @@ def derived_ids() -> list[dict[str, Any]]:
     derived: list[dict[str, Any]] = []
     for one in submissions:
         chain_id = derive_chain_id(**one, ref=RECORD, value=value.encode())
-        record = {"record": {**msgspec.structs.asdict(RECORD), "value": value}} if one["batch_id"] is None else {}
+        written = {**msgspec.structs.asdict(RECORD), "value": value}
+        record = {"record": written} if one["batch_id"] is None else {}
         ids = {"chain_id": chain_id, "ocr_task_id": ocr_task_id(chain_id, "ocr", 1)}
         derived.append({**one, **record, **ids})
     return derived
