@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Row:
-    """One measure. `ratio` is value to baseline; `target` is what the ratio must reach."""
+    """One measure. `ratio` is value to baseline; `target` is for the ratio, or else the value."""
 
     measure: str
     value: float
@@ -26,14 +26,31 @@ class Row:
     met: bool | None = None
 
 
-def compared(
-    measure: str, unit: str, values: list[float], baselines: list[float], target: float | None
-) -> Row:
-    """Medians of interleaved rounds, and whether their ratio is at least `target`."""
+def plain(measure: str, unit: str, values: list[float], baselines: list[float]) -> Row:
+    """Medians of interleaved rounds and their ratio, of which nothing is asked."""
     value, baseline = statistics.median(values), statistics.median(baselines)
-    ratio = value / baseline
-    met = None if target is None else ratio >= target
-    return Row(measure, round(value, 2), unit, round(baseline, 2), round(ratio, 3), target, met)
+    return Row(measure, round(value, 2), unit, round(baseline, 2), round(value / baseline, 3))
+
+
+def at_least(
+    target: float, measure: str, unit: str, values: list[float], baselines: list[float]
+) -> Row:
+    """Medians of interleaved rounds, whose ratio must reach `target`."""
+    row = plain(measure, unit, values, baselines)
+    return replace(row, target=target, met=row.ratio is not None and row.ratio >= target)
+
+
+def at_most(
+    target: float, measure: str, unit: str, values: list[float], baselines: list[float]
+) -> Row:
+    """Medians of interleaved rounds, whose ratio must not exceed `target`."""
+    row = plain(f"{measure} (at most)", unit, values, baselines)
+    return replace(row, target=target, met=row.ratio is not None and row.ratio <= target)
+
+
+def limited(target: float, measure: str, unit: str, value: float) -> Row:
+    """A value that must not exceed `target`."""
+    return Row(f"{measure} (at most)", round(value, 2), unit, target=target, met=value <= target)
 
 
 def machine() -> str:

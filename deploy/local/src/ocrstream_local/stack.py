@@ -179,6 +179,7 @@ class Stack:
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
             "OCRSTREAM_OBJECT_ROOT": str(self._layout.objects.resolve()),
         }
+        roots = image_roots(self._layout.samples.resolve())
         names = [f"worker-{number}" for number in range(1, workers + 1)]
         recorder = Service(
             "recorder",
@@ -190,12 +191,12 @@ class Stack:
             "ingest",
             "ocrstream-ingest",
             self._port(state, "ingest"),
-            {**shared, "RECORDER_URL": recorder.url},
+            {**shared, "RECORDER_URL": recorder.url, "OCRSTREAM_IMAGE_ROOTS": roots},
         )
         for_workers = {
             **shared,
             "OCRSTREAM_ENGINE": engine,
-            "OCRSTREAM_IMAGE_ROOTS": image_roots(self._layout.samples.resolve()),
+            "OCRSTREAM_IMAGE_ROOTS": roots,
         }
         services = [
             recorder,

@@ -1,6 +1,6 @@
 """Ingest's API with a publisher that keeps what it is given."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 from urllib.parse import unquote, urlsplit
@@ -11,34 +11,40 @@ import pytest
 
 from ocrstream_ingest import models
 from ocrstream_ingest.app import create_api
-from ocrstream_ingest.uploads import Uploads
+from ocrstream_ingest.parts import create_parts
+from ocrstream_ingest.publisher import Record
+from ocrstream_ingest.settings import IngestSettings
 from ocrstream_runtime.health import Health
 from ocrstream_schemas import fields
-from ocrstream_schemas.codec import decode, encode
+from ocrstream_schemas.codec import decode
 from ocrstream_schemas.events import BatchSubmitted, ImageSubmitted
 from ocrstream_schemas.ids import RecordRef
-from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED
 
 REF = RecordRef("", 0, 0, 0)
 
 
 class Kept:
-    """Stands for the publisher; what it takes must be what every reader accepts."""
+    """Stands for the broker; what it takes must be what every reader accepts."""
 
     def __init__(self) -> None:
         self.batches: list[BatchSubmitted] = []
         self.images: list[ImageSubmitted] = []
+        self.commands: list[Any] = []
+        self.topics: list[str] = []
 
-    async def publish(
-        self, batch_id: str, batch: BatchSubmitted | None, images: list[ImageSubmitted]
-    ) -> None:
-        if batch is not None:
-            assert decode(BATCHES_COMMANDS, encode(batch), REF) == batch
-            assert batch.batch_id == batch_id
-            self.batches.append(batch)
-        for image in images:
-            assert decode(IMAGES_SUBMITTED, encode(image), REF) == image
-        self.images += images
+    async def send(self, batch_id: str, records: Sequence[Record]) -> None:
+        for topic, key, value, _ in records:
+            event = decode(topic, value, REF)
+            if isinstance(event, ImageSubmitted):
+                assert key.decode() == event.chain_id
+                self.images.append(event)
+                self.topics.append(topic)
+            else:
+                assert key.decode() == batch_id
+                if isinstance(event, BatchSubmitted):
+                    self.batches.append(event)
+                else:
+                    self.commands.append(event)
 
 
 @pytest.fixture
@@ -47,9 +53,20 @@ def kept() -> Kept:
 
 
 @pytest.fixture
-async def api(kept: Kept, tmp_path: Path) -> AsyncGenerator[httpx.AsyncClient]:
-    publisher: Any = kept
-    app = create_api(publisher, Uploads(tmp_path, 1000), Health(), max_bytes=20_000)
+def settings(tmp_path: Path) -> IngestSettings:
+    return IngestSettings(
+        object_root=tmp_path / "objects",
+        max_upload_bytes=1000,
+        max_request_bytes=20_000,
+        max_json_bytes=20_000,
+        body_timeout_s=0.3,
+        image_roots=str(tmp_path / "scans"),
+    )
+
+
+@pytest.fixture
+async def api(kept: Kept, settings: IngestSettings) -> AsyncGenerator[httpx.AsyncClient]:
+    app = create_api(create_parts(settings, kept), Health())
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
         yield client

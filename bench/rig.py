@@ -1,0 +1,153 @@
+"""Real servers for a bench, databases on them, and services that begin at a known moment."""
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+from psycopg import sql
+
+from ocrstream_local import processes
+from ocrstream_local.kafka import KafkaServer
+from ocrstream_local.postgres import PostgresServer
+from ocrstream_local.processes import Process, free_port
+from ocrstream_local.services import Service
+from ocrstream_recorder.store.migrate import migrate
+from ocrstream_runtime.topics import ensure_topics
+
+LOCAL = Path(".local")
+JOIN_TIMEOUT_S = 120.0
+
+
+def say(line: str) -> None:
+    """Tell how far the bench is; the figures alone go to standard output."""
+    print(line, file=sys.stderr, flush=True)
+
+
+class Rig:
+    """Kafka with all topics and a durable PostgreSQL in a folder of its own; removed at the end."""
+
+    def __init__(self, name: str) -> None:
+        self._folder = LOCAL / f"bench-{name}"
+        self._databases = 0
+        cache = LOCAL / "cache"
+        self.kafka = KafkaServer(
+            self._folder / "kafka", cache, self._folder / "kafka.log", free_port(), free_port()
+        )
+        self.postgres = PostgresServer(
+            self._folder / "postgres", cache, self._folder / "postgres.log", free_port()
+        )
+        self._processes: list[Process] = []
+
+    def __enter__(self) -> "Rig":
+        """Starts the servers."""
+        try:
+            for server in (self.kafka, self.postgres):
+                process = server.start(say)
+                self._processes.append(process)
+                server.wait(process)
+            migrate(self.postgres.url)
+            asyncio.run(ensure_topics(self.kafka.bootstrap_servers))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stops the servers and removes all that they wrote."""
+        processes.stop(self._processes, 30)
+        shutil.rmtree(self.postgres.data, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def database(self, template: str | None = None) -> Generator[str]:
+        """URL of a fresh, migrated database, or of a copy of another one; dropped at the end."""
+        self._databases += 1
+        name = f"bench_{self._databases}"
+        server, _, migrated = self.postgres.url.rpartition("/")
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+            admin.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(name), sql.Identifier((template or migrated).rpartition("/")[2])
+                )
+            )
+            # What earlier measures left to be written is not to be paid by the next one.
+            admin.execute("CHECKPOINT")
+        try:
+            yield f"{server}/{name}"
+        finally:
+            with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+                admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def recorders(self, url: str, group: str, count: int = 1) -> Generator[list[Process]]:
+        """Recorders that are members of `group`, warm, and write nothing before the body begins.
+
+        They wait for the table that tells them where to begin, which is locked until then.
+        """
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "DATABASE_URL": url,
+            "OCRSTREAM_GROUP_ID": group,
+        }
+        started: list[Process] = []
+        try:
+            with psycopg.connect(url) as connection:
+                connection.execute("LOCK TABLE recorder_offsets IN ACCESS EXCLUSIVE MODE")
+                for number in range(count):
+                    service = Service(
+                        f"{group}-{number}", "ocrstream-recorder", free_port(), environment
+                    )
+                    started.append(service.start(self._folder))
+                asyncio.run(_members(self.kafka.bootstrap_servers, group, count))
+            yield started
+        finally:
+            processes.stop(started, 30)
+
+
+async def _members(bootstrap: str, group: str, count: int) -> None:
+    """Returns when the group is stable with so many members."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        async with asyncio.timeout(JOIN_TIMEOUT_S):
+            while True:
+                with suppress(GroupCoordinatorNotAvailableError):
+                    (described,) = await admin.describe_consumer_groups([group])
+                    (found,) = described.to_object()["groups"]
+                    if found["state"] == "Stable" and len(found["members"]) == count:
+                        return
+                await asyncio.sleep(0.2)
+    finally:
+        await admin.close()
+
+
+def until_written(url: str, records: int, timeout_s: float, topic: str = "%") -> float:
+    """Seconds until so many records, of one topic or of all, are written by any recorders."""
+    began = time.monotonic()
+    with psycopg.connect(url, autocommit=True) as connection:
+        while True:
+            row = connection.execute(
+                "SELECT coalesce(sum(next_offset), 0) FROM recorder_offsets WHERE topic LIKE %s",
+                (topic,),
+            ).fetchone()
+            assert row is not None
+            took = time.monotonic() - began
+            if row[0] >= records:
+                return took
+            if took > timeout_s:
+                raise TimeoutError(f"{row[0]} of {records} records in {timeout_s:g} s")
+            time.sleep(0.01)
+
+
+def memory_mib(process: Process) -> float:
+    """The most memory that the process ever held, in MiB."""
+    lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
+    fields: Mapping[str, str] = dict(line.split(":", 1) for line in lines)
+    return int(fields["VmHWM"].split()[0]) / 1024
