@@ -20,7 +20,7 @@ class IngestSettings(ServiceSettings):
     image_roots: str = ""
     """Folders beneath which a `file://` prefix may be listed, separated by colons."""
     listed_stores: str = ""
-    """Prefixes of stores that may be listed with ingest's credentials, like `s3://scans/`; commas."""
+    """Prefixes that may be listed with ingest's credentials, like `s3://scans/`, by commas."""
     recorder_url: Annotated[str, Field(validation_alias=AliasChoices("RECORDER_URL"))] = ""
     """Where the recorder answers; a cancel asks it for the batch's run, links point to it."""
 
