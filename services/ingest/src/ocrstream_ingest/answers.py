@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "The client left before the body's end"},
@@ -35,7 +35,6 @@ def request_error(error: ValidationError, skip: int = 0) -> RequestValidationErr
     )
 
 
-def accepted(answer: BaseModel | bytes) -> Response:
-    """202 with the answer."""
-    content = answer if isinstance(answer, bytes) else answer.model_dump_json()
-    return Response(content, status_code=202, media_type="application/json")
+def accepted(answer: str) -> Response:
+    """202 with the answer, which is JSON."""
+    return Response(answer, status_code=202, media_type="application/json")

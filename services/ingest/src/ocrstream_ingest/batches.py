@@ -78,7 +78,7 @@ async def submit_batch(request: Request, parts: Taken, key: Key = None) -> Respo
     fingerprint = fingerprint_of(request.url.path, body)
     found = await parts.attempts.find(key, fingerprint)
     if found is not None and found.answer is not None:
-        return accepted(bytes(found.answer))
+        return accepted(found.answer)
     attempt = found or new_attempt(fingerprint, batch_id=told.batch_id or str(uuid4()))
     submission = Submission(told, attempt.ids["batch_id"], attempt.begun_at)
     if isinstance(told, ListingRequest):
@@ -125,7 +125,7 @@ async def _submit_lines(request: Request, parts: Parts, key: str | None) -> Resp
         async for _ in body:
             pass
         require_same(found, fingerprint_of(path, digest.digest()))
-        return accepted(bytes(found.answer))
+        return accepted(found.answer)
     if found is not None:
         require_same(found, STREAM)
     lines = ndjson.Lines(body)
@@ -181,14 +181,10 @@ async def _listed(
         )
 
 
-def _answer(parts: Parts, batch_id: str, count: int, total: int) -> bytes:
-    return (
-        BatchAccepted(
-            batch_id=batch_id,
-            total_images=total,
-            accepted_images=count,
-            links=parts.links(batch_id),
-        )
-        .model_dump_json()
-        .encode()
-    )
+def _answer(parts: Parts, batch_id: str, count: int, total: int) -> str:
+    return BatchAccepted(
+        batch_id=batch_id,
+        total_images=total,
+        accepted_images=count,
+        links=parts.links(batch_id),
+    ).model_dump_json()

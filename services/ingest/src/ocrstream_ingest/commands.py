@@ -48,7 +48,7 @@ async def cancel_batch(
     fingerprint = fingerprint_of(request.url.path, body)
     found = await parts.attempts.find(key, fingerprint)
     if found is not None and found.answer is not None:
-        return accepted(bytes(found.answer))
+        return accepted(found.answer)
     attempt = found or new_attempt(fingerprint, run=await parts.recorder.run_of(batch_id))
     if found is None:
         await parts.attempts.begin(key, attempt)
@@ -78,7 +78,7 @@ async def retry_batch(
     fingerprint = fingerprint_of(request.url.path, body)
     found = await parts.attempts.find(key, fingerprint)
     if found is not None and found.answer is not None:
-        return accepted(bytes(found.answer))
+        return accepted(found.answer)
     attempt = found or new_attempt(fingerprint, request_id=str(uuid4()))
     if found is None:
         await parts.attempts.begin(key, attempt)
@@ -106,6 +106,6 @@ async def _publish(
     parts: Parts, event: CommandEvent, key: str | None, attempt: Attempt, answer: BaseModel
 ) -> Response:
     await parts.sender.send(event.batch_id, [command_record(event)])
-    content = answer.model_dump_json().encode()
+    content = answer.model_dump_json()
     await parts.attempts.finish(key, attempt, attempt.fingerprint, content)
     return accepted(content)

@@ -46,12 +46,15 @@ STREAM = "stream"
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`ids` are what all attempts share; `fingerprint` is of path and body, or STREAM."""
+    """`ids` are what all attempts share; `fingerprint` is of path and body, or STREAM.
+
+    `answer` is what a finished one was answered with, as JSON.
+    """
 
     ids: dict[str, Any]
     begun_at: datetime
     fingerprint: str
-    answer: msgspec.Raw | None = None
+    answer: str | None = None
 
 
 class Attempts:
@@ -88,12 +91,12 @@ class Attempts:
             )
 
     async def finish(
-        self, key: str | None, attempt: Attempt, fingerprint: str, answer: bytes
+        self, key: str | None, attempt: Attempt, fingerprint: str, answer: str
     ) -> None:
         """Keep the answer."""
         if key is None:
             return
-        done = Attempt(attempt.ids, attempt.begun_at, fingerprint, msgspec.Raw(answer))
+        done = Attempt(attempt.ids, attempt.begun_at, fingerprint, answer)
         await asyncio.to_thread(write_over, self._path(key), msgspec.json.encode(done))
 
     async def sweep(self, stop: asyncio.Event) -> None:

@@ -86,7 +86,7 @@ async def upload_images(request: Request, parts: Taken, key: Key = None) -> Resp
         fingerprint = _fingerprint(request.url.path, form)
         found = await parts.attempts.find(key, fingerprint)
         if found is not None and found.answer is not None:
-            return accepted(bytes(found.answer))
+            return accepted(found.answer)
         attempt = found or new_attempt(fingerprint, batch_id=told.batch_id or str(uuid4()))
         submission = Submission(told, attempt.ids["batch_id"], attempt.begun_at)
         parts.backlog.admit([submission.topic])
@@ -178,7 +178,7 @@ async def _pages(parts: Parts, file: ReceivedFile) -> Sequence[Path]:
     return await parts.documents.split(file.path, file.name, kind) if kind else ()
 
 
-def _answer(parts: Parts, submission: Submission, images: Sequence[_Image], total: int) -> bytes:
+def _answer(parts: Parts, submission: Submission, images: Sequence[_Image], total: int) -> str:
     uploaded: list[UploadedImage] = []
     for image in images:
         reference = parts.uploads.reference(image.place)
@@ -198,4 +198,4 @@ def _answer(parts: Parts, submission: Submission, images: Sequence[_Image], tota
         links=parts.links(submission.batch_id),
         images=uploaded,
     )
-    return answer.model_dump_json().encode()
+    return answer.model_dump_json()

@@ -68,17 +68,23 @@ class Lines:
     ) -> AsyncGenerator[list[Record]]:
         """The images, some at a time; with `places` one without an index has its place.
 
-        Raises Problem (422) at the first line that is no image, and names the line.
+        Raises Problem (422) for the first line that is no image, after all before it were given.
         """
         place = 0
         group: list[bytes] | None = self._first
         while group is not None:
             records: list[Record] = []
-            for line in group:
-                number, self._number = self._number, self._number + 1
-                if line and not line.isspace():
-                    records.append(_record(submission, line, number, place if places else None))
-                    place += 1
+            try:
+                for line in group:
+                    number, self._number = self._number, self._number + 1
+                    if line and not line.isspace():
+                        seat = place if places else None
+                        records.append(_record(submission, line, number, seat))
+                        place += 1
+            except Problem:
+                if records:
+                    yield records
+                raise
             if records:
                 yield records
             group = await anext(self._groups, None)
@@ -117,6 +123,8 @@ async def _grouped(body: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes]]:
             waiting += lines
             size += len(piece)
         if len(rest) > _MAX_LINE_BYTES:
+            if waiting:
+                yield waiting
             raise _bad_line(number + 1, f"is longer than {_MAX_LINE_BYTES:,} bytes")
         if len(waiting) >= _LINES_AT_ONCE or size >= _BYTES_AT_ONCE:
             yield waiting
