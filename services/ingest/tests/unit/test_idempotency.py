@@ -114,7 +114,7 @@ async def test_a_refused_request_leaves_its_key_free(api: httpx.AsyncClient, kep
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "with space", "ümlaut"])
 async def test_a_key_that_is_none_is_refused(api: httpx.AsyncClient, key: str) -> None:
-    answer = await api.post("/v1/batches/b/retry", headers={"Idempotency-Key": key.encode()})
+    answer = await api.post("/v1/batches/b/retry", headers=[(b"Idempotency-Key", key.encode())])
     assert answer.status_code == 422
 
 
@@ -143,7 +143,8 @@ async def test_old_keys_are_forgotten_and_young_ones_kept(
         await attempts.begin(key, new_attempt("f"))
     paths = {key: attempts._path(key) for key in ("old", "read", "young")}  # pyright: ignore[reportPrivateUsage]
     for key in ("old", "read"):
-        os.utime(paths[key], (time.time() - 3700,) * 2)
+        old = time.time() - 3700
+        os.utime(paths[key], (old, old))
     assert await attempts.find("read", "another") is None
     monkeypatch.setattr("ocrstream_ingest.idempotency._SWEEP_PAUSE_S", 0.0001)
     stop = asyncio.Event()
