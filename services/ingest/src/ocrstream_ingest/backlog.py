@@ -1,7 +1,7 @@
 """How many images wait for the workers, and whether more may come."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -46,6 +46,12 @@ class Backlog:
                     headers={"Retry-After": str(_RETRY_AFTER_S)},
                 )
 
+    def note(self, waiting: Mapping[str, int]) -> None:
+        """Of some topics, how many images wait in each now."""
+        self._waiting.update(waiting)
+        for topic, images in waiting.items():
+            metrics.WAITING_IMAGES.labels(topic).set(images)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Measure until `stop` is set."""
         while not stop.is_set():
@@ -78,11 +84,7 @@ class Backlog:
         }
         ends = await consumer.end_offsets(partitions)
         begins = await consumer.beginning_offsets(partitions)
-        for topic in IMAGE_TOPICS:
-            waiting = sum(
-                ends[one] - max(committed.get(one, -1), begins[one])
-                for one in partitions
-                if one.topic == topic
-            )
-            self._waiting[topic] = waiting
-            metrics.WAITING_IMAGES.labels(topic).set(waiting)
+        waiting = dict.fromkeys(IMAGE_TOPICS, 0)
+        for one in partitions:
+            waiting[one.topic] += ends[one] - max(committed.get(one, -1), begins[one])
+        self.note(waiting)
