@@ -18,7 +18,7 @@ from ocrstream_ingest.body import expect
 from ocrstream_ingest.documents import kind_of
 from ocrstream_ingest.form import FILES_FIELD, FormReader, ReceivedFile
 from ocrstream_ingest.idempotency import Key, fingerprint_of, new_attempt
-from ocrstream_ingest.models import MAX_FILES, UploadAccepted, UploadedImage, UploadForm
+from ocrstream_ingest.models import UploadAccepted, UploadBody, UploadedImage, UploadForm
 from ocrstream_ingest.openapi import schema_of
 from ocrstream_ingest.parts import Parts, Taken
 from ocrstream_ingest.places import place_of, suffix_of
@@ -49,30 +49,7 @@ class _Image:
     response_model=UploadAccepted,
     responses={**RESPONSES, 507: {"description": "The disk is full or fails"}},
     openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                _FORM: {
-                    "schema": {
-                        "allOf": [
-                            schema_of(UploadForm),
-                            {
-                                "type": "object",
-                                "required": [FILES_FIELD],
-                                "properties": {
-                                    FILES_FIELD: {
-                                        "type": "array",
-                                        "items": {"type": "string", "format": "binary"},
-                                        "minItems": 1,
-                                        "maxItems": MAX_FILES,
-                                    }
-                                },
-                            },
-                        ]
-                    }
-                }
-            },
-        }
+        "requestBody": {"required": True, "content": {_FORM: {"schema": schema_of(UploadBody)}}}
     },
 )
 async def upload_images(request: Request, parts: Taken, key: Key = None) -> Response:

@@ -134,6 +134,19 @@ class UploadForm(BatchDescription):
     ] = None
 
 
+class UploadBody(UploadForm):
+    """The whole form, as the OpenAPI document tells it; the files themselves are streamed."""
+
+    files: Annotated[
+        list[bytes],
+        Field(
+            min_length=1,
+            max_length=MAX_FILES,
+            description="Images, PDF or TIFF; a document becomes one image a page",
+        ),
+    ]
+
+
 class RetryRequest(BaseModel):
     """Which images are read again: those that failed or were revoked."""
 
