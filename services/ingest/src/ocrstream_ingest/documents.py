@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from ocrstream_ingest.form import ReceivedFile
 from ocrstream_ingest.page_writer import PAGE_NAME, Outcome, Task
 from ocrstream_runtime.problems import Problem
 
@@ -20,7 +21,7 @@ _GRACE_S = 5.0
 
 
 class DocumentLimits(NamedTuple):
-    """What a document may take; `dpi` is what a PDF's pages are rendered with."""
+    """What the documents of a request may take; `dpi` is what a PDF's pages are rendered with."""
 
     max_pages: int
     max_page_pixels: int
@@ -45,20 +46,36 @@ class Documents:
         self._limits = limits
         self._places = asyncio.Semaphore(limits.at_once)
 
-    async def split(self, file: Path, name: str | None, kind: str) -> Sequence[Path]:
-        """Its pages' images in order, on the disk beside the file; nothing for a TIFF of one frame.
+    async def split(self, files: Sequence[ReceivedFile]) -> list[Sequence[Path]]:
+        """Of each file its pages' images in order, on the disk beside it; nothing for an image.
 
-        Raises Problem (422) if it cannot be read, or not within the limits.
+        One after another: the limits of pages and bytes are for all of them together. Raises
+        Problem (422) if one cannot be read, or not within the limits.
         """
+        found: list[Sequence[Path]] = []
+        left = self._limits
+        for file in files:
+            kind = kind_of(file.head)
+            pages = await self._split(file.path, file.name, kind, left) if kind else ()
+            found.append(pages)
+            size = await asyncio.to_thread(_bytes_of, pages)
+            left = left._replace(
+                max_pages=left.max_pages - len(pages), max_bytes=left.max_bytes - size
+            )
+        return found
+
+    async def _split(
+        self, file: Path, name: str | None, kind: str, limits: DocumentLimits
+    ) -> Sequence[Path]:
         folder = file.with_name(f"{file.name}.pages")
         folder.mkdir()
         task = Task(
             kind=kind,
             file=str(file),
             folder=str(folder),
-            max_pages=self._limits.max_pages,
+            max_pages=limits.max_pages,
             max_page_pixels=self._limits.max_page_pixels,
-            max_bytes=self._limits.max_bytes,
+            max_bytes=limits.max_bytes,
             dpi=self._limits.dpi,
             cpu_s=int(self._limits.timeout_s) + 1,
             memory_bytes=self._limits.memory_bytes,
@@ -101,6 +118,10 @@ class Documents:
             f" (OCRSTREAM_DOCUMENT_MEMORY_BYTES={self._limits.memory_bytes:,},"
             f" OCRSTREAM_DOCUMENT_TIMEOUT_S={self._limits.timeout_s:g}), or it is broken"
         )
+
+
+def _bytes_of(files: Sequence[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
 
 
 def _refused(name: str | None, why: str) -> Problem:

@@ -1,6 +1,5 @@
 """POST /v1/images: uploads."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from pydantic import ValidationError
 from ocrstream_ingest import metrics
 from ocrstream_ingest.answers import RESPONSES, accepted, request_error
 from ocrstream_ingest.body import expect
-from ocrstream_ingest.documents import kind_of
 from ocrstream_ingest.form import FILES_FIELD, FormReader, ReceivedFile
 from ocrstream_ingest.idempotency import Key, fingerprint_of, new_attempt
 from ocrstream_ingest.models import UploadAccepted, UploadBody, UploadedImage, UploadForm
@@ -127,7 +125,7 @@ def _fingerprint(path: str, form: FormReader) -> str:
 async def _images(
     parts: Parts, files: Sequence[ReceivedFile], told: UploadForm, batch_id: str
 ) -> list[_Image]:
-    split = await asyncio.gather(*(_pages(parts, file) for file in files))
+    split = await parts.documents.split(files)
     ours = told.batch_id is None and told.first_index is None
     images: list[_Image] = []
     copies: Counter[str] = Counter()
@@ -148,11 +146,6 @@ async def _images(
             place = place_of(batch_id, seat, file.sha256, suffix, copy=copy, page=page or 0)
             images.append(_Image(source, place, index, file.name, page))
     return images
-
-
-async def _pages(parts: Parts, file: ReceivedFile) -> Sequence[Path]:
-    kind = kind_of(file.head)
-    return await parts.documents.split(file.path, file.name, kind) if kind else ()
 
 
 def _answer(parts: Parts, submission: Submission, images: Sequence[_Image], total: int) -> str:

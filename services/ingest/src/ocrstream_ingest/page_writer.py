@@ -150,7 +150,8 @@ def _check_count(task: Task, count: int) -> None:
     if count > task.max_pages:
         more = "more than" if task.kind == "tiff" else f"{count:,} pages, more than"
         raise _Refused(
-            f"it has {more} {task.max_pages:,} pages (OCRSTREAM_MAX_DOCUMENT_PAGES); split it"
+            f"it has {more} the {task.max_pages:,} that may still come in this request"
+            " (OCRSTREAM_MAX_DOCUMENT_PAGES); split it"
         )
 
 

@@ -45,11 +45,11 @@ class IngestSettings(ServiceSettings):
     """The workers' consumer group, whose lag says how many images wait."""
 
     max_document_pages: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """The most pages that an uploaded PDF or TIFF may have."""
+    """The most pages that the PDF and TIFF files of one upload may have."""
     max_page_pixels: Annotated[int, Field(ge=1)] = 50_000_000
     """The largest page that is rendered, in pixels."""
     max_document_bytes: Annotated[int, Field(ge=1)] = 1024 * _MIB
-    """The most bytes that all pages of a document may take as images."""
+    """The most bytes that all pages of an upload's documents may take as images."""
     document_dpi: Annotated[int, Field(ge=36, le=1200)] = 200
     """Resolution that pages of a PDF are rendered with, in dots per inch."""
     document_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0

@@ -103,7 +103,7 @@ async def test_pages_take_no_other_files_place(api: httpx.AsyncClient, kept: Kep
     [
         (pdf(21), "21 pages"),
         (pdf(10_000), "10,000 pages"),
-        (tiff(21), "more than 20 pages"),
+        (tiff(21), "more than the 20"),
         (pdf(0), "cannot be opened as PDF"),
         (pdf(1, size=(14_400, 14_400)), "OCRSTREAM_MAX_PAGE_PIXELS"),
         (tiff(2, size=(3000, 2000)), "OCRSTREAM_MAX_PAGE_PIXELS"),
@@ -122,6 +122,15 @@ async def test_what_is_too_much_or_broken_is_refused_and_nothing_stays(
     assert "hostile.bin" in answer.json()["detail"]
     assert not kept.images
     assert not [path for path in settings.object_root.rglob("*") if path.is_file()]
+
+
+async def test_the_documents_of_a_request_share_its_limits(
+    api: httpx.AsyncClient, kept: Kept
+) -> None:
+    answer = await upload(api, ("a.pdf", pdf(11)), ("b.pdf", pdf(10)))
+    assert answer.status_code == 422
+    assert "b.pdf: it has 10 pages, more than the 9" in answer.json()["detail"]
+    assert not kept.images
 
 
 async def test_a_tiff_that_follows_itself_has_one_frame(api: httpx.AsyncClient, kept: Kept) -> None:
