@@ -96,6 +96,10 @@ status: .venv/runtime.stamp ## Show what runs
 bench-recorder: .venv/runtime.stamp ## Measure how fast the recorder writes, against two baselines
 	@$(BIN)/python bench/recorder.py
 
+.PHONY: bench-ingest
+bench-ingest: .venv/runtime.stamp ## Measure how fast ingest takes submissions, against bare baselines
+	@$(BIN)/python bench/ingest.py
+
 # ---- checks --------------------------------------------------------------------------------------
 
 .PHONY: lint

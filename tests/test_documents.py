@@ -106,13 +106,18 @@ def test_the_readmes_commands_do_what_it_says(checkout: Path) -> None:
 
 
 def test_the_commands_for_operators_work(checkout: Path) -> None:
-    stack, by_hand, offsets, dead_letters, redrive = commands(ROOT / "docs" / "operations.md")
+    stack, by_hand, submitting, secret, offsets, dead_letters, redrive = commands(
+        ROOT / "docs" / "operations.md"
+    )
     assert "processes stopped" in run(checkout, stack)
     run(checkout, "make up WORKERS=1 ENGINE=noop")
     assert "already there" in run(checkout, by_hand)
 
     image = checkout / ".local" / "samples" / "a.png"
     Image.new("RGB", (40, 20), "white").save(image)
+    assert "whsec_" in run(checkout, secret + "echo $OCRSTREAM_WEBHOOK_SECRET")
+    submitted = run(checkout, submitting)
+    assert submitted.count('"links"') == 4, submitted
     broken = {"image_path": image.as_uri(), "batch_id": "redriven", "index": "one"}
     run(checkout, PRODUCE.replace("VALUE", repr(json.dumps(broken).encode())))
     shown = run_until(checkout, dead_letters, "redriven")

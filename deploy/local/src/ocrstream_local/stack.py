@@ -183,6 +183,7 @@ class Stack:
             "OCRSTREAM_OBJECT_ROOT": str(self._layout.objects.resolve()),
             "OCRSTREAM_REUSE_ROOT": str((self._layout.local / "results").resolve()),
         }
+        roots = image_roots(self._layout.samples.resolve())
         names = [f"worker-{number}" for number in range(1, workers + 1)]
         recorder = Service(
             "recorder",
@@ -194,14 +195,14 @@ class Stack:
             "ingest",
             "ocrstream-ingest",
             self._port(state, "ingest"),
-            {**shared, "RECORDER_URL": recorder.url},
+            {**shared, "RECORDER_URL": recorder.url, "OCRSTREAM_IMAGE_ROOTS": roots},
         )
         for_workers = {
             **shared,
             "OCRSTREAM_ENGINE": engine,
             # They share the machine: more workers, not more threads.
             "OCRSTREAM_ENGINE_THREADS": os.environ.get("OCRSTREAM_ENGINE_THREADS", "1"),
-            "OCRSTREAM_IMAGE_ROOTS": image_roots(self._layout.samples.resolve()),
+            "OCRSTREAM_IMAGE_ROOTS": roots,
         }
         services = [
             recorder,

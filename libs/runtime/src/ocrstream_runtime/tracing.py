@@ -20,12 +20,15 @@ from opentelemetry.sdk.environment_variables import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from ocrstream_schemas.headers import Headers
 
 _PROPAGATOR = TraceContextTextMapPropagator()
+_NOTHING = ParentBased(ALWAYS_OFF)
+_IDS = RandomIdGenerator()
 _FIELDS = ("traceparent", "tracestate")
 _ENDPOINTS = (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT)
 # The recorder's polls link to thousands of records, and end as many spans at once.
@@ -58,7 +61,7 @@ def create_provider(service: str, exporter: SpanExporter | None) -> TracerProvid
     """
     provider = TracerProvider(
         resource=Resource.create({"service.name": service}),
-        sampler=None if exporter is not None else ParentBased(ALWAYS_OFF),
+        sampler=None if exporter is not None else _NOTHING,
         span_limits=SpanLimits(max_links=_MAX_LINKS),
         shutdown_on_exit=False,
     )
@@ -82,6 +85,18 @@ def trace_headers() -> Headers:
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
     return [(name, value.encode()) for name, value in carrier.items()]
+
+
+def exports_spans() -> bool:
+    """Whether spans that are sampled are sent somewhere."""
+    provider = trace.get_tracer_provider()
+    return isinstance(provider, TracerProvider) and provider.sampler is not _NOTHING
+
+
+def unsampled_trace_headers() -> Headers:
+    """The headers of a new trace that nobody records (W3C Trace Context, flags 00)."""
+    trace_id, span_id = _IDS.generate_trace_id(), _IDS.generate_span_id()
+    return [("traceparent", f"00-{trace_id:032x}-{span_id:016x}-00".encode())]
 
 
 def trace_context(headers: Sequence[tuple[str, bytes | None]]) -> Context:

@@ -10,8 +10,19 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ocrstream_schemas.topics import LANES
+
 DEADLINE = "deadline"
 WEBHOOK_URL = "webhook_url"
+LANE = "lane"
+BOXES = "boxes"
+REUSE = "reuse"
+
+IMAGE_OPTIONS = (LANE, BOXES, REUSE)
+"""Those that say how an image is read: given for a batch, they hold for each image of it that says
+nothing else."""
+BOX_UNITS = ("line", "word")
+DEFAULT_LANE = "default"
 
 WEBHOOK_URL_MAX_LENGTH = 2048
 # Receivers of HTTP live here; mail, shells and databases below 1024 do not.
@@ -58,6 +69,29 @@ def webhook_of(options: Mapping[str, Any] | None) -> WebhookUrl | None:
     if not isinstance(told, str):
         raise InvalidOption(f"{WEBHOOK_URL} is no text")
     return parse_webhook_url(told)
+
+
+def lane_of(options: Mapping[str, Any] | None) -> str | None:
+    """The lane that images go to, None for the default one. Raises InvalidOption."""
+    told = (options or {}).get(LANE)
+    if told is None or told == DEFAULT_LANE:
+        return None
+    if told not in LANES:
+        raise InvalidOption(f"{LANE} must be one of {', '.join((DEFAULT_LANE, *LANES))}")
+    return told
+
+
+def check_options(options: Mapping[str, Any] | None) -> None:
+    """Raises InvalidOption unless every option that the system acts on has a value it can have."""
+    if not options:
+        return
+    deadline_of(options)
+    webhook_of(options)
+    lane_of(options)
+    if options.get(BOXES) not in (None, *BOX_UNITS):
+        raise InvalidOption(f"{BOXES} must be {' or '.join(BOX_UNITS)}")
+    if not isinstance(options.get(REUSE), bool | None):
+        raise InvalidOption(f"{REUSE} must be true or false")
 
 
 def parse_webhook_url(url: str) -> WebhookUrl:

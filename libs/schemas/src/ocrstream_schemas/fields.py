@@ -9,7 +9,8 @@ from typing import Annotated
 import msgspec
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-Path = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+PATH_MAX_LENGTH = 255
+Path = Annotated[str, msgspec.Meta(min_length=1, max_length=PATH_MAX_LENGTH)]
 Name = Annotated[str, msgspec.Meta(max_length=255)]
 Initiator = Annotated[str, msgspec.Meta(max_length=100)]
 SourceName = Annotated[str, msgspec.Meta(max_length=1024)]

@@ -6,15 +6,14 @@ import sys
 import structlog
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 
-from ocrstream_ingest.body_limit import BodyLimit
+from ocrstream_ingest import batches, commands, images
+from ocrstream_ingest.backlog import Backlog
+from ocrstream_ingest.openapi import install_openapi
+from ocrstream_ingest.parts import Parts, create_parts
 from ocrstream_ingest.publisher import Publisher
-from ocrstream_ingest.routes import router
 from ocrstream_ingest.settings import IngestSettings
-from ocrstream_ingest.uploads import Uploads
-from ocrstream_runtime.health import Health, NotReady, create_ops_router
-from ocrstream_runtime.kafka import PRODUCER_OPTIONS
+from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.lifecycle import Stopped, keep_trying, unless_stopped
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.problems import install_problem_handlers
@@ -27,7 +26,6 @@ from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
 logger = structlog.get_logger(__name__)
 
 SERVICE = "ocrstream-ingest"
-_PING_TIMEOUT_S = 2.0
 
 
 class ProducerFailed(Exception):
@@ -41,20 +39,21 @@ def main() -> None:
     sys.exit(asyncio.run(_run(load_settings(IngestSettings))))
 
 
-def create_api(publisher: Publisher, uploads: Uploads, health: Health, max_bytes: int) -> FastAPI:
-    """The application; it starts nothing. `max_bytes` bounds a request's body."""
+def create_api(parts: Parts, health: Health) -> FastAPI:
+    """The application; it starts nothing."""
     app = FastAPI(
         title="Ocrstream ingest",
         summary="Submit images to be read",
         version="1",
         telemetry=HTTP_TELEMETRY,
     )
-    app.state.publisher = publisher
-    app.state.uploads = uploads
-    app.add_middleware(BodyLimit, max_bytes=max_bytes)
+    app.state.parts = parts
     install_problem_handlers(app)
+    install_openapi(app)
     app.include_router(create_ops_router(health))
-    app.include_router(router)
+    app.include_router(images.router)
+    app.include_router(batches.router)
+    app.include_router(commands.router)
     return app
 
 
@@ -62,40 +61,37 @@ async def _run(settings: IngestSettings) -> int:
     configure_logs(SERVICE, settings.log_level)
     configure_tracing(SERVICE)
     stop = stop_on_signals()
-    broker = KafkaBroker(
-        settings.kafka_bootstrap_servers,
-        client_id=SERVICE,
-        allow_auto_create_topics=False,
-        logger=None,
-        **PRODUCER_OPTIONS,
-    )
-    publisher = Publisher(broker, settings.publish_timeout_s)
+    publisher = Publisher(settings, SERVICE, settings.publish_timeout_s)
+    parts = create_parts(settings, publisher)
+    await asyncio.to_thread(parts.uploads.remove_left_overs)
     health = Health()
-
-    async def check_kafka() -> None:
-        if not await broker.ping(_PING_TIMEOUT_S):
-            raise NotReady("no broker answers")
-
-    health.add_check("kafka", check_kafka)
-    uploads = Uploads(settings.object_root, settings.max_upload_bytes)
-    api = create_api(publisher, uploads, health, settings.max_request_bytes)
+    health.add_check("kafka", publisher.check)
     try:
         return await run_service(
-            api, settings, stop, _connect(broker, settings, stop), _watch(publisher, stop)
+            create_api(parts, health),
+            settings,
+            stop,
+            _connect(publisher, parts.backlog, settings, stop),
+            _watch(publisher, stop),
+            parts.attempts.sweep(stop),
         )
     finally:
-        await broker.stop()
+        await publisher.stop()
 
 
-async def _connect(broker: KafkaBroker, settings: IngestSettings, stop: asyncio.Event) -> None:
+async def _connect(
+    publisher: Publisher, backlog: Backlog, settings: IngestSettings, stop: asyncio.Event
+) -> None:
     async def connect() -> None:
         await find_cluster(settings.kafka_bootstrap_servers)
-        await broker.start()
+        await publisher.start()
 
     try:
         await keep_trying("Kafka", connect, (KafkaError, TopicsMissingError), stop)
     except Stopped:
         logger.info("stopped before Kafka was there")
+    else:
+        await backlog.run(stop)
 
 
 async def _watch(publisher: Publisher, stop: asyncio.Event) -> None:

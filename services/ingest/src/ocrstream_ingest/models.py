@@ -4,42 +4,46 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ocrstream_schemas.batch_options import deadline_of, webhook_of
+from ocrstream_schemas.batch_options import check_options
 
 MAX_REFERENCES = 10_000
 MAX_FILES = 200
+REFERENCE_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*://"
 
 _INT32_MAX = 2**31 - 1
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """The text itself; raises ValueError if the database cannot keep it."""
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("holds NUL or half a surrogate pair, which cannot be stored")
     return text
 
 
 def _actionable(options: dict[str, Any] | None) -> dict[str, Any] | None:
-    deadline_of(options)
-    webhook_of(options)
+    check_options(options)
     return options
 
 
-Text = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[str, AfterValidator(storable)]
 Identifier = Annotated[Text, Field(min_length=1, max_length=255)]
 Reference = Annotated[
     Text,
     Field(
         min_length=1,
         max_length=255,
-        pattern=r"^[A-Za-z][A-Za-z0-9+.-]*://",
+        pattern=REFERENCE_PATTERN,
         description="A URL that the workers can read, at most 255 characters",
         examples=["file:///data/scans/0001.png"],
     ),
 ]
 Name = Annotated[Text, Field(max_length=255)]
 SourceName = Annotated[Text, Field(max_length=1024)]
+Initiator = Annotated[Text, Field(max_length=100)]
 Index = Annotated[int, Field(ge=0, le=_INT32_MAX)]
 Count = Annotated[int, Field(ge=0, le=_INT32_MAX)]
+PositiveCount = Annotated[int, Field(ge=1, le=_INT32_MAX)]
+Options = Annotated[dict[str, Any] | None, AfterValidator(_actionable)]
 
 
 class ImageReference(BaseModel):
@@ -54,14 +58,40 @@ class ImageReference(BaseModel):
     index: Index | None = None
     public_path: Annotated[Text, Field(min_length=1, max_length=255)] | None = None
     source_name: SourceName | None = None
-    options: dict[str, Any] | None = None
+    options: Options = None
 
 
-class BatchRequest(BaseModel):
-    """A batch of references; the same `batch_id` again changes nothing that is the same."""
+class BatchDescription(BaseModel):
+    """What is told of a batch; the same `batch_id` again changes nothing that is the same."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    batch_id: Identifier | None = None
+    batch_name: Name | None = None
+    batch_total: Annotated[
+        Count | None, Field(description="Images in all, if this request is not the whole batch")
+    ] = None
+    chunk_size: PositiveCount | None = None
+    initiated_by: Initiator | None = None
+    total_tasks: Annotated[
+        PositiveCount | None,
+        Field(description="Tasks of each image's chain, if other stages follow OCR"),
+    ] = None
+    options: Annotated[
+        Options,
+        Field(
+            description="Kept with the batch. `lane` (default, urgent, gpu), `boxes` (line, word)"
+            " and `reuse` hold for its images. `deadline` (RFC 3339) cancels what is not done by"
+            " then; `webhook_url` is told of its end, if the recorder has a secret to sign with",
+            examples=[{"lane": "urgent", "deadline": "2030-01-31T18:00:00Z"}],
+        ),
+    ] = None
+
+
+class BatchRequest(BatchDescription):
+    """A batch of references."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -73,22 +103,74 @@ class BatchRequest(BaseModel):
     )
 
     images: Annotated[list[ImageReference], Field(min_length=1, max_length=MAX_REFERENCES)]
-    batch_id: Identifier | None = None
-    batch_name: Name | None = None
-    batch_total: Annotated[
-        Count | None, Field(description="Images in all, if this request is not the whole batch")
-    ] = None
-    chunk_size: Annotated[int, Field(ge=1, le=_INT32_MAX)] | None = None
-    initiated_by: Annotated[Text, Field(max_length=100)] | None = None
-    options: Annotated[
-        dict[str, Any] | None,
-        AfterValidator(_actionable),
+
+
+class ListingRequest(BatchDescription):
+    """A batch of what is found beneath a prefix, in the order of the names."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prefix": "s3://scans/2026/05/", "glob": "*.png"}]},
+    )
+
+    prefix: Annotated[
+        Reference, Field(description="`s3://bucket/path/` or `file:///folder/`, as ingest allows")
+    ]
+    glob: Annotated[
+        Text,
         Field(
-            description="Kept with the batch. `deadline` (RFC 3339) cancels what is not done by"
-            " then; `webhook_url` is told of its end, if the recorder has a secret to sign with",
-            examples=[{"deadline": "2030-01-31T18:00:00Z"}],
+            min_length=1,
+            max_length=255,
+            description="Which names beneath the prefix are taken; `*` and `?` match `/`, too",
         ),
+    ] = "*"
+
+
+class UploadForm(BatchDescription):
+    """The fields of an upload, beside its `files`."""
+
+    first_index: Annotated[
+        Index | None,
+        Field(description="Index of the first file; without it and batch_id it is 0"),
     ] = None
+
+
+class UploadBody(UploadForm):
+    """The whole form, as the OpenAPI document tells it; the files themselves are streamed."""
+
+    files: Annotated[
+        list[bytes],
+        Field(
+            min_length=1,
+            max_length=MAX_FILES,
+            description="Images, PDF or TIFF; a document becomes one image a page",
+        ),
+    ]
+
+
+class RetryRequest(BaseModel):
+    """Which images are read again: those that failed or were revoked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    include_no_text: Annotated[
+        bool, Field(strict=True, description="Those without any text, too")
+    ] = False
+    initiated_by: Initiator | None = None
+
+
+class CancelRequest(BaseModel):
+    """Who cancels a batch."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    initiated_by: Initiator | None = None
+
+
+class Links(BaseModel):
+    """Where to read on, at the recorder; null if ingest was not told where that is."""
+
+    batch: str | None
+    images: str | None
 
 
 class BatchAccepted(BaseModel):
@@ -97,6 +179,7 @@ class BatchAccepted(BaseModel):
     batch_id: str
     total_images: int
     accepted_images: int
+    links: Links
 
 
 class UploadedImage(BaseModel):
@@ -106,10 +189,27 @@ class UploadedImage(BaseModel):
     image_path: str
     chain_id: str
     source_name: str | None
+    page: int | None
+    """The page of a document, from 1."""
 
 
-class UploadAccepted(BaseModel):
+class UploadAccepted(BatchAccepted):
     """The files are stored, and the broker has their references."""
 
-    batch_id: str
     images: list[UploadedImage]
+
+
+class CancelAccepted(BaseModel):
+    """The broker has the cancel; `run` is the run that it ends."""
+
+    batch_id: str
+    run: int
+    links: Links
+
+
+class RetryAccepted(BaseModel):
+    """The broker has the request for another run."""
+
+    batch_id: str
+    request_id: str
+    links: Links

@@ -1,57 +1,118 @@
 """Keeps uploaded files where the workers find them."""
 
 import asyncio
-import hashlib
-import re
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+import shutil
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
 
-import obstore
-from obstore.store import LocalStore
+import structlog
+from fastapi import Request
 
+from ocrstream_ingest.body import BodyLimits, pieces
+from ocrstream_ingest.durable import make_folder, sync_folders
+from ocrstream_ingest.form import FormReader
 from ocrstream_runtime.problems import Problem
 
-_BLOCK_BYTES = 1 << 20
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
+logger = structlog.get_logger(__name__)
+
+INCOMING = ".incoming"
+_AT_ONCE_BYTES = 1 << 18
+# Longer than any request may take, so what is older was left by a crash.
+_LEFT_OVER_AFTER_S = 24 * 3600.0
+
+
+class Move(NamedTuple):
+    """A received file, and the path beneath the root that it gets."""
+
+    source: Path
+    place: str
 
 
 class Uploads:
-    """Files under `root`, each written whole or not at all.
+    """Files under `root`, each there whole or not at all."""
 
-    A file's place tells batch, index and content, so two submissions never share one, and the same
-    submission again finds the same.
-    """
-
-    def __init__(self, root: Path, max_bytes: int) -> None:
+    def __init__(self, root: Path, max_file_bytes: int) -> None:
         self._root = root.resolve()
-        self._max_bytes = max_bytes
-        self._store = LocalStore(prefix=self._root, mkdir=True)
+        self._max_file_bytes = max_file_bytes
+        make_folder(self._root / INCOMING)
 
-    async def keep(self, file: BinaryIO, name: str | None, batch_id: str, index: int | None) -> str:
-        """Store a file and return its `file://` reference.
+    def reference(self, place: str) -> str:
+        """The `file://` reference of a place."""
+        return (self._root / place).as_uri()
 
-        Raises Problem (413) if it is too large, OSError if it cannot be stored.
+    @asynccontextmanager
+    async def receive(self, request: Request, limits: BodyLimits) -> AsyncGenerator[FormReader]:
+        """The request's form, read to its end; its files are gone afterwards unless moved.
+
+        Raises Problem: 408, 413 or 422 for what is wrong with the request, 507 if the disk is full
+        or fails.
         """
-        content = await asyncio.to_thread(self._digest, file, name)
-        batch = hashlib.sha256(batch_id.encode()).hexdigest()[:20]
-        place = "x" if index is None else str(index)
-        suffix = _SUFFIX.search(PurePosixPath(name or "").name)
-        path = f"uploads/{batch}/{place}-{content[:20]}{suffix.group().lower() if suffix else ''}"
-        await obstore.put_async(self._store, path, file)
-        return (self._root / path).as_uri()
+        folder = self._root / INCOMING / str(uuid4())
+        reader: FormReader | None = None
+        try:
+            await asyncio.to_thread(folder.mkdir)
+            reader = FormReader(
+                request.headers.get("content-type", ""), folder, self._max_file_bytes
+            )
+            await _read(request, limits, reader)
+            yield reader
+        except OSError as error:
+            raise _unstored(error) from error
+        finally:
+            if reader is not None:
+                reader.close()
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    def _digest(self, file: BinaryIO, name: str | None) -> str:
-        digest, size = hashlib.sha256(), 0
-        file.seek(0)
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-            size += len(block)
-            if size > self._max_bytes:
-                raise Problem(
-                    413,
-                    "File too large",
-                    f"{name or 'A file'} is larger than {self._max_bytes:,} bytes"
-                    " (OCRSTREAM_MAX_UPLOAD_BYTES)",
-                )
-        file.seek(0)
-        return digest.hexdigest()
+    async def keep(self, moves: Sequence[Move]) -> None:
+        """Put files in their places, names and contents on the disk before this returns.
+
+        The contents must be on the disk already. If it fails none is left behind; raises OSError.
+        """
+        await asyncio.to_thread(self._keep, moves)
+
+    def remove_left_overs(self) -> None:
+        """Remove what requests left behind that a crash cut off."""
+        for folder in (self._root / INCOMING).iterdir():
+            if time.time() - folder.stat().st_mtime > _LEFT_OVER_AFTER_S:
+                logger.info("upload left behind by a crash removed", folder=folder.name)
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _keep(self, moves: Sequence[Move]) -> None:
+        made: list[Path] = []
+        try:
+            for move in moves:
+                target = self._root / move.place
+                make_folder(target.parent)
+                new = not target.exists()
+                move.source.replace(target)
+                if new:
+                    made.append(target)
+            sync_folders({(self._root / move.place).parent for move in moves})
+        except OSError:
+            for path in made:
+                path.unlink(missing_ok=True)
+            raise
+
+
+async def _read(request: Request, limits: BodyLimits, reader: FormReader) -> None:
+    waiting = bytearray()
+    async for piece in pieces(request, limits):
+        waiting += piece
+        if len(waiting) >= _AT_ONCE_BYTES:
+            await asyncio.to_thread(reader.feed, bytes(waiting))
+            waiting.clear()
+    await asyncio.to_thread(reader.feed, bytes(waiting))
+    reader.finish()
+
+
+def _unstored(error: OSError) -> Problem:
+    return Problem(
+        507,
+        "Upload not stored",
+        f"The files could not be stored: {error.strerror or error}; nothing was kept",
+        headers={"Retry-After": "30"},
+    )

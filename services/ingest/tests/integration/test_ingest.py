@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -94,3 +95,56 @@ async def test_without_a_broker_it_says_so_in_time_and_recovers(
     eventually("acceptance", accepted)
     async with httpx.AsyncClient(base_url=system.ingest_url) as client:
         assert (await client.get("/readyz")).status_code == 200
+
+
+def post(url: str, **request: Any) -> httpx.Response:
+    return httpx.post(url, timeout=30, **request)
+
+
+async def test_what_waits_for_the_workers_is_measured_and_limited(
+    own_broker: Broker, tmp_path: Path
+) -> None:
+    system = System(tmp_path, own_broker.bootstrap, "")
+    system.start("ingest", OCRSTREAM_MAX_QUEUED_IMAGES="10", OCRSTREAM_WORKER_GROUP_ID="readers")
+    lines = b"".join(b'{"image_path": "s3://b/%d.png"}\n' % number for number in range(3000))
+    headers = {"content-type": "application/x-ndjson", "idempotency-key": "k"}
+    url = system.ingest_url + "/v1/batches"
+    body = {"images": [{"image_path": "s3://b/a.png"}]}
+    try:
+        first = post(url, content=lines, headers=headers)
+        assert first.status_code == 202, first.text
+
+        def refused() -> httpx.Response | None:
+            answer = post(url, json=body)
+            return answer if answer.status_code == 503 else None
+
+        answer = eventually("refusal", refused)
+        assert answer.headers["retry-after"]
+        assert "images.submitted" in answer.json()["detail"]
+        # What was accepted is, whatever waits; and other lanes are free.
+        again = post(url, content=lines, headers=headers)
+        assert (again.status_code, again.content) == (202, first.content)
+        urgent = post(url, json={**body, "options": {"lane": "urgent"}})
+        assert urgent.status_code == 202, urgent.text
+
+        async with AIOKafkaConsumer(
+            "images.submitted",
+            bootstrap_servers=system.kafka,
+            group_id="readers",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        ) as consumer:
+            read = 0
+            while read < 3000:
+                found = await consumer.getmany(timeout_ms=10_000)
+                assert found
+                read += sum(len(records) for records in found.values())
+            await consumer.commit()
+
+        def accepted() -> httpx.Response | None:
+            answer = post(url, json=body)
+            return answer if answer.status_code == 202 else None
+
+        eventually("acceptance", accepted)
+    finally:
+        system.stop()

@@ -12,12 +12,15 @@ Document = dict[str, Any]
 Schema = dict[str, Any]
 
 # Keywords by which a schema refuses; the greater, respectively the smaller, value refuses more.
-_LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems")
-_MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
+_LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
+_MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _TOLD_ONLY = ("title", "description", "default", "examples", "format", "$schema", "$defs")
 _READ = (*_LEAST, *_MOST, *_TOLD_ONLY, "type", "enum", "const", "anyOf", "oneOf", "$ref")
 _KNOWN = frozenset(
-    (*_READ, "properties", "required", "items", "additionalProperties", "discriminator")
+    (
+        *(*_READ, "properties", "required", "items", "discriminator"),
+        *("additionalProperties", "propertyNames"),
+    )
 )
 
 
@@ -164,7 +167,10 @@ def _refused_plain(
 def _refused_within(
     wide: Document, narrow: Document, one: Schema, other: Schema, where: str
 ) -> Iterator[str]:
-    """The same for the items of a list and the values of an open object."""
+    """The same for the items of a list, and the names and values of an open object."""
+    if "propertyNames" in other:
+        before = one.get("propertyNames", {"type": "string"})
+        yield from _refused(wide, narrow, before, other["propertyNames"], f"{where}.(name)")
     if "items" in other:
         yield from _refused(wide, narrow, one.get("items", {}), other["items"], f"{where}[]")
     further = one.get("additionalProperties", True), other.get("additionalProperties", True)

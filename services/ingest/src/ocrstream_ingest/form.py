@@ -1,0 +1,192 @@
+"""A multipart form, taken apart as it comes in: files go to the disk, fields are kept."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from ocrstream_ingest.models import MAX_FILES
+from ocrstream_runtime.problems import Problem
+
+FILES_FIELD = "files"
+
+_MAX_FIELDS = 50
+_MAX_FIELD_BYTES = 256 * 1024
+_HEAD_BYTES = 1024
+_SOURCE_NAME_MAX_LENGTH = 1024
+
+
+@dataclass(frozen=True)
+class ReceivedFile:
+    """A file of the form, where it is for now; `head` are its first bytes, `sha256` in hex."""
+
+    path: Path
+    name: str | None
+    sha256: str
+    size: int
+    head: bytes
+
+
+class FormReader:
+    """Takes the body in pieces of any length; files are written to `folder`, and on the disk when
+    `finish` returns.
+
+    Raises Problem: 422 if the form is broken or has too many parts, 413 if one is too large.
+    """
+
+    def __init__(self, content_type: str, folder: Path, max_file_bytes: int) -> None:
+        _, options = parse_options_header(content_type)
+        boundary = options.get(b"boundary")
+        if not boundary:
+            raise _broken("the header Content-Type names no boundary")
+        self.files: list[ReceivedFile] = []
+        self.fields: dict[str, str] = {}
+        self._folder = folder
+        self._max_file_bytes = max_file_bytes
+        self._header_name = self._header_value = b""
+        self._disposition = b""
+        self._name = ""
+        self._file: _File | None = None
+        self._value = bytearray()
+        self._ended = False
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._on_part_begin,
+                    "on_header_field": self._on_header_field,
+                    "on_header_value": self._on_header_value,
+                    "on_header_end": self._on_header_end,
+                    "on_headers_finished": self._on_headers_finished,
+                    "on_part_data": self._on_part_data,
+                    "on_part_end": self._on_part_end,
+                    "on_end": self._on_end,
+                },
+            )
+        except FormParserError as error:
+            raise _broken(str(error)) from error
+
+    def feed(self, piece: bytes) -> None:
+        """The next piece of the body; blocks for as long as the disk does."""
+        try:
+            self._parser.write(piece)
+        except FormParserError as error:
+            raise _broken(str(error)) from error
+
+    def finish(self) -> None:
+        """The body is over."""
+        if not self._ended:
+            raise _broken("it ends before its last boundary")
+
+    def close(self) -> None:
+        """Close what is still open of a form that was not finished."""
+        if self._file is not None:
+            self._file.close()
+
+    def _on_part_begin(self) -> None:
+        self._disposition = b""
+        self._header_name = self._header_value = b""
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = self._header_value
+        self._header_name = self._header_value = b""
+
+    def _on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        name = options.get(b"name")
+        if name is None:
+            raise _broken("a part has no name")
+        self._name = name.decode("utf-8", "replace")
+        file_name = options.get(b"filename")
+        if self._name != FILES_FIELD:
+            if len(self.fields) == _MAX_FIELDS:
+                raise _broken(f"it has more than {_MAX_FIELDS} fields")
+            if self._name in self.fields:
+                raise _broken(f"it has the field {self._name!r} twice")
+            self._value = bytearray()
+            return
+        if file_name is None:
+            raise _broken(f"the part {FILES_FIELD!r} has no file name, so it is no file")
+        if len(self.files) == MAX_FILES:
+            raise _broken(f"it has more than {MAX_FILES} files; send more requests")
+        path = self._folder / str(len(self.files))
+        self._file = _File(path, _clean(file_name), self._max_file_bytes)
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._file is not None:
+            self._file.write(memoryview(data)[start:end])
+            return
+        self._value += data[start:end]
+        if len(self._value) > _MAX_FIELD_BYTES:
+            raise _broken(f"the field {self._name!r} is longer than {_MAX_FIELD_BYTES:,} bytes")
+
+    def _on_part_end(self) -> None:
+        if self._file is not None:
+            self.files.append(self._file.finish())
+            self._file = None
+            return
+        try:
+            self.fields[self._name] = self._value.decode()
+        except UnicodeDecodeError as error:
+            raise _broken(f"the field {self._name!r} is not in UTF-8") from error
+
+    def _on_end(self) -> None:
+        self._ended = True
+
+
+class _File:
+    """A file while it comes in."""
+
+    def __init__(self, path: Path, name: str | None, max_bytes: int) -> None:
+        self._path = path
+        self._name = name
+        self._max_bytes = max_bytes
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._head = b""
+        self._file: BinaryIO = path.open("xb", buffering=0)
+
+    def write(self, piece: memoryview) -> None:
+        self._size += len(piece)
+        if self._size > self._max_bytes:
+            raise Problem(
+                413,
+                "File too large",
+                f"{self._name or 'A file'} is larger than {self._max_bytes:,} bytes"
+                " (OCRSTREAM_MAX_UPLOAD_BYTES)",
+            )
+        if len(self._head) < _HEAD_BYTES:
+            self._head += piece[: _HEAD_BYTES - len(self._head)]
+        self._digest.update(piece)
+        rest = piece
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    def finish(self) -> ReceivedFile:
+        os.fsync(self._file.fileno())
+        self._file.close()
+        digest = self._digest.hexdigest()
+        return ReceivedFile(self._path, self._name, digest, self._size, self._head)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _clean(name: bytes) -> str | None:
+    text = name.decode("utf-8", "replace").replace("\0", "")
+    return text[-_SOURCE_NAME_MAX_LENGTH:] or None
+
+
+def _broken(why: str) -> Problem:
+    return Problem(422, "The form cannot be read", f"The body is no form as expected: {why}")

@@ -1,0 +1,48 @@
+"""Stands for the broker in tests of the API."""
+
+from collections.abc import Sequence
+
+from ocrstream_ingest.publisher import Record
+from ocrstream_runtime.problems import Problem
+from ocrstream_schemas.codec import decode
+from ocrstream_schemas.events import (
+    BatchRetryRequested,
+    BatchRevoked,
+    BatchSubmitted,
+    ImageSubmitted,
+)
+from ocrstream_schemas.ids import RecordRef
+
+_REF = RecordRef("", 0, 0, 0)
+
+
+class Kept:
+    """Keeps what is sent; it must be what every reader accepts.
+
+    `failures`: how many of the next calls fail as if the broker were away.
+    """
+
+    def __init__(self) -> None:
+        self.batches: list[BatchSubmitted] = []
+        self.images: list[ImageSubmitted] = []
+        self.commands: list[BatchRevoked | BatchRetryRequested] = []
+        self.topics: list[str] = []
+        self.failures = 0
+
+    async def send(self, batch_id: str, records: Sequence[Record]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise Problem(503, "Kafka unavailable", "in this test")
+        for topic, key, value, _ in records:
+            event = decode(topic, value, _REF)
+            if isinstance(event, ImageSubmitted):
+                assert key.decode() == event.chain_id
+                self.images.append(event)
+                self.topics.append(topic)
+                continue
+            assert key.decode() == batch_id
+            if isinstance(event, BatchSubmitted):
+                self.batches.append(event)
+            else:
+                assert isinstance(event, BatchRevoked | BatchRetryRequested)
+                self.commands.append(event)

@@ -1,0 +1,46 @@
+"""Ingest's application without a broker."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from kept import Kept
+
+from ocrstream_ingest.app import create_api
+from ocrstream_ingest.parts import create_parts
+from ocrstream_ingest.settings import IngestSettings
+from ocrstream_runtime.health import Health
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> IngestSettings:
+    return IngestSettings(
+        object_root=tmp_path / "objects",
+        image_roots=str(tmp_path / "scans"),
+        max_upload_bytes=200_000,
+        max_request_bytes=400_000,
+        max_json_bytes=20_000,
+        body_timeout_s=0.3,
+        max_document_pages=20,
+        max_page_pixels=4_000_000,
+        max_requests=3,
+    )
+
+
+@pytest.fixture
+def app(kept: Kept, settings: IngestSettings) -> FastAPI:
+    return create_api(create_parts(settings, kept), Health())
+
+
+@pytest.fixture
+async def api(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
+        yield client

@@ -1,0 +1,100 @@
+"""Cancel and retry, with a recorder of the test's own."""
+
+import json
+import threading
+from collections.abc import Generator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
+
+import httpx
+import pytest
+from kept import Kept
+
+from ocrstream_ingest.app import create_api
+from ocrstream_ingest.parts import create_parts
+from ocrstream_ingest.settings import IngestSettings
+from ocrstream_runtime.health import Health
+from ocrstream_schemas.events import BatchRetryRequested, BatchRevoked
+
+
+class _Recorder(BaseHTTPRequestHandler):
+    answers: ClassVar = {"/v1/batches/b": (200, {"run": 3}), "/v1/batches/broken": (500, {})}
+
+    def do_GET(self) -> None:
+        status, body = self.answers.get(self.path, (404, {}))
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture
+def recorder_url() -> Generator[str]:
+    with HTTPServer(("127.0.0.1", 0), _Recorder) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+async def cancel(settings: IngestSettings, kept: Kept, url: str, batch_id: str) -> httpx.Response:
+    told = settings.model_copy(update={"recorder_url": url})
+    transport = httpx.ASGITransport(create_api(create_parts(told, kept), Health()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as api:
+        return await api.post(f"/v1/batches/{batch_id}/cancel", json={"initiated_by": "me"})
+
+
+async def test_a_cancel_names_the_run_that_the_recorder_tells(
+    settings: IngestSettings, kept: Kept, recorder_url: str
+) -> None:
+    answer = await cancel(settings, kept, recorder_url, "b")
+    assert answer.status_code == 202, answer.text
+    (event,) = kept.commands
+    assert isinstance(event, BatchRevoked)
+    assert (event.batch_id, event.run, event.initiated_by) == ("b", 3, "me")
+    assert answer.json()["run"] == 3
+    assert answer.json()["links"]["batch"] == f"{recorder_url}/v1/batches/b"
+
+
+@pytest.mark.parametrize(("batch_id", "status"), [("unknown", 404), ("broken", 503)])
+async def test_without_a_run_nothing_is_cancelled(
+    settings: IngestSettings, kept: Kept, recorder_url: str, batch_id: str, status: int
+) -> None:
+    answer = await cancel(settings, kept, recorder_url, batch_id)
+    assert answer.status_code == status
+    assert not kept.commands
+
+
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:1"])
+async def test_without_a_recorder_it_says_what_to_do(
+    settings: IngestSettings, kept: Kept, url: str
+) -> None:
+    answer = await cancel(settings, kept, url, "b")
+    assert answer.status_code == 503
+    assert "BatchRevoked" in answer.json()["detail"]
+    assert answer.headers["retry-after"]
+    assert not kept.commands
+
+
+async def test_each_retry_is_a_request_of_its_own(api: httpx.AsyncClient, kept: Kept) -> None:
+    first = await api.post("/v1/batches/b/retry")
+    second = await api.post("/v1/batches/b/retry", json={"include_no_text": True})
+    assert first.status_code == second.status_code == 202
+    events = kept.commands
+    assert all(isinstance(event, BatchRetryRequested) for event in events)
+    told = [getattr(event, "include_no_text", None) for event in events]
+    assert told == [False, True]
+    ids = [getattr(event, "request_id", None) for event in events]
+    assert ids == [first.json()["request_id"], second.json()["request_id"]]
+    assert len(set(ids)) == 2
+
+
+async def test_a_retry_that_cannot_be_read_is_refused(api: httpx.AsyncClient, kept: Kept) -> None:
+    for body in ({"typo": 1}, {"include_no_text": "yes"}, [], {"initiated_by": "x" * 101}):
+        assert (await api.post("/v1/batches/b/retry", json=body)).status_code == 422
+    assert not kept.commands
