@@ -17,8 +17,8 @@ from ocrstream_client.terminal import (
     BatchId,
     ImagesBar,
     exit_for,
-    print_batch,
     print_json,
+    report,
 )
 
 _PREVIEW_LENGTH = 200
@@ -51,11 +51,7 @@ def status(
         if follow and not told.ended:
             with ImagesBar("reading", None) as bar:
                 told = batch.wait(on_progress=bar.show)
-    if as_json:
-        print_json(asdict(told))
-    else:
-        print_batch(told)
-    exit_for(told)
+    report(told, as_json=as_json)
 
 
 def results(

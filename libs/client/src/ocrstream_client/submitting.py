@@ -1,7 +1,6 @@
 """`ocrstream submit`: images from files, folders, globs, lists and stores, as one batch."""
 
 import sys
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +13,9 @@ from ocrstream_client.submission import resolve
 from ocrstream_client.terminal import (
     AsJson,
     ImagesBar,
-    exit_for,
     notes,
-    print_batch,
     print_json,
+    report,
     told,
 )
 from ocrstream_client.walk import MAX_FILES
@@ -77,15 +75,11 @@ def submit(
     with Client() as client:
         batch, count = _submit(client, names, batch_name, by_reference=by_reference)
         if not wait:
-            _report(batch, count, as_json=as_json)
+            _tell(batch, count, as_json=as_json)
             return
         with ImagesBar("reading", count) as bar:
             status = batch.wait(on_progress=bar.show)
-    if as_json:
-        print_json(asdict(status))
-    else:
-        print_batch(status)
-    exit_for(status)
+    report(status, as_json=as_json)
 
 
 def _submit(
@@ -108,7 +102,7 @@ def _submit(
     return batch, sum(accepted)
 
 
-def _report(batch: Batch, count: int, *, as_json: bool) -> None:
+def _tell(batch: Batch, count: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"batch_id": batch.batch_id, "total_images": count})
     else:
@@ -131,7 +125,7 @@ def _watch(names: list[str], batch_name: str | None, *, by_reference: bool, as_j
                 batch, count = _submit(
                     client, [str(file) for file in files], batch_name, by_reference=by_reference
                 )
-                _report(batch, count, as_json=as_json)
+                _tell(batch, count, as_json=as_json)
                 sys.stdout.flush()
         except KeyboardInterrupt:
             notes.print("no longer watching")

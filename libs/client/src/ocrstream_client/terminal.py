@@ -2,6 +2,7 @@
 
 import json
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from types import TracebackType
 from typing import Annotated, Any, Self
 
@@ -37,14 +38,18 @@ def print_json(value: dict[str, Any]) -> None:
     print(json.dumps(value, ensure_ascii=False))  # noqa: T201
 
 
-def print_batch(batch: BatchStatus) -> None:
-    """How far a batch is, in one line on standard output."""
-    total = str(batch.total_images) if batch.total_known else "an unknown number of"
-    print(  # noqa: T201
-        f"batch {batch.batch_id}: {batch.status}, {batch.progress:.0f} % of {total} images:"
-        f" {batch.completed_images} read, {batch.failed_images} failed,"
-        f" {batch.revoked_images} cancelled"
-    )
+def report(batch: BatchStatus, *, as_json: bool) -> None:
+    """How far a batch is, on standard output; ends the command with 1 if not all were read."""
+    if as_json:
+        print_json(asdict(batch))
+    else:
+        total = str(batch.total_images) if batch.total_known else "an unknown number of"
+        print(  # noqa: T201
+            f"batch {batch.batch_id}: {batch.status}, {batch.progress:.0f} % of {total} images:"
+            f" {batch.completed_images} read, {batch.failed_images} failed,"
+            f" {batch.revoked_images} cancelled"
+        )
+    exit_for(batch)
 
 
 def exit_for(batch: BatchStatus) -> None:
