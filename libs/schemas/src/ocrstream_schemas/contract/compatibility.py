@@ -19,7 +19,7 @@ _READ = (*_LEAST, *_MOST, *_TOLD_ONLY, "type", "enum", "const", "anyOf", "oneOf"
 _KNOWN = frozenset(
     (
         *(*_READ, "properties", "required", "items", "discriminator"),
-        *("additionalProperties", "propertyNames"),
+        *("additionalProperties", "propertyNames", "pattern"),
     )
 )
 
@@ -156,6 +156,9 @@ def _refused_plain(
     for keyword in _MOST:
         if keyword in other and one.get(keyword, float("inf")) > other[keyword]:
             yield f"{where}: {keyword} is {other[keyword]}, was {one.get(keyword, 'none')}"
+    # Which of two patterns matches more is not told: any other one is a break.
+    if "pattern" in other and one.get("pattern") != other["pattern"]:
+        yield f"{where}: pattern is {other['pattern']}, was {one.get('pattern', 'none')}"
     for name in sorted({*other.get("required", [])} - {*one.get("required", [])}):
         yield f"{where}.{name}: is required now"
     fields, others = one.get("properties", {}), other.get("properties", {})
