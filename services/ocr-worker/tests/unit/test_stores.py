@@ -66,7 +66,7 @@ def test_a_store_that_the_environment_does_not_describe_cannot_be_opened(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
-    with pytest.raises(ValueError, match="az://container cannot be used: .*Account"):
+    with pytest.raises(ValueError, match=r"az://container cannot be used: .*Account"):
         open_stores(parse_stores("az://container"))
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     assert list(open_stores(parse_stores("az://container, az://container/a"))) == [
