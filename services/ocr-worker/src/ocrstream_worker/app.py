@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -75,7 +75,9 @@ async def _references(settings: WorkerSettings, threads: Executor) -> AsyncGener
     max_bytes = settings.max_image_bytes
     stores = ObjectStoreFetcher(parse_stores(settings.object_stores), max_bytes=max_bytes)
     guard = GuardedBackend(parse_networks(settings.https_allowed_networks))
-    async with HttpsFetcher(parse_hosts(settings.https_hosts), guard, max_bytes=max_bytes) as https:
+    async with aclosing(
+        HttpsFetcher(parse_hosts(settings.https_hosts), guard, max_bytes=max_bytes)
+    ) as https:
         yield References(
             {
                 "file": FileFetcher(settings.roots, threads, max_bytes=max_bytes),

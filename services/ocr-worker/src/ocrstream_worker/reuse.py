@@ -72,8 +72,8 @@ class Reuse:
         Raises ImageRejected if the option is neither true nor false.
         """
         options = image.options or {}
-        wanted = options.get("reuse", False)
-        if not isinstance(wanted, bool):
+        wanted = options.get("reuse")
+        if not isinstance(wanted, bool | None):
             raise ImageRejected(
                 Reason.REFUSED, f"options.reuse must be true or false, not {wanted!r:.100}"
             )

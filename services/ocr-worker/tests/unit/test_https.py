@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class Internet:
 
     async def fetch(self, reference: str) -> bytes:
         guard = GuardedBackend(parse_networks(self.allowed_networks), self.resolve, self.wires)
-        async with HttpsFetcher(parse_hosts(HOSTS), guard, max_bytes=10) as fetcher:
+        async with aclosing(HttpsFetcher(parse_hosts(HOSTS), guard, max_bytes=10)) as fetcher:
             return await fetcher.fetch(reference)
 
     async def refusal(self, reference: str) -> str:

@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ async def https(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncGenerat
     with odd_files(context) as served:
         host = f"127.0.0.1:{served.port}"
         backend = GuardedBackend(parse_networks("127.0.0.1/32"))
-        async with HttpsFetcher(parse_hosts(host), backend, max_bytes=MAX_BYTES) as fetcher:
+        https = HttpsFetcher(parse_hosts(host), backend, max_bytes=MAX_BYTES)
+        async with aclosing(https) as fetcher:
             yield Source(fetcher, f"https://{host}", "OCRSTREAM_HTTPS_HOSTS")
 
 

@@ -2,8 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import httpcore
@@ -79,15 +78,7 @@ class HttpsFetcher:
             keepalive_expiry=30.0,
         )
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def aclose(self) -> None:
         """Closes its connections."""
         await self._pool.aclose()
 
