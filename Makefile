@@ -96,6 +96,10 @@ status: .venv/runtime.stamp ## Show what runs
 bench-recorder: .venv/runtime.stamp ## Measure how fast the recorder writes, against two baselines
 	@$(BIN)/python bench/recorder.py
 
+.PHONY: bench-worker
+bench-worker: .venv/runtime.stamp ## Measure how fast and safely workers read; ARGS="--memory-images 10000" reads more crops
+	@$(BIN)/python bench/worker.py $(ARGS)
+
 # ---- checks --------------------------------------------------------------------------------------
 
 .PHONY: lint
