@@ -100,6 +100,10 @@ bench-recorder: .venv/runtime.stamp ## Measure how fast the recorder writes, aga
 bench-ingest: .venv/runtime.stamp ## Measure how fast ingest takes submissions, against bare baselines
 	@$(BIN)/python bench/ingest.py
 
+.PHONY: bench-worker
+bench-worker: .venv/runtime.stamp ## Measure how fast and safely workers read; ARGS="--memory-images 10000" reads more crops
+	@$(BIN)/python bench/worker.py $(ARGS)
+
 # ---- checks --------------------------------------------------------------------------------------
 
 .PHONY: lint

@@ -53,6 +53,11 @@ def limited(target: float, measure: str, unit: str, value: float) -> Row:
     return Row(f"{measure} (at most)", round(value, 2), unit, target=target, met=value <= target)
 
 
+def reaching(target: float, measure: str, unit: str, value: float) -> Row:
+    """A value that must not fall short of `target`."""
+    return Row(measure, round(value, 2), unit, target=target, met=value >= target)
+
+
 def machine() -> str:
     """What the figures were measured on."""
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

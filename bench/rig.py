@@ -86,6 +86,28 @@ class Rig:
                 admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     @contextmanager
+    def workers(
+        self, group: str, count: int, settings: Mapping[str, str]
+    ) -> Generator[list[Process]]:
+        """Workers that are ready and members of `group`, and alone in it."""
+        started: list[Process] = []
+        try:
+            started.extend(self.start_worker(group, settings) for _ in range(count))
+            asyncio.run(until_members(self.kafka.bootstrap_servers, group, count))
+            yield started
+        finally:
+            processes.stop(started, 30)
+
+    def start_worker(self, group: str, settings: Mapping[str, str]) -> Process:
+        """One more worker, on its way into the group; whoever starts it stops it."""
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "OCRSTREAM_GROUP_ID": group,
+            **settings,
+        }
+        return Service(group, "ocrstream-worker", free_port(), environment).start(self._folder)
+
+    @contextmanager
     def recorders(self, url: str, group: str, count: int = 1) -> Generator[list[Process]]:
         """Recorders that are members of `group`, warm, and write nothing before the body begins.
 
@@ -105,13 +127,13 @@ class Rig:
                         f"{group}-{number}", "ocrstream-recorder", free_port(), environment
                     )
                     started.append(service.start(self._folder))
-                asyncio.run(_members(self.kafka.bootstrap_servers, group, count))
+                asyncio.run(until_members(self.kafka.bootstrap_servers, group, count))
             yield started
         finally:
             processes.stop(started, 30)
 
 
-async def _members(bootstrap: str, group: str, count: int) -> None:
+async def until_members(bootstrap: str, group: str, count: int) -> None:
     """Returns when the group is stable with so many members."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()

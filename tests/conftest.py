@@ -4,7 +4,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from real_servers import fresh_database
+from real_servers import Broker, fresh_database
 from whole_system import System
 
 
@@ -29,6 +29,16 @@ def system(
 def bare_system(kafka_bootstrap: str, database_url: str, tmp_path: Path) -> Generator[System]:
     """A system for one test alone, nothing of it started."""
     system = System(tmp_path, kafka_bootstrap, database_url)
+    try:
+        yield system
+    finally:
+        system.stop()
+
+
+@pytest.fixture
+def own_system(own_broker: Broker, database_url: str, tmp_path: Path) -> Generator[System]:
+    """As `bare_system`, with topics that no other test reads: what is written may be any harm."""
+    system = System(tmp_path, own_broker.bootstrap, database_url)
     try:
         yield system
     finally:

@@ -78,3 +78,18 @@ async def test_stopped_in_the_middle(bare_system: System) -> None:
     for name in ("recorder", "worker-2"):
         system.start(name)
     check(system, batch_id)
+
+
+async def test_one_of_two_workers_is_killed_again_and_again(bare_system: System) -> None:
+    system, batch_id, kills = bare_system, secrets.token_hex(8), 5
+    settings = {"OCRSTREAM_NOOP_IMAGE_S": "0.05", "OCRSTREAM_SESSION_TIMEOUT_S": "6"}
+    for name in ("recorder", "worker-0", "worker-1"):
+        system.start(name, wait=False, **settings)
+    for name in ("recorder", "worker-0", "worker-1"):
+        system.wait(name)
+    await submit(system, batch_id)
+    for number in range(kills):
+        some_done(system, batch_id, (number + 1) * IMAGES // (kills + 2))
+        processes.kill(system.processes[f"worker-{number}"])
+        system.start(f"worker-{number + 2}", wait=False, **settings)
+    check(system, batch_id)

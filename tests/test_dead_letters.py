@@ -167,8 +167,8 @@ def metric(system: System, series: str) -> float:
 HELD = 'ocrstream_recorder_partitions_held{topic="ocr.results"}'
 
 
-async def test_a_topic_does_not_drain_and_goes_on_by_itself(bare_system: System) -> None:
-    system, batch_id, garbage = bare_system, secrets.token_hex(8), 400
+async def test_a_topic_does_not_drain_and_goes_on_by_itself(own_system: System) -> None:
+    system, batch_id, garbage = own_system, secrets.token_hex(8), 400
     system.start("recorder", OCRSTREAM_DEAD_LETTER_LIMIT="5")
     await system.send(*(("ocr.results", b"one", b"garbage") for _ in range(garbage)))
     eventually("the alarm", lambda: metric(system, HELD) == 1 or None)

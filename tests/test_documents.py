@@ -106,7 +106,7 @@ def test_the_readmes_commands_do_what_it_says(checkout: Path) -> None:
 
 
 def test_the_commands_for_operators_work(checkout: Path) -> None:
-    stack, by_hand, submitting, secret, offsets, dead_letters, redrive = commands(
+    stack, by_hand, submitting, secret, offsets, look, redrive = commands(
         ROOT / "docs" / "operations.md"
     )
     assert "processes stopped" in run(checkout, stack)
@@ -120,18 +120,24 @@ def test_the_commands_for_operators_work(checkout: Path) -> None:
     assert submitted.count('"links"') == 4, submitted
     broken = {"image_path": image.as_uri(), "batch_id": "redriven", "index": "one"}
     run(checkout, PRODUCE.replace("VALUE", repr(json.dumps(broken).encode())))
-    shown = run_until(checkout, dead_letters, "redriven")
-    assert "ocrstream_reason" in shown
+    listing = ".venv/bin/ocrstream dlq list --batch redriven --json"
+    letter = str(json.loads(run_until(checkout, listing, "redriven"))["id"])
+    assert '"redriven"' in run(checkout, re.sub(r"\b7\b", letter, look))
     assert re.search(r"images.submitted \d+ 1$", run(checkout, offsets), re.M)
     ask = ". .local/stack.env; curl --silent --show-error $RECORDER_URL/v1/batches/redriven/images"
     assert '"dead_lettered"' in run_until(checkout, ask, '"FAILURE"')
 
     corrected = json.dumps({"image_path": image.as_uri(), "batch_id": "redriven", "index": 1})
-    example = """'{"image_path": "file:///data/a.png"}'"""
+    example = """'{"image_path": "file:///data/a.png", "batch_id": "b", "index": 3}'"""
     assert example in redrive
-    assert "sent to" in run(checkout, redrive.replace(example, f"'{corrected}'"))
+    lines = re.sub(r"\b7\b", letter, redrive.replace(example, f"'{corrected}'")).splitlines()
+    both, by_topic, with_value, drop = lines
+    assert "there is no such dead letter" in run(checkout, f"{both} || test $? = 1")
+    run(checkout, with_value)
     answer = json.loads(run_until(checkout, ask, '"SUCCESS"'))
     assert [image["status"] for image in answer["items"]] == ["SUCCESS"]
+    run(checkout, by_topic)
+    run(checkout, drop)
 
 
 def run_until(folder: Path, script: str, expected: str) -> str:

@@ -85,11 +85,13 @@ def create_consumer(
     *,
     group_id: str | None,
     drain_timeout_s: float = 0.0,
+    session_timeout_s: float = 30.0,
     max_partition_fetch_bytes: int = 1024 * 1024,
 ) -> AIOKafkaConsumer:
     """A consumer that starts at the earliest record and commits only when told to; not started.
 
-    `drain_timeout_s` is how long its rebalance listener may take when partitions are revoked.
+    `drain_timeout_s` is how long its rebalance listener may take when partitions are revoked. A
+    member that is not heard of for `session_timeout_s` is taken for dead.
     """
     group: dict[str, Any] = {}
     if group_id is not None:
@@ -97,8 +99,8 @@ def create_consumer(
             "group_id": group_id,
             # Only one: members that list several can fail to agree.
             "partition_assignment_strategy": (RoundRobinPartitionAssignor,),
-            "session_timeout_ms": 30_000,
-            "heartbeat_interval_ms": 3_000,
+            "session_timeout_ms": int(session_timeout_s * 1000),
+            "heartbeat_interval_ms": int(session_timeout_s * 100),
             "max_poll_interval_ms": 15 * 60_000,
             "rebalance_timeout_ms": int((drain_timeout_s + 30) * 1000),
         }

@@ -11,7 +11,10 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 from kept import Kept
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import (
+    negative_data_rejection,
+    positive_data_acceptance,
+)
 
 from ocrstream_ingest.app import create_api
 from ocrstream_ingest.parts import create_parts
@@ -68,7 +71,12 @@ def test_no_request_gets_an_answer_that_is_not_described(
     def check(case: Any) -> None:
         nonlocal cases
         cases += 1
-        case.call_and_validate(excluded_checks=[positive_data_acceptance])
+        # What a schema cannot tell is refused as well: a key used twice, NUL, unknown options.
+        excluded = [positive_data_acceptance]
+        if path == "/v1/images":
+            # A form has no types: an empty list is no field at all, which is allowed.
+            excluded.append(negative_data_rejection)
+        case.call_and_validate(excluded_checks=excluded)
 
     check()
     assert cases >= CASES_EACH

@@ -174,6 +174,7 @@ class _Worker:
                     f"worker-{self._name}",
                     group_id=settings.group_id,
                     drain_timeout_s=drain_timeout_s,
+                    session_timeout_s=settings.session_timeout_s,
                 )
                 consumer = Consumer(
                     kafka,

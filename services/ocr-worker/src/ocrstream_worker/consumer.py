@@ -26,7 +26,8 @@ from ocrstream_worker.progress import PartitionProgress
 logger = structlog.get_logger(__name__)
 
 _IDLE_POLL_MS = 200
-_COMMIT_INTERVAL_S = 1.0
+# What is done since the last commit is read again after a crash.
+_COMMIT_INTERVAL_S = 0.25
 # aiokafka tries a commit again for as long as the broker is away.
 _COMMIT_TIMEOUT_S = 3.0
 # Asking for this gives nothing, but tells the group that the member lives: one that has not asked

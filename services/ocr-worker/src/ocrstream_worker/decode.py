@@ -18,7 +18,13 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP
 # What "white" may be in samples without a declared range: the first that none exceeds.
 _INTEGER_WHITES = (255.0, 65535.0)
 _FLOAT_WHITES = (1.0, 255.0, 65535.0)
-_STRIP_PIXELS = 4 * 1024 * 1024
+# Small enough to stay in the processor's cache, and for memory that is used again and again.
+_STRIP_PIXELS = 256 * 1024
+
+
+def new_raster(height: int, width: int) -> RgbImage:
+    """Memory of its own for an image."""
+    return np.empty((height, width, 3), dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +48,13 @@ class Decoder:
         # Pillow's own limit guards what a header does not tell; it must not be below ours.
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, limits.max_pixels)
 
-    def decode(self, data: bytes) -> RgbImage:
+    def decode(
+        self, data: bytes, make_raster: Callable[[int, int], RgbImage] = new_raster
+    ) -> RgbImage:
         """The first frame as RGB: upright by its EXIF tag, alpha on white, 16 bits scaled to 8.
 
-        Raises ImageRejected (undecodable, too_large), and MemoryError.
+        It is laid into what `make_raster` gives for a height and a width. Raises ImageRejected
+        (undecodable, too_large), and MemoryError.
         """
         try:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -54,7 +63,9 @@ class Decoder:
                 image.load()
                 self._check_size(image)
                 _turn_upright(image)
-                return _to_rgb(image)
+                pixels = make_raster(image.height, image.width)
+                _fill_with_rgb(pixels, image)
+                return pixels
         except (ImageRejected, MemoryError):
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -104,13 +115,11 @@ def _turn_upright(image: Image.Image) -> None:
         return
 
 
-def _to_rgb(image: Image.Image) -> RgbImage:
+def _fill_with_rgb(pixels: RgbImage, image: Image.Image) -> None:
     """Strip by strip: a large image has no room for copies of itself."""
     convert = _conversion(image)
-    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
     for top, strip in _strips(image):
         pixels[top : top + strip.height] = convert(strip)
-    return pixels
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:

@@ -5,12 +5,13 @@ Run as `python -m ocrstream_worker.decoder_child` by a `ChildPool`.
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.children.serve import serve
-from ocrstream_worker.children.slots import read_bytes, write_pixels
+from ocrstream_worker.children.slots import SlotViews
 from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.image_errors import ImageRejected
 
@@ -46,6 +47,7 @@ class DecodingService:
 
     def __init__(self, settings: bytes) -> None:
         self._decoder = Decoder(msgspec.msgpack.decode(settings, type=DecodeLimits))
+        self._slots = SlotViews()
 
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
         return [
@@ -55,7 +57,8 @@ class DecodingService:
 
     def _decode(self, file: File) -> Answer:
         try:
-            pixels = self._decoder.decode(read_bytes(file.slot_fd, file.size))
+            data = self._slots.read(file.slot_fd, file.size)
+            pixels = self._decoder.decode(data, partial(self._slots.raster, file.slot_fd))
         except ImageRejected as error:
             return Rejected(error.reason, str(error))
         except MemoryError:
@@ -64,7 +67,6 @@ class DecodingService:
                 "the image needs more memory to decode than is allowed"
                 " (OCRSTREAM_DECODER_MEMORY_MIB)",
             )
-        write_pixels(file.slot_fd, pixels)
         height, width = pixels.shape[:2]
         return Decoded(height, width)
 

@@ -97,6 +97,8 @@ class WorkerSettings(ServiceSettings):
     """Lanes to serve, separated by commas, the most urgent first: default, urgent, gpu."""
     group_id: Annotated[str, Field(min_length=1, max_length=255)] = "ocr-worker"
     """Consumer group; workers that share one share the images."""
+    session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 30.0
+    """A worker that the broker has not heard of for so long is dead: others read its images."""
     image_roots: str = ""
     """Folders that `file://` references may point into, separated by colons."""
     object_root: Path = Path(".local/objects")

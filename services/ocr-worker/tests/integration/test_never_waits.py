@@ -9,7 +9,6 @@ import signal
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -25,7 +24,7 @@ from ocrstream_schemas.events import (
     TaskStarted,
 )
 from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED, lane_topic
-from ocrstream_worker.children.slots import Slots, write_pixels
+from ocrstream_worker.children.slots import Slots, write_bytes
 from ocrstream_worker.consumer import Consumer
 from ocrstream_worker.engines.port import EngineSettings, ReadOptions
 from ocrstream_worker.engines.process import EngineProcess
@@ -81,7 +80,7 @@ async def test_a_page_slower_than_the_longest_poll_interval_costs_nothing(
 
             async def process(image: ImageSubmitted, place: Place) -> None:
                 with await slots.take() as slot:
-                    write_pixels(slot.fd, np.zeros((4, 4, 3), np.uint8))
+                    write_bytes(slot.fd, bytes(4 * 4 * 3))
                     await engine.recognize(slot, 4, 4, ReadOptions())
                 read.append(image.image_path)
 

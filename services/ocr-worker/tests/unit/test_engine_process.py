@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ocrstream_worker.children.life import ChildDied, ChildUnavailable
-from ocrstream_worker.children.slots import Slots, write_pixels
+from ocrstream_worker.children.slots import Slots, write_bytes
 from ocrstream_worker.engines.child import recognize_each
 from ocrstream_worker.engines.port import (
     EngineBroken,
@@ -39,7 +39,7 @@ class Reader:
     async def read(self, pixels: RgbImage) -> tuple[int, int]:
         """The size that the engine says it saw."""
         with await self._slots.take() as slot:
-            write_pixels(slot.fd, pixels)
+            write_bytes(slot.fd, pixels.tobytes())
             height, width = pixels.shape[:2]
             outcome = await self.engine.recognize(slot, height, width, ReadOptions())
         assert isinstance(outcome, Recognition)

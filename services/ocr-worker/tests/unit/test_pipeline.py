@@ -30,7 +30,7 @@ from ocrstream_schemas.events import (
 from ocrstream_schemas.topics import BATCHES_COMMANDS
 from ocrstream_worker import pipeline as pipeline_module
 from ocrstream_worker.children.life import ChildDied, ChildUnavailable
-from ocrstream_worker.children.slots import Slot, Slots, read_bytes
+from ocrstream_worker.children.slots import Slot, Slots, SlotViews
 from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition, Refused
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
 from ocrstream_worker.outcomes import Message
@@ -104,7 +104,7 @@ class Decoders:
 
     async def decode(self, slot: Slot, size: int) -> tuple[int, int]:
         self.calls += 1
-        assert read_bytes(slot.fd, size)
+        assert SlotViews().read(slot.fd, size)
         if self._steps:
             raise self._steps.pop(0)
         return 2, 4

@@ -8,32 +8,38 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ocrstream_worker.children.slots import (
-    Slots,
-    read_bytes,
-    read_pixels,
-    write_bytes,
-    write_pixels,
-)
+from ocrstream_worker.children.slots import Slots, SlotViews, read_pixels, write_bytes
 
 
 async def test_pixels_replace_the_file_and_are_the_same() -> None:
-    random = np.random.default_rng(1)
+    random, views = np.random.default_rng(1), SlotViews()
     with contextlib.closing(Slots(1)) as slots, await slots.take() as slot:
         for content in (b"", b"a file", bytes(100_000)):
             write_bytes(slot.fd, content)
-            assert read_bytes(slot.fd, len(content)) == content
-        whole: NDArray[np.uint8] = random.integers(0, 256, (70, 9, 3), np.uint8)
-        for image in (whole, whole[::2, ::-1]):  # the second is not contiguous
-            write_pixels(slot.fd, image)
-            assert (read_pixels(slot.fd, *image.shape[:2]) == image).all()
+            assert views.read(slot.fd, len(content)) == content
+        for height, width in ((70, 9), (700, 90), (7, 9)):  # smaller, larger than what was there
+            image: NDArray[np.uint8] = random.integers(0, 256, (height, width, 3), np.uint8)
+            views.raster(slot.fd, height, width)[:] = image
+            assert (read_pixels(slot.fd, height, width) == image).all()
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)])
-async def test_what_is_no_rgb_image_is_refused(wrong: NDArray[np.uint8]) -> None:
-    refused = pytest.raises(ValueError, match="not an RGB image")
-    with contextlib.closing(Slots(1)) as slots, await slots.take() as slot, refused:
-        write_pixels(slot.fd, wrong)
+async def test_a_view_outlasts_that_the_memory_is_given_back() -> None:
+    views = SlotViews()
+    with contextlib.closing(Slots(1)) as slots:
+        with await slots.take() as slot:
+            views.raster(slot.fd, 1000, 1000)[:] = 1
+            write_bytes(slot.fd, bytes(65 * 1024 * 1024))
+        assert os.fstat(slot.fd).st_size == 0
+        with await slots.take() as slot:
+            views.raster(slot.fd, 1000, 1000)[:] = 2
+            assert (read_pixels(slot.fd, 1000, 1000) == 2).all()
+
+
+def test_no_room_is_told_before_anything_is_written() -> None:
+    full = os.open("/dev/full", os.O_RDWR)
+    with pytest.raises(MemoryError, match="no memory for 300 bytes"):
+        SlotViews().raster(full, 10, 10)
+    os.close(full)
 
 
 async def test_a_slot_is_free_when_the_last_has_let_go() -> None:

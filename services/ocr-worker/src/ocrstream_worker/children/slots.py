@@ -18,6 +18,8 @@ from ocrstream_worker.engines.port import RgbImage
 
 # What a slot keeps between images. Beyond it, giving pages back is worth the cost of fresh ones.
 _KEPT_BYTES = 64 * 1024 * 1024
+# Of which slots a child keeps its view: an A4 page at 300 dpi. It counts as memory that it holds.
+_MAPPED_BYTES = 32 * 1024 * 1024
 
 
 class Slots:
@@ -89,26 +91,57 @@ def write_bytes(fd: int, content: bytes | memoryview) -> None:
         raise MemoryError(f"no memory for {len(content):,} bytes: {error}") from error
 
 
-def read_bytes(fd: int, size: int) -> bytes:
-    """The first `size` bytes of a slot, copied."""
-    if not size:
-        return b""
-    with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as mapping:
-        return mapping[:]
-
-
-def write_pixels(fd: int, image: RgbImage) -> None:
-    """Lays an image into a slot. Raises MemoryError if the system has no room for it."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"not an RGB image: {image.dtype} of shape {image.shape}")
-    write_bytes(fd, np.ascontiguousarray(image).data.cast("B"))
-
-
 def read_pixels(fd: int, height: int, width: int) -> RgbImage:
     """The image in a slot, without a copy. Writing to it copies the pages touched."""
     # Unmapped when the array that looks into it is gone.
     mapping = mmap.mmap(fd, height * width * 3, access=mmap.ACCESS_COPY)
     return np.frombuffer(mapping, dtype=np.uint8).reshape(height, width, 3)
+
+
+class SlotViews:
+    """A child's own view of the slots, to read files from and lay pixels into.
+
+    What is mapped stays mapped: to touch memory for the first time costs the system about as much
+    as to decode what is laid into it.
+    """
+
+    def __init__(self) -> None:
+        self._mapped: dict[int, mmap.mmap] = {}
+
+    def read(self, fd: int, size: int) -> bytes:
+        """The first `size` bytes of a slot, copied."""
+        return self._view(fd, size)[:size] if size else b""
+
+    def raster(self, fd: int, height: int, width: int) -> RgbImage:
+        """The slot's memory as an image to be filled; it holds anything.
+
+        Raises MemoryError if the system has no room for it.
+        """
+        size = height * width * 3
+        view = np.frombuffer(self._view(fd, size), dtype=np.uint8, count=size)
+        return view.reshape(height, width, 3)
+
+    def _view(self, fd: int, size: int) -> mmap.mmap:
+        # The worker may have given the memory back since; what is mapped beyond the end is a crash.
+        _make_room(fd, size)
+        view = self._mapped.pop(fd, None)
+        if view is None or len(view) < size:
+            view = mmap.mmap(fd, size)
+        if len(view) <= _MAPPED_BYTES:
+            self._mapped[fd] = view
+        return view
+
+
+def _make_room(fd: int, size: int) -> None:
+    if os.fstat(fd).st_size >= size:
+        return
+    try:
+        if sys.platform == "linux":
+            os.posix_fallocate(fd, 0, size)
+        else:
+            os.ftruncate(fd, size)
+    except OSError as error:
+        raise MemoryError(f"no memory for {size:,} bytes: {error}") from error
 
 
 def _open() -> int:

@@ -1,0 +1,237 @@
+"""How fast and how safely the worker reads: `make bench-worker`.
+
+Real workers read images through a real Kafka. Everything that is compared is measured in the same
+run, interleaved; a measure's clock runs from the first submission to the last outcome, with workers
+that are warm and have joined their group.
+"""
+
+import argparse
+import asyncio
+import platform
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import chain, islice, repeat
+from pathlib import Path
+
+from fleet import Batch, cpu_s, metric, resident_mib
+from report import Row, at_least, at_most, limited, publish, reaching
+from rig import Rig, say
+from worker_kills import Kills, kill_and_count
+from worker_loops import Kind, Loop, run_loops
+from worker_pages import Pages, draw_pages
+from worker_texts import error_rate, texts_by_file
+
+from ocrstream_local.processes import Process
+
+GROUP = "bench"
+ROUNDS = 3
+JPEGS = 600
+# Images that a worker has in work at once.
+PLACES = 6
+BUSY_SERIES = 'ocrstream_worker_process_busy_seconds_total{process="engine"}'
+
+
+class Figures:
+    """What was measured, a value a round."""
+
+    def __init__(self) -> None:
+        self.speeds: defaultdict[str, list[float]] = defaultdict(list)
+        self.cpu_ms: defaultdict[str, list[float]] = defaultdict(list)
+        self.busy: list[float] = []
+        self.error_rates: list[float] = []
+        self.memory_mib: tuple[float, float] = (0.0, 0.0)
+        self.kills: Kills | None = None
+
+    def tell(self, name: str, images_per_s: float) -> None:
+        self.speeds[name].append(images_per_s)
+        say(f"  {name}: {images_per_s:,.2f} images/s")
+
+
+class Bench:
+    """One run: the rig, the files, and the figures so far."""
+
+    def __init__(self, rig: Rig, folder: Path, pages: Pages) -> None:
+        self._rig = rig
+        self._folder = folder
+        self._roots = {"OCRSTREAM_IMAGE_ROOTS": str(folder)}
+        self.pages = pages
+        self.figures = Figures()
+
+    def throughput(self, files: Sequence[Path], workers: int, engine: str, name: str) -> Batch:
+        """The workers, of one engine thread each, read all files."""
+        settings = {**self._roots, "OCRSTREAM_ENGINE": engine, "OCRSTREAM_ENGINE_THREADS": "1"}
+        with self._rig.workers(GROUP, workers, settings) as started:
+            return asyncio.run(self._read(files, started, name))
+
+    async def _read(self, files: Sequence[Path], workers: list[Process], name: str) -> Batch:
+        # When outcomes came, and how long the first worker's engine had worked by then.
+        seen: list[tuple[float, float]] = []
+        ended = 0.0
+        async with Batch(self._rig.kafka.bootstrap_servers, files) as batch:
+            spent_before_s = cpu_s(workers)
+            await batch.submit()
+            async for done in batch.progress():
+                ended = time.monotonic()
+                # The last images find no queue behind them.
+                if done <= len(files) - PLACES:
+                    seen.append((ended, metric(workers[0], BUSY_SERIES)))
+            spent_ms = 1000 * (cpu_s(workers) - spent_before_s) / len(files)
+        self.figures.tell(name, len(files) / (ended - batch.began))
+        self.figures.cpu_ms[name].append(spent_ms)
+        if name == "worker":
+            (first_at, first_busy_s), (last_at, last_busy_s) = seen[0], seen[-1]
+            share = (last_busy_s - first_busy_s) / (last_at - first_at)
+            self.figures.busy.append(share)
+            say(f"    engine busy {share:.1%}")
+        return batch
+
+    def loop(self, kind: Kind, files: Sequence[Path], count: int, name: str) -> Loop:
+        loop = run_loops(kind, files, count)
+        self.figures.tell(name, loop.images_per_s)
+        return loop
+
+    def one_round(self) -> None:
+        """All that is compared, once."""
+        pages = self.pages.real_looking
+        jpegs = list(islice(chain.from_iterable(repeat(self.pages.jpegs)), JPEGS))
+        self.loop("noop", jpegs, 1, "noop loop")
+        self.throughput(jpegs, 1, "noop", "noop worker")
+        self.loop("engine", pages, 1, "bare loop")
+        self.throughput([*pages, *pages], 1, "rapidocr", "worker")
+        # Both workers get every page once: neighbours go to different ones.
+        twice = [page for page in pages for _ in range(2)]
+        plain = self.loop("plain", pages, 1, "RapidOCR()")
+        batch = self.throughput(twice, 2, "rapidocr", "2 workers")
+        self.loop("engine", pages, 2, "2 bare loops")
+        self.figures.error_rates.append(error_rate(texts_by_file(batch), plain.texts))
+        say(f"    characters that differ from RapidOCR()'s: {self.figures.error_rates[-1]:.2%}")
+
+    def memory(self, images: int) -> None:
+        """Crops through one worker; the median of what it holds in the first and last tenth."""
+        say(f"Memory over {images:,} crops")
+        files = list(islice(chain.from_iterable(repeat(self.pages.crops)), images))
+        settings = {**self._roots, "OCRSTREAM_ENGINE_THREADS": "1"}
+        with self._rig.workers(GROUP, 1, settings) as (worker,):
+            self.figures.memory_mib = asyncio.run(self._hold(files, worker))
+
+    async def _hold(self, files: Sequence[Path], worker: Process) -> tuple[float, float]:
+        first, last = list[float](), list[float]()
+        async with Batch(self._rig.kafka.bootstrap_servers, files) as batch:
+            await batch.submit()
+            async for done in batch.progress():
+                if done <= len(files) / 10:
+                    first.append(resident_mib(worker))
+                elif done > 0.9 * len(files):
+                    last.append(resident_mib(worker))
+        return statistics.median(first), statistics.median(last)
+
+    def kills(self, kills: int) -> None:
+        """Workers are killed in the middle of a batch."""
+        say(f"{kills} kills of one of two workers")
+        self.figures.kills = kill_and_count(self._rig, self._roots, self._folder, kills)
+
+
+def rows(figures: Figures, memory_images: int) -> list[Row]:
+    speeds, unit = figures.speeds, "images/s"
+    first_mib, last_mib = figures.memory_mib
+    assert figures.kills is not None
+    kills = figures.kills
+    return [
+        at_least(
+            0.97,
+            "worker over Kafka, against a loop over the same engine",
+            unit,
+            speeds["worker"],
+            speeds["bare loop"],
+        ),
+        reaching(97, "engine busy, steady state", "%", 100 * statistics.median(figures.busy)),
+        at_least(
+            2,
+            "2 workers of 1 thread, against RapidOCR() as it comes",
+            unit,
+            speeds["2 workers"],
+            speeds["RapidOCR()"],
+        ),
+        at_least(
+            0.9,
+            "2 workers, against 2 loops over the same engine",
+            unit,
+            speeds["2 workers"],
+            speeds["2 bare loops"],
+        ),
+        limited(
+            0.5,
+            "characters that differ from RapidOCR()'s",
+            "%",
+            100 * statistics.median(figures.error_rates),
+        ),
+        at_least(1.7, "2 workers, against 1", unit, speeds["2 workers"], speeds["worker"]),
+        at_least(
+            0.8,
+            "noop engine, JPEGs of 200 kB, against a loop with the same decoder",
+            unit,
+            speeds["noop worker"],
+            speeds["noop loop"],
+        ),
+        at_most(
+            1.05,
+            f"memory at the last tenth of {memory_images:,} crops, against the first",
+            "MiB",
+            [last_mib],
+            [first_mib],
+        ),
+        limited(
+            0,
+            f"images without exactly one effect, of {kills.images} over {kills.kills} kills",
+            "images",
+            kills.wrong,
+        ),
+        limited(
+            kills.in_flight, "images read in vain by the killed workers", "images", kills.in_vain
+        ),
+    ]
+
+
+def cpu() -> str:
+    """The processor's model and the vector instructions that it has."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    fields = {name.strip(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    wanted = ("sse4", "avx", "amx", "fma", "neon", "asimd", "sve")
+    flags = (fields.get("flags") or fields.get("Features") or "").split()
+    vectors = " ".join(flag for flag in flags if flag.startswith(wanted))
+    return f"{fields.get('model name', platform.machine())}; {vectors}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure how fast and how safely the worker reads")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument(
+        "--memory-images", type=int, default=400, help="10,000 take most of an hour"
+    )
+    parser.add_argument("--kills", type=int, default=20)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, Rig("worker") as rig:
+        folder = Path(name).resolve()
+        bench = Bench(rig, folder, draw_pages(folder))
+        for number in range(1, asked.rounds + 1):
+            say(f"Round {number} of {asked.rounds}")
+            bench.one_round()
+        bench.memory(asked.memory_images)
+        bench.kills(asked.kills)
+    spent = {name: statistics.median(found) for name, found in bench.figures.cpu_ms.items()}
+    publish(
+        "worker",
+        rows(bench.figures, asked.memory_images),
+        f"CPU: {cpu()}",
+        f"Medians of {asked.rounds} interleaved rounds. Pages: samples and a dense A4 page at 150"
+        " dpi, drawn; no scans.",
+        "CPU time an image, workers and their children: "
+        + ", ".join(f"{name} {ms:,.1f} ms" for name, ms in spent.items()),
+    )
+
+
+if __name__ == "__main__":
+    main()
