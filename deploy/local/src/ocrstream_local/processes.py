@@ -143,8 +143,12 @@ def wait_until(
     Raises StackError with the end of the log if the process ends before, or if it takes too long.
     """
     deadline = time.monotonic() + timeout_s
-    while not condition():
-        if not process.running:
+    while True:
+        # Asked first: what a process did just before it ended counts.
+        ended = not process.running
+        if condition():
+            return
+        if ended:
             raise StackError(f"{process.name} ended before {what}.{log_tail(process.log)}")
         if time.monotonic() > deadline:
             raise StackError(

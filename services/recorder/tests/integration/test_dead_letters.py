@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from real_servers import Broker
 
 from ocrstream_recorder.dead_letters import DeadLetters
@@ -179,6 +179,16 @@ async def recorder(own_broker: Broker, database_url: str) -> AsyncGenerator[Reco
 LETTERS = dead_letter_topic(IMAGES_SUBMITTED)
 
 
+async def until_refused(bootstrap: str) -> None:
+    """Returns when the broker keeps to the topic's new limit, some time after it was told."""
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        while True:
+            try:
+                await producer.send_and_wait(LETTERS, secrets.token_bytes(5000))
+            except MessageSizeTooLargeError:
+                return
+
+
 async def test_while_the_broker_is_away_nothing_moves(
     own_broker: Broker, recorder: Recorder
 ) -> None:
@@ -215,6 +225,7 @@ async def test_a_dead_letter_that_the_broker_refuses_moves_nothing(
     small = {"max.message.bytes": "1000"}
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, LETTERS, small)])
     await admin.close()
+    await until_refused(own_broker.bootstrap)
     writing = await recorder.begin(record)
     assert "MessageSizeTooLarge" in await recorder.has_trouble(writing)
     # Tried again it may end the producer for good, as aiokafka's idempotence has it: nothing moves.
