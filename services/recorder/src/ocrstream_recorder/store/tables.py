@@ -1,4 +1,4 @@
-"""The tables, as DESIGN's contract names them, and the recorder's own.
+"""The tables that may be taken over, name for name, and the recorder's own.
 
 Rows that were there before the recorder took the database over have run 0. Columns after the
 comment `the recorder's` hold what the state rules need to fold further events into the row.
