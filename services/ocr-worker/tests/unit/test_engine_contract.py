@@ -249,7 +249,10 @@ def test_the_models_that_it_names_are_those_on_disk(engine: Engine) -> None:
         assert hashlib.sha256(content).hexdigest() == digest
 
 
-@pytest.mark.skipif(find_spec("doctr") is not None, reason="python-doctr is installed")
+@pytest.mark.skipif(
+    find_spec("doctr") is not None,
+    reason="not run: an engine that is missing: python-doctr is installed here",
+)
 def test_a_missing_engine_says_how_to_get_it() -> None:
     with pytest.raises(EngineUnavailable, match=r"pip install 'ocrstream-worker\[doctr\]'"):
         create_engine(EngineSettings(engine="doctr"))
