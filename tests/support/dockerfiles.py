@@ -131,11 +131,12 @@ class Replay:
                         folder = self._inside(step.text)
                         folder.mkdir(parents=True, exist_ok=True)
                     case "ENV":
-                        # UV_LINK_MODE is for a cache on another file system, which ours is not.
+                        # The cache is this machine's own, on the same file system.
                         environment |= {
                             name: value
                             for name, value in _assignments(step.text)
-                            if name.startswith("UV_") and name != "UV_LINK_MODE"
+                            if name.startswith("UV_")
+                            and name not in {"UV_CACHE_DIR", "UV_LINK_MODE"}
                         }
                     case "COPY" if inherited is stage and "from" in step.flags:
                         self.build(dockerfile, step.flags["from"])
