@@ -6,7 +6,7 @@ versions and settings, how the file was decoded, and what the image's options as
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from importlib.metadata import version
@@ -23,8 +23,15 @@ from ocrstream_schemas.events import ImageSubmitted, Reason
 from ocrstream_schemas.topics import OCR_RESULTS, TOPICS
 from ocrstream_worker import metrics
 from ocrstream_worker.decode import DecodeLimits
-from ocrstream_worker.engines.port import EngineInfo, EngineSettings, Outcome, Recognition
+from ocrstream_worker.engines.port import (
+    EngineInfo,
+    EngineSettings,
+    Outcome,
+    ReadOptions,
+    Recognition,
+)
 from ocrstream_worker.image_errors import ImageRejected
+from ocrstream_worker.read_options import read_options
 
 logger = structlog.get_logger(__name__)
 
@@ -35,7 +42,6 @@ T = TypeVar("T")
 _FOLDER = "v1"
 # What is larger is never published, so it is no result.
 _MAX_BYTES = TOPICS[OCR_RESULTS].max_message_bytes
-_READ_OPTIONS = ("boxes",)
 # Settings that change no result; of all others it is assumed.
 _NEUTRAL_SETTINGS = {
     *("allow_cpu", "batch_size", "device", "fetch_models", "model_folder", "threads"),
@@ -71,13 +77,12 @@ class Reuse:
 
         Raises ImageRejected if the option is neither true nor false.
         """
-        options = image.options or {}
-        wanted = options.get("reuse")
+        wanted = (image.options or {}).get("reuse")
         if not isinstance(wanted, bool | None):
             raise ImageRejected(
                 Reason.REFUSED, f"options.reuse must be true or false, not {wanted!r:.100}"
             )
-        return await self._threaded(self._key, options, content) if wanted else None
+        return await self._threaded(self._key, read_options(image), content) if wanted else None
 
     async def find(self, key: str | None) -> Recognition | None:
         """The stored result, if there is one that can be read; its provenance says `reused`."""
@@ -92,8 +97,8 @@ class Reuse:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(call, *args, **kwargs))
 
-    def _key(self, options: Mapping[str, Any], content: bytes) -> str:
-        asked = msgspec.json.encode([options.get(name) for name in _READ_OPTIONS], order="sorted")
+    def _key(self, options: ReadOptions, content: bytes) -> str:
+        asked = msgspec.json.encode(options, order="sorted")
         parts = (self._basis, hashlib.sha256(content).digest(), asked)
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
