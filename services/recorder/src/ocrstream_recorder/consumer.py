@@ -1,9 +1,9 @@
 """Reads the topics and has them recorded: poll, write, then commit for the lag metrics.
 
 While one poll is written the next is read, judged, folded and begun: two transactions overlap, in
-the order of their offsets. Where to go on stands in the database alone,
-so every partition is sought there after each assignment, and whenever a poll was not written as it
-was read: because another replica was faster, or to let go of it.
+the order of their offsets. Where to go on stands in the database alone, so every partition is
+sought there after each assignment, and whenever a poll was not written as it was read: because
+another replica was faster, or to let go of it.
 """
 
 import asyncio
