@@ -78,7 +78,6 @@ async def _run(settings: RecorderSettings) -> int:
     # the garbage collector looks at all of them again and again, for half of the time.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    sys.setswitchinterval(0.001)
     configure_logs(SERVICE, settings.log_level)
     configure_tracing(SERVICE)
     stop = stop_on_signals()
