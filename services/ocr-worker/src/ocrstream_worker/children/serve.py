@@ -71,9 +71,9 @@ def serve(prepare: Callable[[bytes], Service]) -> int:
         try:
             _work(line, prepare)
         except Hopeless as error:
-            line.send(Failed(str(error), permanent=True))
+            line.send_last(Failed(str(error), permanent=True))
         except Exception as error:  # noqa: BLE001 - the worker logs it and starts a new process
-            line.send(Failed(describe(error), permanent=False))
+            line.send_last(Failed(describe(error), permanent=False))
     return _EXIT_FAILED
 
 
@@ -104,16 +104,28 @@ class _Line:
         self._sending = threading.Lock()
         self._jobs: deque[Work] = deque()
         self._arrived = threading.Condition()
+        self._receiver = threading.Thread(target=self._receive, daemon=True)
 
     def send(self, message: ToWorker) -> None:
         with self._sending:
             self._connection.sendall(encode_frame(message))
 
+    def send_last(self, message: ToWorker) -> None:
+        """Send, and wait for the worker to close.
+
+        Were this end closed first, a job on its way here would break the worker's end before it
+        has read the message.
+        """
+        self.send(message)
+        self._connection.shutdown(socket.SHUT_WR)
+        if self._receiver.ident is not None:
+            self._receiver.join()
+
     def receive_start(self) -> Start:
         start = read_from_worker(self._connection)
         if not isinstance(start, Start):
             raise TypeError(f"the first message must be Start, not {start!r}")
-        threading.Thread(target=self._receive, daemon=True).start()
+        self._receiver.start()
         return start
 
     def take(self, at_most: int) -> list[Work]:

@@ -1,0 +1,44 @@
+"""The child's side of the connection."""
+
+import asyncio
+import os
+import select
+import socket
+import sys
+
+import odd_child
+
+from ocrstream_worker.children.wire import (
+    Begun,
+    Failed,
+    Ready,
+    Start,
+    Work,
+    encode_frame,
+    read_from_child,
+)
+
+DEADLINE_S = 30.0
+
+
+async def test_last_words_are_heard_though_jobs_are_sent_after_them() -> None:
+    ours, childs = socket.socketpair()
+    numbers = (str(number) for number in (childs.fileno(), os.getpid(), 0))
+    with childs:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, odd_child.__file__, *numbers, pass_fds=[childs.fileno()]
+        )
+    ours.sendall(encode_frame(Start(b"", 1)) + encode_frame(Work(1, b"raise", alone=False)))
+    said_all = select.poll()
+    said_all.register(ours, select.POLLRDHUP)
+    assert said_all.poll(DEADLINE_S * 1000)
+    reader, writer = await asyncio.open_unix_connection(sock=ours)
+    writer.write(encode_frame(Work(2, b"", alone=False)))
+    await writer.drain()
+    assert isinstance(await read_from_child(reader), Ready)
+    assert await read_from_child(reader) == Begun((1,))
+    assert await read_from_child(reader) == Failed("ValueError: unlucky", permanent=False)
+    assert await read_from_child(reader) is None
+    writer.close()
+    await writer.wait_closed()
+    assert await child.wait() == 0
