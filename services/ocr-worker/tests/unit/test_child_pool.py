@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import odd_child
 import pytest
 from prometheus_client import REGISTRY
 
+from ocrstream_runtime.health import NotReady
 from ocrstream_worker.children.life import ChildDied, ChildLimits, ChildSpec, ChildUnavailable
 from ocrstream_worker.children.pool import ChildPool
 
@@ -52,6 +54,10 @@ def counted(name: str) -> float:
     )
     assert value is not None
     return value
+
+
+def held() -> float | None:
+    return REGISTRY.get_sample_value("ocrstream_worker_process_held", {"process": "decoder"})
 
 
 def is_running(pid: int) -> bool:
@@ -304,6 +310,47 @@ async def test_leaving_ends_the_processes_and_fails_what_waits() -> None:
             await call
     assert len(settled) == 4
     assert not pool.ready
+
+
+async def kill(pool: ChildPool, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(ChildDied):
+            await pool.call(b"kill")
+
+
+async def test_deaths_in_a_row_hold_the_jobs_until_one_is_done() -> None:
+    async with odd(processes=2, limits=ChildLimits(deaths_in_a_row=3)) as pool:
+        await kill(pool, 2)
+        await pool.check_deaths()
+        await kill(pool, 1)
+        with pytest.raises(NotReady, match=r"died 3 times in a row.*SIGKILL"):
+            await pool.check_deaths()
+        assert held() == 1
+
+        begun_jobs: list[bytes] = []
+        jobs = [b"kill", b"sleep 0.3", b"", b""]
+        probe, *rest = [
+            asyncio.create_task(pool.call(job, on_begun=partial(begun_jobs.append, job)))
+            for job in jobs
+        ]
+        with pytest.raises(ChildDied):
+            await probe
+        # With two children there, but for the hold both would have begun with something.
+        assert begun_jobs == [b"kill"]
+        assert await asyncio.gather(*rest) == [b"1"] * 3
+        assert begun_jobs[1] == b"sleep 0.3"
+        await pool.check_deaths()
+        assert held() == 0
+        await kill(pool, 2)
+        await pool.check_deaths()
+
+
+async def test_deaths_with_a_job_done_in_between_hold_nothing() -> None:
+    async with odd(limits=ChildLimits(deaths_in_a_row=2)) as pool:
+        for _ in range(4):
+            await kill(pool, 1)
+            assert await pool.call(b"") == b"1"
+        await pool.check_deaths()
 
 
 async def test_leaving_before_it_is_ready() -> None:

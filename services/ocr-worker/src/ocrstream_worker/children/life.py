@@ -54,12 +54,13 @@ class ChildLimits:
     """`memory_mib` of data are all that the system gives a child; 0: no limit.
 
     After `recycle_jobs` jobs, or when it holds more than `recycle_mib`, another one takes over;
-    0: never.
+    0: never. After `deaths_in_a_row` at jobs, with none done in between, jobs are held.
     """
 
     memory_mib: int = 0
     recycle_jobs: int = 0
     recycle_mib: int = 0
+    deaths_in_a_row: int = 20
 
 
 @dataclass(frozen=True, kw_only=True)

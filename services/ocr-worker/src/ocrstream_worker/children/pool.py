@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from ocrstream_worker import metrics
+from ocrstream_worker.children.death_limit import DeathLimit
 from ocrstream_worker.children.life import (
     ChildDied,
     ChildError,
@@ -53,6 +54,7 @@ class ChildPool:
         self._leaving: set[Life] = set()
         self._info: asyncio.Future[bytes] = asyncio.Future()
         self._failure: ChildError | None = None
+        self._death_limit = DeathLimit(kind, spec.limits.deaths_in_a_row, self._hand_out)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -68,6 +70,10 @@ class ChildPool:
     async def wait_ready(self) -> bytes:
         """The first child's info, once it is warm. Raises ChildUnavailable if there is no hope."""
         return await asyncio.shield(self._info)
+
+    async def check_deaths(self) -> None:
+        """Raises NotReady while jobs are held because children die at all of them."""
+        await self._death_limit.check()
 
     async def call(
         self,
@@ -182,6 +188,7 @@ class ChildPool:
                 case Done():
                     metrics.BUSY_SECONDS.labels(self._kind).inc(message.busy_s)
                     life.on_done(message)
+                    self._death_limit.answered()
                 case Dropped(number):
                     life.jobs.pop(number).fail(ChildDied("dropped"))
                 case Failed(error):
@@ -205,6 +212,8 @@ class ChildPool:
         jobs = list(life.jobs.values())
         life.jobs.clear()
         lost = [job for job in jobs if job.begun] or (jobs[:1] if life.hung else [])
+        if lost:
+            self._death_limit.died(cause)
         for job in lost:
             job.fail(ChildDied(f"the {self._kind}'s process {cause}", hung=life.hung))
         for job in reversed(jobs):
@@ -215,9 +224,11 @@ class ChildPool:
         self._hand_out()
 
     def _hand_out(self) -> None:
+        in_work = sum(len(life.jobs) for life in (*self._lives, *self._leaving))
         for life in self._lives:
-            while self._waiting and life.has_room:
+            while self._waiting and life.has_room and self._death_limit.admits(in_work):
                 life.do(self._waiting.popleft())
+                in_work += 1
 
     def _drop(self, job: Job) -> None:
         if job in self._waiting:
