@@ -174,7 +174,7 @@ def test_batches_may_use_the_same_id_for_their_requests(
         msgspec.structs.replace(failed(number), chain_id=batch_id, batch_id=batch_id)
         for number, batch_id in enumerate("bcd")
     ]
-    write(connection, chains)
+    write(connection, [*chains])
     requests = [
         BatchRetryRequested(batch_id=batch_id, request_id="again", requested_at=moment)
         for batch_id in "bcd"
