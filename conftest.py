@@ -67,22 +67,33 @@ def kafka_bootstrap() -> Generator[str]:
         asyncio.run(ensure_topics(broker.bootstrap))
         yield broker.bootstrap
     finally:
-        processes.stop([broker.process], 20)
+        broker.kill()
         shutil.rmtree(broker.server.folder)
 
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Generator[Broker]:
     """A broker for one test alone, with all topics; may be killed."""
+    yield from _killable_broker(tmp_path / "kafka")
+
+
+@pytest.fixture(scope="module")
+def module_broker(tmp_path_factory: pytest.TempPathFactory) -> Generator[Broker]:
+    """As `own_broker`, for tests of one module that leave it as they want to find it."""
+    yield from _killable_broker(tmp_path_factory.mktemp("broker") / "kafka")
+
+
+def _killable_broker(folder: Path) -> Generator[Broker]:
     try:
-        broker = new_broker(tmp_path / "kafka")
+        broker = new_broker(folder)
     except StackError as error:
         not_run("Kafka", error)
     try:
         asyncio.run(ensure_topics(broker.bootstrap))
         yield broker
     finally:
-        processes.stop([broker.process], 20)
+        # It would take seconds to end in order, and nobody needs its data.
+        broker.kill()
 
 
 @pytest.fixture(scope="session")

@@ -174,8 +174,8 @@ class Recorder:
 
 
 @pytest.fixture
-async def recorder(own_broker: Broker, database_url: str) -> AsyncGenerator[Recorder]:
-    recorder = Recorder(own_broker.bootstrap, database_url)
+async def recorder(module_broker: Broker, database_url: str) -> AsyncGenerator[Recorder]:
+    recorder = Recorder(module_broker.bootstrap, database_url)
     yield recorder
     await recorder.close()
 
@@ -191,6 +191,15 @@ async def admin_of(broker: Broker) -> AsyncGenerator[AIOKafkaAdminClient]:
         yield admin
     finally:
         await admin.close()
+
+
+async def delete_letters(admin: AIOKafkaAdminClient) -> None:
+    """Returns when the broker has no such topic any more, some time after it was told."""
+    await admin.delete_topics([LETTERS])
+    while True:
+        if LETTERS not in await admin.list_topics():
+            return
+        await asyncio.sleep(0.05)
 
 
 async def limit_letters(admin: AIOKafkaAdminClient, max_message_bytes: int) -> None:
@@ -209,23 +218,23 @@ async def until_refused(bootstrap: str) -> None:
 
 
 async def test_while_the_broker_is_away_nothing_moves(
-    own_broker: Broker, recorder: Recorder
+    module_broker: Broker, recorder: Recorder
 ) -> None:
-    record = await written(own_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
-    own_broker.kill()
+    record = await written(module_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
+    module_broker.kill()
     writing = await recorder.begin(record)
     await recorder.is_not_written(writing, record)
-    await asyncio.to_thread(own_broker.start)
+    await asyncio.to_thread(module_broker.start)
     await writing
     assert recorder.moved(record) == 1
 
 
 async def test_without_its_dead_letter_topic_nothing_moves_until_it_is_there(
-    own_broker: Broker, recorder: Recorder
+    module_broker: Broker, recorder: Recorder
 ) -> None:
-    record = await written(own_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
-    async with admin_of(own_broker) as admin:
-        await admin.delete_topics([LETTERS])
+    record = await written(module_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
+    async with admin_of(module_broker) as admin:
+        await delete_letters(admin)
         writing = await recorder.begin(record)
         assert LETTERS in await recorder.has_trouble(writing)
         assert recorder.moved(record) == 0
@@ -236,14 +245,15 @@ async def test_without_its_dead_letter_topic_nothing_moves_until_it_is_there(
 
 
 async def test_a_dead_letter_topic_that_is_deleted_in_use_holds_up_only_while_it_is_gone(
-    own_broker: Broker, recorder: Recorder
+    module_broker: Broker, recorder: Recorder
 ) -> None:
     first, second = [
-        await written(own_broker.bootstrap, IMAGES_SUBMITTED, value) for value in (b"one", b"two")
+        await written(module_broker.bootstrap, IMAGES_SUBMITTED, value)
+        for value in (b"one", b"two")
     ]
     await (await recorder.begin(first))
-    async with admin_of(own_broker) as admin:
-        await admin.delete_topics([LETTERS])
+    async with admin_of(module_broker) as admin:
+        await delete_letters(admin)
         writing = await recorder.begin(second)
         assert "dead letter" in await recorder.has_trouble(writing)
         assert recorder.moved(second) == 0
@@ -254,17 +264,17 @@ async def test_a_dead_letter_topic_that_is_deleted_in_use_holds_up_only_while_it
 
 
 async def test_a_broker_that_refuses_dead_letters_holds_up_only_while_it_does(
-    own_broker: Broker, recorder: Recorder
+    module_broker: Broker, recorder: Recorder
 ) -> None:
     # The first is taken: from then on the broker knows which number the producer's next one has.
-    first = await written(own_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
-    second = await written(own_broker.bootstrap, IMAGES_SUBMITTED, secrets.token_bytes(5000))
-    async with admin_of(own_broker) as admin:
-        await admin.delete_topics([LETTERS])
+    first = await written(module_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
+    second = await written(module_broker.bootstrap, IMAGES_SUBMITTED, secrets.token_bytes(5000))
+    async with admin_of(module_broker) as admin:
+        await delete_letters(admin)
         await admin.create_topics([NewTopic(LETTERS, 1, 1)])
         await (await recorder.begin(first))
         await limit_letters(admin, 1000)
-        await until_refused(own_broker.bootstrap)
+        await until_refused(module_broker.bootstrap)
         writing = await recorder.begin(second)
         assert "MessageSizeTooLarge" in await recorder.has_trouble(writing)
         # An idempotent producer that had one refused can never send to this partition again.
