@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -17,7 +18,13 @@ import pytest
 from prometheus_client import REGISTRY
 
 from ocrstream_runtime.health import NotReady
-from ocrstream_worker.children.life import ChildDied, ChildLimits, ChildSpec, ChildUnavailable
+from ocrstream_worker.children.life import (
+    ChildDied,
+    ChildLimits,
+    ChildSpec,
+    ChildUnavailable,
+    Life,
+)
 from ocrstream_worker.children.pool import ChildPool
 
 DEADLINE_S = 30.0
@@ -356,6 +363,20 @@ async def test_deaths_with_a_job_done_in_between_hold_nothing() -> None:
 async def test_leaving_before_it_is_ready() -> None:
     async with odd(settings=b"slow"):
         await asyncio.sleep(0)
+
+
+async def test_cancelled_at_any_moment_of_its_start_a_child_is_waited_for() -> None:
+    spec = ChildSpec(
+        module="odd_child", settings=b"", fds=(), environment={"PYTHONPATH": str(HERE)}
+    )
+    for moment in range(15):
+        starting = asyncio.create_task(Life.start(spec))
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait({starting})
+    # One that nobody waited for is warned of, and warnings fail.
+    gc.collect()
 
 
 async def test_ctrl_c_to_the_group_leaves_it_working() -> None:

@@ -255,6 +255,13 @@ async def _spawn(
 ) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter]:
     ours, childs = socket.socketpair()
     try:
+        # Before there is a process: cancelled after, it would leave one that nobody waits for.
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
+    except BaseException:
+        ours.close()
+        childs.close()
+        raise
+    try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # the working directory must not shadow installed packages
@@ -270,11 +277,10 @@ async def _spawn(
             env={**os.environ, **spec.environment},
         )
     except BaseException:
-        ours.close()
+        writer.close()
         raise
     finally:
         childs.close()
-    reader, writer = await asyncio.open_unix_connection(sock=ours)
     return process, reader, writer
 
 
