@@ -92,7 +92,7 @@ class Consumer(ConsumerRebalanceListener):
             while not self._stop.is_set() and self._failure is None:
                 try:
                     await self._step()
-                    self.retrying.succeeded(self)
+                    self.retrying.ended(self)
                 except (KafkaError, DatabaseUnavailable, DataRefused) as error:
                     self.retrying.failed(error, self)
                     logger.warning("cannot read on now", error=str(error), backoff_s=_BACKOFF_S)

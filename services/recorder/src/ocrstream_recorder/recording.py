@@ -246,23 +246,22 @@ class Recording:
         self, attempt: Callable[[], Awaitable[ResultT]], *passing: type[Exception]
     ) -> ResultT:
         """What `attempt` returns, tried again with growing pauses for as long as it takes."""
-        backoff_s = _FIRST_BACKOFF_S
         this = object()
-        while True:
-            try:
-                result = await attempt()
-            except (DatabaseUnavailable, ConcurrentChangeError, KafkaError, *passing) as error:
-                metrics.POLL_RETRIES.inc()
-                self.retrying.failed(error, this)
-                trace.get_current_span().add_event("to be tried again", {"error": str(error)})
-                logger.warning("poll to be tried again", error=str(error), backoff_s=backoff_s)
-                if await self._told_to_let_go(backoff_s):
-                    self.retrying.succeeded(this)
-                    raise GivenBack from error
-                backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
-            else:
-                self.retrying.succeeded(this)
-                return result
+        backoff_s = _FIRST_BACKOFF_S
+        try:
+            while True:
+                try:
+                    return await attempt()
+                except (DatabaseUnavailable, ConcurrentChangeError, KafkaError, *passing) as error:
+                    metrics.POLL_RETRIES.inc()
+                    self.retrying.failed(error, this)
+                    trace.get_current_span().add_event("to be tried again", {"error": str(error)})
+                    logger.warning("poll to be tried again", error=str(error), backoff_s=backoff_s)
+                    if await self._told_to_let_go(backoff_s):
+                        raise GivenBack from error
+                    backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
+        finally:
+            self.retrying.ended(this)
 
     async def _told_to_let_go(self, within_s: float) -> bool:
         try:

@@ -32,8 +32,8 @@ class Retrying:
         self._failures[this] = _Failure(since, f"{type(error).__name__}: {error}")
         self._gauge.set(1)
 
-    def succeeded(self, this: Hashable) -> None:
-        """An attempt at `this` succeeded, or it is not to be tried any more."""
+    def ended(self, this: Hashable) -> None:
+        """An attempt at `this` succeeded, or it is not tried any more."""
         if self._failures.pop(this, None) and not self._failures:
             self._gauge.set(0)
 

@@ -24,8 +24,8 @@ async def test_it_tells_until_an_attempt_succeeds(gauge: Gauge) -> None:
     with pytest.raises(NotReady, match="a poll is tried again for 0 s: ValueError: second"):
         await retrying.check()
     assert value(gauge) == 1
-    retrying.succeeded("poll")
-    retrying.succeeded("poll")
+    retrying.ended("poll")
+    retrying.ended("poll")
     await retrying.check()
     assert value(gauge) == 0
 
@@ -36,11 +36,11 @@ async def test_the_success_of_one_hides_no_failure_of_another(gauge: Gauge) -> N
     retrying.failed(ValueError("newer"), "b")
     with pytest.raises(NotReady, match="older"):
         await retrying.check()
-    retrying.succeeded("c")
-    retrying.succeeded("a")
+    retrying.ended("c")
+    retrying.ended("a")
     assert value(gauge) == 1
     with pytest.raises(NotReady, match="newer"):
         await retrying.check()
-    retrying.succeeded("b")
+    retrying.ended("b")
     await retrying.check()
     assert value(gauge) == 0
