@@ -113,7 +113,11 @@ class _Recorder:
         self._stop = stop
         client_id = f"recorder-{socket.gethostname()}-{os.getpid()}"
         self._kafka = create_consumer(
-            settings, client_id, group_id=settings.group_id, drain_timeout_s=30.0
+            settings,
+            client_id,
+            group_id=settings.group_id,
+            drain_timeout_s=30.0,
+            session_timeout_s=settings.session_timeout_s,
         )
         self._letters_producer = LastingProducer(lambda: create_producer(settings, client_id))
         self._outbox_producer = LastingProducer(
