@@ -365,18 +365,20 @@ async def test_leaving_before_it_is_ready() -> None:
         await asyncio.sleep(0)
 
 
-async def test_cancelled_at_any_moment_of_its_start_a_child_is_waited_for() -> None:
-    spec = ChildSpec(
-        module="odd_child", settings=b"", fds=(), environment={"PYTHONPATH": str(HERE)}
-    )
-    for moment in range(15):
+def test_cancelled_at_any_moment_of_its_start_a_child_is_waited_for() -> None:
+    async def cancelled(moment: int) -> None:
+        path = {"PYTHONPATH": str(HERE)}
+        spec = ChildSpec(module="odd_child", settings=b"", fds=(), environment=path)
         starting = asyncio.create_task(Life.start(spec))
         for _ in range(moment):
             await asyncio.sleep(0)
         starting.cancel()
         await asyncio.wait({starting})
-    # One that nobody waited for is warned of, and warnings fail.
-    gc.collect()
+
+    for moment in range(15):
+        asyncio.run(cancelled(moment))
+        # One that nobody waited for is warned of, and warnings fail.
+        gc.collect()
 
 
 async def test_ctrl_c_to_the_group_leaves_it_working() -> None:
