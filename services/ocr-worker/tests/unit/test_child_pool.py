@@ -319,6 +319,17 @@ async def test_leaving_ends_the_processes_and_fails_what_waits() -> None:
     assert not pool.ready
 
 
+async def test_leaving_waits_for_a_child_that_is_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ocrstream_worker.children.life._STOP_TIMEOUT_S", 0.5)
+    async with odd(limits=ChildLimits(recycle_jobs=1)) as pool:
+        (pid,) = pool.pids
+        assert await pool.call(b"") == b"1"
+        # Another takes over, and this one is to end, which it cannot.
+        os.kill(pid, signal.SIGSTOP)
+        await until(lambda: pool.pids not in ([pid], []))
+    assert not is_running(pid)
+
+
 async def kill(pool: ChildPool, times: int) -> None:
     for _ in range(times):
         with pytest.raises(ChildDied):
@@ -326,7 +337,7 @@ async def kill(pool: ChildPool, times: int) -> None:
 
 
 async def test_deaths_in_a_row_hold_the_jobs_until_one_is_done() -> None:
-    async with odd(processes=2, limits=ChildLimits(deaths_in_a_row=3)) as pool:
+    async with odd(processes=2, depth=1, limits=ChildLimits(deaths_in_a_row=3)) as pool:
         await kill(pool, 2)
         await pool.check_deaths()
         await kill(pool, 1)
@@ -334,6 +345,7 @@ async def test_deaths_in_a_row_hold_the_jobs_until_one_is_done() -> None:
             await pool.check_deaths()
         assert held() == 1
 
+        await until(lambda: len(pool.pids) == 2)
         begun_jobs: list[bytes] = []
         jobs = [b"kill", b"sleep 0.3", b"", b""]
         probe, *rest = [

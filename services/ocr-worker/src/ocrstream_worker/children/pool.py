@@ -56,6 +56,8 @@ class ChildPool:
         self._failure: ChildError | None = None
         self._death_limit = DeathLimit(kind, spec.limits.deaths_in_a_row, self._hand_out)
         self._tasks: set[asyncio.Task[Any]] = set()
+        # What is never cancelled: each waits for a process that is to end, or ends it.
+        self._endings: set[asyncio.Task[tuple[str, bool]]] = set()
 
     @property
     def ready(self) -> bool:
@@ -122,6 +124,7 @@ class ChildPool:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._endings, return_exceptions=True)
         self._give_up(ChildDied(f"the {self._kind} was stopped"))
 
     async def _keep_one(self) -> None:
@@ -174,9 +177,16 @@ class ChildPool:
         finally:
             self._retire(life)
             self._leaving.discard(life)
-            cause = await life.end()
-            idle = not life.jobs_done and not any(job.begun for job in life.jobs.values())
-            self._settle_rest(life, cause)
+            ending = asyncio.create_task(self._end(life))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            cause, idle = await asyncio.shield(ending)
+        return cause, idle
+
+    async def _end(self, life: Life) -> tuple[str, bool]:
+        cause = await life.end()
+        idle = not life.jobs_done and not any(job.begun for job in life.jobs.values())
+        self._settle_rest(life, cause)
         return cause, idle
 
     async def _listen(self, life: Life) -> None:
