@@ -129,8 +129,8 @@ contract: .venv/runtime.stamp ## Write the event contract: JSON Schemas, AsyncAP
 # ---- tests ---------------------------------------------------------------------------------------
 
 .PHONY: test
-test: .venv/dev.stamp ## Run all tests on real Kafka and PostgreSQL
-	$(BIN)/pytest
+test: .venv/dev.stamp ## Run all tests on real Kafka and PostgreSQL, two files at a time
+	$(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: test-deep
 test-deep: .venv/dev.stamp ## Run 5,000 random ledgers and the mutants, about an hour

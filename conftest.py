@@ -5,9 +5,11 @@ the reason; under CI=true that is a failure.
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import Generator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from real_servers import CACHE, LOCAL, Broker, discard, fresh_database, new_brok
 from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.postgres import PostgresContainer
 
-from ocrstream_local import processes
+from ocrstream_local import downloads, processes
 from ocrstream_local.containers import POSTGRES_IMAGE, docker_answers
 from ocrstream_local.errors import StackError
 from ocrstream_local.postgres import PostgresServer
@@ -39,6 +41,17 @@ settings.register_profile(
 settings.load_profile("normal")
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Fetch once, before several processes ask for it at the same time."""
+    if not session.config.getoption("numprocesses", None) or docker_answers():
+        return
+    # A test that needs what cannot be had says so.
+    with contextlib.suppress(StackError):
+        downloads.java(print)
+        downloads.kafka_jars(CACHE, print)
+        downloads.postgres_programs(CACHE, print)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say last, and once for each reason, what was not run."""
     reasons: dict[str, int] = {}
@@ -47,6 +60,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         reasons[reason] = reasons.get(reason, 0) + 1
     for reason, count in reasons.items():
         terminalreporter.write_line(f"{count} tests {reason}", yellow=True)
+    if find_spec("doctr") is None:
+        terminalreporter.write_line("docTR's tests are run by: make test-doctr", yellow=True)
 
 
 @pytest.fixture(scope="session")
@@ -67,22 +82,33 @@ def kafka_bootstrap() -> Generator[str]:
         asyncio.run(ensure_topics(broker.bootstrap))
         yield broker.bootstrap
     finally:
-        processes.stop([broker.process], 20)
+        broker.kill()
         shutil.rmtree(broker.server.folder)
 
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Generator[Broker]:
     """A broker for one test alone, with all topics; may be killed."""
+    yield from _killable_broker(tmp_path / "kafka")
+
+
+@pytest.fixture(scope="module")
+def module_broker(tmp_path_factory: pytest.TempPathFactory) -> Generator[Broker]:
+    """As `own_broker`, for tests of one module that leave it as they want to find it."""
+    yield from _killable_broker(tmp_path_factory.mktemp("broker") / "kafka")
+
+
+def _killable_broker(folder: Path) -> Generator[Broker]:
     try:
-        broker = new_broker(tmp_path / "kafka")
+        broker = new_broker(folder)
     except StackError as error:
         not_run("Kafka", error)
     try:
         asyncio.run(ensure_topics(broker.bootstrap))
         yield broker
     finally:
-        processes.stop([broker.process], 20)
+        # It would take seconds to end in order, and nobody needs its data.
+        broker.kill()
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ async def test_stopped_in_the_middle(bare_system: System) -> None:
 
 async def test_one_of_two_workers_is_killed_again_and_again(bare_system: System) -> None:
     system, batch_id, kills = bare_system, secrets.token_hex(8), 5
-    settings = {"OCRSTREAM_NOOP_IMAGE_S": "0.05", "OCRSTREAM_SESSION_TIMEOUT_S": "6"}
+    settings = {"OCRSTREAM_NOOP_IMAGE_S": "0.05"}
     for name in ("recorder", "worker-0", "worker-1"):
         system.start(name, wait=False, **settings)
     for name in ("recorder", "worker-0", "worker-1"):

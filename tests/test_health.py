@@ -1,30 +1,33 @@
 """Whether a service is ready, and alive, while what it depends on is away."""
 
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from real_servers import Broker
+from real_servers import Broker, fresh_database
 from whole_system import System, eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 
-@pytest.fixture
-def system(own_broker: Broker, database_url: str, tmp_path: Path) -> Generator[System]:
-    system = System(tmp_path, own_broker.bootstrap, database_url)
-    try:
-        for name in ("recorder", "worker-1"):
-            system.start(name, wait=False)
-        for name in ("recorder", "worker-1"):
-            system.wait(name)
-        yield system
-    finally:
-        system.stop()
+@pytest.fixture(scope="module")
+def system(
+    module_broker: Broker, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[System]:
+    """Each test leaves it ready, or starts it itself."""
+    with fresh_database(postgres_url) as database:
+        system = System(tmp_path_factory.mktemp("health"), module_broker.bootstrap, database)
+        try:
+            for name in ("recorder", "worker-1"):
+                system.start(name, wait=False)
+            for name in ("recorder", "worker-1"):
+                system.wait(name)
+            yield system
+        finally:
+            system.stop()
 
 
 def get(system: System, name: str, path: str) -> httpx.Response:
@@ -44,31 +47,31 @@ def troubles(system: System, name: str, *expected: str) -> dict[str, str]:
 
 
 def test_a_database_that_is_away_is_named_and_costs_no_life(
-    system: System, database_url: str, postgres_url: str
+    system: System, postgres_url: str
 ) -> None:
-    name = Identifier(database_url.rpartition("/")[2])
+    name = system.database.rpartition("/")[2]
     with psycopg.connect(postgres_url.rpartition("/")[0] + "/postgres", autocommit=True) as admin:
-        admin.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        admin.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(Identifier(name)))
         admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-            (database_url.rpartition("/")[2],),
+            (name,),
         )
         assert "not currently accepting" in troubles(system, "recorder", "database")["database"]
         assert get(system, "recorder", "/livez").status_code == 200
         assert troubles(system, "worker-1") == {}
-        admin.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+        admin.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(Identifier(name)))
     troubles(system, "recorder")
 
 
 def test_a_broker_that_is_away_is_named_and_costs_no_life(
-    system: System, own_broker: Broker
+    system: System, module_broker: Broker
 ) -> None:
-    own_broker.kill()
+    module_broker.kill()
     troubles(system, "recorder", "recording")
     troubles(system, "worker-1", "kafka")
     for name in ("recorder", "worker-1"):
         assert get(system, name, "/livez").status_code == 200
-    own_broker.start()
+    module_broker.start()
     for name in ("recorder", "worker-1"):
         troubles(system, name)
 

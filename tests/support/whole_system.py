@@ -77,6 +77,8 @@ class System:
             "OCRSTREAM_IMAGE_ROOTS": str(self.folder),
             "OCRSTREAM_ENGINE": self.engine,
             "OCRSTREAM_GROUP_ID": f"{kind}-{self.group}",
+            # The least that Kafka allows: others wait so long for one that is killed.
+            "OCRSTREAM_SESSION_TIMEOUT_S": "6",
             **settings,
         }
         service = Service(name, f"ocrstream-{kind}", port, environment)

@@ -33,7 +33,7 @@ FATAL_PRODUCER_ERRORS = (
     ProducerFenced,
     UnknownProducerId,
 )
-"""After one of these an idempotent producer never sends again; only a new process helps."""
+"""After one of these an idempotent producer never sends again; only a new one helps."""
 
 
 PRODUCER_OPTIONS: dict[str, Any] = {

@@ -110,7 +110,7 @@ class BatchRevoked(Event, frozen=True, kw_only=True, omit_defaults=True, tag="Ba
 class BatchRetryRequested(
     Event, frozen=True, kw_only=True, omit_defaults=True, tag="BatchRetryRequested"
 ):
-    """Asks for another run of a batch's failed and revoked images; once per `request_id`."""
+    """Asks a batch for another run of its failed and revoked images; once per `request_id`."""
 
     batch_id: Identifier
     request_id: Identifier

@@ -61,6 +61,7 @@ async def _run(settings: WorkerSettings) -> int:
     worker = _Worker(settings, stop)
     health = Health()
     health.add_check("engine", worker.check_engine)
+    health.add_check("decoders", worker.check_decoders)
     health.add_check("kafka", worker.check_kafka)
     health.add_check("moving", worker.check_moving)
     api = FastAPI(title="Ocrstream OCR worker", version="1", telemetry=HTTP_TELEMETRY)
@@ -113,9 +114,14 @@ class _Worker:
         self._lag: LagWatch | None = None
 
     async def check_engine(self) -> None:
-        """Raises NotReady while the engine starts."""
+        """Raises NotReady while the engine starts, or dies at whatever it gets."""
+        await self._engine.check_deaths()
         if not self._engine.ready:
             raise NotReady("the engine is starting")
+
+    async def check_decoders(self) -> None:
+        """Raises NotReady while they die at whatever they get."""
+        await self._decoders.check_deaths()
 
     async def check_kafka(self) -> None:
         """Raises NotReady or KafkaError while no images can be taken."""

@@ -45,6 +45,10 @@ class Decoders:
         """The processes that decode now."""
         return self._pool.pids
 
+    async def check_deaths(self) -> None:
+        """Raises NotReady while images are held because it dies at all of them."""
+        await self._pool.check_deaths()
+
     async def wait_ready(self) -> None:
         """Waits for the first. Raises ChildUnavailable if there is no hope of one."""
         await self._pool.wait_ready()

@@ -56,6 +56,14 @@ RESTARTS = Family[Counter, Child](
     ),
     get_args(Child),
 )
+PROCESS_HELD = Family[Gauge, Child](
+    Gauge(
+        "ocrstream_worker_process_held",
+        "1 while images are held because processes died at too many in a row, by `process`",
+        ["process"],
+    ),
+    get_args(Child),
+)
 RECYCLED = Family[Counter, Child](
     Counter(
         "ocrstream_worker_process_recycled",

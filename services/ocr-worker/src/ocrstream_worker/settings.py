@@ -127,6 +127,9 @@ class WorkerSettings(ServiceSettings):
     """Processes that decode."""
     decoder_memory_mib: Annotated[int, Field(ge=256)] = 2_048
     """Data that a decoder's process may hold, in MiB; some need 15 bytes for a pixel."""
+    process_death_limit: Annotated[int, Field(ge=1)] = 20
+    """How often in a row the engine, or the decoders, may die with no image done in between. Then
+    images are held: one at a time is tried, after pauses that grow, until one is done."""
     decode_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
     """A decoder that works longer than this on one image hangs and is replaced."""
     recycle_images: Annotated[int, Field(ge=0)] = 0
@@ -216,6 +219,7 @@ class WorkerSettings(ServiceSettings):
             memory_mib=memory_mib,
             recycle_jobs=self.recycle_images,
             recycle_mib=self.recycle_mib,
+            deaths_in_a_row=self.process_death_limit,
         )
 
     @property

@@ -138,6 +138,8 @@ class Scene:
                 "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
                 "OCRSTREAM_ENGINE": "noop",
                 "OCRSTREAM_GROUP_ID": self.group,
+                # The least that Kafka allows: others wait so long for one that is killed.
+                "OCRSTREAM_SESSION_TIMEOUT_S": "6",
                 "OCRSTREAM_HTTP_PORT": str(port),
                 "OCRSTREAM_IMAGE_ROOTS": str(self.folder / "roots"),
                 "OCRSTREAM_OBJECT_ROOT": str(self.folder / "objects"),

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,14 @@ import odd_child
 import pytest
 from prometheus_client import REGISTRY
 
-from ocrstream_worker.children.life import ChildDied, ChildLimits, ChildSpec, ChildUnavailable
+from ocrstream_runtime.health import NotReady
+from ocrstream_worker.children.life import (
+    ChildDied,
+    ChildLimits,
+    ChildSpec,
+    ChildUnavailable,
+    Life,
+)
 from ocrstream_worker.children.pool import ChildPool
 
 DEADLINE_S = 30.0
@@ -52,6 +61,10 @@ def counted(name: str) -> float:
     )
     assert value is not None
     return value
+
+
+def held() -> float | None:
+    return REGISTRY.get_sample_value("ocrstream_worker_process_held", {"process": "decoder"})
 
 
 def is_running(pid: int) -> bool:
@@ -306,9 +319,78 @@ async def test_leaving_ends_the_processes_and_fails_what_waits() -> None:
     assert not pool.ready
 
 
+async def test_leaving_waits_for_a_child_that_is_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ocrstream_worker.children.life._STOP_TIMEOUT_S", 0.5)
+    async with odd(limits=ChildLimits(recycle_jobs=1)) as pool:
+        (pid,) = pool.pids
+        assert await pool.call(b"") == b"1"
+        # Another takes over, and this one is to end, which it cannot.
+        os.kill(pid, signal.SIGSTOP)
+        await until(lambda: pool.pids not in ([pid], []))
+    assert not is_running(pid)
+
+
+async def kill(pool: ChildPool, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(ChildDied):
+            await pool.call(b"kill")
+
+
+async def test_deaths_in_a_row_hold_the_jobs_until_one_is_done() -> None:
+    async with odd(processes=2, depth=1, limits=ChildLimits(deaths_in_a_row=3)) as pool:
+        await kill(pool, 2)
+        await pool.check_deaths()
+        await kill(pool, 1)
+        with pytest.raises(NotReady, match=r"died 3 times in a row.*SIGKILL"):
+            await pool.check_deaths()
+        assert held() == 1
+
+        await until(lambda: len(pool.pids) == 2)
+        begun_jobs: list[bytes] = []
+        jobs = [b"kill", b"sleep 0.3", b"", b""]
+        probe, *rest = [
+            asyncio.create_task(pool.call(job, on_begun=partial(begun_jobs.append, job)))
+            for job in jobs
+        ]
+        with pytest.raises(ChildDied):
+            await probe
+        # With two children there, but for the hold both would have begun with something.
+        assert begun_jobs == [b"kill"]
+        assert await asyncio.gather(*rest) == [b"1"] * 3
+        assert begun_jobs[1] == b"sleep 0.3"
+        await pool.check_deaths()
+        assert held() == 0
+        await kill(pool, 2)
+        await pool.check_deaths()
+
+
+async def test_deaths_with_a_job_done_in_between_hold_nothing() -> None:
+    async with odd(limits=ChildLimits(deaths_in_a_row=2)) as pool:
+        for _ in range(4):
+            await kill(pool, 1)
+            assert await pool.call(b"") == b"1"
+        await pool.check_deaths()
+
+
 async def test_leaving_before_it_is_ready() -> None:
     async with odd(settings=b"slow"):
         await asyncio.sleep(0)
+
+
+def test_cancelled_at_any_moment_of_its_start_a_child_is_waited_for() -> None:
+    async def cancelled(moment: int) -> None:
+        path = {"PYTHONPATH": str(HERE)}
+        spec = ChildSpec(module="odd_child", settings=b"", fds=(), environment=path)
+        starting = asyncio.create_task(Life.start(spec))
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait({starting})
+
+    for moment in range(15):
+        asyncio.run(cancelled(moment))
+        # One that nobody waited for is warned of, and warnings fail.
+        gc.collect()
 
 
 async def test_ctrl_c_to_the_group_leaves_it_working() -> None:

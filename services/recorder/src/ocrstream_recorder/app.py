@@ -19,6 +19,7 @@ from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.deadlines import DeadlineWatch
 from ocrstream_recorder.drain_limit import DrainLimit
+from ocrstream_recorder.lasting_producer import LastingProducer
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.outbox_sender import IDLE_SESSION_TIMEOUT_S, OutboxSender
 from ocrstream_recorder.recording import Recording
@@ -112,9 +113,16 @@ class _Recorder:
         self._stop = stop
         client_id = f"recorder-{socket.gethostname()}-{os.getpid()}"
         self._kafka = create_consumer(
-            settings, client_id, group_id=settings.group_id, drain_timeout_s=30.0
+            settings,
+            client_id,
+            group_id=settings.group_id,
+            drain_timeout_s=30.0,
+            session_timeout_s=settings.session_timeout_s,
         )
-        self._producer = create_producer(settings, client_id)
+        self._letters_producer = LastingProducer(lambda: create_producer(settings, client_id))
+        self._outbox_producer = LastingProducer(
+            lambda: create_producer(settings, f"{client_id}-outbox")
+        )
         url = settings.database_url.get_secret_value()
         self._writer = Database(url, SERVICE, connections=WRITES_AT_ONCE)
         self._outbox = Database(
@@ -161,12 +169,14 @@ class _Recorder:
         except Stopped:
             pass
         finally:
+            await self._letters_producer.close()
+            await self._outbox_producer.close()
             await self._writer.close()
             await self._outbox.close()
             await self._due.close()
 
     async def _record(self, cluster_id: str) -> None:
-        sender = OutboxSender(self._outbox, self._producer)
+        sender = OutboxSender(self._outbox, self._outbox_producer)
         webhooks = self._webhooks()
 
         def on_outbox() -> None:
@@ -175,7 +185,7 @@ class _Recorder:
 
         recording = Recording(
             self._writer,
-            DeadLetters(self._producer, self._settings.group_id),
+            DeadLetters(self._letters_producer, self._settings.group_id),
             self._drain_limit,
             DatabaseZone(self._settings.db_timezone),
             cluster_id=cluster_id,
@@ -190,7 +200,7 @@ class _Recorder:
         self._lag = LagWatch(
             self._kafka, consumer, metrics.LAG, tuple(RECORDED_TOPICS), _STALLED_AFTER_S
         )
-        async with self._producer, asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             self._consumer = consumer
             group.create_task(self._lag.run(self._stop))
             group.create_task(consumer.run())

@@ -7,6 +7,7 @@ another replica was faster, or to let go of it.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
 
@@ -35,6 +36,7 @@ _COMMIT_TIMEOUT_S = 3.0
 # Asking for this gives nothing, but tells the group that the member lives: one that has not asked
 # for `max_poll_interval_ms` leaves, and joins again only once it asks.
 _NO_PARTITION = TopicPartition("", 0)
+_STAY_INTERVAL_S = 1.0
 _BACKOFF_S = 1.0
 WRITES_AT_ONCE = 2
 
@@ -85,13 +87,14 @@ class Consumer(ConsumerRebalanceListener):
         stopping = asyncio.create_task(self._let_go_when_stopped())
         self._kafka.subscribe(RECORDED_TOPICS, listener=self)
         await self._kafka.start()
+        staying = asyncio.create_task(self._stay_while_writing())
         try:
             while not self._stop.is_set() and self._failure is None:
                 try:
                     await self._step()
-                    self.retrying.succeeded()
+                    self.retrying.ended(self)
                 except (KafkaError, DatabaseUnavailable, DataRefused) as error:
-                    self.retrying.failed(error)
+                    self.retrying.failed(error, self)
                     logger.warning("cannot read on now", error=str(error), backoff_s=_BACKOFF_S)
                     # What was polled and not written must be polled again.
                     await self._settle()
@@ -101,6 +104,7 @@ class Consumer(ConsumerRebalanceListener):
             await self._commit()
         finally:
             stopping.cancel()
+            staying.cancel()
             await stop_consumer(self._kafka)
         if self._failure is not None:
             raise self._failure
@@ -108,6 +112,18 @@ class Consumer(ConsumerRebalanceListener):
     async def _let_go_when_stopped(self) -> None:
         await self._stop.wait()
         self._recording.let_go.set()
+
+    async def _stay_while_writing(self) -> None:
+        """A write may take as long as the database is away; nothing is read meanwhile.
+
+        Apart from the loop that reads: what it holds while it waits, a rebalance may wait for.
+        """
+        while True:
+            await asyncio.sleep(_STAY_INTERVAL_S)
+            if self._writes:
+                # What is wrong with the group is told to the loop that reads, too.
+                with contextlib.suppress(KafkaError):
+                    await self._kafka.getmany(_NO_PARTITION, timeout_ms=0)
 
     # aiokafka awaits what its listeners return, which its types do not say.
     async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -6,10 +6,12 @@ from typing import NamedTuple, Protocol
 
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import RecordMetadata
 
 from ocrstream_recorder import metrics
 from ocrstream_recorder.intake import Judged, Rejection
+from ocrstream_recorder.lasting_producer import LastingProducer
 from ocrstream_recorder.store.dead_letters import Coordinates
 from ocrstream_runtime.kafka import RawRecord, RecordTooLarge, check_size, record_ref
 from ocrstream_runtime.messaging_spans import send_span
@@ -28,6 +30,8 @@ logger = structlog.get_logger(__name__)
 _ERROR_MAX_LENGTH = 2000
 # aiokafka sends no record that has neither key nor value.
 _NO_KEY = b""
+# aiokafka waits for a topic that is not there, and for acknowledgements without an end.
+_TIMEOUT_S = 5.0
 
 Kept = dict[Coordinates, Coordinates]
 """Of each rejected record, by where it was read: where its value is kept."""
@@ -44,7 +48,6 @@ class DeadLetterSink(Protocol):
 class _Sent(NamedTuple):
     """A dead letter on its way; it is `whole` if it has its record's key and value."""
 
-    origin: Coordinates
     letter: asyncio.Future[RecordMetadata]
     whole: bool
 
@@ -52,26 +55,70 @@ class _Sent(NamedTuple):
 class DeadLetters:
     """Sends rejected records on: key and value unchanged, headers tell why and where from."""
 
-    def __init__(self, producer: AIOKafkaProducer, consumer: str) -> None:
+    def __init__(self, producer: LastingProducer, consumer: str) -> None:
         self._producer = producer
         self._consumer = consumer
+        self._on_their_way: dict[Coordinates, _Sent] = {}
 
     async def publish(self, judged: Iterable[Judged]) -> Kept:
         """Returns when the broker has every rejected one; raises KafkaError if it has not.
 
-        At least once: a poll that is tried again writes its dead letters again.
+        At least once: a poll that is tried again writes its dead letters again, but for those that
+        may still arrive.
         """
-        sent = [await self._send(one, one.rejection) for one in judged if one.rejection is not None]
-        letters = await asyncio.gather(*(one.letter for one in sent))
-        return {
-            one.origin: Coordinates(letter.topic, letter.partition, letter.offset)
-            if one.whole
-            else one.origin
-            for one, letter in zip(sent, letters, strict=True)
+        rejected = {
+            Coordinates(record.topic, record.partition, record.offset): (record, rejection)
+            for record, _, rejection in judged
+            if rejection is not None
         }
+        if not rejected:
+            return {}
+        loop = asyncio.get_running_loop()
+        sent: list[_Sent] = []
+        try:
+            async with asyncio.timeout(_TIMEOUT_S) as patience, self._producer.lent() as producer:
+                for origin, (record, rejection) in rejected.items():
+                    sent.append(await self._sent(producer, origin, record, rejection))
+                    patience.reschedule(loop.time() + _TIMEOUT_S)
+                for one in sent:
+                    await asyncio.wait([one.letter])
+                    patience.reschedule(loop.time() + _TIMEOUT_S)
+                # Each is looked at: asyncio tells of failures that nobody has seen.
+                failures = [failure for one in sent if (failure := one.letter.exception())]
+                if failures:
+                    raise failures[0]
+        except TimeoutError:
+            topics = ", ".join(sorted({dead_letter_topic(origin.topic) for origin in rejected}))
+            raise KafkaTimeoutError(
+                f"the broker has taken no dead letter for {topics} for {_TIMEOUT_S:g} s:"
+                " is the topic there, with enough replicas in sync?"
+            ) from None
+        self._on_their_way = {
+            origin: one for origin, one in self._on_their_way.items() if not one.letter.done()
+        }
+        kept: Kept = {}
+        for origin, one in zip(rejected, sent, strict=True):
+            letter = one.letter.result()
+            here = Coordinates(letter.topic, letter.partition, letter.offset)
+            kept[origin] = here if one.whole else origin
+        return kept
 
-    async def _send(self, judged: Judged, rejection: Rejection) -> _Sent:
-        record = judged.record
+    async def _sent(
+        self,
+        producer: AIOKafkaProducer,
+        origin: Coordinates,
+        record: RawRecord,
+        rejection: Rejection,
+    ) -> _Sent:
+        """Its letter, a new one unless the last one may still arrive."""
+        sent = self._on_their_way.get(origin)
+        if sent is None or sent.letter.done():
+            sent = self._on_their_way[origin] = await self._send(producer, record, rejection)
+        return sent
+
+    async def _send(
+        self, producer: AIOKafkaProducer, record: RawRecord, rejection: Rejection
+    ) -> _Sent:
         topic = dead_letter_topic(record.topic)
         with send_span(topic, record.key, context=trace_context(record.headers)) as carried_on:
             headers = self._headers(record, rejection) + carried_on
@@ -95,8 +142,8 @@ class DeadLetters:
                 error=rejection.error[:_ERROR_MAX_LENGTH],
             )
             metrics.DEAD_LETTERS.labels(record.topic, rejection.reason).inc()
-            letter = await self._producer.send(topic, key=key, value=value, headers=headers)
-        return _Sent(Coordinates(record.topic, record.partition, record.offset), letter, whole)
+            letter = await producer.send(topic, key=key, value=value, headers=headers)
+        return _Sent(letter, whole)
 
     def _headers(self, record: RawRecord, rejection: Rejection) -> Headers:
         error = storable_error(rejection.error)

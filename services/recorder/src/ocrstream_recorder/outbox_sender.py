@@ -16,11 +16,12 @@ from aiokafka.errors import KafkaError
 from psycopg import Connection
 
 from ocrstream_recorder import metrics
+from ocrstream_recorder.lasting_producer import LastingProducer
 from ocrstream_recorder.store import outbox, retries
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.outbox import OutboxRow
 from ocrstream_recorder.store.retries import Part
-from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RecordTooLarge, check_size
+from ocrstream_runtime.kafka import RecordTooLarge, check_size
 from ocrstream_runtime.lifecycle import is_set_within
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_schemas.headers import cloud_event_headers_of
@@ -50,7 +51,7 @@ class OutboxSender:
     `woken` makes it look at once. `database` is to be its alone, made with IDLE_SESSION_TIMEOUT_S.
     """
 
-    def __init__(self, database: Database, producer: AIOKafkaProducer) -> None:
+    def __init__(self, database: Database, producer: LastingProducer) -> None:
         self._database = database
         self._producer = producer
         self.woken = asyncio.Event()
@@ -60,8 +61,6 @@ class OutboxSender:
         while not stop.is_set():
             try:
                 more = await self._send_some()
-            except FATAL_PRODUCER_ERRORS:
-                raise
             except (DatabaseUnavailable, KafkaError) as error:
                 logger.warning("outbox cannot be sent now", error=str(error))
                 more = False
@@ -75,7 +74,8 @@ class OutboxSender:
         if rows is None:
             return False
         if rows:
-            await self._send_rows(rows)
+            async with self._producer.lent() as producer:
+                await self._send_rows(producer, rows)
         if len(rows) == _ROWS_AT_ONCE:
             return True
         part = await self._database.run(_submit_part)
@@ -83,7 +83,7 @@ class OutboxSender:
             metrics.IMAGES_RETRIED.inc(part.submitted)
         return bool(rows) or part is not None
 
-    async def _send_rows(self, rows: list[OutboxRow]) -> None:
+    async def _send_rows(self, producer: AIOKafkaProducer, rows: list[OutboxRow]) -> None:
         by_key: defaultdict[tuple[str, str], list[OutboxRow]] = defaultdict(list)
         for row in rows:
             by_key[row.topic, row.key].append(row)
@@ -92,7 +92,7 @@ class OutboxSender:
         failures: list[BaseException] = []
         while waiting:
             # The first of each key; those that follow wait until it is acknowledged.
-            sends = [await self._send(queue[0]) for queue in waiting]
+            sends = [await self._send(producer, queue[0]) for queue in waiting]
             results = await asyncio.gather(*sends, return_exceptions=True)
             acknowledged: list[deque[OutboxRow]] = []
             for queue, result in zip(waiting, results, strict=True):
@@ -108,7 +108,7 @@ class OutboxSender:
         if failures:
             raise failures[0]
 
-    async def _send(self, row: OutboxRow) -> asyncio.Future[Any]:
+    async def _send(self, producer: AIOKafkaProducer, row: OutboxRow) -> asyncio.Future[Any]:
         """Begin to send a record; done when the broker has it, or at once if it fits no topic."""
         key = row.key.encode()
         event_type = msgspec.json.decode(row.value, type=_Typed).type
@@ -122,7 +122,7 @@ class OutboxSender:
                 dropped: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
                 dropped.set_result(None)
                 return dropped
-            return await self._producer.send(row.topic, key=key, value=row.value, headers=headers)
+            return await producer.send(row.topic, key=key, value=row.value, headers=headers)
 
 
 def _take(connection: Connection[Any]) -> list[OutboxRow] | None:

@@ -26,7 +26,7 @@ from ocrstream_recorder.store.dead_letters import Coordinates, DeadLetterRow
 from ocrstream_recorder.store.offsets import Partition, Span
 from ocrstream_recorder.store.poll import ConcurrentChangeError, Written
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RawRecord, record_ref
+from ocrstream_runtime.kafka import RawRecord, record_ref
 from ocrstream_runtime.messaging_spans import batch_span
 from ocrstream_schemas.headers import redrive_of
 
@@ -246,24 +246,22 @@ class Recording:
         self, attempt: Callable[[], Awaitable[ResultT]], *passing: type[Exception]
     ) -> ResultT:
         """What `attempt` returns, tried again with growing pauses for as long as it takes."""
+        this = object()
         backoff_s = _FIRST_BACKOFF_S
-        while True:
-            try:
-                result = await attempt()
-            except FATAL_PRODUCER_ERRORS:
-                raise
-            except (DatabaseUnavailable, ConcurrentChangeError, KafkaError, *passing) as error:
-                metrics.POLL_RETRIES.inc()
-                self.retrying.failed(error)
-                trace.get_current_span().add_event("to be tried again", {"error": str(error)})
-                logger.warning("poll to be tried again", error=str(error), backoff_s=backoff_s)
-                if await self._told_to_let_go(backoff_s):
-                    self.retrying.succeeded()
-                    raise GivenBack from error
-                backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
-            else:
-                self.retrying.succeeded()
-                return result
+        try:
+            while True:
+                try:
+                    return await attempt()
+                except (DatabaseUnavailable, ConcurrentChangeError, KafkaError, *passing) as error:
+                    metrics.POLL_RETRIES.inc()
+                    self.retrying.failed(error, this)
+                    trace.get_current_span().add_event("to be tried again", {"error": str(error)})
+                    logger.warning("poll to be tried again", error=str(error), backoff_s=backoff_s)
+                    if await self._told_to_let_go(backoff_s):
+                        raise GivenBack from error
+                    backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
+        finally:
+            self.retrying.ended(this)
 
     async def _told_to_let_go(self, within_s: float) -> bool:
         try:

@@ -29,6 +29,8 @@ class RecorderSettings(DatabaseSettings):
 
     group_id: Annotated[str, Field(min_length=1, max_length=255)] = "recorder"
     """Consumer group that all replicas of the recorder share."""
+    session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 30.0
+    """A replica that the broker has not heard of for so long is dead: others go on for it."""
     db_timezone: str = "UTC"
     """Zone of the tables' times; of use only for a database taken over from another system."""
     poll_records: Annotated[int, Field(ge=1, le=20_000)] = 2_000

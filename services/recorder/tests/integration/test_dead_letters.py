@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import secrets
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -17,6 +18,7 @@ from real_servers import Broker
 from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.intake import reject
+from ocrstream_recorder.lasting_producer import LastingProducer
 from ocrstream_recorder.letter_box import LetterBox, LetterGone
 from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.store.database import Database
@@ -60,11 +62,11 @@ def settings(bootstrap: str) -> ServiceSettings:
 
 async def kept_and_read(bootstrap: str, record: RawRecord) -> tuple[Coordinates, RawRecord]:
     """Where a dead letter is kept, and what is read of it there."""
-    producer = create_producer(settings(bootstrap), "test")
-    async with producer:
-        # The longest error, of characters that grow most when they are encoded.
-        rejected = reject(record, "invalid", "\U0001f5bc" * 5000)
-        kept = await DeadLetters(producer, "recorder").publish([rejected])
+    producer = LastingProducer(lambda: create_producer(settings(bootstrap), "test"))
+    # The longest error, of characters that grow most when they are encoded.
+    rejected = reject(record, "invalid", "\U0001f5bc" * 5000)
+    kept = await DeadLetters(producer, "recorder").publish([rejected])
+    await producer.close()
     (place,) = kept.values()
     async with LetterBox(settings(bootstrap)).reader() as reader:
         return place, await reader.read(place, record_ref(record))
@@ -124,10 +126,10 @@ class Recorder:
     def __init__(self, bootstrap: str, database_url: str) -> None:
         self.database_url = database_url
         self._database = Database(database_url, "test")
-        self.producer = create_producer(settings(bootstrap), "test")
+        self._producer = LastingProducer(lambda: create_producer(settings(bootstrap), "test"))
         self._recording = Recording(
             self._database,
-            DeadLetters(self.producer, "recorder"),
+            DeadLetters(self._producer, "recorder"),
             DrainLimit(100),
             DatabaseZone("UTC"),
             cluster_id="cluster",
@@ -151,6 +153,9 @@ class Recorder:
             await asyncio.sleep(0.05)
         raise AssertionError(f"it was written, or failed: {writing}")
 
+    async def has_no_trouble(self) -> None:
+        await self._recording.retrying.check()
+
     async def is_not_written(self, writing: "asyncio.Task[object]", record: RawRecord) -> None:
         """A poll that does not wait for its dead letters takes a small part of this time."""
         await asyncio.wait({writing}, timeout=2)
@@ -164,19 +169,42 @@ class Recorder:
         return row[0] - record.offset
 
     async def close(self) -> None:
-        await self.producer.stop()
+        await self._producer.close()
         await self._database.close()
 
 
 @pytest.fixture
-async def recorder(own_broker: Broker, database_url: str) -> AsyncGenerator[Recorder]:
-    recorder = Recorder(own_broker.bootstrap, database_url)
-    await recorder.producer.start()
+async def recorder(module_broker: Broker, database_url: str) -> AsyncGenerator[Recorder]:
+    recorder = Recorder(module_broker.bootstrap, database_url)
     yield recorder
     await recorder.close()
 
 
 LETTERS = dead_letter_topic(IMAGES_SUBMITTED)
+
+
+@asynccontextmanager
+async def admin_of(broker: Broker) -> AsyncGenerator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def delete_letters(admin: AIOKafkaAdminClient) -> None:
+    """Returns when the broker has no such topic any more, some time after it was told."""
+    await admin.delete_topics([LETTERS])
+    while True:
+        if LETTERS not in await admin.list_topics():
+            return
+        await asyncio.sleep(0.05)
+
+
+async def limit_letters(admin: AIOKafkaAdminClient, max_message_bytes: int) -> None:
+    limit = {"max.message.bytes": str(max_message_bytes)}
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, LETTERS, limit)])
 
 
 async def until_refused(bootstrap: str) -> None:
@@ -190,46 +218,68 @@ async def until_refused(bootstrap: str) -> None:
 
 
 async def test_while_the_broker_is_away_nothing_moves(
-    own_broker: Broker, recorder: Recorder
+    module_broker: Broker, recorder: Recorder
 ) -> None:
-    record = await written(own_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
-    own_broker.kill()
+    record = await written(module_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
+    module_broker.kill()
     writing = await recorder.begin(record)
     await recorder.is_not_written(writing, record)
-    await asyncio.to_thread(own_broker.start)
+    await asyncio.to_thread(module_broker.start)
     await writing
     assert recorder.moved(record) == 1
 
 
-async def test_without_its_dead_letter_topic_nothing_moves(
-    own_broker: Broker, recorder: Recorder
+async def test_without_its_dead_letter_topic_nothing_moves_until_it_is_there(
+    module_broker: Broker, recorder: Recorder
 ) -> None:
-    record = await written(own_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
-    admin = AIOKafkaAdminClient(bootstrap_servers=own_broker.bootstrap)
-    await admin.start()
-    await admin.delete_topics([LETTERS])
-    writing = await recorder.begin(record)
-    await recorder.is_not_written(writing, record)
-    await admin.create_topics([NewTopic(LETTERS, 1, 1)])
-    await admin.close()
+    record = await written(module_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
+    async with admin_of(module_broker) as admin:
+        await delete_letters(admin)
+        writing = await recorder.begin(record)
+        assert LETTERS in await recorder.has_trouble(writing)
+        assert recorder.moved(record) == 0
+        await admin.create_topics([NewTopic(LETTERS, 1, 1)])
     await writing
     assert recorder.moved(record) == 1
+    await recorder.has_no_trouble()
 
 
-async def test_a_dead_letter_that_the_broker_refuses_moves_nothing(
-    own_broker: Broker, recorder: Recorder
+async def test_a_dead_letter_topic_that_is_deleted_in_use_holds_up_only_while_it_is_gone(
+    module_broker: Broker, recorder: Recorder
 ) -> None:
-    record = await written(own_broker.bootstrap, IMAGES_SUBMITTED, secrets.token_bytes(5000))
-    admin = AIOKafkaAdminClient(bootstrap_servers=own_broker.bootstrap)
-    await admin.start()
-    small = {"max.message.bytes": "1000"}
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, LETTERS, small)])
-    await admin.close()
-    await until_refused(own_broker.bootstrap)
-    writing = await recorder.begin(record)
-    assert "MessageSizeTooLarge" in await recorder.has_trouble(writing)
-    # Tried again it may end the producer for good, as aiokafka's idempotence has it: nothing moves.
-    assert recorder.moved(record) == 0
-    writing.cancel()
-    await asyncio.wait({writing})
-    assert recorder.moved(record) == 0
+    first, second = [
+        await written(module_broker.bootstrap, IMAGES_SUBMITTED, value)
+        for value in (b"one", b"two")
+    ]
+    await (await recorder.begin(first))
+    async with admin_of(module_broker) as admin:
+        await delete_letters(admin)
+        writing = await recorder.begin(second)
+        assert "dead letter" in await recorder.has_trouble(writing)
+        assert recorder.moved(second) == 0
+        await admin.create_topics([NewTopic(LETTERS, 1, 1)])
+    await writing
+    assert recorder.moved(second) == 1
+    await recorder.has_no_trouble()
+
+
+async def test_a_broker_that_refuses_dead_letters_holds_up_only_while_it_does(
+    module_broker: Broker, recorder: Recorder
+) -> None:
+    # The first is taken: from then on the broker knows which number the producer's next one has.
+    first = await written(module_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
+    second = await written(module_broker.bootstrap, IMAGES_SUBMITTED, secrets.token_bytes(5000))
+    async with admin_of(module_broker) as admin:
+        await delete_letters(admin)
+        await admin.create_topics([NewTopic(LETTERS, 1, 1)])
+        await (await recorder.begin(first))
+        await limit_letters(admin, 1000)
+        await until_refused(module_broker.bootstrap)
+        writing = await recorder.begin(second)
+        assert "MessageSizeTooLarge" in await recorder.has_trouble(writing)
+        # An idempotent producer that had one refused can never send to this partition again.
+        await recorder.is_not_written(writing, second)
+        await limit_letters(admin, TOPICS[LETTERS].max_message_bytes)
+    await writing
+    assert recorder.moved(second) == 1
+    await recorder.has_no_trouble()

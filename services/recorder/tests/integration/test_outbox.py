@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -30,6 +31,10 @@ class Producer:
         self.count = 0
         self.held = asyncio.Event()
         self.held.set()
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncGenerator["Producer"]:
+        yield self
 
     async def send(
         self, topic: str, *, key: bytes, value: bytes, headers: list[tuple[str, bytes]]

@@ -15,7 +15,8 @@ from ocrstream_recorder.dead_letters import Kept
 from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.intake import Judged
 from ocrstream_recorder.recording import GivenBack, Recording
-from ocrstream_recorder.store.database import Database, DataRefused
+from ocrstream_recorder.store import poll
+from ocrstream_recorder.store.database import Database, DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.dead_letters import Coordinates
 from ocrstream_recorder.store.offsets import OffsetsMovedError
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -117,6 +118,25 @@ def query(url: str, sql: Any) -> list[tuple[Any, ...]]:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(sql)
         return cursor.fetchall() if cursor.description else []
+
+
+async def test_a_refusal_ends_the_trouble_before_it(
+    writer: Writer, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query(database_url, "ALTER TABLE chain_executions ADD CHECK (chain_name <> 'poison')")
+    really_write = poll.write
+    troubles = [DatabaseUnavailable("away")]
+
+    def write(*arguments: Any, **options: Any) -> poll.Written:
+        if troubles:
+            raise troubles.pop()
+        return really_write(*arguments, **options)
+
+    monkeypatch.setattr(poll, "write", write)
+    await writer.record([record(image("a", chain_name="poison"), offset=0)], {(TOPIC, 0): 0})
+    assert not troubles
+    assert len(writer.dead_letters.kept) == 1
+    await writer.recording.retrying.check()
 
 
 async def test_what_the_database_refuses_is_found_among_many(

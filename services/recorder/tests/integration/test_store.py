@@ -165,6 +165,30 @@ def test_records_in_the_outbox_are_never_taken_for_each_other(connection: Connec
     assert completed(connection) == 1
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_batches_may_use_the_same_id_for_their_requests(
+    connection: Connection[Any], at_once: bool
+) -> None:
+    moment = datetime(2026, 5, 3, tzinfo=UTC)
+    chains = [
+        msgspec.structs.replace(failed(number), chain_id=batch_id, batch_id=batch_id)
+        for number, batch_id in enumerate("bcd")
+    ]
+    write(connection, [*chains])
+    requests = [
+        BatchRetryRequested(batch_id=batch_id, request_id="again", requested_at=moment)
+        for batch_id in "bcd"
+    ]
+    polls = [requests] if at_once else [[one] for one in requests]
+    assert sum(write(connection, list(poll)).retries for poll in polls) == 3
+    assert sum(submit_again(connection, limit=1)) == 3
+    assert write(connection, list(requests)).retries == 0
+    keys = connection.execute(
+        "SELECT key FROM recorder_outbox WHERE topic <> 'batches.completed' ORDER BY key"
+    ).fetchall()
+    assert keys == [("b",), ("c",), ("d",)]
+
+
 def test_the_first_holder_of_a_public_path_keeps_it(connection: Connection[Any]) -> None:
 
     def read(number: int) -> OcrSucceeded:

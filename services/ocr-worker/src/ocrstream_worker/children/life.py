@@ -54,12 +54,13 @@ class ChildLimits:
     """`memory_mib` of data are all that the system gives a child; 0: no limit.
 
     After `recycle_jobs` jobs, or when it holds more than `recycle_mib`, another one takes over;
-    0: never.
+    0: never. After `deaths_in_a_row` at jobs, with none done in between, jobs are held.
     """
 
     memory_mib: int = 0
     recycle_jobs: int = 0
     recycle_mib: int = 0
+    deaths_in_a_row: int = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +255,13 @@ async def _spawn(
 ) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter]:
     ours, childs = socket.socketpair()
     try:
+        # Before there is a process: cancelled after, it would leave one that nobody waits for.
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
+    except BaseException:
+        ours.close()
+        childs.close()
+        raise
+    try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # the working directory must not shadow installed packages
@@ -269,11 +277,10 @@ async def _spawn(
             env={**os.environ, **spec.environment},
         )
     except BaseException:
-        ours.close()
+        writer.close()
         raise
     finally:
         childs.close()
-    reader, writer = await asyncio.open_unix_connection(sock=ours)
     return process, reader, writer
 
 

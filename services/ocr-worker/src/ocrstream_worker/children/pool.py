@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from ocrstream_worker import metrics
+from ocrstream_worker.children.death_limit import DeathLimit
 from ocrstream_worker.children.life import (
     ChildDied,
     ChildError,
@@ -53,7 +54,10 @@ class ChildPool:
         self._leaving: set[Life] = set()
         self._info: asyncio.Future[bytes] = asyncio.Future()
         self._failure: ChildError | None = None
+        self._death_limit = DeathLimit(kind, spec.limits.deaths_in_a_row, self._hand_out)
         self._tasks: set[asyncio.Task[Any]] = set()
+        # What is never cancelled: each waits for a process that is to end, or ends it.
+        self._endings: set[asyncio.Task[tuple[str, bool]]] = set()
 
     @property
     def ready(self) -> bool:
@@ -68,6 +72,10 @@ class ChildPool:
     async def wait_ready(self) -> bytes:
         """The first child's info, once it is warm. Raises ChildUnavailable if there is no hope."""
         return await asyncio.shield(self._info)
+
+    async def check_deaths(self) -> None:
+        """Raises NotReady while jobs are held because children die at all of them."""
+        await self._death_limit.check()
 
     async def call(
         self,
@@ -116,6 +124,7 @@ class ChildPool:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._endings, return_exceptions=True)
         self._give_up(ChildDied(f"the {self._kind} was stopped"))
 
     async def _keep_one(self) -> None:
@@ -168,9 +177,16 @@ class ChildPool:
         finally:
             self._retire(life)
             self._leaving.discard(life)
-            cause = await life.end()
-            idle = not life.jobs_done and not any(job.begun for job in life.jobs.values())
-            self._settle_rest(life, cause)
+            ending = asyncio.create_task(self._end(life))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            cause, idle = await asyncio.shield(ending)
+        return cause, idle
+
+    async def _end(self, life: Life) -> tuple[str, bool]:
+        cause = await life.end()
+        idle = not life.jobs_done and not any(job.begun for job in life.jobs.values())
+        self._settle_rest(life, cause)
         return cause, idle
 
     async def _listen(self, life: Life) -> None:
@@ -182,6 +198,7 @@ class ChildPool:
                 case Done():
                     metrics.BUSY_SECONDS.labels(self._kind).inc(message.busy_s)
                     life.on_done(message)
+                    self._death_limit.answered()
                 case Dropped(number):
                     life.jobs.pop(number).fail(ChildDied("dropped"))
                 case Failed(error):
@@ -205,6 +222,8 @@ class ChildPool:
         jobs = list(life.jobs.values())
         life.jobs.clear()
         lost = [job for job in jobs if job.begun] or (jobs[:1] if life.hung else [])
+        if lost:
+            self._death_limit.died(cause)
         for job in lost:
             job.fail(ChildDied(f"the {self._kind}'s process {cause}", hung=life.hung))
         for job in reversed(jobs):
@@ -215,9 +234,11 @@ class ChildPool:
         self._hand_out()
 
     def _hand_out(self) -> None:
+        in_work = sum(len(life.jobs) for life in (*self._lives, *self._leaving))
         for life in self._lives:
-            while self._waiting and life.has_room:
+            while self._waiting and life.has_room and self._death_limit.admits(in_work):
                 life.do(self._waiting.popleft())
+                in_work += 1
 
     def _drop(self, job: Job) -> None:
         if job in self._waiting:

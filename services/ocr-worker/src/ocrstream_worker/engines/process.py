@@ -55,6 +55,10 @@ class EngineProcess:
         """The process that takes images now, if there is one."""
         return next(iter(self._pool.pids), None)
 
+    async def check_deaths(self) -> None:
+        """Raises NotReady while images are held because it dies at all of them."""
+        await self._pool.check_deaths()
+
     async def wait_ready(self) -> EngineInfo:
         """Waits for the first warm-up. Raises ChildUnavailable if there is no hope of one."""
         return msgspec.msgpack.decode(await self._pool.wait_ready(), type=EngineInfo)

@@ -19,14 +19,17 @@ _StateT = TypeVar("_StateT", bound=_State)
 
 
 class Ledger:
-    """States by key: tasks by task_id, chains by chain_id, batches by batch_id, images by path."""
+    """States by key: tasks by task_id, chains by chain_id, batches by batch_id, images by path.
+
+    Retries are by their batch and request.
+    """
 
     def __init__(self, contributions: Iterable[Contribution] = ()) -> None:
         self.tasks: dict[str, TaskState] = {}
         self.chains: dict[str, ChainState] = {}
         self.batches: dict[str, BatchState] = {}
         self.images: dict[str, ImageState] = {}
-        self.retries: dict[str, BatchRetryRequested] = {}
+        self.retries: dict[tuple[str, str], BatchRetryRequested] = {}
         for contribution in contributions:
             self.add(contribution)
 
@@ -40,8 +43,8 @@ class Ledger:
             _join(self.batches, contribution.batch.batch_id, contribution.batch)
         if contribution.image is not None:
             _join(self.images, contribution.image.image_path, contribution.image)
-        if contribution.retry is not None:
-            self.retries.setdefault(contribution.retry.request_id, contribution.retry)
+        if (retry := contribution.retry) is not None:
+            self.retries.setdefault((retry.batch_id, retry.request_id), retry)
 
     def tasks_by_chain(self) -> dict[str, dict[str, TaskState]]:
         """The tasks that each chain owns, by task_id."""

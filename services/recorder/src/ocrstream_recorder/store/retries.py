@@ -73,7 +73,8 @@ SELECT (SELECT count(*) FROM submitted), (SELECT count(*) FROM part),
 _SUBMIT_INDEXED = _SUBMIT.format(part=_INDEXED)
 _SUBMIT_UNINDEXED = _SUBMIT.format(part=_UNINDEXED)
 _ADVANCE = """
-UPDATE recorder_retries SET pending = %s, after_index = %s, after_id = %s WHERE request_id = %s
+UPDATE recorder_retries SET pending = %s, after_index = %s, after_id = %s
+WHERE batch_id = %s AND request_id = %s
 """
 
 
@@ -85,7 +86,7 @@ class Part(NamedTuple):
 
 
 def request(cursor: Cursor[Any], asked: BatchRetryRequested, zone: DatabaseZone) -> bool:
-    """Note a retry; False if the same was asked for before. Its batch must have a row.
+    """Note a retry; False if its batch was asked the same before. The batch must have a row.
 
     Its images count as submitted when it was asked for, but not before anything that is known of
     the batch: by a clock that is behind, the new run's results would else not hold their paths.
@@ -138,5 +139,5 @@ def submit_part(cursor: Cursor[Any], limit: int) -> Part | None:
         pending, after = True, (last_index, last_id)
     else:
         pending, after = indexed, (None, 0)
-    cursor.execute(_ADVANCE, (pending, *after, request_id))
+    cursor.execute(_ADVANCE, (pending, *after, batch_id, request_id))
     return Part(looked_at, submitted)

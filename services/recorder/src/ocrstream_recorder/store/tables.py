@@ -247,7 +247,7 @@ class OutboxRecord(Base):
 
 
 class BatchRetry(Base):
-    """A retry that was asked for, kept so that the same request does nothing again.
+    """A retry of a batch, kept so that the same request does nothing again.
 
     While it is `pending`, the batch's chains after (`after_index`, `after_id`) are still to be
     submitted again.
@@ -255,8 +255,8 @@ class BatchRetry(Base):
 
     __tablename__ = "recorder_retries"
 
+    batch_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     request_id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    batch_id: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
     pending: Mapped[bool] = mapped_column(Boolean, server_default=false())
     requested_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
