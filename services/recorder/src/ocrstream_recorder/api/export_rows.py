@@ -1,6 +1,7 @@
 """Reads what exports are made of, some images at a time."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
@@ -111,12 +112,11 @@ _OF_ROW = {
 
 def _filled(image: ExportImage, boxes: tuple[Box, ...], holder: str | None) -> ExportImage:
     """The image with what its path holds, which may be the result of a later chain."""
-    fields = dict(vars(image))
     if boxes:
-        return ExportImage(**fields | {"boxes": boxes})
+        return replace(image, boxes=boxes)
     by = f"chain {holder!r}" if holder and holder != image.chain_id else "nothing"
     error = f"It was read, but its text is gone: its path now holds the result of {by}"
-    return ExportImage(**fields | {"reason": "superseded", "error": error})
+    return replace(image, reason="superseded", error=error)
 
 
 async def _boxes(session: AsyncSession, numbers: Sequence[int]) -> dict[int, tuple[Box, ...]]:

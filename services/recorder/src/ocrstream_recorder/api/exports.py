@@ -34,8 +34,18 @@ _PIECE_BYTES = 64 * 1024
 
 AllImages = Callable[[], AsyncIterator[Sequence[ExportImage]]]
 
-BatchFormat = StrEnum("BatchFormat", {**{one.name: one.value for one in Format}, "ZIP": "zip"})
-"""What a batch can be exported as."""
+
+class BatchFormat(StrEnum):
+    """What a batch can be exported as."""
+
+    JSONL = Format.JSONL
+    CSV = Format.CSV
+    TXT = Format.TXT
+    MD = Format.MD
+    HOCR = Format.HOCR
+    ALTO = Format.ALTO
+    PDF = Format.PDF
+    ZIP = "zip"
 
 
 class FileFormat(StrEnum):
@@ -183,7 +193,7 @@ async def export_batch(
     if batch is None:
         raise Problem(404, "No such batch", f"No event has told of a batch {batch_id!r} yet")
     heading = Heading(batch.batch_name or batch_id)
-    if kind == "zip":
+    if kind is BatchFormat.ZIP:
         last = batch
 
         async def images() -> AsyncIterator[Sequence[ExportImage]]:

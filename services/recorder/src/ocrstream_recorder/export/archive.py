@@ -8,7 +8,7 @@ import json
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 
@@ -65,7 +65,7 @@ class Archive:
     ) -> None:
         """`summary` is what `batch.json` is to say, asked for at the end."""
         output = _Output()
-        zip_file = _Zip(output, "w", zipfile.ZIP_DEFLATED)  # pyright: ignore[reportArgumentType]
+        zip_file = _Zip(cast("IO[bytes]", output), "w")
         folders = [_Folder(zip_file, output, kind, open_picture) for kind in kinds]
         self.writers: list[Writer] = [*folders, _Manifest(zip_file, output, kinds, summary)]
 

@@ -7,6 +7,7 @@ it cannot, or dies: of a limit that it sets for itself, or of the image.
 import io
 import resource
 import sys
+from typing import NoReturn
 
 NOT_A_PICTURE_EXIT = 4
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -62,7 +63,7 @@ def _convert(content: bytes, max_pixels: int) -> bytes:
     return written.getvalue()
 
 
-def _refuse(why: str) -> None:
+def _refuse(why: str) -> NoReturn:
     sys.stdout.buffer.write(why.encode("utf-8", "replace"))
     sys.stdout.buffer.flush()
     sys.exit(NOT_A_PICTURE_EXIT)
