@@ -84,8 +84,8 @@ class Exports:
     def __init__(self, engine: AsyncEngine, zone: DatabaseZone, folders: AllowedFolders) -> None:
         self.rows = ExportRows(engine, zone)
         self.pictures = Pictures(folders)
+        self.running = 0
         self._threads = ThreadPoolExecutor(EXPORTS_AT_ONCE, "export")
-        self._running = 0
 
     async def start(
         self, writers: Sequence[Writer], heading: Heading, images: AllImages
@@ -94,7 +94,7 @@ class Exports:
 
         What fails before raises here, and can still be answered. To be closed.
         """
-        if self._running >= EXPORTS_AT_ONCE:
+        if self.running >= EXPORTS_AT_ONCE:
             raise Problem(
                 429,
                 "Too many exports at once",
@@ -109,7 +109,7 @@ class Exports:
     async def _pieces(
         self, writers: Sequence[Writer], heading: Heading, images: AllImages
     ) -> AsyncGenerator[bytes]:
-        self._running += 1
+        self.running += 1
         try:
             async with aclosing(self._of_all(writers, heading, images)) as parts:
                 async for part in parts:
@@ -118,7 +118,7 @@ class Exports:
             logger.error("export broken off", of=heading.title, error=repr(error))
             raise
         finally:
-            self._running -= 1
+            self.running -= 1
 
     async def _of_all(
         self, writers: Sequence[Writer], heading: Heading, images: AllImages
