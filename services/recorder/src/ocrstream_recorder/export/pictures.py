@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 from ocrstream_recorder.export.picture_child import NOT_A_PICTURE_EXIT
 from ocrstream_runtime.local_files import AllowedFolders, UnreadableFile
 
 MAX_PIXELS = 100_000_000
-_CHILD_MEMORY_BYTES = 1536 * 1024 * 1024
+_CHILD_MEMORY_BYTES = 1024 * 1024 * 1024
 _CHILD_TIMEOUT_S = 60
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
 _PNG_COLORS = {0: 1, 2: 3, 3: 1}
@@ -47,6 +48,8 @@ class Pictures:
 
     def __init__(self, folders: AllowedFolders) -> None:
         self._folders = folders
+        # One conversion at a time: each may take as much memory as all else together.
+        self._converting = Lock()
 
     def open(self, reference: str) -> Picture:
         """The picture, upright. Raises NoPicture."""
@@ -57,7 +60,11 @@ class Pictures:
             content = self._folders.read(reference)
         except UnreadableFile as error:
             raise NoPicture(str(error)) from error
-        return as_picture(content) or _converted(content)
+        picture = as_picture(content)
+        if picture is None:
+            with self._converting:
+                picture = _converted(content)
+        return picture
 
 
 def as_picture(content: bytes) -> Picture | None:
