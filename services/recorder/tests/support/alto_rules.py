@@ -66,14 +66,14 @@ def alto_errors(document: bytes) -> list[str]:
         children = "".join(f"{child.tag.removeprefix(_NAMESPACE)} " for child in element)
         if not re.fullmatch(rule.children, children):
             errors.append(f"{name}: its children are {children!r}")
-        known = {*rule.required, *rule.optional}
-        if missing := set(rule.required) - element.keys():
+        given, known = set(element.keys()), {*rule.required, *rule.optional}
+        if missing := set(rule.required) - given:
             errors.append(f"{name}: lacks {missing}")
-        if unknown := element.keys() - known:
+        if unknown := given - known:
             errors.append(f"{name}: has {unknown}")
         errors += [
             f"{name}: {attribute} is {element.attrib[attribute]!r}"
-            for attribute in _NUMBERS & element.keys()
+            for attribute in _NUMBERS & given
             if not _NUMBER.fullmatch(element.attrib[attribute])
         ]
         if not 0 <= float(element.get("WC", 0)) <= 1:

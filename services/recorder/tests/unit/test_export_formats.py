@@ -57,6 +57,7 @@ def test_csv_has_a_line_for_an_image_without_text() -> None:
 @pytest.mark.parametrize("kind", [kind for kind in Format if kind is not Format.PDF])
 def test_an_image_without_text_is_there_with_its_reason(kind: Format) -> None:
     document = export(kind, image(box("first")), failed(), image(box("last"))).decode()
+    document = document.replace("\\", "")  # Markdown's escapes
     places = [document.index(word) for word in ("first", "not_found", "it is gone", "last")]
     assert places == sorted(places)
 

@@ -19,7 +19,7 @@ from ocrstream_runtime.local_files import AllowedFolders
 TEXTS = {
     "latin": box("Grüße, World", 20, 20, 300, 40),
     "korean": box("안녕하세요 세계", 20, 100, 300, 40),
-    "chinese": box("合同編號𠀋", 20, 160, 250, 30),
+    "chinese": box("合同編號", 20, 160, 250, 30),
     "arabic": box("مرحبا", 20, 200, 100, 30),
     "upward": box("turned text", 500, 380, 200, 30, turn=90),
     "slanted": box("slanted words", 60, 330, 250, 30, turn=15),
