@@ -139,6 +139,17 @@ def test_the_command_writes_a_file_once_it_is_whole(recorder: str, tmp_path: Pat
     assert (image.returncode, image.stdout) == (0, b"a,b\r\n")
 
 
+def test_a_pipe_is_written_to_and_stays_one(recorder: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    got: list[bytes] = []
+    reading = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()))
+    reading.start()
+    assert run(recorder, tmp_path, "-f", "csv", "-o", "pipe").returncode == 1
+    reading.join(30)
+    assert got == [b"a,b\r\n"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_the_command_leaves_no_part_of_a_file(recorder: str, tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text("from before")
     ran = run(recorder, tmp_path, "-f", "txt", "-o", "out.txt")

@@ -121,6 +121,10 @@ def _written(path: Path | None) -> Generator[Callable[[bytes], object]]:
         yield sys.stdout.buffer.write
         sys.stdout.buffer.flush()
         return
+    if path.exists() and not path.is_file():  # a pipe or device is not to be replaced
+        with path.open("wb") as file:
+            yield file.write
+        return
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:50]}.", dir=path.parent)
     try:
         with open(handle, "wb") as file:  # noqa: PTH123 - takes over the descriptor
