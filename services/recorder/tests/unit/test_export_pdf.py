@@ -40,7 +40,7 @@ def picture(folder: Path, name: str = "a.png", mode: str = "RGB", **how: Any) ->
     return (folder / name).as_uri()
 
 
-def opened(pictures: Pictures, *images: ExportImage, title: str = "t") -> pypdfium2.PdfDocument:
+def opened(pictures: Pictures, *images: ExportImage, title: str = "t") -> Any:
     document = export(Format.PDF, *images, open_picture=pictures.open, title=title)
     return pypdfium2.PdfDocument(document)
 
