@@ -86,6 +86,8 @@ def test_references_are_read_where_they_are_and_failures_show(system: System) ->
         (["submit"], "Missing argument"),
         (["status", "unheard-of"], "unheard-of"),
         (["results", "unheard-of"], "unheard-of"),
+        (["export", "unheard-of"], "unheard-of"),
+        (["export", "b", "--files", "txt"], "only with --format zip"),
         (["submit", "nonsense://", "--by-reference", "--wait-not"], "No such option"),
     ],
 )
@@ -179,7 +181,9 @@ def test_without_addresses_it_says_what_to_set(tmp_path: Path) -> None:
     assert "set INGEST_URL and RECORDER_URL, like INGEST_URL=http" in ran.stderr
 
 
-@pytest.mark.parametrize("name", ["submit", "status", "results", "cancel", "retry", "doctor"])
+@pytest.mark.parametrize(
+    "name", ["submit", "status", "results", "export", "cancel", "retry", "doctor"]
+)
 def test_every_command_has_an_example(name: str) -> None:
     ran = run(None, name, "--help")
     assert ran.returncode == 0
@@ -187,7 +191,7 @@ def test_every_command_has_an_example(name: str) -> None:
 
 
 def test_a_system_that_is_not_there_exits_with_3() -> None:
-    for arguments in (["status", "b"], ["results", "b"], ["dlq", "list"]):
+    for arguments in (["status", "b"], ["results", "b"], ["export", "b"], ["dlq", "list"]):
         ran = run(None, *arguments)
         assert ran.returncode == 3, ran.stderr
         assert "does not answer" in ran.stderr

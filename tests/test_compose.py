@@ -172,12 +172,12 @@ def folders_made(name: str) -> list[str]:
     return made.partition("--owner=ocrstream --group=ocrstream ")[2].split()
 
 
-def test_ingest_writes_uploads_and_workers_only_read_them() -> None:
-    for name in WORKERS | {"ingest"}:
+def test_ingest_writes_uploads_and_others_only_read_them() -> None:
+    for name in WORKERS | {"ingest", "recorder"}:
         place = Built(name).variables["OCRSTREAM_OBJECT_ROOT"]
         mount = mounts(services()[name])[place]
         assert (mount["type"], mount["source"]) == ("volume", "objects")
-        assert bool(mount.get("read_only")) == (name in WORKERS)
+        assert bool(mount.get("read_only")) == (name != "ingest")
         # A new volume belongs to whom the folder in the image belongs to.
         assert place in folders_made(name)
     for name in WORKERS:

@@ -149,10 +149,10 @@ def run_until(folder: Path, script: str, expected: str) -> str:
 
 
 def test_no_document_has_a_command_that_is_not_run() -> None:
-    # The page about the client is run in test_client_page.py.
+    # The pages about the client and exports are run in test_client_page.py.
     tested = {
         ROOT / "README.md",
-        *(ROOT / "docs" / name for name in ("operations.md", "client.md")),
+        *(ROOT / "docs" / name for name in ("operations.md", "client.md", "exports.md")),
     }
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         assert document in tested or not commands(document), document

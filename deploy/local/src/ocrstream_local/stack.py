@@ -189,7 +189,7 @@ class Stack:
             "recorder",
             "ocrstream-recorder",
             self._port(state, "recorder"),
-            {**shared, "DATABASE_URL": database},
+            {**shared, "DATABASE_URL": database, "OCRSTREAM_IMAGE_ROOTS": roots},
         )
         ingest = Service(
             "ingest",

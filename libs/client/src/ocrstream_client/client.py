@@ -157,6 +157,24 @@ class Batch:
         images = list(self.images())
         return only_read(self.batch_id, images) if propagate else images
 
+    def export(
+        self,
+        to: Callable[[bytes], object],
+        export_format: str = "jsonl",
+        *,
+        files: Sequence[str] = (),
+        image_path: str | None = None,
+    ) -> int:
+        """Give `to` the batch, or one image of it, in another format, in pieces; tells the size.
+
+        `export_format`: jsonl, csv, txt, md, hocr, alto, pdf or zip, of which `files` are the
+        formats of its files. Raises Unreachable if it breaks off: what was given is to be thrown
+        away then.
+        """
+        return self._carry_out(
+            self._plans.export(self.batch_id, export_format, files, image_path, to)
+        )
+
     def cancel(self) -> None:
         """Cancel what is not finished of it."""
         self._carry_out(self._plans.cancel(self.batch_id))

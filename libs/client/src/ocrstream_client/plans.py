@@ -12,7 +12,7 @@ from ocrstream_client.addresses import Addresses
 from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone, TextBox
 from ocrstream_client.errors import NotAllRead, NotEnded, Refused, Unreachable
 from ocrstream_client.submission import Files, Prefix, References, Submission
-from ocrstream_client.transport import Ask, Pause, Plan, Together, Upload
+from ocrstream_client.transport import Ask, Download, Pause, Plan, Together, Upload
 
 ItemT = TypeVar("ItemT")
 
@@ -151,6 +151,24 @@ class Plans:
             return ()
         image = yield self._read("/v1/images", image_path=row["image_path"])
         return tuple(map(TextBox.of, image["text_boxes"]))
+
+    def export(
+        self,
+        batch_id: str,
+        export_format: str,
+        files: Sequence[str],
+        image_path: str | None,
+        on_piece: Callable[[bytes], object],
+    ) -> Plan[int]:
+        """An export's bytes, as they come, of a batch or one of its images; how many they were."""
+        parameters: dict[str, Any] = {"format": export_format}
+        path = f"/v1/batches/{_quoted(batch_id)}/export"
+        if image_path is not None:
+            path = "/v1/images/export"
+            parameters["image_path"] = image_path
+        elif files:
+            parameters["files"] = list(files)
+        return (yield Download(self._recorder + path, parameters, on_piece))
 
     def _read(self, path: str, **parameters: Any) -> Ask:
         given = {name: value for name, value in parameters.items() if value is not None}

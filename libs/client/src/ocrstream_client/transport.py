@@ -6,7 +6,7 @@ once) and is sent what came of it. So what to ask, and what to make of the answe
 
 import asyncio
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -46,6 +46,18 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class Download:
+    """A GET whose answer goes to `on_piece` as it comes; the plan is sent how many bytes it was.
+
+    Otherwise like Ask; an answer that breaks off raises Unreachable.
+    """
+
+    url: str
+    parameters: dict[str, Any]
+    on_piece: Callable[[bytes], object]
+
+
+@dataclass(frozen=True)
 class Pause:
     """Time to pass, in seconds."""
 
@@ -59,7 +71,7 @@ class Together:
     plans: Sequence["Plan[Any]"]
 
 
-Wish = Ask | Upload | Pause | Together
+Wish = Ask | Upload | Download | Pause | Together
 Plan = Generator[Wish, Any, ResultT]
 
 
@@ -72,6 +84,14 @@ def carry_out(http: httpx.Client, plan: Plan[ResultT]) -> ResultT:
         if isinstance(wish, Together):
             with ThreadPoolExecutor(AT_ONCE) as threads:
                 return list(threads.map(partial(carry_out, http), wish.plans))
+        if isinstance(wish, Download):
+            with http.stream("GET", wish.url, params=wish.parameters) as response:
+                if response.is_error:
+                    response.read()
+                    return _content(response)
+                for piece in response.iter_bytes():
+                    wish.on_piece(piece)
+                return response.num_bytes_downloaded
         with ExitStack() as opened:
             return _content(http.send(_request(http, wish, opened)))
 
@@ -101,6 +121,14 @@ async def carry_out_async(http: httpx.AsyncClient, plan: Plan[ResultT]) -> Resul
             return await asyncio.sleep(wish.seconds)
         if isinstance(wish, Together):
             return await asyncio.gather(*map(in_turn, wish.plans))
+        if isinstance(wish, Download):
+            async with http.stream("GET", wish.url, params=wish.parameters) as response:
+                if response.is_error:
+                    await response.aread()
+                    return _content(response)
+                async for piece in response.aiter_bytes():
+                    wish.on_piece(piece)
+                return response.num_bytes_downloaded
         with ExitStack() as opened:
             return _content(await http.send(_request(http, wish, opened)))
 
@@ -155,8 +183,10 @@ def _told(error: Exception) -> Exception:
     """The error in the words of this library."""
     if isinstance(error, httpx.TransportError):
         url = error.request.url
+        broken = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)
+        what = "broke off its answer, or gave none" if broken else "does not answer"
         told = Unreachable(
-            f"{url.scheme}://{url.netloc.decode()} does not answer ({type(error).__name__})."
+            f"{url.scheme}://{url.netloc.decode()} {what} ({type(error).__name__})."
             " Is the stack up? See: ocrstream doctor"
         )
     elif isinstance(error, httpx.InvalidURL):

@@ -35,6 +35,7 @@ from ocrstream_runtime.health import Health, NotReady
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
 from ocrstream_runtime.lifecycle import Stopped, keep_trying
+from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
@@ -92,7 +93,13 @@ async def _run(settings: RecorderSettings) -> int:
     health = Health()
     recorder = _Recorder(settings, stop, health)
     health.add_check("database", lambda: _check_database(engine))
-    api = create_api(engine, DatabaseZone(settings.db_timezone), health, LetterBox(settings))
+    api = create_api(
+        engine,
+        DatabaseZone(settings.db_timezone),
+        health,
+        LetterBox(settings),
+        AllowedFolders(settings.roots, max_bytes=settings.max_image_bytes),
+    )
     try:
         return await run_service(api, settings, stop, recorder.run())
     finally:

@@ -1,5 +1,6 @@
 """The recorder's settings."""
 
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -39,6 +40,12 @@ class RecorderSettings(DatabaseSettings):
     """By how many the dead letters of a partition may outnumber its good ones until it is held."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
     """The most database connections that the read API uses; recording takes four more."""
+    image_roots: str = ""
+    """Folders whose images exports may show, separated by colons."""
+    object_root: Path = Path(".local/objects")
+    """Folder that ingest keeps uploads in; exports may always show these."""
+    max_image_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
+    """The largest image file that an export shows, in bytes."""
     webhook_secret: SecretStr = SecretStr("")
     """Keys that sign webhooks, `whsec_` and base64, separated by spaces; empty turns them off."""
     webhook_allowed_networks: str = ""
@@ -47,6 +54,11 @@ class RecorderSettings(DatabaseSettings):
     """How long a receiver of webhooks may take to answer."""
     webhook_give_up_after_s: Annotated[float, Field(gt=0, le=30 * 86_400)] = 86_400.0
     """How long a delivery to a webhook is tried again."""
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """All folders that exports may show images of."""
+        return (*(Path(root) for root in self.image_roots.split(":") if root), self.object_root)
 
     @field_validator("webhook_secret")
     @classmethod

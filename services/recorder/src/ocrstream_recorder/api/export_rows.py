@@ -1,0 +1,164 @@
+"""Reads what exports are made of, some images at a time."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from ocrstream_recorder.api.models import Batch, BatchImage
+from ocrstream_recorder.api.sessions import open_session
+from ocrstream_recorder.api.views import Views
+from ocrstream_recorder.domain.status import ImageStatus, ProcessStatus
+from ocrstream_recorder.export.model import Box, ExportImage, Point
+from ocrstream_recorder.store.tables import ChainExecution, OcrExecution, OcrTextBox
+from ocrstream_recorder.store.zone import DatabaseZone
+
+IMAGES_AT_ONCE = 50
+_NOWHERE: tuple[Point, ...] = ((0.0, 0.0),) * 4
+
+
+class ExportRows:
+    """Rows for exports, read through `engine`.
+
+    Each page is one read-only transaction with one snapshot, so an image and its boxes belong
+    together; none is open between pages, however slowly they are taken. All methods raise Problem
+    if the database cannot be asked.
+    """
+
+    def __init__(self, engine: AsyncEngine, zone: DatabaseZone) -> None:
+        self._engine = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self._zone = zone
+
+    async def batch(self, batch_id: str) -> Batch | None:
+        """The batch as it is now."""
+        async with open_session(self._engine) as session:
+            return await Views(session, self._zone).batch(batch_id)
+
+    async def images(self, batch_id: str) -> AsyncIterator[Sequence[ExportImage]]:
+        """All images of a batch by index, those without one last, some at a time."""
+        cursor: str | None = None
+        while True:
+            async with open_session(self._engine) as session:
+                page = await Views(session, self._zone).batch_images(
+                    batch_id, cursor, IMAGES_AT_ONCE
+                )
+                images = await _with_boxes(session, page.items)
+            yield images
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def image(self, image_path: str) -> ExportImage | None:
+        """The newest result of an image path; None if there is none yet."""
+        async with open_session(self._engine) as session:
+            execution = await session.scalar(
+                select(OcrExecution).where(OcrExecution.image_path == image_path)
+            )
+            if execution is None:
+                return None
+            told = (await _inputs(session, [execution.chain_id or ""])).get(execution.chain_id, {})
+            boxes = (await _boxes(session, [execution.id])).get(execution.id, ())
+            succeeded = execution.status == ImageStatus.SUCCESS
+            return ExportImage(
+                chain_id=execution.chain_id,
+                image_path=execution.image_path,
+                public_path=execution.public_path,
+                index=_of_kind(told.get("index"), int),
+                run=execution.run,
+                status=ProcessStatus.SUCCESS if succeeded else ProcessStatus.FAILURE,
+                reason=execution.reason,
+                error=execution.error,
+                source_name=_of_kind(told.get("source_name"), str),
+                page=_of_kind(told.get("page"), int),
+                words=_reads_words(told),
+                boxes=boxes,
+            )
+
+
+async def _with_boxes(session: AsyncSession, rows: Iterable[BatchImage]) -> list[ExportImage]:
+    rows = list(rows)
+    read = [row for row in rows if row.status == ProcessStatus.SUCCESS]
+    executions = {
+        path: (number, chain_id)
+        for path, number, chain_id in await session.execute(
+            select(OcrExecution.image_path, OcrExecution.id, OcrExecution.chain_id).where(
+                OcrExecution.image_path.in_([row.image_path for row in read if row.image_path])
+            )
+        )
+    }
+    boxes = await _boxes(session, [number for number, _ in executions.values()])
+    told = await _inputs(session, [row.chain_id for row in read])
+    images: list[ExportImage] = []
+    for row in rows:
+        image = ExportImage(
+            **row.model_dump(include=_OF_ROW), words=_reads_words(told.get(row.chain_id, {}))
+        )
+        if row.status == ProcessStatus.SUCCESS:
+            number, holder = executions.get(row.image_path or "", (0, None))
+            image = _filled(image, boxes.get(number, ()), holder)
+        images.append(image)
+    return images
+
+
+_OF_ROW = {
+    *("chain_id", "image_path", "public_path", "index", "run"),
+    *("status", "reason", "error", "source_name", "page"),
+}
+
+
+def _filled(image: ExportImage, boxes: tuple[Box, ...], holder: str | None) -> ExportImage:
+    """The image with what its path holds, which may be the result of a later chain."""
+    if boxes:
+        return replace(image, boxes=boxes)
+    by = f"chain {holder!r}" if holder and holder != image.chain_id else "nothing"
+    error = f"It was read, but its text is gone: its path now holds the result of {by}"
+    return replace(image, reason="superseded", error=error)
+
+
+async def _boxes(session: AsyncSession, numbers: Sequence[int]) -> dict[int, tuple[Box, ...]]:
+    """Boxes in reading order by the image's row."""
+    found: dict[int, list[Box]] = {}
+    rows = await session.execute(
+        select(OcrTextBox.ocr_execution_id, OcrTextBox.text, OcrTextBox.confidence, OcrTextBox.bbox)
+        .where(OcrTextBox.ocr_execution_id.in_(numbers))
+        .order_by(OcrTextBox.ocr_execution_id, OcrTextBox.id)
+    )
+    for number, text, confidence, bbox in rows:
+        found.setdefault(number, []).append(Box(text or "", confidence or 0.0, _polygon(bbox)))
+    return {number: tuple(boxes) for number, boxes in found.items()}
+
+
+async def _inputs(
+    session: AsyncSession, chain_ids: Sequence[str]
+) -> dict[str | None, Mapping[str, Any]]:
+    """What was told of the images, by chain."""
+    rows = await session.execute(
+        select(ChainExecution.chain_id, ChainExecution.input_data)
+        .where(ChainExecution.chain_id.in_(chain_ids))
+        .order_by(ChainExecution.run)
+    )
+    return {chain_id: told for chain_id, told in rows if isinstance(told, dict)}
+
+
+def _reads_words(told: Mapping[str, Any]) -> bool:
+    options = told.get("options")
+    return isinstance(options, dict) and options.get("boxes") == "word"
+
+
+def _of_kind(value: Any, kind: type) -> Any:
+    # What stands there from before the recorder may be anything.
+    return value if isinstance(value, kind) else None
+
+
+def _polygon(bbox: Any) -> tuple[Point, ...]:
+    """The four points; zeros for what was no polygon before the recorder."""
+    try:
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = bbox
+        numbers = [float(number) for number in (ax, ay, bx, by, cx, cy, dx, dy)]
+    except (TypeError, ValueError):
+        return _NOWHERE
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))

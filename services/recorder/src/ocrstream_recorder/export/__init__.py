@@ -1,0 +1,1 @@
+"""Exports: rows in, bytes out. Nothing here knows a database or HTTP."""

@@ -1,0 +1,61 @@
+"""The formats, what they are called and who writes them."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from ocrstream_recorder.export.alto import Alto
+from ocrstream_recorder.export.hocr import Hocr
+from ocrstream_recorder.export.model import Writer
+from ocrstream_recorder.export.pdf import Pdf
+from ocrstream_recorder.export.pictures import Picture
+from ocrstream_recorder.export.rows import Csv, JsonLines
+from ocrstream_recorder.export.texts import Markdown, PlainText
+
+OpenPicture = Callable[[str], Picture]
+
+
+class Format(StrEnum):
+    """What one stream of an export holds."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    TXT = "txt"
+    MD = "md"
+    HOCR = "hocr"
+    ALTO = "alto"
+    PDF = "pdf"
+
+    @property
+    def media_type(self) -> str:
+        """As `Content-Type` says it."""
+        return _MEDIA_TYPES[self]
+
+    @property
+    def suffix(self) -> str:
+        """What names of files of it end with."""
+        return ".alto.xml" if self is Format.ALTO else f".{self.value}"
+
+
+_MEDIA_TYPES = {
+    Format.JSONL: "application/x-ndjson",
+    Format.CSV: "text/csv; charset=utf-8; header=present",
+    Format.TXT: "text/plain; charset=utf-8",
+    Format.MD: "text/markdown; charset=utf-8",
+    Format.HOCR: "text/html; charset=utf-8",
+    Format.ALTO: "application/xml",
+    Format.PDF: "application/pdf",
+}
+
+_WRITERS: dict[Format, Callable[[], Writer]] = {
+    Format.JSONL: JsonLines,
+    Format.CSV: Csv,
+    Format.TXT: PlainText,
+    Format.MD: Markdown,
+    Format.HOCR: Hocr,
+    Format.ALTO: Alto,
+}
+
+
+def open_writer(kind: Format, open_picture: OpenPicture) -> Writer:
+    """A writer of one new document."""
+    return Pdf(open_picture) if kind is Format.PDF else _WRITERS[kind]()

@@ -1,0 +1,207 @@
+"""PDF: each image with its text over it, not seen, but found and copied."""
+
+import math
+import textwrap
+import zlib
+from array import array
+from collections.abc import Callable, Iterator
+
+from ocrstream_recorder.export import glyphless
+from ocrstream_recorder.export.lines import extent_of
+from ocrstream_recorder.export.model import Box, ExportImage, Heading
+from ocrstream_recorder.export.pictures import NoPicture, Picture
+
+DPI = 200
+"""Resolution that images are shown with, for none is recorded; text lies right in any."""
+
+_POINTS_PER_INCH = 72
+_LARGEST_PAGE_POINTS = 14_400.0
+_EMPTY_PAGE_PIXELS = (1654, 2339)  # A4
+_NOTE_POINTS, _NOTE_COLUMNS = 9.0, 80
+_CATALOG, _PAGES, _FONT, _CID_FONT, _DESCRIPTOR, _FONT_FILE, _GLYPHS, _TO_UNICODE, _NOTE_FONT = (
+    range(1, 10)
+)
+_INFO = 10
+_FIRST_FREE = 11
+
+
+class PdfTooLarge(Exception):
+    """The document has outgrown what a PDF's table can say, 10 GB."""
+
+
+class Pdf:
+    """One document, a page for each image in order, written as it is made.
+
+    `open_picture` gives the picture of an `image_path`, or raises NoPicture: then the page says
+    so, as it does if the image has no text.
+    """
+
+    def __init__(self, open_picture: Callable[[str], Picture]) -> None:
+        self._open_picture = open_picture
+        self._font = glyphless.GlyphlessFont()
+        self._title = ""
+        self._length = 0
+        # Where each object begins, by its number; 0 for those that are not written yet.
+        self._offsets = array("Q", bytes(8 * _FIRST_FREE))
+        self._pages = array("L")
+
+    def begin(self, heading: Heading) -> Iterator[bytes]:
+        """The head and the fonts."""
+        self._title = heading.title
+        yield self._counted(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
+        yield self._object(
+            _FONT,
+            b"<</Type /Font /Subtype /Type0 /BaseFont /Glyphless /Encoding /Identity-H"
+            b" /DescendantFonts [%d 0 R] /ToUnicode %d 0 R>>" % (_CID_FONT, _TO_UNICODE),
+        )
+        yield self._object(
+            _CID_FONT,
+            b"<</Type /Font /Subtype /CIDFontType2 /BaseFont /Glyphless /CIDSystemInfo"
+            b" <</Registry (Adobe) /Ordering (Identity) /Supplement 0>> /FontDescriptor %d 0 R"
+            b" /CIDToGIDMap %d 0 R %s>>" % (_DESCRIPTOR, _GLYPHS, glyphless.widths()),
+        )
+        yield self._object(
+            _DESCRIPTOR,
+            b"<</Type /FontDescriptor /FontName /Glyphless /Flags 5 /FontBBox [0 0 1000 1000]"
+            b" /ItalicAngle 0 /Ascent %d /Descent 0 /CapHeight %d /StemV 80 /FontFile2 %d 0 R>>"
+            % (glyphless.ASCENT, glyphless.ASCENT, _FONT_FILE),
+        )
+        font = glyphless.font_file()
+        yield self._stream(_FONT_FILE, b"/Length1 %d" % len(font), font)
+        yield self._stream(_GLYPHS, b"/Filter /FlateDecode", glyphless.glyph_map())
+        yield self._object(
+            _NOTE_FONT,
+            b"<</Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding>>",
+        )
+
+    def add(self, image: ExportImage) -> Iterator[bytes]:
+        """Its page."""
+        picture, trouble = self._picture(image)
+        if picture is not None:
+            width, height = picture.width, picture.height
+        else:
+            _, _, right, bottom = extent_of(image.boxes)
+            width = max(math.ceil(right), _EMPTY_PAGE_PIXELS[0])
+            height = max(math.ceil(bottom), _EMPTY_PAGE_PIXELS[1])
+        scale = min(_POINTS_PER_INCH / DPI, _LARGEST_PAGE_POINTS / max(width, height))
+        sheet = _Sheet(width * scale, height * scale, scale, self._font)
+        resources = b""
+        if picture is not None:
+            number = self._new()
+            head = b"/Type /XObject /Subtype /Image /Width %d /Height %d %s"
+            yield self._stream(number, head % (width, height, picture.how), picture.content)
+            resources = b" /XObject <</Image %d 0 R>>" % number
+            sheet.show_picture()
+        notes = [told for told in (image.trouble, trouble) if told is not None]
+        if notes:
+            sheet.note(f"{image.title}: {'; '.join(notes)}")
+        for box in image.boxes:
+            sheet.hide_text(box)
+        content = self._new()
+        yield self._stream(content, b"/Filter /FlateDecode", zlib.compress(sheet.content))
+        page = self._new()
+        self._pages.append(page)
+        yield self._object(
+            page,
+            b"<</Type /Page /Parent %d 0 R /MediaBox [0 0 %.2f %.2f] /Contents %d 0 R /Resources"
+            b" <</Font <</Hidden %d 0 R /Note %d 0 R>>%s>>>>"
+            % (_PAGES, sheet.width, sheet.height, content, _FONT, _NOTE_FONT, resources),
+        )
+
+    def end(self) -> Iterator[bytes]:
+        """What was kept for the end: pages, characters, the table of objects."""
+        compressed = zlib.compress(self._font.to_unicode())
+        yield self._stream(_TO_UNICODE, b"/Filter /FlateDecode", compressed)
+        pages = b" ".join(b"%d 0 R" % page for page in self._pages)
+        yield self._object(
+            _PAGES, b"<</Type /Pages /Count %d /Kids [%s]>>" % (len(self._pages), pages)
+        )
+        yield self._object(_CATALOG, b"<</Type /Catalog /Pages %d 0 R>>" % _PAGES)
+        yield self._object(_INFO, b"<</Producer (Ocrstream) /Title %s>>" % _string(self._title))
+        start = self._length
+        if start > 9_999_999_999:
+            raise PdfTooLarge("the PDF is larger than 10 GB; export it in parts, or as a ZIP")
+        count = len(self._offsets)
+        yield b"xref\n0 %d\n0000000000 65535 f \n" % count
+        yield b"".join(b"%010d 00000 n \n" % offset for offset in self._offsets[1:])
+        yield b"trailer\n<</Size %d /Root %d 0 R /Info %d 0 R>>\n" % (count, _CATALOG, _INFO)
+        yield b"startxref\n%d\n%%%%EOF\n" % start
+
+    def _picture(self, image: ExportImage) -> tuple[Picture | None, str | None]:
+        if image.image_path is None:
+            return None, None
+        try:
+            return self._open_picture(image.image_path), None
+        except NoPicture as error:
+            return None, f"the image is not shown: {error}"
+
+    def _new(self) -> int:
+        self._offsets.append(0)
+        return len(self._offsets) - 1
+
+    def _object(self, number: int, content: bytes) -> bytes:
+        self._offsets[number] = self._length
+        return self._counted(b"%d 0 obj\n%s\nendobj\n" % (number, content))
+
+    def _stream(self, number: int, how: bytes, content: bytes) -> bytes:
+        head = b"<</Length %d %s>>" % (len(content), how)
+        return self._object(number, b"%s\nstream\n%s\nendstream" % (head, content))
+
+    def _counted(self, content: bytes) -> bytes:
+        self._length += len(content)
+        return content
+
+
+class _Sheet:
+    """The content of one page; `width` and `height` in points, `scale` points a pixel."""
+
+    def __init__(
+        self, width: float, height: float, scale: float, font: glyphless.GlyphlessFont
+    ) -> None:
+        self.width = width
+        self.height = height
+        self._scale = scale
+        self._font = font
+        self._parts: list[bytes] = []
+
+    @property
+    def content(self) -> bytes:
+        """What is drawn."""
+        return b"\n".join(self._parts)
+
+    def show_picture(self) -> None:
+        """The picture on the whole page."""
+        self._parts.append(b"q %.4f 0 0 %.4f 0 0 cm /Image Do Q" % (self.width, self.height))
+
+    def note(self, text: str) -> None:
+        """Text that is seen, at the top; what the font lacks is a question mark, but found."""
+        shown = text.encode("cp1252", "replace").decode("cp1252")
+        self._parts.append(b"/Span <</ActualText %s>> BDC" % _string(text))
+        top = self.height - 2 * _NOTE_POINTS
+        self._parts.append(
+            b"BT /Note %.1f Tf 0 Tr %.1f TL 18 %.2f Td" % (_NOTE_POINTS, 1.3 * _NOTE_POINTS, top)
+        )
+        for line in textwrap.wrap(shown, _NOTE_COLUMNS):
+            self._parts.append(b"<%s> Tj T*" % line.encode("cp1252", "replace").hex().encode())
+        self._parts.append(b"ET EMC")
+
+    def hide_text(self, box: Box) -> None:
+        """A box's text in its place: as high and as wide as the box, and turned as it is."""
+        text = " ".join(box.text.split())
+        (left_x, left_y), (right_x, right_y) = box.polygon[3], box.polygon[2]
+        width = math.dist(box.polygon[3], box.polygon[2])
+        height = math.dist(box.polygon[0], box.polygon[3])
+        if not text or not width or not height:
+            return
+        cos, sin = (right_x - left_x) / width, (left_y - right_y) / width
+        size = height * self._scale
+        stretch = 100 * width / (self._font.width(text) * height)
+        x, y = left_x * self._scale, self.height - left_y * self._scale
+        self._parts.append(
+            b"BT /Hidden %.4f Tf 3 Tr %.4f Tz %.5f %.5f %.5f %.5f %.3f %.3f Tm <%s> Tj ET"
+            % (size, stretch, cos, sin, -sin, cos, x, y, self._font.encode(text))
+        )
+
+
+def _string(text: str) -> bytes:
+    return b"<FEFF%s>" % text.encode("utf-16-be", "replace").hex().encode()

@@ -1,0 +1,81 @@
+"""Plain text and Markdown."""
+
+import re
+from collections.abc import Iterator
+
+from ocrstream_recorder.export.lines import lines_of, text_of
+from ocrstream_recorder.export.model import ExportImage, Heading
+
+# What begins or ends markup anywhere in a line, in CommonMark and the extensions in common use
+# (tables, strikethrough, mathematics, footnotes, links and mentions found by themselves).
+_MARKUP = re.compile(r"[\\`*_\[\]{}<>&~|$^:@#=!]|(?<=www)\.", re.IGNORECASE)
+# What makes a list or a heading's underline at a line's beginning.
+_LINE_MARKUP = re.compile(r"^(\d*)([-+.)])")
+
+
+class PlainText:
+    """The lines; of several images, each under its name as `head` shows several files."""
+
+    def __init__(self) -> None:
+        self._single = False
+        self._images = 0
+
+    def begin(self, heading: Heading) -> Iterator[bytes]:
+        """Nothing."""
+        self._single = heading.single
+        yield from ()
+
+    def add(self, image: ExportImage) -> Iterator[bytes]:
+        """Its lines, or in brackets why there are none."""
+        lines = [text_of(line) for line in lines_of(image)]
+        if image.trouble is not None:
+            lines = [f"[{_on_one_line(image.trouble)}]"]
+        if not self._single:
+            lines.insert(0, f"==> {_on_one_line(image.title)} <==")
+            if self._images:
+                lines.insert(0, "")
+        self._images += 1
+        yield "".join(f"{line}\n" for line in lines).encode()
+
+    def end(self) -> Iterator[bytes]:
+        """Nothing."""
+        yield from ()
+
+
+class Markdown:
+    """CommonMark: a heading and a paragraph for each image; nothing that was read is markup."""
+
+    def __init__(self) -> None:
+        self._single = False
+
+    def begin(self, heading: Heading) -> Iterator[bytes]:
+        """The title."""
+        self._single = heading.single
+        if not heading.single:
+            yield f"# {escape_markdown(heading.title)}\n".encode()
+
+    def add(self, image: ExportImage) -> Iterator[bytes]:
+        """Its lines, or in italics why there are none."""
+        level = "#" if self._single else "\n##"
+        if image.trouble is None:
+            # A backslash at a line's end keeps the break.
+            paragraph = "\\\n".join(
+                escape_markdown(text_of(line)) or "\\" for line in lines_of(image)
+            )
+        else:
+            paragraph = f"*{escape_markdown(image.trouble)}*"
+        yield f"{level} {escape_markdown(image.title)}\n\n{paragraph}\n".encode()
+
+    def end(self) -> Iterator[bytes]:
+        """Nothing."""
+        yield from ()
+
+
+def escape_markdown(text: str) -> str:
+    """The text on one line, in a form that is shown as itself."""
+    escaped = _MARKUP.sub(r"\\\g<0>", _on_one_line(text))
+    return _LINE_MARKUP.sub(r"\1\\\2", escaped)
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
