@@ -13,6 +13,7 @@ from ocrstream_recorder.outbox_sender import OutboxSender
 from ocrstream_recorder.store import outbox
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.outbox import Event
+from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.topics import BATCHES_COMPLETED, TOPICS
 
 pytestmark = pytest.mark.integration
@@ -53,7 +54,7 @@ class Running:
         self.database = Database(url, "outbox")
         self.producer = Producer(log)
         producer: Any = self.producer
-        self.sender = OutboxSender(self.database, producer)
+        self.sender = OutboxSender(self.database, producer, DatabaseZone("UTC"))
         self.stop = asyncio.Event()
         self.task = asyncio.create_task(self.sender.run(self.stop))
 
