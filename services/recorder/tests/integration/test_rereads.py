@@ -144,9 +144,9 @@ def result_of(event: ImageSubmitted, *confidences: float, text: str = "new") -> 
     )
 
 
-async def ask(api: httpx.AsyncClient, status: int = 202, **asked: Any) -> Any:
+async def ask(api: httpx.AsyncClient, expected_status: int = 202, /, **asked: Any) -> Any:
     answer = await api.post("/v1/rereads", json=asked)
-    assert answer.status_code == status, answer.text
+    assert answer.status_code == expected_status, answer.text
     return answer.json()
 
 
@@ -176,7 +176,7 @@ async def test_what_is_uncertain_is_read_again_and_both_readings_stay(
         submitted(2),
     ]
     write(connection, announced, *images, read(0, 0.5, 0.9), read(1, 0.9, 0.8), failed(2))
-    asked = {"batch_id": "b", "where": "confidence < 0.8"}
+    asked: dict[str, Any] = {"batch_id": "b", "where": "confidence < 0.8"}
     assert await count(api, **asked) == (1, 2)
     assert submit_all(connection) == []
     noted = await ask(api, **asked, lane="gpu", request_id="r")
@@ -254,7 +254,8 @@ async def test_it_goes_on_where_it_was_killed(
         index: dict[str, Any] = {} if number < 5 else {"index": None}
         events += [submitted(number, **index), read(number, 0.5, **index)]
     write(connection, *events)
-    await ask(api, **({"all": True} if everything else {"batch_id": "b"}), where="confidence < 0.8")
+    which: dict[str, Any] = {"all": True} if everything else {"batch_id": "b"}
+    await ask(api, **which, where="confidence < 0.8")
     submitted_images = 0
     for turn in range(40):
         killed = turn % 2 == 0

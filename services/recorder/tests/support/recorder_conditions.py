@@ -1,7 +1,7 @@
 """Conditions of any shape, how a person would write them, and what they say of an image."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hypothesis import strategies as st
@@ -37,16 +37,17 @@ def _comparisons(draw: st.DrawFn) -> Comparison:
     return Comparison(field, told, value)
 
 
+def joined(
+    kind: Callable[[tuple[Condition, ...]], Condition], parts: st.SearchStrategy[Condition]
+) -> st.SearchStrategy[Condition]:
+    """Two or three parts, joined."""
+    return st.lists(parts, min_size=2, max_size=3).map(lambda some: kind(tuple(some)))
+
+
 def conditions() -> st.SearchStrategy[Condition]:
     """Conditions; none is nested too deeply."""
     return st.recursive(
-        _comparisons(),
-        lambda parts: st.builds(
-            lambda kind, some: kind(tuple(some)),
-            st.sampled_from([AllOf, AnyOf]),
-            st.lists(parts, min_size=2, max_size=3),
-        ),
-        max_leaves=8,
+        _comparisons(), lambda parts: joined(AllOf, parts) | joined(AnyOf, parts), max_leaves=8
     )
 
 

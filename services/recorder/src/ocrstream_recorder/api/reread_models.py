@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     StringConstraints,
     model_validator,
 )
@@ -40,7 +41,7 @@ def _lane(name: str) -> str:
 Identifier = Annotated[
     str, StringConstraints(min_length=1, max_length=255), AfterValidator(_no_nul)
 ]
-_EXAMPLE = {"batch_id": "3f0c", "where": "confidence < 0.8 and lane != gpu"}
+_EXAMPLE: dict[str, JsonValue] = {"batch_id": "3f0c", "where": "confidence < 0.8 and lane != gpu"}
 
 
 class Selection(BaseModel):

@@ -1,9 +1,9 @@
 """The queries behind rereads and readings."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import Select, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -30,6 +30,8 @@ from ocrstream_recorder.store.tables import (
     OcrExecution,
 )
 from ocrstream_recorder.store.zone import DatabaseZone
+
+_Rows = Select[tuple[KeptReading, BatchReread, ChainExecution | None, OcrExecution | None]]
 
 
 class RereadViews:
@@ -89,7 +91,9 @@ class RereadViews:
         async with open_session(self._engine) as session:
             rows = (await session.execute(query)).all()
         following = encode_cursor(rows[limit - 1][0].id) if len(rows) > limit else None
-        items = [self._pair(*row) for row in rows[:limit]]
+        items = [
+            self._pair(kept, asked, chain, holder) for kept, asked, chain, holder in rows[:limit]
+        ]
         return Page(items=items, next_cursor=following)
 
     async def of_image(self, image_path: str, cursor: str | None, limit: int) -> Page[Readings]:
@@ -107,12 +111,12 @@ class RereadViews:
             rows = (await session.execute(query)).all()
         followers: list[KeptReading | OcrExecution | None] = [row[0] for row in rows]
         if cursor is None:
-            followers[:0] = [row[3] for row in rows[:1]]
+            followers[:0] = [holder for _, _, _, holder in rows[:1]]
         shown = rows if cursor is None else rows[1:]
         following = encode_cursor(shown[limit - 1][0].id) if len(shown) > limit else None
         items = [
-            self._pair(*row[:3], follower)
-            for row, follower in zip(shown[:limit], followers, strict=False)
+            self._pair(kept, asked, chain, follower)
+            for (kept, asked, chain, _), follower in zip(shown[:limit], followers, strict=False)
         ]
         return Page(items=items, next_cursor=following)
 
@@ -187,9 +191,9 @@ class RereadViews:
         )
 
 
-def _readings() -> Any:
+def _readings() -> _Rows:
     """Rows of what was kept, who asked, the chain that reads again, and what holds the path."""
-    return (
+    found = (
         select(KeptReading, BatchReread, ChainExecution, OcrExecution)
         .join(BatchReread, BatchReread.request_id == KeptReading.request_id)
         .outerjoin(
@@ -198,6 +202,7 @@ def _readings() -> Any:
         )
         .outerjoin(OcrExecution, OcrExecution.image_path == KeptReading.image_path)
     )
+    return cast("_Rows", found)
 
 
 async def _execute(session: AsyncSession, statement: Statement) -> Any:

@@ -134,6 +134,8 @@ SET pending = %s, after_index = %s, after_id = %s, images = images + %s, boxes =
 WHERE request_id = %s
 """
 
+_Told = tuple[int, int, int, int | None, int | None]
+
 
 class Statement(NamedTuple):
     """A query in the driver's own style."""
@@ -198,8 +200,10 @@ def submit_part(cursor: Cursor[Any], limit: int, zone: DatabaseZone) -> Part | N
         part = UNINDEXED if place.after_index is None else INDEXED
     sql = _SEND.replace("{part}", part).replace("{chosen}", _chosen(batch_id, parsed, parameters))
     told = cursor.execute(cast("LiteralString", sql), parameters).fetchone()
-    images, boxes, looked_at, *last = cast("tuple[int, int, int, int | None, int | None]", told)
-    following = place.after(looked_at, *last, limit)
+    images, boxes, looked_at, last_index, last_id = cast(
+        "tuple[int, int, int, int | None, int | None]", told
+    )
+    following = place.after(looked_at, last_index, last_id, limit)
     cursor.execute(
         _ADVANCE, (following is not None, *(following or (None, 0)), images, boxes, request_id)
     )

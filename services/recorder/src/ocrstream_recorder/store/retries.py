@@ -62,6 +62,8 @@ _ADVANCE = """
 UPDATE recorder_retries SET pending = %s, after_index = %s, after_id = %s WHERE request_id = %s
 """
 
+_Told = tuple[int, int, int | None, int | None]
+
 
 def request(cursor: Cursor[Any], asked: BatchRetryRequested, zone: DatabaseZone) -> bool:
     """Note a retry; False if the same was asked for before. Its batch must have a row.
@@ -109,7 +111,9 @@ def submit_part(cursor: Cursor[Any], limit: int) -> Part | None:
             "limit": limit,
         },
     ).fetchone()
-    submitted, looked_at, *last = cast("tuple[int, int, int | None, int | None]", told)
-    following = place.after(looked_at, *last, limit)
+    submitted, looked_at, last_index, last_id = cast(
+        "tuple[int, int, int | None, int | None]", told
+    )
+    following = place.after(looked_at, last_index, last_id, limit)
     cursor.execute(_ADVANCE, (following is not None, *(following or (None, 0)), request_id))
     return Part(looked_at, submitted)
