@@ -1,4 +1,4 @@
-"""The recorder's API: what it has written, and what to do with dead letters."""
+"""The recorder's API: what it has written, what to do with dead letters, and what to read again."""
 
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
