@@ -31,7 +31,7 @@ from ocrstream_recorder.store.tables import (
 )
 from ocrstream_recorder.store.zone import DatabaseZone
 
-_Rows = Select[tuple[KeptReading, BatchReread, ChainExecution | None, OcrExecution | None]]
+_Rows = Select[KeptReading, BatchReread, ChainExecution | None, OcrExecution | None]
 
 
 class RereadViews:
