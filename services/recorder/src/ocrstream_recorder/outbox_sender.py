@@ -17,7 +17,7 @@ from psycopg import Connection
 
 from ocrstream_recorder import metrics
 from ocrstream_recorder.store import outbox, rereads, retries
-from ocrstream_recorder.store.database import Database, DatabaseUnavailable
+from ocrstream_recorder.store.database import Database, DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.outbox import OutboxRow
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.kafka import FATAL_PRODUCER_ERRORS, RecordTooLarge, check_size
@@ -63,7 +63,7 @@ class OutboxSender:
                 more = await self._send_some()
             except FATAL_PRODUCER_ERRORS:
                 raise
-            except (DatabaseUnavailable, KafkaError) as error:
+            except (DatabaseUnavailable, DataRefused, KafkaError) as error:
                 logger.warning("outbox cannot be sent now", error=str(error))
                 more = False
             if not more:

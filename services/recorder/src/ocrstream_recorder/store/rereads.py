@@ -23,6 +23,7 @@ from ocrstream_recorder.store.resubmission import (
 )
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.batch_options import DEFAULT_LANE, LANE
+from ocrstream_schemas.fields import PATH_MAX_LENGTH
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, LANES
 
 _WHOLE_BATCH = """
@@ -68,7 +69,8 @@ SELECT m.* FROM (
                min(x.confidence) AS min_confidence
         FROM ocr_text_boxes x WHERE x.ocr_execution_id = o.id
     ) t
-    WHERE c.id IS NULL OR c.status IN ('SUCCESS', 'FAILURE', 'REVOKED')
+    WHERE CASE WHEN c.id IS NULL THEN length(o.image_path) BETWEEN 1 AND {PATH_MAX_LENGTH}
+               ELSE c.status IN ('SUCCESS', 'FAILURE', 'REVOKED') END
 ) m
 WHERE {{condition}} AND NOT EXISTS (
     SELECT FROM recorder_readings k
@@ -200,9 +202,7 @@ def submit_part(cursor: Cursor[Any], limit: int, zone: DatabaseZone) -> Part | N
         part = UNINDEXED if place.after_index is None else INDEXED
     sql = _SEND.replace("{part}", part).replace("{chosen}", _chosen(batch_id, parsed, parameters))
     told = cursor.execute(cast("LiteralString", sql), parameters).fetchone()
-    images, boxes, looked_at, last_index, last_id = cast(
-        "tuple[int, int, int, int | None, int | None]", told
-    )
+    images, boxes, looked_at, last_index, last_id = cast("_Told", told)
     following = place.after(looked_at, last_index, last_id, limit)
     cursor.execute(
         _ADVANCE, (following is not None, *(following or (None, 0)), images, boxes, request_id)

@@ -312,9 +312,9 @@ class KeptReading(Base):
     image_path: Mapped[str] = mapped_column(String(255))
     next_chain_id: Mapped[str] = mapped_column(String(255))
     next_run: Mapped[int]
-    chain_id: Mapped[str | None] = mapped_column(String(255))
+    chain_id: Mapped[str | None] = mapped_column(Text)
     run: Mapped[int]
-    status: Mapped[str | None] = mapped_column(String(50))
+    status: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(String(32))
     error: Mapped[str | None] = mapped_column(Text)
     submitted_at: Mapped[datetime | None]

@@ -40,9 +40,10 @@ def upgrade() -> None:
         sa.Column("image_path", sa.String(255), nullable=False),
         sa.Column("next_chain_id", sa.String(255), nullable=False),
         sa.Column("next_run", sa.Integer, nullable=False),
-        sa.Column("chain_id", sa.String(255)),
+        # Rows of a database that was taken over may hold longer ones.
+        sa.Column("chain_id", sa.Text),
         sa.Column("run", sa.Integer, nullable=False),
-        sa.Column("status", sa.String(50)),
+        sa.Column("status", sa.Text),
         sa.Column("reason", sa.String(32)),
         sa.Column("error", sa.Text),
         sa.Column("submitted_at", sa.DateTime),
