@@ -143,6 +143,7 @@ def post(system: System, path: str, **body: Any) -> Any:
 async def test_recorders_that_are_killed_send_each_image_as_one_run(own_system: System) -> None:
     system, batch_id = own_system, secrets.token_hex(4)
     system.start("recorder")
+    system.start("ingest")
     await system.send(*((OCR_RESULTS, None, result(batch_id, index)) for index in range(IMAGES)))
 
     def recorded() -> bool | None:
@@ -150,6 +151,9 @@ async def test_recorders_that_are_killed_send_each_image_as_one_run(own_system: 
         return True if batch and batch["completed_images"] == IMAGES else None
 
     eventually("all results", recorded)
+    unasked = run(system, "reread", batch_id)
+    assert unasked.returncode == 2
+    assert "2,500" in unasked.stderr
     request_id = f"request-{batch_id}"
     asked: dict[str, Any] = {"batch_id": batch_id, "where": "confidence < 0.8"}
     for _ in range(2):

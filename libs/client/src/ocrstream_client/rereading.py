@@ -25,9 +25,7 @@ _MANY = 100
 """More images than these are not read again unasked."""
 
 
-MaybeBatchId = Annotated[
-    str | None, typer.Argument(metavar="[BATCH]", help="As `submit` printed it")
-]
+MaybeBatchId = Annotated[str | None, typer.Argument(metavar="BATCH", help="As `submit` printed it")]
 
 
 def reread(
