@@ -285,6 +285,7 @@ async def test_two_recorders_never_do_the_same_part(
     ):
         assert rereads.submit_part(at_work, 10, ZONE) is not None
         with connection.transaction():
+            cursor.execute("SET LOCAL lock_timeout = '5s'")
             assert rereads.submit_part(cursor, 10, ZONE) is None
         other.commit()
     assert submit_all(connection) == [0]
