@@ -1,7 +1,17 @@
 """Ocrstream's Python client."""
 
 from ocrstream_client.addresses import Addresses, find_addresses
-from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone, TextBox
+from ocrstream_client.answers import (
+    BatchStatus,
+    DeadLetter,
+    Image,
+    NotDone,
+    Reading,
+    Readings,
+    Reread,
+    Selected,
+    TextBox,
+)
 from ocrstream_client.async_client import AsyncBatch, AsyncClient
 from ocrstream_client.client import Batch, Client
 from ocrstream_client.errors import (
@@ -27,7 +37,11 @@ __all__ = [
     "NotEnded",
     "NotSubmittable",
     "OcrstreamError",
+    "Reading",
+    "Readings",
     "Refused",
+    "Reread",
+    "Selected",
     "TextBox",
     "Unreachable",
     "find_addresses",

@@ -123,3 +123,99 @@ class NotDone(_Answer):
 
     id: int
     detail: str
+
+
+@dataclass(frozen=True)
+class Selected(_Answer):
+    """How many images a reread would send, and how many boxes they have."""
+
+    images: int
+    boxes: int
+
+
+@dataclass(frozen=True)
+class Reread(_Answer):
+    """A reread and how far it is; `batch_id` None: of all images.
+
+    `images` were sent so far, with `boxes` boxes that are kept; of these images some were read,
+    and some failed or were cancelled. `state`: sending or sent.
+    """
+
+    request_id: str
+    batch_id: str | None
+    where: str | None
+    lane: str | None
+    state: str
+    requested_at: str
+    images: int
+    boxes: int
+    read_images: int
+    failed_images: int
+
+    @property
+    def done_images(self) -> int:
+        """Images that have an outcome."""
+        return self.read_images + self.failed_images
+
+    @property
+    def ended(self) -> bool:
+        """Whether all were sent and have an outcome."""
+        return self.state == "sent" and self.done_images == self.images
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One result of an image; `status` is success or failed, `boxes` are in reading order."""
+
+    chain_id: str | None
+    run: int
+    status: str | None
+    reason: str | None
+    error: str | None
+    submitted_at: str | None
+    boxes: tuple[TextBox, ...]
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> Self:
+        """From what the recorder tells of it."""
+        names = [field.name for field in fields(cls) if field.name != "boxes"]
+        boxes = tuple(map(TextBox.of, item["text_boxes"]))
+        return cls(**{name: item[name] for name in names}, boxes=boxes)
+
+    @property
+    def text(self) -> str:
+        """The texts of all boxes, a line each."""
+        return "\n".join(box.text for box in self.boxes)
+
+    @property
+    def read(self) -> bool:
+        """Whether it was read."""
+        return self.status == "success"
+
+    @property
+    def confidence(self) -> float | None:
+        """The mean of its boxes'; None if there is none."""
+        told = [box.confidence for box in self.boxes]
+        return sum(told) / len(told) if told else None
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What an image said before it was read again, and after; `new` None: not read again yet."""
+
+    image_path: str
+    index: int | None
+    source_name: str | None
+    page: int | None
+    request_id: str
+    requested_at: str
+    old: Reading
+    new: Reading | None
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> Self:
+        """From what the recorder tells of it."""
+        names = [field.name for field in fields(cls) if field.name not in {"old", "new"}]
+        new = None if item["new"] is None else Reading.of(item["new"])
+        told = {name: item[name] for name in names}
+        return cls(**told, old=Reading.of(item["old"]), new=new)

@@ -10,7 +10,15 @@ import sys
 
 import typer
 
-from ocrstream_client import changing, dead_letters, doctor, exporting, reading, submitting
+from ocrstream_client import (
+    changing,
+    dead_letters,
+    doctor,
+    exporting,
+    reading,
+    rereading,
+    submitting,
+)
 from ocrstream_client.errors import OcrstreamError, Refused, Unreachable
 from ocrstream_client.terminal import UNREACHABLE, USAGE, notes
 
@@ -22,6 +30,8 @@ for command in (
     exporting.export,
     changing.cancel,
     changing.retry,
+    rereading.reread,
+    rereading.diff,
     doctor.doctor,
 ):
     app.command()(command)

@@ -8,8 +8,16 @@ from uuid import uuid4
 import httpx
 
 from ocrstream_client.addresses import Addresses, find_addresses
-from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone
-from ocrstream_client.plans import BatchSeen, ImagesDone, Page, Plans, only_read
+from ocrstream_client.answers import (
+    BatchStatus,
+    DeadLetter,
+    Image,
+    NotDone,
+    Readings,
+    Reread,
+    Selected,
+)
+from ocrstream_client.plans import BatchSeen, ImagesDone, Page, Plans, RereadSeen, only_read
 from ocrstream_client.submission import Named, resolve
 from ocrstream_client.transport import Plan, carry_out, timeouts
 
@@ -82,6 +90,40 @@ class Client:
     def batch(self, batch_id: str) -> "Batch":
         """A handle of a batch that was submitted before; asks nothing yet."""
         return Batch(batch_id, self._plans, self._carry_out)
+
+    def count_reread(self, batch_id: str | None, *, where: str | None = None) -> Selected:
+        """What `reread` would send now, of a batch or (None) of all images. Sends nothing."""
+        return self._carry_out(self._plans.count_reread(batch_id, where))
+
+    def reread(
+        self, batch_id: str | None, *, where: str | None = None, lane: str | None = None
+    ) -> Reread:
+        """Read images again that have a result, of a batch or (None) of all; returns when noted.
+
+        `where` chooses among them, like `confidence < 0.8 and lane != gpu`; on another `lane` if
+        one is given. What they say now is kept: see `readings`.
+        """
+        return self._carry_out(self._plans.reread(batch_id, where, lane))
+
+    def reread_status(self, request_id: str) -> Reread:
+        """How far a reread is."""
+        return self._carry_out(self._plans.reread_status(request_id))
+
+    def wait_reread(self, request_id: str, *, on_progress: RereadSeen = lambda _: None) -> Reread:
+        """Wait until all images of a reread have an outcome.
+
+        The recorder may be away for half a minute meanwhile.
+        """
+        return self._carry_out(self._plans.wait_reread(request_id, on_progress))
+
+    def readings(
+        self, *, batch_id: str | None = None, image_path: str | None = None
+    ) -> Iterator[Readings]:
+        """What images said before they were read again, and after; give one of the two.
+
+        Of a batch each image the last time, of an image each time, the last first.
+        """
+        return _items(self._carry_out, lambda at: self._plans.readings(batch_id, image_path, at))
 
     def dead_letters(
         self,

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from ocrstream_client.answers import DeadLetter, NotDone
 from ocrstream_client.client import Client
-from ocrstream_client.terminal import SOME_FAILED, AsJson, notes, print_json
+from ocrstream_client.terminal import SOME_FAILED, AsJson, notes, print_json, printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -248,4 +248,4 @@ def _told(content: dict[str, str | None] | None) -> str:
     text = content["text"]
     if text is None:
         return f"base64 {content['base64']}"
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return printable(text)

@@ -9,7 +9,16 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from ocrstream_client.addresses import Addresses
-from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone, TextBox
+from ocrstream_client.answers import (
+    BatchStatus,
+    DeadLetter,
+    Image,
+    NotDone,
+    Readings,
+    Reread,
+    Selected,
+    TextBox,
+)
 from ocrstream_client.errors import NotAllRead, NotEnded, Refused, Unreachable
 from ocrstream_client.submission import Files, Prefix, References, Submission
 from ocrstream_client.transport import Ask, Download, Pause, Plan, Together, Upload
@@ -18,6 +27,9 @@ ItemT = TypeVar("ItemT")
 
 ImagesDone = Callable[[int], None]
 """Called with how many images were submitted more."""
+
+RereadSeen = Callable[[Reread], None]
+"""Called with how far a reread is, each time it was asked."""
 
 BatchSeen = Callable[[BatchStatus], None]
 """Called with how far a batch is, each time it was asked."""
@@ -114,28 +126,12 @@ class Plans:
         self, batch_id: str, timeout_s: float | None, on_progress: BatchSeen
     ) -> Plan[BatchStatus]:
         """The batch once it has ended; raises NotEnded if it has not in time."""
-        pause_s = _FIRST_POLL_S
-        began = heard_at = time.monotonic()
-        batch: BatchStatus | None = None
-        while True:
-            try:
-                batch = yield from self.status(batch_id)
-            except (Unreachable, Refused) as error:
-                passing = isinstance(error, Unreachable) or error.status in {404, *_PASSING}
-                if not passing or time.monotonic() - heard_at > _PATIENCE_S:
-                    raise
-            else:
-                heard_at = time.monotonic()
-                on_progress(batch)
-                if batch.ended:
-                    return batch
-            left_s = _LONGEST_POLL_S
-            if timeout_s is not None:
-                left_s = began + timeout_s - time.monotonic()
-                if left_s <= 0:
-                    raise NotEnded(_not_ended(batch_id, timeout_s, batch), batch)
-            yield Pause(min(pause_s, left_s))
-            pause_s = min(1.3 * pause_s, _LONGEST_POLL_S)
+        batch = yield from _until(
+            lambda: self.status(batch_id), lambda seen: seen.ended, on_progress, timeout_s
+        )
+        if batch is None or not batch.ended:
+            raise NotEnded(_not_ended(batch_id, timeout_s, batch), batch)
+        return batch
 
     def images(self, batch_id: str, cursor: str | None, *, boxes: bool) -> Plan[Page[Image]]:
         """Some images of a batch, in their order; with `boxes` those that were read have theirs."""
@@ -173,6 +169,40 @@ class Plans:
     def _read(self, path: str, **parameters: Any) -> Ask:
         given = {name: value for name, value in parameters.items() if value is not None}
         return Ask("GET", self._recorder + path, parameters=given)
+
+    # ---- reading again ---------------------------------------------------------------------------
+
+    def count_reread(self, batch_id: str | None, where: str | None) -> Plan[Selected]:
+        """What a reread would send now."""
+        url = f"{self._recorder}/v1/rereads/count"
+        answer = yield Ask("POST", url, body=_selection(batch_id, where))
+        return Selected.of(answer)
+
+    def reread(self, batch_id: str | None, where: str | None, lane: str | None) -> Plan[Reread]:
+        """Read images again; done when the recorder has noted it."""
+        body = {**_selection(batch_id, where), "lane": lane, "request_id": str(uuid4())}
+        answer = yield from _insist(Ask("POST", f"{self._recorder}/v1/rereads", body=body))
+        return Reread.of(answer)
+
+    def reread_status(self, request_id: str) -> Plan[Reread]:
+        """How far a reread is."""
+        return Reread.of((yield self._read(f"/v1/rereads/{_quoted(request_id)}")))
+
+    def wait_reread(self, request_id: str, on_progress: RereadSeen) -> Plan[Reread]:
+        """The reread once all of its images have an outcome."""
+        seen = yield from _until(
+            lambda: self.reread_status(request_id), lambda seen: seen.ended, on_progress, None
+        )
+        assert seen is not None  # noqa: S101 (without a timeout it was seen to end)
+        return seen
+
+    def readings(
+        self, batch_id: str | None, image_path: str | None, cursor: str | None
+    ) -> Plan[Page[Readings]]:
+        """Some of what images of a batch, or else one image, said before and after."""
+        path = "/v1/readings" if batch_id is None else f"/v1/batches/{_quoted(batch_id)}/readings"
+        page = yield self._read(path, image_path=image_path, cursor=cursor)
+        return Page([Readings.of(item) for item in page["items"]], page["next_cursor"])
 
     # ---- dead letters ----------------------------------------------------------------------------
 
@@ -249,12 +279,47 @@ def _insist(wish: Ask | Upload) -> Plan[Any]:
     raise AssertionError("the last attempt returns or raises")
 
 
+def _until(
+    look: Callable[[], Plan[ItemT]],
+    ended: Callable[[ItemT], bool],
+    on_seen: Callable[[ItemT], None],
+    timeout_s: float | None,
+) -> Plan[ItemT | None]:
+    """What was seen last: what has ended, or after `timeout_s` whatever it was; None: nothing."""
+    pause_s = _FIRST_POLL_S
+    began = heard_at = time.monotonic()
+    seen: ItemT | None = None
+    while True:
+        try:
+            seen = yield from look()
+        except (Unreachable, Refused) as error:
+            passing = isinstance(error, Unreachable) or error.status in {404, *_PASSING}
+            if not passing or time.monotonic() - heard_at > _PATIENCE_S:
+                raise
+        else:
+            heard_at = time.monotonic()
+            on_seen(seen)
+            if ended(seen):
+                return seen
+        left_s = _LONGEST_POLL_S
+        if timeout_s is not None:
+            left_s = began + timeout_s - time.monotonic()
+            if left_s <= 0:
+                return seen
+        yield Pause(min(pause_s, left_s))
+        pause_s = min(1.3 * pause_s, _LONGEST_POLL_S)
+
+
+def _selection(batch_id: str | None, where: str | None) -> dict[str, Any]:
+    return {"where": where} | ({"all": True} if batch_id is None else {"batch_id": batch_id})
+
+
 def _idempotency_key() -> dict[str, str]:
     # Made once for a request and its repeats, by which ingest knows them for one.
     return {"Idempotency-Key": str(uuid4())}
 
 
-def _not_ended(batch_id: str, timeout_s: float, batch: BatchStatus | None) -> str:
+def _not_ended(batch_id: str, timeout_s: float | None, batch: BatchStatus | None) -> str:
     far = "nothing is known of it yet" if batch is None else f"{batch.progress:.0f} % are done"
     return f"Batch {batch_id} has not ended within {timeout_s:g} s: {far}. It goes on"
 

@@ -126,6 +126,11 @@ class ImagesBar(AbstractContextManager["ImagesBar"]):
             notes.print(f"{self._what}: {done} of {total} images{more}")
 
 
-def told(count: int, what: str = "image") -> str:
-    """`1 image`, `2 images`."""
-    return f"{count} {what}" + ("" if count == 1 else "s")
+def told(count: int, what: str = "image", many: str | None = None) -> str:
+    """`1 image`, `2 images`; `many` is the plural if it needs more than an s."""
+    return f"{count:,} {what if count == 1 else many or what + 's'}"
+
+
+def printable(text: str) -> str:
+    """A line for a terminal: nothing in it may steer it."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

@@ -183,7 +183,8 @@ class _Recorder:
             await self._due.close()
 
     async def _record(self, cluster_id: str) -> None:
-        sender = OutboxSender(self._outbox, self._outbox_producer)
+        zone = DatabaseZone(self._settings.db_timezone)
+        sender = OutboxSender(self._outbox, self._outbox_producer, zone)
         webhooks = self._webhooks()
 
         def on_outbox() -> None:
@@ -194,7 +195,7 @@ class _Recorder:
             self._writer,
             DeadLetters(self._letters_producer, self._settings.group_id),
             self._drain_limit,
-            DatabaseZone(self._settings.db_timezone),
+            zone,
             cluster_id=cluster_id,
             group_id=self._settings.group_id,
             on_outbox=on_outbox,

@@ -17,10 +17,10 @@ from psycopg import Connection
 
 from ocrstream_recorder import metrics
 from ocrstream_recorder.lasting_producer import LastingProducer
-from ocrstream_recorder.store import outbox, retries
-from ocrstream_recorder.store.database import Database, DatabaseUnavailable
+from ocrstream_recorder.store import outbox, rereads, retries
+from ocrstream_recorder.store.database import Database, DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.outbox import OutboxRow
-from ocrstream_recorder.store.retries import Part
+from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.kafka import RecordTooLarge, check_size
 from ocrstream_runtime.lifecycle import is_set_within
 from ocrstream_runtime.messaging_spans import send_span
@@ -35,7 +35,7 @@ SOURCE = "/ocrstream/recorder"
 
 _ROWS_AT_ONCE = 2_000
 # Less than are sent at a time: events of other batches, which go out in the order of their rows, do
-# not wait for a large retry.
+# not wait for a large retry or reread.
 _CHAINS_AT_ONCE = 1_000
 _BYTES_AT_ONCE = 16 * 1024 * 1024
 _IDLE_S = 1.0
@@ -46,14 +46,15 @@ class _Typed(msgspec.Struct):
 
 
 class OutboxSender:
-    """Sends what the recorders have written into the outbox, and fills it from retries.
+    """Sends what the recorders have written into the outbox, and fills it from retries and rereads.
 
     `woken` makes it look at once. `database` is to be its alone, made with IDLE_SESSION_TIMEOUT_S.
     """
 
-    def __init__(self, database: Database, producer: LastingProducer) -> None:
+    def __init__(self, database: Database, producer: LastingProducer, zone: DatabaseZone) -> None:
         self._database = database
         self._producer = producer
+        self._zone = zone
         self.woken = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -61,7 +62,7 @@ class OutboxSender:
         while not stop.is_set():
             try:
                 more = await self._send_some()
-            except (DatabaseUnavailable, KafkaError) as error:
+            except (DatabaseUnavailable, DataRefused, KafkaError) as error:
                 logger.warning("outbox cannot be sent now", error=str(error))
                 more = False
             if not more:
@@ -78,10 +79,17 @@ class OutboxSender:
                 await self._send_rows(producer, rows)
         if len(rows) == _ROWS_AT_ONCE:
             return True
-        part = await self._database.run(_submit_part)
-        if part is not None:
-            metrics.IMAGES_RETRIED.inc(part.submitted)
-        return bool(rows) or part is not None
+        submitted = await self._database.run(self._submit_part)
+        metrics.IMAGES_RETRIED.inc(submitted or 0)
+        return bool(rows) or submitted is not None
+
+    def _submit_part(self, connection: Connection[Any]) -> int | None:
+        """The next part of a retry, or else of a reread; None if there is nothing to do."""
+        with connection.transaction(), connection.cursor() as cursor:
+            part = retries.submit_part(cursor, _CHAINS_AT_ONCE)
+            if part is None:
+                part = rereads.submit_part(cursor, _CHAINS_AT_ONCE, self._zone)
+        return None if part is None else part.submitted
 
     async def _send_rows(self, producer: AIOKafkaProducer, rows: list[OutboxRow]) -> None:
         by_key: defaultdict[tuple[str, str], list[OutboxRow]] = defaultdict(list)
@@ -130,11 +138,6 @@ def _take(connection: Connection[Any]) -> list[OutboxRow] | None:
         if not outbox.may_send(cursor):
             return None
         return outbox.take(cursor, _ROWS_AT_ONCE, _BYTES_AT_ONCE)
-
-
-def _submit_part(connection: Connection[Any]) -> Part | None:
-    with connection.transaction(), connection.cursor() as cursor:
-        return retries.submit_part(cursor, _CHAINS_AT_ONCE)
 
 
 def _delete(connection: Connection[Any], ids: list[int]) -> None:

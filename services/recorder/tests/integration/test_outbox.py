@@ -14,6 +14,7 @@ from ocrstream_recorder.outbox_sender import OutboxSender
 from ocrstream_recorder.store import outbox
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.outbox import Event
+from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.topics import BATCHES_COMPLETED, TOPICS
 
 pytestmark = pytest.mark.integration
@@ -58,7 +59,7 @@ class Running:
         self.database = Database(url, "outbox")
         self.producer = Producer(log)
         producer: Any = self.producer
-        self.sender = OutboxSender(self.database, producer)
+        self.sender = OutboxSender(self.database, producer, DatabaseZone("UTC"))
         self.stop = asyncio.Event()
         self.task = asyncio.create_task(self.sender.run(self.stop))
 
@@ -221,3 +222,20 @@ def terminate_others(url: str) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+async def test_a_reread_that_the_database_refuses_holds_up_nothing_else(
+    running: Running, database_url: str
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE recorder_rereads ADD CHECK (pending)")
+        connection.execute(
+            "INSERT INTO recorder_rereads (request_id, pending, requested_at)"
+            " VALUES ('r', true, now())"
+        )
+    for number in range(3):
+        fill(database_url, event(number))
+        running.sender.woken.set()
+        await emptied(database_url)
+    assert not running.task.done()
+    check(running.producer.log, 3)

@@ -1,9 +1,9 @@
-"""The recorder's API: what it has written, and what to do with dead letters."""
+"""The recorder's API: what it has written, what to do with dead letters, and what to read again."""
 
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ocrstream_recorder.api import dead_letters, exports
+from ocrstream_recorder.api import dead_letters, exports, rereads
 from ocrstream_recorder.api.routes import router
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -39,4 +39,5 @@ def create_api(
     app.include_router(exports.router)
     app.include_router(router)
     app.include_router(dead_letters.router)
+    app.include_router(rereads.router)
     return app

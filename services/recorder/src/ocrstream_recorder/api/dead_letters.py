@@ -1,4 +1,4 @@
-"""The paths about dead letters: the only ones of this API that change something."""
+"""The paths about dead letters."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any

@@ -1,14 +1,19 @@
-"""Retries: a request is noted with the poll that brings it, and carried out in parts.
-
-A batch may have millions of failed images. One transaction for all of them would keep the batch
-locked for minutes, and an outbox that holds all of them would keep other batches' events waiting.
-"""
+"""Retries: a request is noted with the poll that brings it, and carried out in parts."""
 
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from psycopg import Cursor
 
+from ocrstream_recorder.store.resubmission import (
+    INDEXED,
+    LOOKED_AT,
+    UNINDEXED,
+    Part,
+    Place,
+    event_topic,
+    event_value,
+)
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.events import BatchRetryRequested
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, LANES
@@ -29,35 +34,18 @@ FROM recorder_retries WHERE pending
 ORDER BY created_at LIMIT 1
 FOR UPDATE SKIP LOCKED
 """
-# Chains in the order of an index that is there: by their place in the batch, those without last.
-_INDEXED = """
-SELECT c.* FROM chain_executions c
-WHERE c.batch_id = %(batch_id)s AND c.run > 0
-  AND (c.image_index, c.id) > (%(after_index)s, %(after_id)s)
-ORDER BY c.image_index, c.id LIMIT %(limit)s
-"""
-_UNINDEXED = """
-SELECT c.* FROM chain_executions c
-WHERE c.batch_id = %(batch_id)s AND c.run > 0
-  AND c.image_index IS NULL AND c.id > %(after_id)s
-ORDER BY c.id LIMIT %(limit)s
-"""
-# Whole chains as events, made where they stand.
-_SUBMIT = """
-WITH part AS MATERIALIZED ({part}),
+_VALUE = event_value(
+    run="c.run + 1", submitted_at="%(submitted_at)s::text", input_data="c.input_data::jsonb"
+)
+_SUBMIT = f"""
+WITH part AS MATERIALIZED ({{part}}),
 submitted AS (
     INSERT INTO recorder_outbox (event_id, topic, key, value)
     SELECT encode(sha256(convert_to(
                jsonb_build_array(%(request_id)s::text, c.chain_id)::text, 'UTF8')), 'hex'),
-           CASE WHEN c.input_data->'options'->>'lane' = ANY(%(lanes)s)
-                THEN %(topic)s || '.' || (c.input_data->'options'->>'lane') ELSE %(topic)s END,
+           {event_topic("c.input_data")},
            c.chain_id,
-           convert_to((jsonb_strip_nulls(jsonb_build_object(
-               'type', 'ImageSubmitted',
-               'chain_id', c.chain_id, 'batch_id', c.batch_id, 'run', c.run + 1,
-               'chain_name', c.chain_name, 'initiated_by', c.initiated_by,
-               'total_tasks', c.total_tasks, 'submitted_at', %(submitted_at)s::text
-           )) || c.input_data::jsonb)::text, 'UTF8')
+           {_VALUE}
     FROM part c
     WHERE (c.status IN ('FAILURE', 'REVOKED')
            OR (c.status <> 'SUCCESS' AND c.run <= %(cancelled_run)s))
@@ -66,23 +54,16 @@ submitted AS (
     ORDER BY c.image_index, c.id
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM submitted), (SELECT count(*) FROM part),
-       (SELECT max(image_index) FROM part),
-       (SELECT id FROM part ORDER BY image_index DESC, id DESC LIMIT 1)
+SELECT (SELECT count(*) FROM submitted), {LOOKED_AT}
 """
-_SUBMIT_INDEXED = _SUBMIT.format(part=_INDEXED)
-_SUBMIT_UNINDEXED = _SUBMIT.format(part=_UNINDEXED)
+_SUBMIT_INDEXED = _SUBMIT.format(part=INDEXED)
+_SUBMIT_UNINDEXED = _SUBMIT.format(part=UNINDEXED)
 _ADVANCE = """
 UPDATE recorder_retries SET pending = %s, after_index = %s, after_id = %s
 WHERE batch_id = %s AND request_id = %s
 """
 
-
-class Part(NamedTuple):
-    """What was done of a retry; `looked_at` counts chains, `submitted` those to be read again."""
-
-    looked_at: int
-    submitted: int
+_Told = tuple[int, int, int | None, int | None]
 
 
 def request(cursor: Cursor[Any], asked: BatchRetryRequested, zone: DatabaseZone) -> bool:
@@ -115,17 +96,14 @@ def submit_part(cursor: Cursor[Any], limit: int) -> Part | None:
     found = cursor.execute(_OLDEST).fetchone()
     if found is None:
         return None
-    request_id, batch_id, requested_at, include_no_text, cancelled_run = found[:5]
-    # -1: no index was looked at yet; None: all of them were.
-    after_index, after_id = found[5:]
-    indexed = after_index is not None
+    request_id, batch_id, requested_at, include_no_text, cancelled_run, *after = found
+    place = Place(*after)
     told = cursor.execute(
-        _SUBMIT_INDEXED if indexed else _SUBMIT_UNINDEXED,
+        _SUBMIT_UNINDEXED if place.after_index is None else _SUBMIT_INDEXED,
         {
             "request_id": request_id,
             "batch_id": batch_id,
-            "after_index": after_index,
-            "after_id": after_id,
+            **place._asdict(),
             "submitted_at": cast("datetime", requested_at).isoformat(),
             "include_no_text": include_no_text,
             "cancelled_run": cancelled_run,
@@ -134,10 +112,11 @@ def submit_part(cursor: Cursor[Any], limit: int) -> Part | None:
             "limit": limit,
         },
     ).fetchone()
-    submitted, looked_at, last_index, last_id = cast("tuple[int, int, int | None, int]", told)
-    if looked_at == limit:
-        pending, after = True, (last_index, last_id)
-    else:
-        pending, after = indexed, (None, 0)
-    cursor.execute(_ADVANCE, (pending, *after, batch_id, request_id))
+    submitted, looked_at, last_index, last_id = cast(
+        "tuple[int, int, int | None, int | None]", told
+    )
+    following = place.after(looked_at, last_index, last_id, limit)
+    cursor.execute(
+        _ADVANCE, (following is not None, *(following or (None, 0)), batch_id, request_id)
+    )
     return Part(looked_at, submitted)

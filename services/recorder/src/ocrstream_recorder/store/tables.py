@@ -270,6 +270,64 @@ class BatchRetry(Base):
     )
 
 
+class BatchReread(Base):
+    """A reread that was asked for, of a batch or, without one, of all images.
+
+    While it is `pending`, what comes after (`after_index`, `after_id`) is still to be looked at.
+    `images` and `boxes` count what was kept and sent.
+    """
+
+    __tablename__ = "recorder_rereads"
+
+    request_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    batch_id: Mapped[str | None] = mapped_column(String(255))
+    condition: Mapped[str | None] = mapped_column(Text)
+    lane: Mapped[str | None] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
+    pending: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    requested_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    after_index: Mapped[int | None]
+    after_id: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    images: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    boxes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+    __table_args__ = (
+        Index("ix_recorder_rereads_pending", "created_at", postgresql_where=text("pending")),
+    )
+
+
+class KeptReading(Base):
+    """A result as it was when it was asked to be made anew, by `next_run` of `next_chain_id`.
+
+    Batch and index are those of that chain. The others are as in ocr_executions; `boxes` is a list
+    of objects with `text`, `confidence` and `bbox`.
+    """
+
+    __tablename__ = "recorder_readings"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    request_id: Mapped[str] = mapped_column(String(255), index=True)
+    batch_id: Mapped[str | None] = mapped_column(String(255))
+    image_index: Mapped[int | None]
+    image_path: Mapped[str] = mapped_column(String(255))
+    next_chain_id: Mapped[str] = mapped_column(String(255))
+    next_run: Mapped[int]
+    chain_id: Mapped[str | None] = mapped_column(Text)
+    run: Mapped[int]
+    status: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(String(32))
+    error: Mapped[str | None] = mapped_column(Text)
+    submitted_at: Mapped[datetime | None]
+    boxes: Mapped[Any] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
+
+    __table_args__ = (
+        Index("uq_recorder_readings_next", "next_chain_id", "next_run", unique=True),
+        Index("ix_recorder_readings_batch_id_id", "batch_id", "id"),
+        Index("ix_recorder_readings_image_path_id", "image_path", "id"),
+    )
+
+
 class WebhookDelivery(Base):
     """One revision of a batch, to be sent to the batch's webhook."""
 

@@ -1,0 +1,27 @@
+"""Conditions as SQL: names and operators are ours, values are parameters."""
+
+from typing import Any
+
+from ocrstream_recorder.domain.selection import AllOf, AnyOf, Comparison, Condition
+
+
+def condition_sql(condition: Condition | None, parameters: dict[str, Any]) -> str:
+    """What holds for a row `m` with a column for each field; adds its values to `parameters`.
+
+    None holds for every row. A comparison with NULL holds for none.
+    """
+    match condition:
+        case None:
+            return "TRUE"
+        case Comparison(field, operator, value):
+            name = f"where_{len(parameters)}"
+            parameters[name] = value
+            return f"m.{field} {operator} %({name})s"
+        case AllOf(parts):
+            return _joined(" AND ", parts, parameters)
+        case AnyOf(parts):
+            return _joined(" OR ", parts, parameters)
+
+
+def _joined(word: str, parts: tuple[Condition, ...], parameters: dict[str, Any]) -> str:
+    return f"({word.join([condition_sql(part, parameters) for part in parts])})"
