@@ -22,6 +22,7 @@ from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.outbox_sender import IDLE_SESSION_TIMEOUT_S, OutboxSender
 from ocrstream_recorder.recording import Recording
+from ocrstream_recorder.search_indexer import SearchIndexer
 from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
 from ocrstream_recorder.store import migrate
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
@@ -121,6 +122,7 @@ class _Recorder:
             url, f"{SERVICE}-outbox", idle_session_timeout_s=IDLE_SESSION_TIMEOUT_S
         )
         self._due = Database(url, f"{SERVICE}-due")
+        self._search = Database(url, f"{SERVICE}-search")
         self._drain_limit = DrainLimit(settings.dead_letter_limit)
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None
@@ -164,6 +166,7 @@ class _Recorder:
             await self._writer.close()
             await self._outbox.close()
             await self._due.close()
+            await self._search.close()
 
     async def _record(self, cluster_id: str) -> None:
         sender = OutboxSender(self._outbox, self._producer)
@@ -198,6 +201,7 @@ class _Recorder:
             group.create_task(webhooks.run(self._stop))
             group.create_task(DeadlineWatch(self._due, sender.woken.set).run(self._stop))
             group.create_task(watch_backlog(self._due, self._stop))
+            group.create_task(SearchIndexer(self._search, SERVICE).run(self._stop))
 
     def _webhooks(self) -> WebhookSender:
         settings = self._settings

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ocrstream_recorder.api import dead_letters
+from ocrstream_recorder.api import dead_letters, search
 from ocrstream_recorder.api.routes import router
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -29,4 +29,5 @@ def create_api(
     app.include_router(create_ops_router(health))
     app.include_router(router)
     app.include_router(dead_letters.router)
+    app.include_router(search.router)
     return app
