@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from ocrstream_client import changing, dead_letters, doctor, reading, submitting
+from ocrstream_client import changing, dead_letters, doctor, reading, searching, submitting
 from ocrstream_client.errors import OcrstreamError, Refused, Unreachable
 from ocrstream_client.terminal import UNREACHABLE, USAGE, notes
 
@@ -19,6 +19,7 @@ for command in (
     submitting.submit,
     reading.status,
     reading.results,
+    searching.search,
     changing.cancel,
     changing.retry,
     doctor.doctor,

@@ -8,8 +8,15 @@ from uuid import uuid4
 import httpx
 
 from ocrstream_client.addresses import Addresses, find_addresses
-from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone
-from ocrstream_client.plans import BatchSeen, ImagesDone, Page, Plans, only_read
+from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone, SearchHit
+from ocrstream_client.plans import (
+    BatchSeen,
+    ImagesDone,
+    IndexBehind,
+    Page,
+    Plans,
+    only_read,
+)
 from ocrstream_client.submission import Named, resolve
 from ocrstream_client.transport import Plan, carry_out, timeouts
 
@@ -82,6 +89,27 @@ class Client:
     def batch(self, batch_id: str) -> "Batch":
         """A handle of a batch that was submitted before; asks nothing yet."""
         return Batch(batch_id, self._plans, self._carry_out)
+
+    def search(
+        self,
+        text: str,
+        *,
+        words: bool = False,
+        batch_id: str | None = None,
+        min_confidence: float | None = None,
+        on_behind: IndexBehind = lambda _: None,
+    ) -> Iterator[SearchHit]:
+        """Images whose newest result has the text, in any language, the newest image first.
+
+        `words`: only where it begins and ends with a word. `on_behind` is called for each page that
+        came while the search is behind.
+        """
+        filters = {
+            "mode": "word" if words else None,
+            "batch_id": batch_id,
+            "min_confidence": min_confidence,
+        }
+        return _items(self._carry_out, lambda at: self._plans.search(text, filters, at, on_behind))
 
     def dead_letters(
         self,
