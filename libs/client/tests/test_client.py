@@ -443,6 +443,34 @@ async def test_readings_are_old_and_new(kind: Any) -> None:
     assert asked[1].url.params["image_path"] == "file:///0.png"
 
 
+# ---- searching -----------------------------------------------------------------------------------
+
+
+async def test_a_search_goes_on_over_short_pages_and_tells_that_it_is_behind(kind: Any) -> None:
+    box = {"text": "Total 7 %", "confidence": 0.5, "bbox": [[0, 0], [1, 0], [1, 1], [0, 1]]}
+    hit = {**row(1), "batch_id": "b", "text_boxes": [box]}
+
+    def page(cursor: str | None, waiting: int, *items: Any) -> httpx.Response:
+        index = {"waiting_images": waiting, "oldest_waiting_s": 1.5}
+        return httpx.Response(200, json={"items": items, "next_cursor": cursor, "index": index})
+
+    reader, asked = scripted(kind, page("x", 3, hit), page("y", 0), page(None, 2, hit))
+    behind: list[int] = []
+    found = await collect(
+        reader.search(
+            "7 %", words=True, batch_id="b/ü", min_confidence=0.25, on_behind=behind.append
+        )
+    )
+    assert [(one.image_path, one.boxes[0].text) for one in found] == [
+        ("file:///1.png", "Total 7 %")
+    ] * 2
+    assert behind == [3, 2]
+    assert {request.url.path for request in asked} == {"/v1/search"}
+    given = {"q": "7 %", "limit": "50", "mode": "word", "batch_id": "b/ü", "min_confidence": "0.25"}
+    assert dict(asked[0].url.params) == given
+    assert [request.url.params.get("cursor") for request in asked] == [None, "x", "y"]
+
+
 async def test_a_service_tells_its_troubles(kind: Any) -> None:
     troubles = {"status": "trouble", "troubles": {"kafka": "away"}}
     reader, asked = scripted(

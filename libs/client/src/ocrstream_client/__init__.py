@@ -9,6 +9,7 @@ from ocrstream_client.answers import (
     Reading,
     Readings,
     Reread,
+    SearchHit,
     Selected,
     TextBox,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Readings",
     "Refused",
     "Reread",
+    "SearchHit",
     "Selected",
     "TextBox",
     "Unreachable",

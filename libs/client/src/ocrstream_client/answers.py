@@ -219,3 +219,28 @@ class Readings:
         new = None if item["new"] is None else Reading.of(item["new"])
         told = {name: item[name] for name in names}
         return cls(**told, old=Reading.of(item["old"]), new=new)
+
+
+@dataclass(frozen=True)
+class SearchHit:
+    """An image whose newest result has the text that was looked for.
+
+    `source_name` is what its file was called, `page` its page in a document, from 1. `boxes` are
+    those that the text was found in, in reading order.
+    """
+
+    image_path: str
+    public_path: str | None
+    chain_id: str | None
+    batch_id: str | None
+    index: int | None
+    source_name: str | None
+    page: int | None
+    boxes: tuple[TextBox, ...]
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> Self:
+        """From what the recorder tells of it."""
+        names = [field.name for field in fields(cls) if field.name != "boxes"]
+        boxes = tuple(map(TextBox.of, item["text_boxes"]))
+        return cls(**{name: item[name] for name in names}, boxes=boxes)

@@ -17,6 +17,7 @@ from ocrstream_client import (
     exporting,
     reading,
     rereading,
+    searching,
     submitting,
 )
 from ocrstream_client.errors import OcrstreamError, Refused, Unreachable
@@ -28,6 +29,7 @@ for command in (
     reading.status,
     reading.results,
     exporting.export,
+    searching.search,
     changing.cancel,
     changing.retry,
     rereading.reread,

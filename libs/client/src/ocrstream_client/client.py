@@ -15,9 +15,18 @@ from ocrstream_client.answers import (
     NotDone,
     Readings,
     Reread,
+    SearchHit,
     Selected,
 )
-from ocrstream_client.plans import BatchSeen, ImagesDone, Page, Plans, RereadSeen, only_read
+from ocrstream_client.plans import (
+    BatchSeen,
+    ImagesDone,
+    IndexBehind,
+    Page,
+    Plans,
+    RereadSeen,
+    only_read,
+)
 from ocrstream_client.submission import Named, resolve
 from ocrstream_client.transport import Plan, carry_out, timeouts
 
@@ -124,6 +133,27 @@ class Client:
         Of a batch each image the last time, of an image each time, the last first.
         """
         return _items(self._carry_out, lambda at: self._plans.readings(batch_id, image_path, at))
+
+    def search(
+        self,
+        text: str,
+        *,
+        words: bool = False,
+        batch_id: str | None = None,
+        min_confidence: float | None = None,
+        on_behind: IndexBehind = lambda _: None,
+    ) -> Iterator[SearchHit]:
+        """Images whose newest result has the text, in any language, the newest image first.
+
+        `words`: only where it begins and ends with a word. `on_behind` is called for each page that
+        came while the search is behind.
+        """
+        filters = {
+            "mode": "word" if words else None,
+            "batch_id": batch_id,
+            "min_confidence": min_confidence,
+        }
+        return _items(self._carry_out, lambda at: self._plans.search(text, filters, at, on_behind))
 
     def dead_letters(
         self,

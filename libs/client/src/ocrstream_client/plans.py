@@ -16,6 +16,7 @@ from ocrstream_client.answers import (
     NotDone,
     Readings,
     Reread,
+    SearchHit,
     Selected,
     TextBox,
 )
@@ -34,7 +35,11 @@ RereadSeen = Callable[[Reread], None]
 BatchSeen = Callable[[BatchStatus], None]
 """Called with how far a batch is, each time it was asked."""
 
+IndexBehind = Callable[[int], None]
+"""Called with how many images a search does not find yet as they are now."""
+
 _PAGE_SIZE = 200
+_HITS_AT_ONCE = 50
 _LETTERS_AT_ONCE = 100
 _ATTEMPTS = 5
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 1.0
@@ -165,6 +170,16 @@ class Plans:
         elif files:
             parameters["files"] = list(files)
         return (yield Download(self._recorder + path, parameters, on_piece))
+
+    def search(
+        self, text: str, filters: Mapping[str, Any], cursor: str | None, on_behind: IndexBehind
+    ) -> Plan[Page[SearchHit]]:
+        """Some images that have the text, the newest first."""
+        asked = {"q": text, "limit": _HITS_AT_ONCE, "cursor": cursor, **filters}
+        page = yield self._read("/v1/search", **asked)
+        if page["index"]["waiting_images"]:
+            on_behind(page["index"]["waiting_images"])
+        return Page([SearchHit.of(item) for item in page["items"]], page["next_cursor"])
 
     def _read(self, path: str, **parameters: Any) -> Ask:
         given = {name: value for name, value in parameters.items() if value is not None}

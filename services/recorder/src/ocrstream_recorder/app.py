@@ -23,6 +23,7 @@ from ocrstream_recorder.lasting_producer import LastingProducer
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.outbox_sender import IDLE_SESSION_TIMEOUT_S, OutboxSender
 from ocrstream_recorder.recording import Recording
+from ocrstream_recorder.search_indexer import SearchIndexer
 from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
 from ocrstream_recorder.store import migrate
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
@@ -136,6 +137,7 @@ class _Recorder:
             url, f"{SERVICE}-outbox", idle_session_timeout_s=IDLE_SESSION_TIMEOUT_S
         )
         self._due = Database(url, f"{SERVICE}-due")
+        self._search = Database(url, f"{SERVICE}-search")
         self._drain_limit = DrainLimit(settings.dead_letter_limit)
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None
@@ -181,6 +183,7 @@ class _Recorder:
             await self._writer.close()
             await self._outbox.close()
             await self._due.close()
+            await self._search.close()
 
     async def _record(self, cluster_id: str) -> None:
         zone = DatabaseZone(self._settings.db_timezone)
@@ -216,6 +219,7 @@ class _Recorder:
             group.create_task(webhooks.run(self._stop))
             group.create_task(DeadlineWatch(self._due, sender.woken.set).run(self._stop))
             group.create_task(watch_backlog(self._due, self._stop))
+            group.create_task(SearchIndexer(self._search, SERVICE).run(self._stop))
 
     def _webhooks(self) -> WebhookSender:
         settings = self._settings

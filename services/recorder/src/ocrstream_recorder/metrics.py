@@ -145,3 +145,15 @@ WEBHOOKS_WAITING = Gauge(
     "ocrstream_recorder_webhooks_waiting",
     "Deliveries to webhooks that are pending, the same at every replica: take the greatest",
 )
+SEARCH_INDEXED = Counter(
+    "ocrstream_recorder_search_indexed", "Images whose search keys were made, by this replica"
+)
+SEARCH_WAITING = Gauge(
+    "ocrstream_recorder_search_waiting_images",
+    "Images, 1,000,000 at most, that searches do not find yet as they are now, the same at every"
+    " replica: take the greatest",
+)
+SEARCH_OLDEST_SECONDS = Gauge(
+    "ocrstream_recorder_search_oldest_seconds",
+    "How long the oldest of them waits, the same at every replica: take the greatest",
+)

@@ -39,7 +39,7 @@ class RecorderSettings(DatabaseSettings):
     dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
     """By how many the dead letters of a partition may outnumber its good ones until it is held."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most database connections that the read API uses; recording takes four more."""
+    """The most database connections that the read API uses; recording takes five more."""
     image_roots: str = ""
     """Folders whose images exports may show, separated by colons."""
     object_root: Path = Path(".local/objects")

@@ -276,6 +276,19 @@ def wait_for_backend(
     pytest.fail(f"it did not come to wait for {statement}")
 
 
+def test_images_from_before_are_queued_for_searches_even_if_interrupted(old: str) -> None:
+    migrate.migrate(old)
+    with open_database(old) as connection:
+        queued = "SELECT count(*), count(DISTINCT ocr_execution_id) FROM recorder_search_queue"
+        images = connection.execute("SELECT count(*) FROM ocr_executions").fetchone()
+        assert images
+        assert connection.execute(queued).fetchone() == (*images, *images)
+        # As after a kill before the last statement: all that came before it is there.
+        connection.execute("UPDATE recorder_revision SET version_num = '0006'")
+        assert migrate.migrate(old) == REVISIONS[-1]
+        assert connection.execute(queued).fetchone() == (2 * images[0], *images)
+
+
 def test_a_table_in_use_is_not_waited_for_long(old_template: str) -> None:
     with fresh_database(old_template) as url, psycopg.connect(url) as reader:
         reader.execute("SELECT count(*) FROM chain_executions")
@@ -348,8 +361,10 @@ def test_what_a_take_over_really_executes_is_linted(old_template: str) -> None:
         if not statement.lstrip().startswith(("CREATE", "ALTER", "DROP", "SET")):
             return
         # Nobody uses a table yet that was made a moment ago.
-        indexed = re.match(r"CREATE (?:UNIQUE )?INDEX \w+ ON (\w+)", statement)
-        if indexed and any(f"CREATE TABLE {indexed[1]} " in one for one in executed):
+        known = statement.replace("IF NOT EXISTS ", "")
+        indexed = re.match(r"CREATE (?:UNIQUE )?INDEX \w+ ON (\w+)", known)
+        made = "CREATE TABLE {0} |CREATE TABLE IF NOT EXISTS {0} "
+        if indexed and any(re.search(made.format(indexed[1]), one) for one in executed):
             return
         alone = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
         executed.append(f"{statement};" if alone else f"BEGIN;\n{statement};\nCOMMIT;")

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ocrstream_recorder.api import dead_letters, exports, rereads
+from ocrstream_recorder.api import dead_letters, exports, rereads, search
 from ocrstream_recorder.api.routes import router
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -40,4 +40,5 @@ def create_api(
     app.include_router(router)
     app.include_router(dead_letters.router)
     app.include_router(rereads.router)
+    app.include_router(search.router)
     return app

@@ -24,6 +24,7 @@ from ocrstream_recorder.store import (
     images,
     offsets,
     retries,
+    search_index,
     tasks,
 )
 from ocrstream_recorder.store.dead_letters import DeadLetterRow
@@ -75,6 +76,14 @@ class _WrittenChains(NamedTuple):
         """The chain as its row tells before outcomes are written."""
         stored = self.stored.get(chain_id)
         return self.fresh[chain_id] if stored is None else (stored.state, stored.outcome)
+
+    def rebatched(self) -> list[str]:
+        """Chains that were there, and which this poll knows to be of another batch."""
+        return [
+            chain_id
+            for chain_id, was in self.stored.items()
+            if self.after[chain_id][0].batch_id != was.state.batch_id
+        ]
 
     def counted(self, chain_id: str) -> Chain | None:
         """The chain as its batch counts it before this poll."""
@@ -131,6 +140,7 @@ def _write_outcomes(
         if after != chained.in_database(chain_id)
     ]
     updated = chains.update(cursor, changed)
+    search_index.queue_chains(cursor, chained.rebatched())
     inserted = len(chained.inserted)
     changes = [(chained.counted(chain_id), after) for chain_id, after in chained.after.items()]
     batched = batch_step.write(cursor, ledger.batches, changes, zone)

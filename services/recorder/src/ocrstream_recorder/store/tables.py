@@ -404,3 +404,36 @@ class DeadLetter(_Timestamps, Base):
         Index("ix_recorder_dead_letters_topic_state_id", "topic", "state", "id"),
         Index("ix_recorder_dead_letters_batch_id_id", "batch_id", "id"),
     )
+
+
+class SearchKeys(Base):
+    """What an image is searched by; the text itself stands in its boxes alone."""
+
+    __tablename__ = "recorder_search"
+
+    ocr_execution_id: Mapped[int] = mapped_column(
+        BigInteger,
+        ForeignKey("ocr_executions.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+    keys: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+
+    __table_args__ = (
+        Index(
+            "ix_recorder_search_keys",
+            "keys",
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "on"},
+        ),
+    )
+
+
+class SearchQueued(Base):
+    """An image whose row was written and whose keys are to be made, again; filled by a trigger."""
+
+    __tablename__ = "recorder_search_queue"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    ocr_execution_id: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=NOW)

@@ -1,0 +1,214 @@
+"""The path of the search."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
+from ocrstream_recorder.api.models import Page, TextBox
+from ocrstream_recorder.api.sessions import open_session
+from ocrstream_recorder.domain.search_text import (
+    SearchMode,
+    gram_of_batch,
+    grams_of_query,
+    matching_boxes,
+    normalize,
+)
+from ocrstream_recorder.store import search
+from ocrstream_recorder.store.search import Candidate, SearchTooSlow
+from ocrstream_runtime.problems import Problem
+
+router = APIRouter(prefix="/v1", tags=["read"])
+
+_EXAMINED_FIRST = 20
+_MOST_EXAMINED = 1_000
+_FIRST = 2**63 - 1  # greater than any id that a search has not passed
+
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"description": "`q` has nothing to look for, or a bad cursor, as a problem document"},
+    503: {"description": "It took too long, or the database is away, as a problem document"},
+}
+
+
+class _Position(msgspec.Struct):
+    """Where the next page begins: at the first id less than `before`."""
+
+    before: Annotated[int, msgspec.Meta(ge=0, le=_FIRST)] = _FIRST
+
+
+class SearchHit(BaseModel):
+    """An image whose newest result has the text, and the boxes that it was found in."""
+
+    image_path: str
+    public_path: str | None
+    chain_id: str | None
+    batch_id: str | None
+    index: int | None
+    source_name: str | None
+    """What the user called the file."""
+    page: int | None
+    """Which page of it this image is, if it is a document."""
+    text_boxes: Annotated[list[TextBox], Field(min_length=1)]
+    """In reading order; of a match that goes over several boxes, all of them."""
+
+
+class IndexLag(BaseModel):
+    """How far the index is behind what is recorded."""
+
+    waiting_images: Annotated[int, Field(ge=0, le=10_000)]
+    """Images, 10,000 at most, that are not found yet by what they say now."""
+    oldest_waiting_s: Annotated[float, Field(ge=0)]
+    """For how long the first of them waits."""
+
+
+class SearchPage(Page[SearchHit]):
+    """Images that match, the newest first.
+
+    A page may be short, or empty, and others follow: `next_cursor` alone tells.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "image_path": "s3://scans/receipts.pdf/2.png",
+                            "public_path": None,
+                            "chain_id": "b-1",
+                            "batch_id": "b",
+                            "index": 1,
+                            "source_name": "receipts.pdf",
+                            "page": 2,
+                            "text_boxes": [
+                                {
+                                    "text": "합계 12,000원",
+                                    "confidence": 0.97,
+                                    "bbox": [[10, 20], [210, 20], [210, 44], [10, 44]],
+                                }
+                            ],
+                        }
+                    ],
+                    "next_cursor": None,
+                    "index": {"waiting_images": 0, "oldest_waiting_s": 0.0},
+                }
+            ]
+        }
+    )
+
+    index: IndexLag
+
+
+async def _session(request: Request) -> AsyncIterator[AsyncSession]:
+    async with open_session(request.app.state.engine) as session:
+        yield session
+
+
+@router.get("/search", responses=_RESPONSES)
+async def search_text(
+    q: Annotated[
+        str,
+        Query(
+            max_length=200,
+            description="The text to look for, in any language; no character is special. Case,"
+            " width and runs of white space make no difference",
+            examples=["total", "합계", "發票"],
+        ),
+    ],
+    session: Annotated[AsyncSession, Depends(_session)],
+    *,
+    mode: Annotated[
+        SearchMode,
+        Query(
+            description="`word`: only where it begins and ends with a word; scripts without spaces"
+            " between words have none"
+        ),
+    ] = SearchMode.SUBSTRING,
+    batch_id: Annotated[
+        str | None, Query(max_length=255, description="Only images of this batch")
+    ] = None,
+    min_confidence: Annotated[
+        float, Query(ge=0, le=1, description="Only matches whose boxes all have it")
+    ] = 0.0,
+    cursor: Annotated[
+        str | None, Query(max_length=200, description="`next_cursor` of the answer before")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="The most images to answer")] = 20,
+) -> SearchPage:
+    """Images whose newest result has the text, the newest image first, with the boxes it is in.
+
+    A text with spaces is found also where it goes over several boxes.
+    """
+    query = normalize(q)
+    if not query:
+        raise Problem(400, "Nothing to look for", "q: give a text of one character or more")
+    before = (decode_cursor(cursor, _Position) if cursor else _Position()).before
+    grams = grams_of_query(query)
+    if batch_id is not None:
+        grams.add(gram_of_batch(batch_id))
+    lag = await search.begin(session)
+    hits: list[SearchHit] = []
+    examined = 0
+    more = True
+    while more and len(hits) < limit and examined < _MOST_EXAMINED:
+        # The fewer of them match, the more at once.
+        wanted = max(limit - len(hits), _EXAMINED_FIRST, 2 * examined)
+        wanted = min(wanted, _MOST_EXAMINED - examined)
+        found = await _candidates(session, grams, before, wanted)
+        more = len(found) == wanted
+        for candidate in found:
+            if len(hits) == limit:
+                more = True
+                break
+            examined += 1
+            before = candidate.id
+            matching = matching_boxes(
+                [box.text for box in candidate.boxes],
+                [box.confidence for box in candidate.boxes],
+                query,
+                mode,
+                min_confidence,
+            )
+            if matching and batch_id in {None, candidate.batch_id}:
+                hits.append(_hit(candidate, matching))
+    return SearchPage(
+        items=hits,
+        next_cursor=encode_cursor(_Position(before)) if more else None,
+        index=IndexLag(waiting_images=lag.waiting, oldest_waiting_s=max(0.0, lag.oldest_s)),
+    )
+
+
+async def _candidates(
+    session: AsyncSession, grams: set[int], before: int, limit: int
+) -> list[Candidate]:
+    try:
+        return await search.candidates(session, grams, before, limit)
+    except SearchTooSlow as error:
+        raise Problem(
+            503,
+            "The search takes too long",
+            f"It took longer than {search.TIMEOUT_S} s; look for a longer text, or in one batch",
+        ) from error
+
+
+def _hit(image: Candidate, matching: list[int]) -> SearchHit:
+    told: dict[str, Any] = image.input_data if isinstance(image.input_data, dict) else {}
+    source_name, page = told.get("source_name"), told.get("page")
+    return SearchHit(
+        image_path=image.image_path,
+        public_path=image.public_path,
+        chain_id=image.chain_id,
+        batch_id=image.batch_id,
+        index=image.image_index,
+        # What stands there from before the recorder may be anything.
+        source_name=source_name if isinstance(source_name, str) else None,
+        page=page if isinstance(page, int) else None,
+        text_boxes=[
+            TextBox(text=box.text, confidence=box.confidence, bbox=msgspec.json.decode(box.bbox))
+            for box in map(image.boxes.__getitem__, matching)
+        ],
+    )

@@ -1,0 +1,159 @@
+"""How texts are compared in a search, and the numbers by which images that may match are found.
+
+An image's text is that of its boxes in reading order, one space between two. All comparing is done
+on normalized text: NFKC, case folded, every run of white space one space.
+"""
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from itertools import accumulate, pairwise
+from zlib import crc32
+
+GRAM_BITS = 20
+"""Grams are numbers of so many bits; two that share one only cost a look at an image in vain."""
+
+_MASK = (1 << 32) - 1
+_SHIFT = 32 - GRAM_BITS
+# Odd numbers drawn once: multiply-shift hashing.
+_FIRST, _SECOND, _THIRD, _PAIR, _SINGLE = 0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1
+
+
+class SearchMode(StrEnum):
+    """`substring` finds the query anywhere; `word` only where whole words are it."""
+
+    SUBSTRING = "substring"
+    WORD = "word"
+
+
+def normalize(text: str) -> str:
+    """The text as it is compared; doing it twice changes nothing more."""
+    if text.isascii():
+        folded = text.lower()
+    else:
+        # Folding may undo the normal form, and the form bring letters that fold: U+0345, U+2121.
+        folded, last = text, None
+        while folded != last:
+            folded, last = unicodedata.normalize("NFKC", folded).casefold(), folded
+    return " ".join(folded.split())
+
+
+def image_text(texts: Sequence[str]) -> str:
+    """The normalized text of an image, from those of its boxes in reading order."""
+    return " ".join(filter(None, map(normalize, texts)))
+
+
+def grams_of_text(text: str) -> set[int]:
+    """What an image with this normalized text is found by: its runs of one to three characters."""
+    return _singles(set(text)) | _pairs(set(pairwise(text))) | _triples(_runs_of_three(text))
+
+
+def grams_of_query(query: str) -> set[int]:
+    """What every text that holds this normalized query has among its grams."""
+    match len(query):
+        case 1:
+            return _singles({query})
+        case 2:
+            return _pairs({(query[0], query[1])})
+        case _:
+            return _triples(_runs_of_three(query))
+
+
+def gram_of_batch(batch_id: str) -> int:
+    """What all images of a batch are found by."""
+    return crc32(batch_id.encode("utf-8", "surrogatepass")) >> _SHIFT
+
+
+def matching_boxes(
+    texts: Sequence[str],
+    confidences: Sequence[float],
+    query: str,
+    mode: SearchMode,
+    min_confidence: float = 0.0,
+) -> list[int]:
+    """Which of an image's boxes its matches of a normalized query lie in, in reading order.
+
+    A match may go over several boxes; it counts if each has the confidence.
+    """
+    parts = [normalize(text) for text in texts]
+    text = " ".join(filter(None, parts))
+    if query not in text:
+        return []  # as most of what shares its grams
+    kept = [number for number, part in enumerate(parts) if part]
+    begins = list(accumulate((len(parts[number]) + 1 for number in kept), initial=0))
+    found: set[int] = set()
+    for start in _occurrences(text, query, mode):
+        first = bisect_right(begins, start) - 1
+        last = bisect_right(begins, start + len(query) - 1) - 1
+        touched = kept[first : last + 1]
+        if all(confidences[number] >= min_confidence for number in touched):
+            found.update(touched)
+    return sorted(found)
+
+
+def _occurrences(text: str, query: str, mode: SearchMode) -> Iterator[int]:
+    start = text.find(query)
+    while query and start >= 0:
+        end = start + len(query)
+        if mode is SearchMode.SUBSTRING or (_parts(text, start) and _parts(text, end)):
+            yield start
+        start = text.find(query, start + 1)
+
+
+def _parts(text: str, place: int) -> bool:
+    """Whether a word may begin or end here: at an edge, or beside what is no part of a word.
+
+    Scripts that set no space between words tell of no words: there, it may anywhere.
+    """
+    if place in {0, len(text)}:
+        return True
+    before, after = text[place - 1], text[place]
+    if unicodedata.category(after)[0] == "M":
+        return False  # a mark belongs to the letter before it
+    return not (_in_word(before) and _in_word(after)) or _unspaced(before) or _unspaced(after)
+
+
+def _in_word(character: str) -> bool:
+    return character == "_" or unicodedata.category(character)[0] in "LNM"
+
+
+def _unspaced(character: str) -> bool:
+    code = ord(character)
+    return any(first <= code <= last for first, last in _UNSPACED)
+
+
+# Thai and Lao, Tibetan, Myanmar, Khmer, kana, Han with its extensions.
+_UNSPACED = (
+    (0x0E00, 0x0EFF),
+    (0x0F00, 0x109F),
+    (0x1780, 0x17FF),
+    (0x2E80, 0x2FDF),
+    (0x3005, 0x3007),
+    (0x3040, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+
+
+def _runs_of_three(text: str) -> set[tuple[str, str, str]]:
+    return set(zip(text, text[1:], text[2:], strict=False))
+
+
+# Hundreds for every image: no function is called but `ord`.
+def _singles(runs: set[str]) -> set[int]:
+    return {(ord(one) * _SINGLE & _MASK) >> _SHIFT for one in runs}
+
+
+def _pairs(runs: set[tuple[str, str]]) -> set[int]:
+    return {(ord(one) * _PAIR + ord(two) * _SECOND & _MASK) >> _SHIFT for one, two in runs}
+
+
+def _triples(runs: set[tuple[str, str, str]]) -> set[int]:
+    return {
+        (ord(one) * _FIRST + ord(two) * _SECOND + ord(three) * _THIRD & _MASK) >> _SHIFT
+        for one, two, three in runs
+    }

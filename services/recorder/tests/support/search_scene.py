@@ -1,0 +1,130 @@
+"""Images that were recorded, indexed and searched for, on a real database."""
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from psycopg import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.domain.contribution import contribute
+from ocrstream_recorder.domain.ledger import Ledger
+from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.store import poll, search_index
+from ocrstream_recorder.store.migrate import sqlalchemy_url
+from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_runtime.health import Health
+from ocrstream_runtime.settings import ServiceSettings
+from ocrstream_schemas.events import AnyEvent, ImageSubmitted, OcrSucceeded, TextBox
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+_ZONE = DatabaseZone("UTC")
+
+
+def path(name: str) -> str:
+    """The path of an image."""
+    return f"file:///{name}.png"
+
+
+def record(
+    connection: Connection[Any],
+    images: Mapping[str, Sequence[tuple[str, float]]],
+    *,
+    batch_id: str | None = None,
+    later_s: int = 0,
+) -> None:
+    """Record results by the images' names: texts and confidences of their boxes."""
+    at = NOON + timedelta(seconds=later_s)
+    events = [
+        OcrSucceeded(
+            task_id=f"task-{name}-{later_s}",
+            chain_id=f"{name}-{later_s}",
+            image_path=path(name),
+            source_name=f"{name}.pdf",
+            page=2,
+            batch_id=batch_id,
+            index=number if batch_id else None,
+            submitted_at=at,
+            started_at=at,
+            finished_at=at,
+            boxes=tuple(
+                TextBox(
+                    text=text, confidence=confidence, bbox=((0, place), (9.5, 0), (9, 4), (0, 4))
+                )
+                for place, (text, confidence) in enumerate(boxes)
+            ),
+        )
+        for number, (name, boxes) in enumerate(images.items())
+    ]
+    _write(connection, events)
+
+
+def submit(connection: Connection[Any], name: str, batch_id: str) -> None:
+    """Record the submission of an image whose result came before."""
+    event = ImageSubmitted(
+        image_path=path(name), chain_id=f"{name}-0", batch_id=batch_id, index=0, submitted_at=NOON
+    )
+    _write(connection, [event])
+
+
+def _write(connection: Connection[Any], events: Sequence[AnyEvent]) -> None:
+    ledger = Ledger(contribute(event, _ZONE.to_local) for event in events)
+    poll.write(connection, ledger, _ZONE, "cluster", {})
+
+
+def index_all(connection: Connection[Any], at_once: int = 50) -> int:
+    """Index until nothing waits; how many images were looked at."""
+    total = 0
+    while True:
+        with connection.transaction(), connection.cursor() as cursor:
+            done = search_index.index_some(cursor, at_once)
+        if not done:
+            return total
+        total += done
+
+
+class Searcher:
+    """Searches through the API."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def answer(self, q: str, **parameters: Any) -> dict[str, Any]:
+        """The answer to one request."""
+        answer = await self.client.get("/v1/search", params={"q": q, **parameters})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def hits(self, q: str, **parameters: Any) -> list[dict[str, Any]]:
+        """All items, page by page."""
+        items: list[dict[str, Any]] = []
+        while True:
+            page = await self.answer(q, **parameters)
+            items += page["items"]
+            if page["next_cursor"] is None:
+                return items
+            parameters["cursor"] = page["next_cursor"]
+
+    async def paths(self, q: str, **parameters: Any) -> list[str]:
+        """The paths of all items."""
+        return [item["image_path"] for item in await self.hits(q, **parameters)]
+
+
+@asynccontextmanager
+async def searching(database_url: str) -> AsyncGenerator[Searcher]:
+    """Someone who searches the database through the API."""
+    engine = create_async_engine(sqlalchemy_url(database_url))
+    api = create_api(engine, _ZONE, Health(), LetterBox(ServiceSettings()))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(api), base_url="http://recorder"
+    ) as client:
+        yield Searcher(client)
+    await engine.dispose()
+
+
+def plain(texts: Iterable[str]) -> list[tuple[str, float]]:
+    """Boxes with these texts."""
+    return [(text, 0.9) for text in texts]
