@@ -3,8 +3,9 @@
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ocrstream_recorder.api import dead_letters
+from ocrstream_recorder.api import dead_letters, workers
 from ocrstream_recorder.api.routes import router
+from ocrstream_recorder.fleet import Fleet
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health, create_ops_router
@@ -13,9 +14,16 @@ from ocrstream_runtime.tracing import HTTP_TELEMETRY
 
 
 def create_api(
-    engine: AsyncEngine, zone: DatabaseZone, health: Health, letter_box: LetterBox
+    engine: AsyncEngine,
+    zone: DatabaseZone,
+    health: Health,
+    letter_box: LetterBox,
+    fleet: Fleet | None = None,
 ) -> FastAPI:
-    """The application; it reads through `engine`, which stays the caller's, and starts nothing."""
+    """The application; it reads through `engine`, which stays the caller's, and starts nothing.
+
+    Without a `fleet` that somebody fills it knows no workers, and says so.
+    """
     app = FastAPI(
         title="Ocrstream recorder",
         summary="Batches, images, chains and tasks as the events tell them",
@@ -25,8 +33,10 @@ def create_api(
     app.state.engine = engine
     app.state.zone = zone
     app.state.letter_box = letter_box
+    app.state.fleet = fleet or Fleet()
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
     app.include_router(router)
     app.include_router(dead_letters.router)
+    app.include_router(workers.router)
     return app
