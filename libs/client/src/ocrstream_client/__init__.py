@@ -1,7 +1,7 @@
 """Ocrstream's Python client."""
 
 from ocrstream_client.addresses import Addresses, find_addresses
-from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone, TextBox
+from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone, TextBox, Worker
 from ocrstream_client.async_client import AsyncBatch, AsyncClient
 from ocrstream_client.client import Batch, Client
 from ocrstream_client.errors import (
@@ -30,5 +30,6 @@ __all__ = [
     "Refused",
     "TextBox",
     "Unreachable",
+    "Worker",
     "find_addresses",
 ]

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 
 from ocrstream_client.addresses import Addresses, find_addresses
-from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone
+from ocrstream_client.answers import BatchStatus, DeadLetter, Image, NotDone, Worker
 from ocrstream_client.plans import BatchSeen, ImagesDone, Page, Plans, only_read
 from ocrstream_client.submission import Named, resolve
 from ocrstream_client.transport import Plan, carry_out_async, timeouts
@@ -113,6 +113,10 @@ class AsyncClient:
         """Mark dead letters as dropped; gives those that cannot be."""
         return await self._carry_out(self._plans.change_letters("drop", letter_ids, {}))
 
+    async def workers(self) -> list[Worker]:
+        """Workers that were heard of in the last ten minutes; those alive first."""
+        return await self._carry_out(self._plans.workers())
+
     async def troubles(self, url: str) -> dict[str, str]:
         """What the service at `url` lacks to do its work, by check; empty if nothing."""
         return await self._carry_out(self._plans.troubles(url))
@@ -128,6 +132,7 @@ class AsyncBatch:
         self, batch_id: str, plans: Plans, carry_out: Callable[[Plan[Any]], Awaitable[Any]]
     ) -> None:
         self.batch_id = batch_id
+        self._retried: dict[str, int] = {}
         self._plans = plans
         self._carry_out = carry_out
 
@@ -143,9 +148,12 @@ class AsyncBatch:
     ) -> BatchStatus:
         """Wait until it has ended, `timeout` seconds at most; raises NotEnded, a TimeoutError.
 
-        The recorder may be away for half a minute meanwhile.
+        After `retry` that is the end of the new run. The recorder may be away for half a minute
+        meanwhile.
         """
-        return await self._carry_out(self._plans.wait(self.batch_id, timeout, on_progress))
+        return await self._carry_out(
+            self._plans.wait(self.batch_id, timeout, on_progress, self._retried)
+        )
 
     def images(self, *, boxes: bool = True) -> AsyncIterator[Image]:
         """Its images in their order; without `boxes` only what became of them, which is quicker."""
@@ -173,7 +181,9 @@ class AsyncBatch:
 
     async def retry(self, *, include_no_text: bool = False) -> None:
         """Read its failed and cancelled images again, those without text only if asked to."""
-        await self._carry_out(self._plans.retry(self.batch_id, include_no_text=include_no_text))
+        self._retried |= await self._carry_out(
+            self._plans.retry(self.batch_id, include_no_text=include_no_text)
+        )
 
 
 async def _items(

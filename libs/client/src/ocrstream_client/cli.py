@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from ocrstream_client import changing, dead_letters, doctor, reading, submitting
+from ocrstream_client import changing, dead_letters, doctor, reading, submitting, workers
 from ocrstream_client.errors import OcrstreamError, Refused, Unreachable
 from ocrstream_client.terminal import UNREACHABLE, USAGE, notes
 
@@ -21,6 +21,7 @@ for command in (
     reading.results,
     changing.cancel,
     changing.retry,
+    workers.workers,
     doctor.doctor,
 ):
     app.command()(command)
