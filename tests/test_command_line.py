@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from whole_system import System
+from whole_system import System, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -88,6 +88,8 @@ def test_references_are_read_where_they_are_and_failures_show(system: System) ->
         (["results", "unheard-of"], "unheard-of"),
         (["export", "unheard-of"], "unheard-of"),
         (["export", "b", "--files", "txt"], "only with --format zip"),
+        (["cancel", "unheard-of"], "unheard-of"),
+        (["retry", "unheard-of"], "unheard-of"),
         (["submit", "nonsense://", "--by-reference", "--wait-not"], "No such option"),
     ],
 )
@@ -142,12 +144,55 @@ def test_a_watched_folder_is_submitted_as_files_are_complete(system: System) -> 
     assert [name.name for name in names] == ["first.png", "second.png"]
 
 
+def test_what_was_cancelled_is_read_after_all(own_system: System) -> None:
+    system = own_system
+    for name in ("recorder", "ingest"):
+        system.start(name, wait=False)
+    for name in ("recorder", "ingest"):
+        system.wait(name)
+    for number in range(20):
+        system.image(f"scans/{number:02}.png")
+    (system.folder / "scans" / "bad.png").write_text("no pixels")
+    ran = run(system, "submit", str(system.folder / "scans"), "--by-reference", "--json")
+    assert ran.returncode == 0, ran.stderr
+    batch_id = json.loads(ran.stdout)["batch_id"]
+
+    def known() -> bool | None:
+        batch = system.get(f"/v1/batches/{batch_id}")
+        return (batch is not None and batch["seen_images"] == 21) or None
+
+    # No worker is there, so all of it is cancelled.
+    eventually("its images", known)
+    cancelled = run(system, "cancel", batch_id)
+    assert cancelled.returncode == 0, cancelled.stderr
+    assert "is being cancelled" in cancelled.stderr
+    status = run(system, "status", batch_id, "--follow", "--json")
+    assert status.returncode == 1
+    assert json.loads(status.stdout)["revoked_images"] == 21
+
+    system.start("worker-1")
+    retried = run(system, "retry", batch_id, "--wait", "--json")
+    assert retried.returncode == 1, retried.stderr
+    told = json.loads(retried.stdout)
+    assert (told["completed_images"], told["failed_images"], told["revoked_images"]) == (20, 1, 0)
+
+    # Mended, the last one is read; the end that is told is not the one from before.
+    system.image("scans/bad.png")
+    retried = run(system, "retry", batch_id, "--wait")
+    assert retried.returncode == 0, retried.stderr
+    assert "SUCCESS, 100 % of 21 images: 21 read" in retried.stdout
+    assert {image["run"] for image in system.images(batch_id)} == {2, 3}
+    again = run(system, "retry", batch_id, "--wait", "--json")
+    assert again.returncode == 0
+    assert json.loads(again.stdout)["completed_images"] == 21
+
+
 def test_the_doctor_says_what_is_wrong_and_looks_at_the_rest(system: System) -> None:
     worker = f"http://127.0.0.1:{system.ports['worker-1']}"
     well = run(system, "doctor", "--json", WORKER_URLS=worker)
     assert well.returncode == 0, well.stdout
     states = {told["part"]: told["state"] for told in map(json.loads, well.stdout.splitlines())}
-    told = ("broker", "topics", "ingest", "recorder", "worker")
+    told = ("broker", "topics", "ingest", "object store", "recorder", "workers", "worker")
     assert {states[part] for part in told} == {"ok"}
 
     broken = run(system, "doctor", WORKER_URLS=f"http://127.0.0.1:9,{worker}")
@@ -182,7 +227,11 @@ def test_without_addresses_it_says_what_to_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["submit", "status", "results", "export", "cancel", "retry", "doctor"]
+    "name",
+    [
+        *("submit", "status", "results", "export", "search", "cancel", "retry"),
+        *("reread", "diff", "workers", "doctor"),
+    ],
 )
 def test_every_command_has_an_example(name: str) -> None:
     ran = run(None, name, "--help")
@@ -191,7 +240,9 @@ def test_every_command_has_an_example(name: str) -> None:
 
 
 def test_a_system_that_is_not_there_exits_with_3() -> None:
-    for arguments in (["status", "b"], ["results", "b"], ["export", "b"], ["dlq", "list"]):
+    asked_of_recorder = ["status", "results", "export", "search", "retry", "diff"]
+    commands = [*([name, "b"] for name in asked_of_recorder), ["dlq", "list"], ["workers"]]
+    for arguments in commands:
         ran = run(None, *arguments)
         assert ran.returncode == 3, ran.stderr
         assert "does not answer" in ran.stderr

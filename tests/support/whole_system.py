@@ -81,6 +81,9 @@ class System:
             "OCRSTREAM_SESSION_TIMEOUT_S": "6",
             **settings,
         }
+        if kind == "ingest":
+            self.ports.setdefault("recorder", free_port())
+            environment = {"RECORDER_URL": self.recorder_url, **environment}
         service = Service(name, f"ocrstream-{kind}", port, environment)
         self.services[name] = service
         self.processes[name] = service.start(self.folder / "logs")

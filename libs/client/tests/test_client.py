@@ -200,7 +200,7 @@ async def test_what_cannot_be_submitted_is_refused_before_anything_is_sent(
     assert asked == []
 
 
-async def test_further_pages_of_documents_count_in_the_total(kind: Any, tmp_path: Path) -> None:
+async def test_pages_of_documents_count_in_places_and_total(kind: Any, tmp_path: Path) -> None:
     for number in range(60):
         (tmp_path / f"{number:02}.pdf").write_bytes(b"pages")
     first = httpx.Response(202, json={"images": [{} for _ in range(53)]})
@@ -209,10 +209,11 @@ async def test_further_pages_of_documents_count_in_the_total(kind: Any, tmp_path
     await settle(submitter.submit([tmp_path, "https://host/60.png"], options={"lane": "gpu"}))
     assert b'name="batch_total"\r\n\r\n61\r\n' in asked[0].content
     assert b'name="options"\r\n\r\n{"lane": "gpu"}\r\n' in asked[0].content
-    assert b'name="first_index"\r\n\r\n50\r\n' in asked[1].content
+    assert b'name="index_pages"\r\n\r\ntrue\r\n' in asked[0].content
+    assert b'name="first_index"\r\n\r\n53\r\n' in asked[1].content
     assert b'name="batch_total"\r\n\r\n64\r\n' in asked[1].content
     told = json.loads(asked[2].content)
-    assert (told["batch_total"], told["images"][0]["index"]) == (64, 60)
+    assert (told["batch_total"], told["images"][0]["index"]) == (64, 63)
 
 
 async def test_what_is_away_for_a_moment_is_asked_again_under_the_same_key(
@@ -346,17 +347,143 @@ async def test_a_batchs_id_may_be_any_text(kind: Any) -> None:
 
 
 async def test_cancel_and_retry_are_posted_to_ingest(kind: Any) -> None:
-    changer, asked = scripted(kind, httpx.Response(503), httpx.Response(202, json={}))
+    changer, asked = scripted(
+        kind, httpx.Response(503), httpx.Response(202, json={}), httpx.Response(200, json=ENDED)
+    )
     await settle(changer.batch("b").cancel())
     await settle(changer.batch("b").retry(include_no_text=True))
-    assert [str(request.url) for request in asked] == [
-        "http://ingest/v1/batches/b/cancel",
-        "http://ingest/v1/batches/b/cancel",
-        "http://ingest/v1/batches/b/retry",
+    assert [(request.method, str(request.url)) for request in asked] == [
+        ("POST", "http://ingest/v1/batches/b/cancel"),
+        ("POST", "http://ingest/v1/batches/b/cancel"),
+        ("GET", "http://recorder/v1/batches/b"),
+        ("POST", "http://ingest/v1/batches/b/retry"),
     ]
-    assert json.loads(asked[2].content) == {"include_no_text": True}
-    first, again, other = (request.headers["Idempotency-Key"] for request in asked)
+    assert json.loads(asked[3].content) == {"include_no_text": True}
+    first, again, _, other = (request.headers.get("Idempotency-Key") for request in asked)
     assert first == again != other
+
+
+class Retried:
+    """A batch of which images are read again once somebody asked for it, a look at a time."""
+
+    def __init__(self, *images: dict[str, Any], status: str = "FAILURE") -> None:
+        self.images = list(images)
+        self.status = status
+        self.posted = False
+        self.moves: list[Callable[[], None]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if request.method == "POST":
+            self.posted = True
+            return httpx.Response(202, json={})
+        if path.endswith("/images"):
+            return httpx.Response(200, json={"items": self.images, "next_cursor": None})
+        if path.startswith("/v1/chains/"):
+            (image,) = (one for one in self.images if path.endswith(one["chain_id"]))
+            return httpx.Response(200, json=image)
+        if self.posted and self.moves:
+            self.moves.pop(0)()
+        failed = sum(image["status"] != "SUCCESS" for image in self.images)
+        told = {**BATCH, "status": self.status, "failed_images": failed}
+        return httpx.Response(200, json=told)
+
+    def set(self, place: int, status: str, run: int = 2) -> Callable[[], None]:
+        """Does so when the batch is looked at."""
+
+        def do() -> None:
+            self.images[place] |= {"status": status, "run": run}
+
+        return do
+
+    def end(self, status: str) -> Callable[[], None]:
+        """Does so when the batch is looked at."""
+
+        def do() -> None:
+            self.status = status
+
+        return do
+
+
+async def test_after_a_retry_the_end_of_the_new_run_is_waited_for(kind: Any) -> None:
+    server = Retried(
+        row(0, status="FAILURE", reason="engine"),
+        row(1),
+        row(2, status="FAILURE", reason="no_text"),
+        row(3, status="REVOKED", reason="revoked", run=3),
+        row(4, status="FAILURE", reason="dead_lettered", image_path=None),
+    )
+    # Between the two that are retried the batch seems to have ended once more.
+    server.moves = [
+        lambda: None,
+        server.set(0, "PENDING"),
+        server.end("RUNNING"),
+        server.set(0, "SUCCESS"),
+        server.end("FAILURE"),
+        server.set(3, "PENDING", 4),
+        server.end("RUNNING"),
+        server.set(3, "SUCCESS", 4),
+        server.end("FAILURE"),
+    ]
+    batch = client(kind, server).batch("b")
+    await settle(batch.retry())
+    told: list[str] = []
+
+    def note(seen: BatchStatus) -> None:
+        told.append(seen.status)
+
+    ended = await settle(batch.wait(on_progress=note))
+    assert server.moves == []
+    assert (ended.status, ended.failed_images) == ("FAILURE", 2)
+    # The old end is nobody's progress.
+    assert told[0] == "RUNNING"
+    # What was waited for once is not waited for again.
+    assert (await settle(batch.wait())).status == "FAILURE"
+
+
+async def test_a_cancelled_batch_s_images_are_waited_for_in_whatever_state(kind: Any) -> None:
+    server = Retried(row(0, status="PENDING"), row(1), status="REVOKED")
+    server.moves = [lambda: None, server.set(0, "PENDING"), server.end("RUNNING")]
+    server.moves += [server.set(0, "SUCCESS"), server.end("SUCCESS")]
+    batch = client(kind, server).batch("b")
+    await settle(batch.retry())
+    assert (await settle(batch.wait())).status == "SUCCESS"
+
+
+async def test_nothing_to_retry_is_not_waited_for(kind: Any) -> None:
+    server = Retried(row(0), row(1, status="FAILURE", reason="no_text"))
+    batch = client(kind, server).batch("b")
+    await settle(batch.retry())
+    assert server.posted
+    assert (await settle(batch.wait())).status == "FAILURE"
+
+
+async def test_one_that_succeeded_before_it_could_be_retried_is_not_waited_for(kind: Any) -> None:
+    server = Retried(row(0, status="FAILURE", reason="engine"))
+    server.moves = [server.set(0, "SUCCESS", 1), server.end("SUCCESS")]
+    batch = client(kind, server).batch("b")
+    await settle(batch.retry())
+    assert (await settle(batch.wait())).status == "SUCCESS"
+
+
+async def test_workers_are_listed(kind: Any) -> None:
+    told = {
+        **dict.fromkeys(("worker", "host", "engine", "device"), "w"),
+        **dict.fromkeys(("images_in_flight", "images_done", "images_per_s"), 1),
+        **dict.fromkeys(("started_at", "last_seen_at"), "2026-05-01T12:00:00Z"),
+        "versions": {},
+        "lanes": ["default"],
+    }
+    states = {
+        "ready": {"alive": True, "ready": True, "stopped": False},
+        "not ready": {"alive": True, "ready": False, "stopped": False},
+        "silent": {"alive": False, "ready": False, "stopped": False},
+        "stopped": {"alive": False, "ready": False, "stopped": True},
+    }
+    items = [{**told, **state, "newer_field": 1} for state in states.values()]
+    reader, asked = scripted(kind, httpx.Response(200, json={"items": items, "next_cursor": None}))
+    assert [worker.state for worker in await settle(reader.workers())] == list(states)
+    assert str(asked[0].url) == "http://recorder/v1/workers"
 
 
 async def test_dead_letters_are_listed_and_changed_in_groups(kind: Any) -> None:

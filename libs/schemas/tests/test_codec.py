@@ -19,6 +19,7 @@ from ocrstream_schemas.events import (
     ImageSubmitted,
     OcrSucceeded,
     TaskStarted,
+    WorkerSeen,
 )
 from ocrstream_schemas.headers import (
     cloud_event_headers,
@@ -36,6 +37,7 @@ from ocrstream_schemas.topics import (
     RECORDED_TOPICS,
     TASKS_LIFECYCLE,
     TOPICS,
+    WORKERS_HEARTBEATS,
     dead_letter_topic,
     lane_topic,
 )
@@ -44,6 +46,7 @@ REF = RecordRef(IMAGES_SUBMITTED, 3, 17, 1_700_000_000_000)
 TOPIC_OF: dict[type[Event], str] = {
     ImageSubmitted: IMAGES_SUBMITTED,
     BatchCompleted: BATCHES_COMPLETED,
+    WorkerSeen: WORKERS_HEARTBEATS,
     **dict.fromkeys(get_args(events.LifecycleEvent), TASKS_LIFECYCLE),
     **dict.fromkeys(get_args(events.OcrEvent), OCR_RESULTS),
     **dict.fromkeys(get_args(events.CommandEvent), BATCHES_COMMANDS),
@@ -65,17 +68,18 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(
-        ("batch_id", "chain_id", "task_id", "image_path", "public_path", "request_id"), identifiers
+        ("batch_id", "chain_id", "task_id", "image_path", "public_path", "request_id", "worker"),
+        identifiers,
     ),
     **dict.fromkeys(
         (
-            *("chain_name", "initiated_by", "source_name", "batch_name", "task_name", "worker"),
-            *("error", "status"),
+            *("chain_name", "initiated_by", "source_name", "batch_name", "task_name"),
+            *("error", "status", "host", "engine", "device"),
         ),
         texts,
     ),
     **dict.fromkeys(("index", "batch_total", "total_images", "completed_images"), counts),
-    **dict.fromkeys(("failed_images", "revoked_images"), counts),
+    **dict.fromkeys(("failed_images", "revoked_images", "images_in_flight", "images_done"), counts),
     **dict.fromkeys(
         ("total_tasks", "page", "chunk_size", "revision", "run", "attempt"),
         st.integers(1, 2**31 - 2),
@@ -87,7 +91,11 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "failed_by_reason": st.dictionaries(texts, counts, max_size=3),
     "reason": st.sampled_from(events.Reason),
     "backoff_s": st.floats(0, 100),
-    "include_no_text": st.booleans(),
+    **dict.fromkeys(("include_no_text", "ready", "stopped"), st.booleans()),
+    "versions": st.dictionaries(texts, texts, max_size=3),
+    "lanes": st.lists(texts, max_size=3).map(tuple),
+    "images_per_s": st.floats(0, 1e9),
+    "interval_s": st.floats(0, 60, exclude_min=True),
     "boxes": st.lists(
         st.builds(
             events.TextBox,
@@ -100,7 +108,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "provenance": st.builds(
         events.Provenance,
         engine=texts,
-        models=st.dictionaries(texts, st.text("0123456789abcdef", min_size=64, max_size=64)),
+        models=st.dictionaries(
+            texts, st.text("0123456789abcdef", min_size=64, max_size=64), max_size=16
+        ),
         boxes=st.sampled_from(["line", "word"]),
         width=counts,
         height=counts,

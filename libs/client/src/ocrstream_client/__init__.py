@@ -12,6 +12,7 @@ from ocrstream_client.answers import (
     SearchHit,
     Selected,
     TextBox,
+    Worker,
 )
 from ocrstream_client.async_client import AsyncBatch, AsyncClient
 from ocrstream_client.client import Batch, Client
@@ -46,5 +47,6 @@ __all__ = [
     "Selected",
     "TextBox",
     "Unreachable",
+    "Worker",
     "find_addresses",
 ]

@@ -96,6 +96,39 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Worker(_Answer):
+    """A worker as it last told of itself; `images_per_s` is over the last minute.
+
+    `alive`: it was heard of of late and has not `stopped`. `ready`: its engine takes images.
+    `images_done` counts since `started_at`.
+    """
+
+    worker: str
+    alive: bool
+    ready: bool
+    stopped: bool
+    host: str
+    engine: str
+    versions: dict[str, str]
+    device: str
+    lanes: list[str]
+    images_in_flight: int
+    images_done: int
+    images_per_s: float
+    started_at: str
+    last_seen_at: str
+
+    @property
+    def state(self) -> str:
+        """How it is, in a word."""
+        if self.stopped:
+            return "stopped"
+        if not self.alive:
+            return "silent"
+        return "ready" if self.ready else "not ready"
+
+
+@dataclass(frozen=True)
 class DeadLetter(_Answer):
     """A record that could not be applied; topic, partition and offset are those it first had.
 

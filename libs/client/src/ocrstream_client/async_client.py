@@ -17,6 +17,7 @@ from ocrstream_client.answers import (
     Reread,
     SearchHit,
     Selected,
+    Worker,
 )
 from ocrstream_client.plans import (
     BatchSeen,
@@ -187,6 +188,10 @@ class AsyncClient:
         """Mark dead letters as dropped; gives those that cannot be."""
         return await self._carry_out(self._plans.change_letters("drop", letter_ids, {}))
 
+    async def workers(self) -> list[Worker]:
+        """Workers that were heard of in the last ten minutes; those alive first."""
+        return await self._carry_out(self._plans.workers())
+
     async def troubles(self, url: str) -> dict[str, str]:
         """What the service at `url` lacks to do its work, by check; empty if nothing."""
         return await self._carry_out(self._plans.troubles(url))
@@ -202,6 +207,7 @@ class AsyncBatch:
         self, batch_id: str, plans: Plans, carry_out: Callable[[Plan[Any]], Awaitable[Any]]
     ) -> None:
         self.batch_id = batch_id
+        self._retried: dict[str, int] = {}
         self._plans = plans
         self._carry_out = carry_out
 
@@ -217,9 +223,12 @@ class AsyncBatch:
     ) -> BatchStatus:
         """Wait until it has ended, `timeout` seconds at most; raises NotEnded, a TimeoutError.
 
-        The recorder may be away for half a minute meanwhile.
+        After `retry` that is the end of the new run. The recorder may be away for half a minute
+        meanwhile.
         """
-        return await self._carry_out(self._plans.wait(self.batch_id, timeout, on_progress))
+        return await self._carry_out(
+            self._plans.wait(self.batch_id, timeout, on_progress, self._retried)
+        )
 
     def images(self, *, boxes: bool = True) -> AsyncIterator[Image]:
         """Its images in their order; without `boxes` only what became of them, which is quicker."""
@@ -265,7 +274,9 @@ class AsyncBatch:
 
     async def retry(self, *, include_no_text: bool = False) -> None:
         """Read its failed and cancelled images again, those without text only if asked to."""
-        await self._carry_out(self._plans.retry(self.batch_id, include_no_text=include_no_text))
+        self._retried |= await self._carry_out(
+            self._plans.retry(self.batch_id, include_no_text=include_no_text)
+        )
 
 
 async def _items(

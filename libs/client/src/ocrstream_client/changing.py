@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ocrstream_client.client import Client
-from ocrstream_client.terminal import BatchId, notes
+from ocrstream_client.terminal import AsJson, BatchId, ImagesBar, notes, report
 
 
 def cancel(batch_id: BatchId) -> None:
@@ -26,15 +26,20 @@ def retry(
     include_no_text: Annotated[
         bool, typer.Option("--include-no-text", help="Read those again that hold no text, too")
     ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Go on until they are done")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read a batch's failed and cancelled images again.
 
-    For example, once the store that was away is back: ocrstream retry 3f0c…
+    For example, once the store that was away is back: ocrstream retry 3f0c… --wait
     """
     with Client() as client:
-        client.batch(batch_id).retry(include_no_text=include_no_text)
-    notes.print(
-        f"batch {batch_id} is being tried again; see: ocrstream status {batch_id} --follow",
-        markup=False,
-        soft_wrap=True,
-    )
+        batch = client.batch(batch_id)
+        batch.retry(include_no_text=include_no_text)
+        notes.print(f"batch {batch_id} is being tried again", markup=False, soft_wrap=True)
+        if not wait:
+            notes.print(f"see: ocrstream status {batch_id} --follow", markup=False, soft_wrap=True)
+            return
+        with ImagesBar("reading", None) as bar:
+            told = batch.wait(on_progress=bar.show)
+    report(told, as_json=as_json)

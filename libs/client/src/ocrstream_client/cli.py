@@ -19,6 +19,7 @@ from ocrstream_client import (
     rereading,
     searching,
     submitting,
+    workers,
 )
 from ocrstream_client.errors import OcrstreamError, Refused, Unreachable
 from ocrstream_client.terminal import UNREACHABLE, USAGE, notes
@@ -34,6 +35,7 @@ for command in (
     changing.retry,
     rereading.reread,
     rereading.diff,
+    workers.workers,
     doctor.doctor,
 ):
     app.command()(command)

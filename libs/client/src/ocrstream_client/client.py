@@ -17,6 +17,7 @@ from ocrstream_client.answers import (
     Reread,
     SearchHit,
     Selected,
+    Worker,
 )
 from ocrstream_client.plans import (
     BatchSeen,
@@ -185,6 +186,10 @@ class Client:
         """Mark dead letters as dropped; gives those that cannot be."""
         return self._carry_out(self._plans.change_letters("drop", letter_ids, {}))
 
+    def workers(self) -> list[Worker]:
+        """Workers that were heard of in the last ten minutes; those alive first."""
+        return self._carry_out(self._plans.workers())
+
     def troubles(self, url: str) -> dict[str, str]:
         """What the service at `url` lacks to do its work, by check; empty if nothing."""
         return self._carry_out(self._plans.troubles(url))
@@ -198,6 +203,7 @@ class Batch:
 
     def __init__(self, batch_id: str, plans: Plans, carry_out: Callable[[Plan[Any]], Any]) -> None:
         self.batch_id = batch_id
+        self._retried: dict[str, int] = {}
         self._plans = plans
         self._carry_out = carry_out
 
@@ -210,9 +216,10 @@ class Batch:
     ) -> BatchStatus:
         """Wait until it has ended, `timeout` seconds at most; raises NotEnded, a TimeoutError.
 
-        The recorder may be away for half a minute meanwhile.
+        After `retry` that is the end of the new run. The recorder may be away for half a minute
+        meanwhile.
         """
-        return self._carry_out(self._plans.wait(self.batch_id, timeout, on_progress))
+        return self._carry_out(self._plans.wait(self.batch_id, timeout, on_progress, self._retried))
 
     def images(self, *, boxes: bool = True) -> Iterator[Image]:
         """Its images in their order; without `boxes` only what became of them, which is quicker."""
@@ -253,7 +260,9 @@ class Batch:
 
     def retry(self, *, include_no_text: bool = False) -> None:
         """Read its failed and cancelled images again, those without text only if asked to."""
-        self._carry_out(self._plans.retry(self.batch_id, include_no_text=include_no_text))
+        self._retried |= self._carry_out(
+            self._plans.retry(self.batch_id, include_no_text=include_no_text)
+        )
 
 
 def _items(

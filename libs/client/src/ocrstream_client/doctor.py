@@ -14,10 +14,20 @@ from ocrstream_client.kafka_metadata import topics_of
 from ocrstream_client.terminal import SOME_FAILED, UNREACHABLE, print_json
 
 TOPICS = frozenset(
-    {"batches.commands", "batches.completed", "images.submitted", "ocr.results", "tasks.lifecycle"}
+    {
+        "batches.commands",
+        "batches.completed",
+        "images.submitted",
+        "ocr.results",
+        "tasks.lifecycle",
+        "workers.heartbeats",
+    }
 )
-"""What the system cannot do without; lanes and dead letters come with them."""
+"""Those that belong to the system; lanes and dead letters come with them."""
 
+_VARIABLES = {"ingest": "INGEST_URL", "recorder": "RECORDER_URL"}
+_OBJECT_STORE = "object store"
+_SHOWN_WORKERS = 5
 _TIMEOUT_S = 5.0
 _MARKS = {"ok": "[green]ok     [/]", "trouble": "[red]trouble[/]", "unknown": "[yellow]unknown[/]"}
 
@@ -28,6 +38,7 @@ _CURES = {
     "reading": "see the recorder's log; it goes on by itself when Kafka answers",
     "writing": "see the recorder's log; it goes on by itself when the database takes its rows",
     "dead_letters": "see what they say: ocrstream dlq list; then mend it and redrive them",
+    "object_store": "mend that folder: it must be there, be ingest's to write, and have room",
     "engine": "wait while its models load; if it stays, see the worker's log",
     "moving": "images or records wait and none is finished: see the service's log, restart it",
 }
@@ -49,8 +60,9 @@ def doctor(
 ) -> None:
     """Look at every part of the system: what is wrong, and what to do.
 
-    Broker and workers are asked if KAFKA_BOOTSTRAP_SERVERS and WORKER_URLS (with commas between
-    them) are set, or stand in a local stack's file.
+    Ingest tells of the object store, the recorder of the workers. Broker and each worker are asked
+    if KAFKA_BOOTSTRAP_SERVERS and WORKER_URLS (with commas between them) are set, or stand in a
+    local stack's file.
 
     Exit codes: 0 all is well, 1 something is wrong, 3 ingest or the recorder does not answer.
 
@@ -74,26 +86,16 @@ def doctor(
 def examine(settings: Mapping[str, str]) -> Iterator[Finding]:
     """Findings about all parts, as they come; nothing that is down keeps it from the others."""
     yield from _broker(settings.get("KAFKA_BOOTSTRAP_SERVERS"))
-    with Client(Addresses("", ""), timeout_s=_TIMEOUT_S) as client:
-        for part, variable in (("ingest", "INGEST_URL"), ("recorder", "RECORDER_URL")):
-            url = settings.get(variable)
-            if url:
-                yield from _service(client, part, url, needed=True)
-            else:
-                cure = f"set {variable}, or start a stack here with: make up"
-                said = f"{variable} is not set, and no {STACK_ENV} is in this folder or above"
-                yield Finding(part, "trouble", said, cure, unreachable=True)
+    addresses = Addresses(*(settings.get(name, "").rstrip("/") for name in _VARIABLES.values()))
+    with Client(addresses, timeout_s=_TIMEOUT_S) as client:
+        found = list(_needed(client, "ingest", addresses.ingest_url))
+        yield from found
+        yield from _object_store(found)
+        yield from _needed(client, "recorder", addresses.recorder_url)
+        yield from _workers(client, addresses.recorder_url)
         urls = [url.strip() for url in settings.get("WORKER_URLS", "").split(",") if url.strip()]
         for url in urls:
             yield from _service(client, "worker", url, needed=False)
-    if not urls:
-        yield Finding("worker", "unknown", "WORKER_URLS is not set")
-    yield Finding(
-        "object store",
-        "unknown",
-        "only ingest and the workers see it",
-        "try it: ocrstream submit IMAGE --wait",
-    )
 
 
 def _broker(servers: str | None) -> Iterator[Finding]:
@@ -115,6 +117,51 @@ def _broker(servers: str | None) -> Iterator[Finding]:
         yield Finding("topics", "ok", f"all {len(TOPICS)} are there")
 
 
+def _needed(client: Client, part: str, url: str) -> Iterator[Finding]:
+    if url:
+        yield from _service(client, part, url, needed=True)
+    else:
+        variable = _VARIABLES[part]
+        cure = f"set {variable}, or start a stack here with: make up"
+        said = f"{variable} is not set, and no {STACK_ENV} is in this folder or above"
+        yield Finding(part, "trouble", said, cure, unreachable=True)
+
+
+def _object_store(found: list[Finding]) -> Iterator[Finding]:
+    """What `found` of ingest means for the object store, if nothing in it is about it itself."""
+    if any(finding.unreachable for finding in found):
+        yield Finding(_OBJECT_STORE, "unknown", "ingest tells of it, and does not answer")
+    elif not any(finding.part == _OBJECT_STORE for finding in found):
+        yield Finding(_OBJECT_STORE, "ok", "ingest can write and read it")
+
+
+def _workers(client: Client, recorder_url: str) -> Iterator[Finding]:
+    if not recorder_url:
+        yield Finding("workers", "unknown", "the recorder tells of them; RECORDER_URL is not set")
+        return
+    try:
+        workers = client.workers()
+    except Unreachable:
+        yield Finding("workers", "unknown", "the recorder tells of them, and does not answer")
+        return
+    except OcrstreamError as error:
+        yield Finding("workers", "unknown", str(error))
+        return
+    alive = [worker for worker in workers if worker.alive]
+    if alive:
+        said = "; ".join(
+            f"{worker.worker}: {worker.engine} on {worker.device}, lanes {', '.join(worker.lanes)}"
+            for worker in alive[:_SHOWN_WORKERS]
+        )
+        more = len(alive) - _SHOWN_WORKERS
+        yield Finding("workers", "ok", f"{len(alive)} alive: {said}" + ("; …" if more > 0 else ""))
+    else:
+        silent = [worker.worker for worker in workers if worker.state == "silent"]
+        said = f", {', '.join(silent[:_SHOWN_WORKERS])} fell silent" if silent else ""
+        cure = "start one (local stack: make up), or see why its log says it cannot start"
+        yield Finding("workers", "trouble", f"none is alive{said}", cure)
+
+
 def _service(client: Client, part: str, url: str, *, needed: bool) -> Iterator[Finding]:
     try:
         troubles = client.troubles(url.rstrip("/"))
@@ -127,7 +174,8 @@ def _service(client: Client, part: str, url: str, *, needed: bool) -> Iterator[F
     else:
         for check, trouble in troubles.items():
             cure = _CURES.get(check, f"see the {part}'s log")
-            yield Finding(part, "trouble", f"{url}: {check}: {trouble}", cure)
+            about = _OBJECT_STORE if check == "object_store" else part
+            yield Finding(about, "trouble", f"{url}: {check}: {trouble}", cure)
         if not troubles:
             yield Finding(part, "ok", url)
 

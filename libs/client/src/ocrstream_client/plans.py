@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
@@ -19,6 +20,7 @@ from ocrstream_client.answers import (
     SearchHit,
     Selected,
     TextBox,
+    Worker,
 )
 from ocrstream_client.errors import NotAllRead, NotEnded, Refused, Unreachable
 from ocrstream_client.submission import Files, Prefix, References, Submission
@@ -40,6 +42,8 @@ IndexBehind = Callable[[int], None]
 
 _PAGE_SIZE = 200
 _HITS_AT_ONCE = 50
+_LARGEST_PAGE = 1000
+_CHAINS_AT_ONCE = 32
 _LETTERS_AT_ONCE = 100
 _ATTEMPTS = 5
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 1.0
@@ -91,26 +95,50 @@ class Plans:
         for part in submission.parts:
             told["batch_total"] = (submission.total or 0) + further_pages
             if isinstance(part, Files):
-                answer = yield from self._upload(part, told)
-                # A document is an image a page; only its first has the file's place.
+                answer = yield from self._upload(part, told, part.first_index + further_pages)
+                # A document is an image a page: what follows it moves up.
                 further_pages += len(answer["images"]) - len(part.files)
                 on_progress(len(part.files))
             else:
-                yield from self._post("/v1/batches", {**told, "images": _images(part)})
+                images = _images(part, part.first_index + further_pages)
+                yield from self._post("/v1/batches", {**told, "images": images})
                 on_progress(len(part.references))
 
     def cancel(self, batch_id: str) -> Plan[None]:
         """Cancel what is not finished."""
         yield from self._post(f"/v1/batches/{_quoted(batch_id)}/cancel", {})
 
-    def retry(self, batch_id: str, *, include_no_text: bool) -> Plan[None]:
-        """Read the failed and cancelled images again."""
+    def retry(self, batch_id: str, *, include_no_text: bool) -> Plan[dict[str, int]]:
+        """Read the failed and cancelled images again; the run of each by now, by its chain."""
+        runs = yield from self._to_be_retried(batch_id, include_no_text)
         body = {"include_no_text": include_no_text}
         yield from self._post(f"/v1/batches/{_quoted(batch_id)}/retry", body)
+        return runs
 
-    def _upload(self, part: Files, told: Mapping[str, Any]) -> Plan[Any]:
+    def _to_be_retried(self, batch_id: str, include_no_text: bool) -> Plan[dict[str, int]]:
+        batch = yield from self.status(batch_id)
+        runs: dict[str, int] = {}
+        if batch.all_read:
+            return runs
+        path = f"/v1/batches/{_quoted(batch_id)}/images"
+        cursor: str | None = None
+        while True:
+            page = yield self._read(path, limit=_LARGEST_PAGE, cursor=cursor)
+            for row in page["items"]:
+                # A cancel ends a batch, and leaves the images that it stops as they were.
+                missed = row["status"] in {"FAILURE", "REVOKED"} or (
+                    batch.ended and row["status"] != "SUCCESS"
+                )
+                left_out = row["reason"] == "no_text" and not include_no_text
+                if missed and not left_out and row["image_path"] is not None and row["run"] > 0:
+                    runs[row["chain_id"]] = row["run"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return runs
+
+    def _upload(self, part: Files, told: Mapping[str, Any], first_index: int) -> Plan[Any]:
         form = {name: str(value) for name, value in told.items() if name != "options"}
-        form["first_index"] = str(part.first_index)
+        form |= {"first_index": str(first_index), "index_pages": "true"}
         if "options" in told:
             form["options"] = json.dumps(told["options"])
         url = f"{self._ingest}/v1/images"
@@ -128,15 +156,54 @@ class Plans:
         return BatchStatus.of((yield self._read(f"/v1/batches/{_quoted(batch_id)}")))
 
     def wait(
-        self, batch_id: str, timeout_s: float | None, on_progress: BatchSeen
+        self,
+        batch_id: str,
+        timeout_s: float | None,
+        on_progress: BatchSeen,
+        retried: dict[str, int] | None = None,
     ) -> Plan[BatchStatus]:
-        """The batch once it has ended; raises NotEnded if it has not in time."""
-        batch = yield from _until(
-            lambda: self.status(batch_id), lambda seen: seen.ended, on_progress, timeout_s
-        )
-        if batch is None or not batch.ended:
+        """The batch once it has ended; raises NotEnded if it has not in time.
+
+        Chains in `retried` are waited for until they are in a later run than it says, and taken out
+        of it: only then what is told of the batch tells of them, too.
+        """
+        awaited = {} if retried is None else retried
+        seems_ended = True
+
+        def look() -> Plan[BatchStatus]:
+            nonlocal seems_ended
+            if awaited and seems_ended:
+                yield from self._take_out_begun(awaited)
+            seen = yield from self.status(batch_id)
+            seems_ended = seen.ended
+            return seen
+
+        def tell(seen: BatchStatus) -> None:
+            if not (awaited and seen.ended):
+                on_progress(seen)
+
+        batch = yield from _until(look, lambda seen: seen.ended and not awaited, tell, timeout_s)
+        if batch is None or not batch.ended or awaited:
             raise NotEnded(_not_ended(batch_id, timeout_s, batch), batch)
         return batch
+
+    def _take_out_begun(self, awaited: dict[str, int]) -> Plan[None]:
+        while awaited:
+            some = list(islice(awaited, _CHAINS_AT_ONCE))
+            told = yield Together([self._chain(chain_id) for chain_id in some])
+            begun = [
+                chain["chain_id"]
+                for chain in told
+                # One that succeeded late, before the retry came to it, is not retried.
+                if chain["run"] > awaited[chain["chain_id"]] or chain["status"] == "SUCCESS"
+            ]
+            for chain_id in begun:
+                del awaited[chain_id]
+            if len(begun) < len(some):
+                return
+
+    def _chain(self, chain_id: str) -> Plan[dict[str, Any]]:
+        return (yield self._read(f"/v1/chains/{_quoted(chain_id)}"))
 
     def images(self, batch_id: str, cursor: str | None, *, boxes: bool) -> Plan[Page[Image]]:
         """Some images of a batch, in their order; with `boxes` those that were read have theirs."""
@@ -244,7 +311,11 @@ class Plans:
             not_done += map(NotDone.of, answer["failures"])
         return not_done
 
-    # ---- health ----------------------------------------------------------------------------------
+    # ---- workers and health ----------------------------------------------------------------------
+
+    def workers(self) -> Plan[list[Worker]]:
+        """Workers that were heard of, those alive first."""
+        return [Worker.of(item) for item in (yield self._read("/v1/workers"))["items"]]
 
     def troubles(self, url: str) -> Plan[dict[str, str]]:
         """What a service lacks to do its work, by check; empty if nothing."""
@@ -270,10 +341,10 @@ def only_read(batch_id: str, images: list[Image]) -> list[Image]:
     return images
 
 
-def _images(part: References) -> list[dict[str, Any]]:
+def _images(part: References, first_index: int) -> list[dict[str, Any]]:
     return [
         {"image_path": reference, "index": index}
-        for index, reference in enumerate(part.references, part.first_index)
+        for index, reference in enumerate(part.references, first_index)
     ]
 
 

@@ -19,7 +19,7 @@ _REFERENCES_AT_ONCE = 1000
 
 @dataclass(frozen=True)
 class Files:
-    """Files to be uploaded; the first has the place `first_index` in the batch, and so on."""
+    """Files to be uploaded; the first is the `first_index`th of all files, from 0, and so on."""
 
     first_index: int
     files: list[Path]
@@ -27,7 +27,7 @@ class Files:
 
 @dataclass(frozen=True)
 class References:
-    """Images that are somewhere already; places as in Files."""
+    """Images that are somewhere already; counted with the files."""
 
     first_index: int
     references: list[str]

@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from ocrstream_runtime.settings import ServiceSettings, load_settings
-from ocrstream_schemas.topics import TOPICS
+from ocrstream_schemas.topics import NEEDED_TOPICS, TOPICS
 
 _MAX_REPLICATION = 3
 
@@ -50,21 +51,24 @@ async def ensure_topics(bootstrap_servers: str) -> list[str]:
 class TopicsMissingError(Exception):
     """Topics of the contract have not been created."""
 
+    def __init__(self, missing: Iterable[str]) -> None:
+        super().__init__(
+            f"topics are missing ({', '.join(sorted(missing))}); create them with:"
+            " python -m ocrstream_runtime.topics"
+        )
+
 
 async def find_cluster(bootstrap_servers: str) -> str:
     """The id of the cluster that has the topics.
 
-    Raises TopicsMissingError if it has not all of them, KafkaError if it cannot be reached.
+    Raises TopicsMissingError if it has not all that are needed, KafkaError if it cannot be reached.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
-        missing = sorted(TOPICS.keys() - set(await admin.list_topics()))
+        missing = NEEDED_TOPICS - set(await admin.list_topics())
         if missing:
-            raise TopicsMissingError(
-                f"topics are missing ({', '.join(missing)}); create them with:"
-                " python -m ocrstream_runtime.topics"
-            )
+            raise TopicsMissingError(missing)
         return (await admin.describe_cluster())["cluster_id"]
     finally:
         await admin.close()

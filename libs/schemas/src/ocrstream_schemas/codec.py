@@ -23,6 +23,7 @@ from ocrstream_schemas.events import (
     TaskRevoked,
     TaskStarted,
     TaskSucceeded,
+    WorkerSeen,
 )
 from ocrstream_schemas.ids import RecordRef, derive_chain_id, ocr_task_id
 from ocrstream_schemas.topics import (
@@ -30,6 +31,7 @@ from ocrstream_schemas.topics import (
     BATCHES_COMPLETED,
     OCR_RESULTS,
     TASKS_LIFECYCLE,
+    WORKERS_HEARTBEATS,
     is_images_topic,
 )
 
@@ -41,6 +43,7 @@ _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
     TASKS_LIFECYCLE: msgspec.json.Decoder(LifecycleEvent),
     OCR_RESULTS: msgspec.json.Decoder(OcrEvent),
     BATCHES_COMPLETED: msgspec.json.Decoder(BatchCompleted),
+    WORKERS_HEARTBEATS: msgspec.json.Decoder(WorkerSeen),
 }
 
 # The moment that a record's own timestamp stands for when the producer left it out.

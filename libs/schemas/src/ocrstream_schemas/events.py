@@ -15,6 +15,7 @@ from ocrstream_schemas.fields import (
     Attempt,
     Confidence,
     Count,
+    HeartbeatInterval,
     Identifier,
     Index,
     Initiator,
@@ -22,9 +23,11 @@ from ocrstream_schemas.fields import (
     Path,
     Polygon,
     PositiveCount,
+    Rate,
     Run,
     Sha256,
     SourceName,
+    WorkerName,
 )
 
 OCR_TASK_NAME = "ocr"
@@ -257,9 +260,33 @@ class OcrFailed(_OcrOutcome, frozen=True, kw_only=True, omit_defaults=True, tag=
     error: str
 
 
+class WorkerSeen(Event, frozen=True, kw_only=True, omit_defaults=True, tag="WorkerSeen"):
+    """A worker is there. It says so every `interval_s` seconds, and with `stopped` a last time.
+
+    `worker` is the name in its results. `lanes` are those it serves, the most urgent first. `ready`
+    tells whether its engine takes images. `images_done` counts since `started_at`;
+    `images_per_s` is over the last minute at most. One that has been silent for three intervals is
+    taken for dead.
+    """
+
+    worker: WorkerName
+    host: Name
+    engine: Name
+    versions: Annotated[dict[Name, Name], msgspec.Meta(max_length=32)] = {}
+    device: Name = "cpu"
+    lanes: Annotated[tuple[Name, ...], msgspec.Meta(max_length=32)] = ()
+    ready: bool = True
+    images_in_flight: Count = 0
+    images_done: Count = 0
+    images_per_s: Rate = 0.0
+    started_at: datetime
+    interval_s: HeartbeatInterval
+    stopped: bool = False
+
+
 LifecycleEvent = (
     TaskSubmitted | TaskStarted | TaskRetried | TaskSucceeded | TaskFailed | TaskRevoked
 )
 OcrEvent = OcrSucceeded | OcrFailed
 CommandEvent = BatchSubmitted | BatchRevoked | BatchRetryRequested
-AnyEvent = ImageSubmitted | LifecycleEvent | OcrEvent | CommandEvent | BatchCompleted
+AnyEvent = ImageSubmitted | LifecycleEvent | OcrEvent | CommandEvent | BatchCompleted | WorkerSeen

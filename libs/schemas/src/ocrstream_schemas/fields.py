@@ -14,6 +14,7 @@ Path = Annotated[str, msgspec.Meta(min_length=1, max_length=PATH_MAX_LENGTH)]
 Name = Annotated[str, msgspec.Meta(max_length=255)]
 Initiator = Annotated[str, msgspec.Meta(max_length=100)]
 SourceName = Annotated[str, msgspec.Meta(max_length=1024)]
+WorkerName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 _INT32_MAX = 2**31 - 1
@@ -23,6 +24,10 @@ PositiveCount = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX)]
 # One below the column's maximum: a retry needs room for run + 1, `retries` for attempt - 1.
 Run = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX - 1)]
 Attempt = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX - 1)]
+
+Rate = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+HEARTBEAT_INTERVAL_MAX_S = 60.0
+HeartbeatInterval = Annotated[float, msgspec.Meta(gt=0, le=HEARTBEAT_INTERVAL_MAX_S)]
 
 Confidence = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Point = tuple[float, float]

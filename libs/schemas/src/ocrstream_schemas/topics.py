@@ -7,6 +7,7 @@ BATCHES_COMMANDS = "batches.commands"
 TASKS_LIFECYCLE = "tasks.lifecycle"
 OCR_RESULTS = "ocr.results"
 BATCHES_COMPLETED = "batches.completed"
+WORKERS_HEARTBEATS = "workers.heartbeats"
 DEAD_LETTER_SUFFIX = ".dlq"
 
 LANES = ("urgent", "gpu")
@@ -19,13 +20,17 @@ DEAD_LETTER_HEADROOM_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """How a topic is created. `max_message_bytes` bounds one record, key and headers included."""
+    """How a topic is created. `max_message_bytes` bounds one record, key and headers included.
+
+    `further_config` is what else differs from the broker's own defaults.
+    """
 
     name: str
     partitions: int
     max_message_bytes: int
     retention_ms: int = RETENTION_MS
     cleanup_policy: str = "delete"
+    further_config: tuple[tuple[str, str], ...] = ()
 
     @property
     def config(self) -> dict[str, str]:
@@ -34,6 +39,7 @@ class TopicSpec:
             "cleanup.policy": self.cleanup_policy,
             "max.message.bytes": str(self.max_message_bytes),
             "retention.ms": str(self.retention_ms),
+            **dict(self.further_config),
         }
 
 
@@ -65,6 +71,19 @@ _ORIGINS = (
     TopicSpec(TASKS_LIFECYCLE, partitions=12, max_message_bytes=256 * _KIB),
     TopicSpec(OCR_RESULTS, partitions=24, max_message_bytes=8 * _MIB),
     TopicSpec(BATCHES_COMPLETED, partitions=3, max_message_bytes=256 * _KIB),
+    # Only the latest of each worker counts: whoever starts to read finds little more than that. All
+    # are timed by the broker, so that a worker's clock decides nothing.
+    TopicSpec(
+        WORKERS_HEARTBEATS,
+        partitions=1,
+        max_message_bytes=16 * _KIB,
+        retention_ms=3600 * 1000,
+        cleanup_policy="compact,delete",
+        further_config=(
+            ("segment.ms", str(10 * 60 * 1000)),
+            ("message.timestamp.type", "LogAppendTime"),
+        ),
+    ),
 )
 _DEAD_LETTERS = tuple(
     TopicSpec(
@@ -77,3 +96,6 @@ _DEAD_LETTERS = tuple(
 )
 
 TOPICS: dict[str, TopicSpec] = {spec.name: spec for spec in (*_ORIGINS, *_DEAD_LETTERS)}
+
+NEEDED_TOPICS = TOPICS.keys() - {WORKERS_HEARTBEATS}
+"""What nothing can be read or recorded without."""

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from ocrstream_ingest import batches, commands, images
 from ocrstream_ingest.backlog import Backlog
+from ocrstream_ingest.object_store_check import ObjectStoreCheck
 from ocrstream_ingest.openapi import install_openapi
 from ocrstream_ingest.parts import Parts, create_parts
 from ocrstream_ingest.publisher import Publisher
@@ -66,6 +67,7 @@ async def _run(settings: IngestSettings) -> int:
     await asyncio.to_thread(parts.uploads.remove_left_overs)
     health = Health()
     health.add_check("kafka", publisher.check)
+    health.add_check("object_store", ObjectStoreCheck(settings.object_root).check)
     try:
         return await run_service(
             create_api(parts, health),

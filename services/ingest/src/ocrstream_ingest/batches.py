@@ -141,11 +141,26 @@ async def _submit_lines(request: Request, parts: Parts, key: str | None) -> Resp
     parts.backlog.admit([submission.topic])
     if found is None:
         await parts.attempts.begin(key, attempt)
-    images = lines.records(submission, places=told.batch_id is None)
+    images = _admitted(parts, lines.records(submission, places=told.batch_id is None))
     count, total = await publish_stream(parts.sender, submission, images, told.batch_total)
     answer = _answer(parts, submission.batch_id, count, total)
     await parts.attempts.finish(key, attempt, fingerprint_of(path, digest.digest()), answer)
     return accepted(answer)
+
+
+async def _admitted(
+    parts: Parts, images: AsyncIterator[list[Record]]
+) -> AsyncGenerator[list[Record]]:
+    """The images, if the lanes that the first of them name may take more; raises Problem (503).
+
+    Lanes that are named later are not looked at: a stream of which something was taken goes on.
+    """
+    first = True
+    async for records in images:
+        if first:
+            parts.backlog.admit({record.topic for record in records})
+            first = False
+        yield records
 
 
 async def _hashed(body: AsyncIterator[bytes], digest: Any) -> AsyncGenerator[bytes]:

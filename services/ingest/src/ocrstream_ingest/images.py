@@ -16,7 +16,7 @@ from ocrstream_ingest.answers import RESPONSES, accepted, request_error
 from ocrstream_ingest.body import expect
 from ocrstream_ingest.form import FILES_FIELD, FormReader, ReceivedFile
 from ocrstream_ingest.idempotency import Key, fingerprint_of, new_attempt
-from ocrstream_ingest.models import UploadAccepted, UploadBody, UploadedImage, UploadForm
+from ocrstream_ingest.models import INDEX_MAX, UploadAccepted, UploadBody, UploadedImage, UploadForm
 from ocrstream_ingest.openapi import schema_of
 from ocrstream_ingest.parts import Parts, Taken
 from ocrstream_ingest.places import place_of, suffix_of
@@ -126,25 +126,29 @@ async def _images(
     parts: Parts, files: Sequence[ReceivedFile], told: UploadForm, batch_id: str
 ) -> list[_Image]:
     split = await parts.documents.split(files)
-    ours = told.batch_id is None and told.first_index is None
+    first = told.first_index
+    # Else the client counts files: a place for each further page would be another file's.
+    counted = (first is not None and told.index_pages) or (told.batch_id is None and first is None)
     images: list[_Image] = []
     copies: Counter[str] = Counter()
     for number, (file, pages) in enumerate(zip(files, split, strict=True)):
         copy = copies[file.sha256]
         copies[file.sha256] += 1
-        first = told.first_index
         for page, source in enumerate(pages, 1) if pages else ((None, file.path),):
-            if ours:
-                index = len(images)
-            elif first is None or (page or 1) > 1:
-                # The client counts files: a place for each further page would be another file's.
-                index = None
+            if counted:
+                seat = index = (first or 0) + len(images)
             else:
-                index = first + number
-            seat = first + number if first is not None else index
+                seat = None if first is None else first + number
+                index = seat if (page or 1) == 1 else None
             suffix = suffix_of(file.name) if page is None else _PAGE_SUFFIX
             place = place_of(batch_id, seat, file.sha256, suffix, copy=copy, page=page or 0)
             images.append(_Image(source, place, index, file.name, page))
+    if max(image.index or 0 for image in images) > INDEX_MAX:
+        raise Problem(
+            422,
+            "The request breaks its schema",
+            f"#/first_index: {first} leaves no room for {len(images)} images up to {INDEX_MAX:,}",
+        )
     return images
 
 

@@ -10,7 +10,7 @@ MAX_REFERENCES = 10_000
 MAX_FILES = 200
 REFERENCE_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*://"
 
-_INT32_MAX = 2**31 - 1
+INDEX_MAX = 2**31 - 1
 
 
 def storable(text: str) -> str:
@@ -40,9 +40,9 @@ Reference = Annotated[
 Name = Annotated[Text, Field(max_length=255)]
 SourceName = Annotated[Text, Field(max_length=1024)]
 Initiator = Annotated[Text, Field(max_length=100)]
-Index = Annotated[int, Field(ge=0, le=_INT32_MAX)]
-Count = Annotated[int, Field(ge=0, le=_INT32_MAX)]
-PositiveCount = Annotated[int, Field(ge=1, le=_INT32_MAX)]
+Index = Annotated[int, Field(ge=0, le=INDEX_MAX)]
+Count = Annotated[int, Field(ge=0, le=INDEX_MAX)]
+PositiveCount = Annotated[int, Field(ge=1, le=INDEX_MAX)]
 Options = Annotated[dict[str, Any] | None, AfterValidator(_actionable)]
 
 
@@ -132,6 +132,15 @@ class UploadForm(BatchDescription):
         Index | None,
         Field(description="Index of the first file; without it and batch_id it is 0"),
     ] = None
+    index_pages: Annotated[
+        bool,
+        Field(
+            description="Whether each page of a document takes the next index, and what follows"
+            " goes on behind it, so that the next request's `first_index` is one more than the"
+            " greatest of this answer. Otherwise every file takes one index, and a document's"
+            " first page has it"
+        ),
+    ] = False
 
 
 class UploadBody(UploadForm):

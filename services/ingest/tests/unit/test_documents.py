@@ -98,6 +98,35 @@ async def test_pages_take_no_other_files_place(api: httpx.AsyncClient, kept: Kep
     assert {batch.total_images for batch in kept.batches} == {6}
 
 
+async def test_images_do_not_go_beyond_the_greatest_index(
+    api: httpx.AsyncClient, kept: Kept
+) -> None:
+    files = (("a.png", b"one"), ("b.png", b"two"))
+    answer = await upload(api, *files, batch_id="b", first_index=str(2**31 - 1))
+    assert answer.status_code == 422
+    assert "#/first_index" in answer.json()["detail"]
+    assert (await upload(api, *files, batch_id="b", first_index=str(2**31 - 2))).status_code == 202
+    assert [image.index for image in kept.images] == [2**31 - 2, 2**31 - 1]
+
+
+async def test_pages_take_places_of_their_own_if_the_client_goes_on_behind_them(
+    api: httpx.AsyncClient, kept: Kept
+) -> None:
+    form = {"batch_id": "b", "batch_total": "4", "index_pages": "true"}
+    documents = (("a.pdf", pdf(3)), ("b.png", b"one"))
+    answer = await upload(api, *documents, first_index="0", **form)
+    assert answer.status_code == 202
+    behind = str(max(image["index"] for image in answer.json()["images"]) + 1)
+    more = (("c.pdf", pdf(3)), ("d.png", b"two"))
+    assert (await upload(api, *more, first_index=behind, **form)).status_code == 202
+    # A repeat takes no further places.
+    assert (await upload(api, *more, first_index=behind, **form)).status_code == 202
+    assert [image.index for image in kept.images] == [*range(8), *range(4, 8)]
+    assert len({image.chain_id for image in kept.images}) == 8
+    assert len({image.image_path for image in kept.images}) == 8
+    assert {batch.total_images for batch in kept.batches} == {6}
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [

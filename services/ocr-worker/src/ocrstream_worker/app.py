@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -24,12 +25,14 @@ from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
 from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
+from ocrstream_schemas.events import WorkerSeen
 from ocrstream_worker import metrics
 from ocrstream_worker.children.slots import Slots
 from ocrstream_worker.consumer import Consumer
 from ocrstream_worker.decoders import Decoders
 from ocrstream_worker.engines.port import EngineInfo
 from ocrstream_worker.engines.process import EngineProcess
+from ocrstream_worker.heartbeats import Doing, Heartbeats
 from ocrstream_worker.pipeline import Pipeline, RetryRule
 from ocrstream_worker.publisher import Publisher
 from ocrstream_worker.references.files import FileFetcher
@@ -95,7 +98,9 @@ class _Worker:
     def __init__(self, settings: WorkerSettings, stop: asyncio.Event) -> None:
         self._settings = settings
         self._stop = stop
-        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._host = socket.gethostname()
+        self._name = f"{self._host}-{os.getpid()}"
+        self._started_at = datetime.now(UTC)
         self._slots = Slots(settings.places)
         self._engine = EngineProcess(
             settings.engine_settings,
@@ -204,7 +209,30 @@ class _Worker:
                 async with producer, asyncio.TaskGroup() as group:
                     group.create_task(revocations.run(done))
                     group.create_task(self._lag.run(done))
+                    group.create_task(self._heartbeats(info, consumer).run(done))
                     group.create_task(self._consume(consumer, revocations, done))
+
+    def _heartbeats(self, info: EngineInfo, consumer: Consumer) -> Heartbeats:
+        settings = self._settings
+        worker = WorkerSeen(
+            worker=self._name,
+            host=self._host,
+            engine=info.name,
+            versions=info.versions,
+            device=info.device,
+            lanes=tuple(settings.lanes.split(",")),
+            started_at=self._started_at,
+            interval_s=settings.heartbeat_interval_s,
+        )
+
+        def look() -> Doing:
+            return Doing(
+                ready=self._engine.ready and consumer.joined,
+                images_in_flight=consumer.images_in_flight,
+                images_done=consumer.images_done,
+            )
+
+        return Heartbeats(settings, worker, look)
 
     async def _consume(
         self, consumer: Consumer, revocations: Revocations, done: asyncio.Event

@@ -77,6 +77,8 @@ class Consumer(ConsumerRebalanceListener):
         """Whether the group has let it in; a surplus member gets no partition."""
         self.finished = 0
         """How many records are done."""
+        self.images_done = 0
+        """How many of these were images."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then finish or give back what is in flight.
@@ -97,6 +99,11 @@ class Consumer(ConsumerRebalanceListener):
             await stop_consumer(self._kafka)
         if self._failure is not None:
             raise self._failure
+
+    @property
+    def images_in_flight(self) -> int:
+        """Images taken and not done, those at rest included."""
+        return len(self._tasks)
 
     async def next_offsets(self) -> dict[TopicPartition, int]:
         """The lowest offset of each partition that is not done."""
@@ -208,6 +215,7 @@ class Consumer(ConsumerRebalanceListener):
     ) -> None:
         with process_span(record, self._group_id):
             await self._process(image, place)
+        self.images_done += 1
         self._done(record, progress)
 
     def _done(self, record: RawRecord, progress: PartitionProgress) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from ocrstream_runtime.guarded_http import parse_networks
 from ocrstream_runtime.settings import ServiceSettings
+from ocrstream_schemas.fields import HEARTBEAT_INTERVAL_MAX_S
 from ocrstream_schemas.topics import LANES, lane_topic
 from ocrstream_worker.children.life import ChildLimits
 from ocrstream_worker.cores import threads_for_one
@@ -97,6 +98,9 @@ class WorkerSettings(ServiceSettings):
     """Lanes to serve, separated by commas, the most urgent first: default, urgent, gpu."""
     group_id: Annotated[str, Field(min_length=1, max_length=255)] = "ocr-worker"
     """Consumer group; workers that share one share the images."""
+    heartbeat_interval_s: Annotated[float, Field(gt=0, le=HEARTBEAT_INTERVAL_MAX_S)] = 5.0
+    """How often the worker says that it is there; silent for three times as long, it is shown as
+    not alive."""
     session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 30.0
     """A worker that the broker has not heard of for so long is dead: others read its images."""
     image_roots: str = ""

@@ -19,6 +19,7 @@ from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.deadlines import DeadlineWatch
 from ocrstream_recorder.drain_limit import DrainLimit
+from ocrstream_recorder.fleet import Fleet, FleetReader
 from ocrstream_recorder.lasting_producer import LastingProducer
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.outbox_sender import IDLE_SESSION_TIMEOUT_S, OutboxSender
@@ -94,15 +95,19 @@ async def _run(settings: RecorderSettings) -> int:
     health = Health()
     recorder = _Recorder(settings, stop, health)
     health.add_check("database", lambda: _check_database(engine))
+    fleet = Fleet()
     api = create_api(
         engine,
         DatabaseZone(settings.db_timezone),
         health,
         LetterBox(settings),
-        AllowedFolders(settings.roots, max_bytes=settings.max_image_bytes),
+        image_folders=AllowedFolders(settings.roots, max_bytes=settings.max_image_bytes),
+        fleet=fleet,
     )
+    # It needs no database, and nothing needs it.
+    heartbeats = FleetReader(settings, "recorder-fleet", fleet)
     try:
-        return await run_service(api, settings, stop, recorder.run())
+        return await run_service(api, settings, stop, recorder.run(), heartbeats.run(stop))
     finally:
         await engine.dispose()
 

@@ -113,6 +113,9 @@ LAG = Family[Gauge, str](
     ),
     RECORDED_TOPICS,
 )
+HEARTBEATS_SKIPPED = Counter(
+    "ocrstream_recorder_heartbeats_skipped", "Records that are no worker's heartbeat"
+)
 OUTBOX_WAITING = Gauge(
     "ocrstream_recorder_outbox_waiting_rows",
     "Outbox rows that are not sent, the same at every replica: take the greatest",

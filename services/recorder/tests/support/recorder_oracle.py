@@ -27,6 +27,7 @@ from ocrstream_schemas.events import (
     TaskStarted,
     TaskSubmitted,
     TaskSucceeded,
+    WorkerSeen,
 )
 from ocrstream_schemas.ids import ocr_task_id
 from ocrstream_schemas.salvage import Salvaged
@@ -242,16 +243,21 @@ def _moments(event: Any) -> list[datetime]:
     return _told(_naive(getattr(event, name, None)) for name in names)
 
 
+def _batch_id(event: Told) -> str | None:
+    return None if isinstance(event, WorkerSeen) else event.batch_id
+
+
 def batches(told: list[Told]) -> dict[str, Row]:
     """Every batch by its id."""
     all_chains = list(chains(told).values())
     return {
         batch_id: _batch(
             batch_id,
-            [event for event in told if event.batch_id == batch_id],
+            [event for event in told if _batch_id(event) == batch_id],
             [chain for chain in all_chains if chain["batch_id"] == batch_id],
         )
-        for batch_id in {event.batch_id for event in told if event.batch_id is not None}
+        for batch_id in set(map(_batch_id, told))
+        if batch_id is not None
     }
 
 

@@ -13,6 +13,7 @@ from ocrstream_schemas.events import (
     ImageSubmitted,
     LifecycleEvent,
     OcrEvent,
+    WorkerSeen,
 )
 from ocrstream_schemas.topics import (
     BATCHES_COMMANDS,
@@ -22,10 +23,11 @@ from ocrstream_schemas.topics import (
     OCR_RESULTS,
     TASKS_LIFECYCLE,
     TOPICS,
+    WORKERS_HEARTBEATS,
     TopicSpec,
 )
 
-CONTRACT_VERSION = "1.0.0"
+CONTRACT_VERSION = "1.1.0"
 """Its minor part counts compatible additions. A breaking change is a new topic, see ADR 32."""
 
 Action = Literal["send", "receive"]
@@ -63,6 +65,12 @@ _CHANNELS: dict[str, _Channel] = {
     ),
     BATCHES_COMPLETED: _Channel(
         (BatchCompleted,), "batch_id", "send", "Batches that ended or changed after; anyone reads"
+    ),
+    WORKERS_HEARTBEATS: _Channel(
+        (WorkerSeen,),
+        "worker",
+        "receive",
+        "Workers that are there, from themselves; the key counts",
     ),
 }
 
@@ -131,7 +139,7 @@ def _channel(spec: TopicSpec) -> dict[str, Any]:
                 "topic": spec.name,
                 "partitions": spec.partitions,
                 "topicConfiguration": {
-                    "cleanup.policy": [spec.cleanup_policy],
+                    "cleanup.policy": spec.cleanup_policy.split(","),
                     "retention.ms": spec.retention_ms,
                     "max.message.bytes": spec.max_message_bytes,
                 },

@@ -25,6 +25,7 @@ from ocrstream_schemas.events import (
     TaskSubmitted,
     TaskSucceeded,
     TextBox,
+    WorkerSeen,
 )
 from ocrstream_schemas.ids import RecordRef, derive_chain_id, ocr_task_id
 from ocrstream_schemas.topics import (
@@ -33,6 +34,7 @@ from ocrstream_schemas.topics import (
     IMAGES_SUBMITTED,
     OCR_RESULTS,
     TASKS_LIFECYCLE,
+    WORKERS_HEARTBEATS,
     lane_topic,
 )
 
@@ -58,6 +60,16 @@ _IMAGE: dict[str, Any] = {
     "submitted_at": _SUBMITTED,
 }
 _OCR: dict[str, Any] = {**_IMAGE, "task_id": _TASK, "worker": "worker-1"}
+_WORKER: dict[str, Any] = {
+    "worker": "worker-1",
+    "host": "ocr-7",
+    "engine": "rapidocr",
+    "versions": {"rapidocr": "3.10.0"},
+    "device": "cpu",
+    "lanes": ("urgent", "default"),
+    "started_at": _SUBMITTED,
+    "interval_s": 5.0,
+}
 _TOLD: dict[str, Any] = {**_OCR, "task_name": "ocr"}
 
 
@@ -213,6 +225,12 @@ EXAMPLES = (
             finished_at=_FINISHED,
         ),
     ),
+    Example(
+        WORKERS_HEARTBEATS,
+        "at-work",
+        WorkerSeen(**_WORKER, ready=True, images_in_flight=6, images_done=1_204, images_per_s=2.25),
+    ),
+    Example(WORKERS_HEARTBEATS, "stopped", WorkerSeen(**_WORKER, images_done=1_210, stopped=True)),
 )
 
 

@@ -3,8 +3,9 @@
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ocrstream_recorder.api import dead_letters, exports, rereads, search
+from ocrstream_recorder.api import dead_letters, exports, rereads, search, workers
 from ocrstream_recorder.api.routes import router
+from ocrstream_recorder.fleet import Fleet
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health, create_ops_router
@@ -18,11 +19,14 @@ def create_api(
     zone: DatabaseZone,
     health: Health,
     letter_box: LetterBox,
+    *,
     image_folders: AllowedFolders = exports.NO_FOLDERS,
+    fleet: Fleet | None = None,
 ) -> FastAPI:
     """The application; it reads through `engine`, which stays the caller's, and starts nothing.
 
-    PDFs show images of `image_folders`.
+    PDFs show images of `image_folders`. Without a `fleet` that somebody fills it knows no workers,
+    and says so.
     """
     app = FastAPI(
         title="Ocrstream recorder",
@@ -34,6 +38,7 @@ def create_api(
     app.state.zone = zone
     app.state.letter_box = letter_box
     app.state.exports = exports.Exports(engine, zone, image_folders)
+    app.state.fleet = fleet or Fleet()
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
     app.include_router(exports.router)
@@ -41,4 +46,5 @@ def create_api(
     app.include_router(dead_letters.router)
     app.include_router(rereads.router)
     app.include_router(search.router)
+    app.include_router(workers.router)
     return app

@@ -35,6 +35,7 @@ from ocrstream_schemas.events import (
     TaskSubmitted,
     TaskSucceeded,
     TextBox,
+    WorkerSeen,
 )
 from ocrstream_schemas.ids import ocr_task_id
 from ocrstream_schemas.salvage import Salvaged
@@ -66,6 +67,8 @@ def contribute(event: AnyEvent, to_local: ToLocal) -> Contribution:
             return _command(event, to_local)
         case BatchCompleted():
             raise TypeError("BatchCompleted is what the recorder says, not what it hears")
+        case WorkerSeen():
+            raise TypeError("WorkerSeen tells of no image and is not recorded")
         case _:
             return _lifecycle(event, to_local)
 

@@ -1,0 +1,71 @@
+"""`ocrstream workers`: who reads images now."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ocrstream_client.answers import Worker
+from ocrstream_client.client import Client
+from ocrstream_client.terminal import SOME_FAILED, notes, print_json
+
+NONE_ALIVE = "no worker is alive, so nothing is read; start one: make up, or ocrstream-worker"
+
+
+def workers(
+    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line")] = False
+) -> None:
+    """List the workers: alive or not, what they read with, and how fast.
+
+    One that is silent for three of its heartbeats is not alive; after ten minutes it is forgotten.
+
+    Exit codes: 0 at least one is alive, 1 none is, 3 the recorder does not answer.
+
+    For example, images a second of all: ocrstream workers --json | jq -s 'map(.images_per_s) | add'
+    """
+    with Client() as client:
+        found = client.workers()
+    if as_json:
+        for worker in found:
+            print_json(asdict(worker))
+    elif found:
+        _print_table(found)
+    if not any(worker.alive for worker in found):
+        notes.print(NONE_ALIVE, soft_wrap=True)
+        raise typer.Exit(SOME_FAILED)
+
+
+def _print_table(found: Sequence[Worker]) -> None:
+    table = Table(box=None)
+    for column in ("worker", "state", "engine", "device", "lanes"):
+        table.add_column(column, overflow="fold")
+    for column in ("in flight", "done", "images/s", "up", "last seen"):
+        table.add_column(column, justify="right", no_wrap=True)
+    now = datetime.now(UTC)
+    for worker in found:
+        version = worker.versions.get(worker.engine, "")
+        last_seen = datetime.fromisoformat(worker.last_seen_at)
+        table.add_row(
+            worker.worker,
+            worker.state,
+            f"{worker.engine} {version}".rstrip(),
+            worker.device,
+            ",".join(worker.lanes),
+            str(worker.images_in_flight),
+            str(worker.images_done),
+            f"{worker.images_per_s:.1f}",
+            _span((last_seen - datetime.fromisoformat(worker.started_at)).total_seconds()),
+            f"{_span((now - last_seen).total_seconds())} ago",
+        )
+    Console(highlight=False, markup=False).print(table)
+
+
+def _span(seconds: float) -> str:
+    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length_s:
+            return f"{seconds / length_s:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
