@@ -3,8 +3,8 @@
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ocrstream_recorder.api import dead_letters
-from ocrstream_recorder.api.routes import router
+from ocrstream_recorder.api import batches, chains, dead_letters, images, tasks
+from ocrstream_recorder.api.path_segments import PathSegments
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health, create_ops_router
@@ -27,6 +27,7 @@ def create_api(
     app.state.letter_box = letter_box
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
-    app.include_router(router)
-    app.include_router(dead_letters.router)
+    for subject in (batches, chains, tasks, images, dead_letters):
+        app.include_router(subject.router)
+    app.add_middleware(PathSegments)
     return app
