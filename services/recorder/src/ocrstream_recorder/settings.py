@@ -10,6 +10,12 @@ from ocrstream_runtime.guarded_http import parse_networks
 from ocrstream_runtime.settings import ServiceSettings
 
 
+def _checked(url: SecretStr) -> SecretStr:
+    if url.get_secret_value().partition("://")[0] not in {"postgresql", "postgres"}:
+        raise ValueError("must begin with postgresql://")
+    return url
+
+
 class DatabaseSettings(ServiceSettings):
     """What it takes to reach the database."""
 
@@ -19,9 +25,7 @@ class DatabaseSettings(ServiceSettings):
     @field_validator("database_url")
     @classmethod
     def _is_postgresql(cls, url: SecretStr) -> SecretStr:
-        if url.get_secret_value().partition("://")[0] not in {"postgresql", "postgres"}:
-            raise ValueError("must begin with postgresql://")
-        return url
+        return _checked(url)
 
 
 class RecorderSettings(DatabaseSettings):
@@ -36,7 +40,11 @@ class RecorderSettings(DatabaseSettings):
     dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
     """By how many the dead letters of a partition may outnumber its good ones until it is held."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most database connections that the read API uses; recording takes four more."""
+    """The most database connections that the read API uses; the recorder takes five more."""
+    read_database_url: SecretStr | None = None
+    """The read API's own `DATABASE_URL`, of a user who may only read, or of a standby."""
+    read_timeout_s: Annotated[float, Field(gt=0, le=600)] = 5.0
+    """How long the database may look for what the read API is asked."""
     webhook_secret: SecretStr = SecretStr("")
     """Keys that sign webhooks, `whsec_` and base64, separated by spaces; empty turns them off."""
     webhook_allowed_networks: str = ""
@@ -45,6 +53,11 @@ class RecorderSettings(DatabaseSettings):
     """How long a receiver of webhooks may take to answer."""
     webhook_give_up_after_s: Annotated[float, Field(gt=0, le=30 * 86_400)] = 86_400.0
     """How long a delivery to a webhook is tried again."""
+
+    @field_validator("read_database_url")
+    @classmethod
+    def _is_postgresql_too(cls, url: SecretStr | None) -> SecretStr | None:
+        return url and _checked(url)
 
     @field_validator("webhook_secret")
     @classmethod

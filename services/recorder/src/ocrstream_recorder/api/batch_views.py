@@ -1,57 +1,62 @@
-"""The queries behind the batches' paths."""
+"""The queries behind the batches' own paths."""
 
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import exists, select, tuple_
-from sqlalchemy.orm import aliased
+from sqlalchemy import select
 
-from ocrstream_recorder.api.batch_models import Batch, BatchImage, Delivery
-from ocrstream_recorder.api.cursors import decode_cursor
+from ocrstream_recorder.api.batch_models import Batch, Delivery
+from ocrstream_recorder.api.cursors import Integer, RowId, decode_cursor
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Reading
 from ocrstream_recorder.domain.status import ProcessStatus
-from ocrstream_recorder.store.tables import BatchExecution, ChainExecution, WebhookDelivery
+from ocrstream_recorder.store.tables import BatchExecution, WebhookDelivery
 
 
-async def batch(reading: Reading, batch_id: str) -> Batch | None:
-    """The batch, or None if no event told of it."""
-    row = await reading.session.scalar(
+class BatchFilter(NamedTuple):
+    """Which batches; None is any. Times are of the first that is known of a batch."""
+
+    batch_id: str | None
+    batch_name: str | None
+    status: ProcessStatus | None
+    initiated_by: str | None
+    started_from: datetime | None
+    started_before: datetime | None
+
+
+async def row_of(reading: Reading, batch_id: str) -> BatchExecution | None:
+    """The batch's row, or None if no event told of it."""
+    return await reading.session.scalar(
         select(BatchExecution).where(BatchExecution.batch_id == batch_id)
     )
-    if row is None:
-        return None
+
+
+def view_of(reading: Reading, row: BatchExecution) -> Batch:
+    """The batch as it is shown."""
     return reading.view(Batch, row, progress=row.get_progress_percentage())
 
 
-async def batch_images(
-    reading: Reading, batch_id: str, cursor: str | None, limit: int
-) -> Page[BatchImage]:
-    """Images of a batch by index, those without one last."""
-    newer = aliased(ChainExecution)
-    of_batch = select(ChainExecution).where(
-        ChainExecution.batch_id == batch_id,
-        # A chain from before the recorder is hidden by one of the same id that events told of.
-        (ChainExecution.run > 0)
-        | ~exists().where(newer.chain_id == ChainExecution.chain_id, newer.run > 0),
+async def batches(
+    reading: Reading, wanted: BatchFilter, cursor: str | None, limit: int
+) -> Page[Batch]:
+    """Batches, those heard of last first."""
+    query = select(BatchExecution).order_by(BatchExecution.id.desc()).limit(limit + 1)
+    for column, value in (
+        (BatchExecution.batch_id, wanted.batch_id),
+        (BatchExecution.batch_name, wanted.batch_name),
+        (BatchExecution.status, wanted.status),
+        (BatchExecution.initiated_by, wanted.initiated_by),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    query = query.where(
+        *reading.between(BatchExecution.started_at, wanted.started_from, wanted.started_before)
     )
-    indexed = of_batch.where(ChainExecution.image_index.is_not(None)).order_by(
-        ChainExecution.image_index, ChainExecution.id
-    )
-    others = of_batch.where(ChainExecution.image_index.is_(None)).order_by(ChainExecution.id)
-    index, row_id = decode_cursor(cursor, tuple[int | None, int]) if cursor else (-1, 0)
-    rows: list[ChainExecution] = []
-    if index is not None:
-        place = tuple_(ChainExecution.image_index, ChainExecution.id)
-        rows += await reading.session.scalars(
-            indexed.where(place > (index, row_id)).limit(limit + 1)
-        )
-        row_id = 0
-    if len(rows) <= limit:
-        rows += await reading.session.scalars(
-            others.where(ChainExecution.id > row_id).limit(limit + 1 - len(rows))
-        )
-    return page_of(rows, limit, lambda row: (row.image_index, row.id), _batch_image)
+    if cursor is not None:
+        query = query.where(BatchExecution.id < decode_cursor(cursor, RowId))
+    rows = (await reading.session.scalars(query)).all()
+    return page_of(rows, limit, lambda row: row.id, lambda row: view_of(reading, row))
 
 
 async def deliveries(
@@ -65,27 +70,6 @@ async def deliveries(
         .limit(limit + 1)
     )
     if cursor is not None:
-        query = query.where(WebhookDelivery.revision < decode_cursor(cursor, int))
+        query = query.where(WebhookDelivery.revision < decode_cursor(cursor, Integer))
     rows = (await reading.session.scalars(query)).all()
     return page_of(rows, limit, lambda row: row.revision, lambda row: reading.view(Delivery, row))
-
-
-def _batch_image(row: ChainExecution) -> BatchImage:
-    told: dict[str, Any] = row.input_data if isinstance(row.input_data, dict) else {}
-
-    def said(name: str, kind: type) -> Any:
-        # What stands there from before the recorder may be anything.
-        return value if isinstance(value := told.get(name), kind) else None
-
-    return BatchImage(
-        image_path=said("image_path", str),
-        public_path=said("public_path", str),
-        chain_id=row.chain_id,
-        index=said("index", int) if row.image_index is None else row.image_index,
-        run=row.run,
-        status=row.status or ProcessStatus.PENDING,
-        reason=row.reason,
-        error=row.error_message,
-        source_name=said("source_name", str),
-        page=said("page", int),
-    )

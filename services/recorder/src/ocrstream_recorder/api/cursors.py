@@ -2,13 +2,16 @@
 
 import base64
 import binascii
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from ocrstream_runtime.problems import Problem
 
 PositionT = TypeVar("PositionT")
+
+RowId = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Integer = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 def encode_cursor(position: object) -> str:

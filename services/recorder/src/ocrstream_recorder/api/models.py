@@ -1,10 +1,15 @@
 """What all answers have in common."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 ItemT = TypeVar("ItemT", bound=BaseModel)
+
+
+def with_example(**fields: Any) -> ConfigDict:
+    """A model's configuration: what it looks like, for the OpenAPI document."""
+    return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
 class Page(BaseModel, Generic[ItemT]):

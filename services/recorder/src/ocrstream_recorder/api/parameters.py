@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import AfterValidator, AwareDatetime
 
-
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 

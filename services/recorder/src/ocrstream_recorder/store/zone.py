@@ -8,6 +8,7 @@ class DatabaseZone:
     """The zone that the tables' times are in."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         self._zone = UTC if name == "UTC" else ZoneInfo(name)
 
     def to_local(self, moment: datetime) -> datetime:
