@@ -1,6 +1,6 @@
 """Lists, filters, cursors, entity tags and the read-only session of the API, on a real database."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -10,122 +10,19 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from read_events import NOON, ODD, at, ended, events, write
 from sqlalchemy import text
 from sqlalchemy.exc import InternalError
 
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.engines import marking_engine, reading_engine
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.letter_box import LetterBox
-from ocrstream_recorder.store import poll
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
-from ocrstream_schemas.events import (
-    AnyEvent,
-    BatchRevoked,
-    BatchSubmitted,
-    ImageSubmitted,
-    OcrFailed,
-    OcrSucceeded,
-    Reason,
-    TaskRetried,
-    TaskRevoked,
-    TextBox,
-)
-from ocrstream_schemas.ids import derive_task_id
+from ocrstream_schemas.events import OcrFailed, Reason
 
 pytestmark = pytest.mark.integration
-
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-ODD = "a/b?c%2Fd%/é #…"
-REASONS = [Reason.NO_TEXT, Reason.NOT_FOUND]
-
-
-def at(seconds: float) -> datetime:
-    return NOON + timedelta(seconds=seconds)
-
-
-def box(text: str, x: float, y: float, confidence: float = 0.9) -> TextBox:
-    corners = ((x, y), (x + 10, y), (x + 10, y + 4), (x, y + 4))
-    return TextBox(text=text, confidence=confidence, bbox=corners)
-
-
-PAGE = (
-    box("second", 50, 1),
-    box("third", 0, 20, 0.4),
-    box("first", 0, 0),
-    box("fourth", 30, 21),
-)
-
-
-def submitted(batch_id: str, number: int) -> ImageSubmitted:
-    return ImageSubmitted(
-        image_path=f"file:///{batch_id}/{number}.png",
-        chain_id=f"{batch_id}/{number}",
-        batch_id=batch_id,
-        index=number,
-        submitted_at=at(number),
-    )
-
-
-def ended(batch_id: str, number: int, reason: Reason | None, worker: str) -> AnyEvent:
-    told: dict[str, Any] = {
-        "chain_id": f"{batch_id}/{number}",
-        "image_path": f"file:///{batch_id}/{number}.png",
-        "batch_id": batch_id,
-        "index": number,
-        "submitted_at": at(number),
-        "started_at": at(number * 60),
-        "finished_at": at(number * 60 + number * 1.5),
-        "worker": worker,
-        "attempt": 1 + number % 2,
-    }
-    if reason is None:
-        return OcrSucceeded(**told, boxes=PAGE)
-    return OcrFailed(**told, reason=reason, error="could not be read")
-
-
-def events() -> Iterator[AnyEvent]:
-    """Three batches of eleven images: 0-5 read, 6-8 failed, 9 skipped, 10 waits."""
-    for which, batch_id in enumerate(("one", "two", ODD)):
-        yield BatchSubmitted(
-            batch_id=batch_id,
-            total_images=11,
-            batch_name=f"name {which % 2}",
-            initiated_by=f"user {which}",
-            submitted_at=at(3600 * which),
-            chunk_size=3,
-        )
-        for number in range(11):
-            yield submitted(batch_id, number)
-        for number in range(9):
-            reason = None if number < 6 else REASONS[number % 2]
-            yield ended(batch_id, number, reason, f"worker {number % 3}")
-        yield TaskRevoked(
-            task_id=derive_task_id(f"{batch_id}/9", "ocr", 1),
-            task_name="ocr",
-            chain_id=f"{batch_id}/9",
-            batch_id=batch_id,
-            index=9,
-            finished_at=at(600),
-        )
-        yield TaskRetried(
-            task_id=f"layout {batch_id}",
-            task_name="layout",
-            chain_id=f"{batch_id}/0",
-            batch_id=batch_id,
-            attempt=3,
-            started_at=at(5),
-        )
-    yield BatchRevoked(batch_id="two", run=1)
-
-
-def write(url: str, told: Iterator[AnyEvent], zone: DatabaseZone) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        ledger = Ledger(contribute(event, zone.to_local) for event in told)
-        poll.write(connection, ledger, zone, "cluster", {})
 
 
 @pytest.fixture
@@ -452,7 +349,7 @@ async def test_stats_where_an_hour_comes_twice(database_url: str) -> None:
         )
         for quarter in range(12)
     ]
-    write(database_url, iter(told), zone)
+    write(database_url, told, zone)
     engine = reading_engine(database_url, connections=1, timeout_s=5)
     app = create_api(engine, zone, Health(), LetterBox(ServiceSettings()))
     async with httpx.AsyncClient(
@@ -511,7 +408,7 @@ async def test_what_did_not_change_is_not_sent_again(
         other = await api.get(path, headers={"if-none-match": '"other"'})
         assert (other.status_code, other.content) == (200, answer.content)
     late = ended("one", 10, None, "worker 0")
-    write(database_url, iter([late]), DatabaseZone("Europe/Berlin"))
+    write(database_url, [late], DatabaseZone("Europe/Berlin"))
     for path, answer in first.items():
         now = await api.get(path, headers={"if-none-match": answer.headers["etag"]})
         assert (now.status_code == 304) == (path == "/v1/batches/one/images?limit=3")
@@ -527,7 +424,7 @@ async def test_every_change_of_an_ended_batch_changes_its_tag(
     for number in (9, 10):
         write(
             database_url,
-            iter([ended("two", number, None, "worker 0")]),
+            [ended("two", number, None, "worker 0")],
             DatabaseZone("Europe/Berlin"),
         )
         tags.append((await api.get("/v1/batches/two")).headers["etag"])

@@ -1,14 +1,19 @@
 """The queries about what a batch consists of: images, chunks, failures."""
 
-from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Integer as SqlInteger
-from sqlalchemy import Select, func, literal, select, tuple_
+from sqlalchemy import BigInteger, Select, func, literal, select, tuple_
 
-from ocrstream_recorder.api.batch_models import BatchImage, Chunk, FailureGroup
+from ocrstream_recorder.api.batch_models import BatchImage, Chunk, FailureGroup, FailureStatus
 from ocrstream_recorder.api.chain_views import visible_chains
-from ocrstream_recorder.api.cursors import Integer, RowId, decode_cursor, encode_cursor
+from ocrstream_recorder.api.cursors import (
+    MAX_INTEGER,
+    Integer,
+    RowId,
+    decode_cursor,
+    decode_number,
+    encode_cursor,
+)
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Reading
@@ -61,29 +66,31 @@ async def chunks(
     """The chunks of a batch as its row counts them, none if it counts none."""
     size = batch.chunk_size or DEFAULT_CHUNK_SIZE
     total_images, total_chunks = batch.total_images or 0, batch.total_chunks or 0
-    first = decode_cursor(cursor, Integer) if cursor else 0
+    first = min(decode_number(cursor, MAX_INTEGER), total_chunks) if cursor else 0
     count = min(limit, max(1, _MOST_IMAGES_COUNTED // size))
     end = min(total_chunks, first + count)
-    number = ChainExecution.image_index.op("/", return_type=SqlInteger())(literal(size))
+    number = ChainExecution.image_index // literal(size)
     status = ChainExecution.status
     counted = await reading.session.execute(
         select(
             number,
             func.count(),
-            *(
-                func.count().filter(status == one)
-                for one in (ProcessStatus.SUCCESS, ProcessStatus.FAILURE, ProcessStatus.REVOKED)
-            ),
+            func.count().filter(status == ProcessStatus.SUCCESS),
+            func.count().filter(status == ProcessStatus.FAILURE),
+            func.count().filter(status == ProcessStatus.REVOKED),
         )
         .where(
             ChainExecution.batch_id == batch.batch_id,
             ChainExecution.run > 0,
-            ChainExecution.image_index >= first * size,
-            ChainExecution.image_index < end * size,
+            ChainExecution.image_index >= literal(first * size, BigInteger),
+            ChainExecution.image_index < literal(end * size, BigInteger),
         )
         .group_by(number)
     )
-    tallies = {row[0]: tuple(row[1:]) for row in counted}
+    tallies = {
+        number: (seen, completed, failed, revoked)
+        for number, seen, completed, failed, revoked in counted.tuples()
+    }
 
     def chunk(number: int) -> Chunk:
         seen, completed, failed, revoked = tallies.get(number, (0, 0, 0, 0))
@@ -108,20 +115,20 @@ async def chunks(
 async def failures(reading: Reading, batch: BatchExecution, examples: int) -> list[FailureGroup]:
     """Why images of a batch were not read, the commonest reason first, each with examples."""
     by_reason: dict[str, int] = batch.failed_by_reason or {}
-    told: list[tuple[Any, str | None, int]] = [
-        (ProcessStatus.FAILURE, reason, count) for reason, count in by_reason.items()
+    told: list[tuple[FailureStatus, str | None, int]] = [
+        ("FAILURE", reason, count) for reason, count in by_reason.items()
     ]
     unexplained = (batch.failed_images or 0) - sum(by_reason.values())
-    told.append((ProcessStatus.FAILURE, None, unexplained))
-    told.append((ProcessStatus.REVOKED, Reason.REVOKED, batch.revoked_images or 0))
+    told.append(("FAILURE", None, unexplained))
+    told.append(("REVOKED", Reason.REVOKED, batch.revoked_images or 0))
     groups: list[FailureGroup] = []
     for status, reason, count in sorted(told, key=lambda group: -group[2]):
         if count <= 0:
             continue
         chains = _chains_of(batch.batch_id).where(ChainExecution.status == status)
-        if status == ProcessStatus.FAILURE:
+        if status == "FAILURE":
             chains = chains.where(ChainExecution.reason.is_not_distinct_from(reason))
-        rows: Iterable[ChainExecution] = await reading.session.scalars(
+        rows = await reading.session.scalars(
             chains.order_by(ChainExecution.image_index, ChainExecution.id).limit(examples)
         )
         groups.append(
@@ -135,7 +142,7 @@ async def failures(reading: Reading, batch: BatchExecution, examples: int) -> li
     return groups
 
 
-def _chains_of(batch_id: str) -> Select[tuple[ChainExecution]]:
+def _chains_of(batch_id: str) -> Select[ChainExecution]:
     return visible_chains().where(ChainExecution.batch_id == batch_id)
 
 

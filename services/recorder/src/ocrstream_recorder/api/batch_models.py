@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from ocrstream_recorder.api.models import with_example
 
 ChunkStatus = Literal["open", "completed", "failed"]
+FailureStatus = Literal["FAILURE", "REVOKED"]
 
 
 class Batch(BaseModel):
@@ -133,7 +134,7 @@ class FailureGroup(BaseModel):
         status="FAILURE", reason="no_text", images=1, examples=[_FAILED_IMAGE]
     )
 
-    status: Literal["FAILURE", "REVOKED"]
+    status: FailureStatus
     reason: str | None
     images: int
     """How many; a cancelled batch counts as revoked what was neither read nor failed."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from ocrstream_recorder.api.batch_models import Batch, Delivery
-from ocrstream_recorder.api.cursors import Integer, RowId, decode_cursor
+from ocrstream_recorder.api.cursors import MAX_INTEGER, decode_number
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Reading
@@ -54,7 +54,7 @@ async def batches(
         *reading.between(BatchExecution.started_at, wanted.started_from, wanted.started_before)
     )
     if cursor is not None:
-        query = query.where(BatchExecution.id < decode_cursor(cursor, RowId))
+        query = query.where(BatchExecution.id < decode_number(cursor))
     rows = (await reading.session.scalars(query)).all()
     return page_of(rows, limit, lambda row: row.id, lambda row: view_of(reading, row))
 
@@ -70,6 +70,6 @@ async def deliveries(
         .limit(limit + 1)
     )
     if cursor is not None:
-        query = query.where(WebhookDelivery.revision < decode_cursor(cursor, Integer))
+        query = query.where(WebhookDelivery.revision < decode_number(cursor, MAX_INTEGER))
     rows = (await reading.session.scalars(query)).all()
     return page_of(rows, limit, lambda row: row.revision, lambda row: reading.view(Delivery, row))

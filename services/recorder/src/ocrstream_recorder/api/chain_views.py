@@ -7,7 +7,7 @@ from sqlalchemy.orm import aliased
 
 from ocrstream_recorder.api import task_views
 from ocrstream_recorder.api.chain_models import Chain, ChainItem
-from ocrstream_recorder.api.cursors import RowId, decode_cursor
+from ocrstream_recorder.api.cursors import decode_number
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Reading
@@ -64,12 +64,12 @@ async def chains(
         if value is not None:
             query = query.where(column == value)
     if cursor is not None:
-        query = query.where(ChainExecution.id < decode_cursor(cursor, RowId))
+        query = query.where(ChainExecution.id < decode_number(cursor))
     rows = (await reading.session.scalars(query)).all()
     return page_of(rows, limit, lambda row: row.id, lambda row: reading.view(ChainItem, row))
 
 
-def visible_chains() -> Select[tuple[ChainExecution]]:
+def visible_chains() -> Select[ChainExecution]:
     """All chains; one from before the recorder is hidden by one of its id that events told of."""
     newer = aliased(ChainExecution)
     return select(ChainExecution).where(

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import noload
 
-from ocrstream_recorder.api.cursors import RowId, decode_cursor
+from ocrstream_recorder.api.cursors import decode_number
 from ocrstream_recorder.api.image_models import Image, OcrExecutionItem, TextBox
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
@@ -80,7 +80,7 @@ async def executions(
         if value is not None:
             page = page.where(column == value)
     if cursor is not None:
-        page = page.where(OcrExecution.id < decode_cursor(cursor, RowId))
+        page = page.where(OcrExecution.id < decode_number(cursor))
     rows = (await reading.session.scalars(page.options(noload(OcrExecution.text_boxes)))).all()
     counted = await reading.session.execute(
         select(OcrTextBox.ocr_execution_id, func.count(), func.avg(OcrTextBox.confidence))

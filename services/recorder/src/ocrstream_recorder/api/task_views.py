@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Interval, Select, func, literal, select, tuple_
 
 from ocrstream_recorder.api.chain_models import Task, TaskGroup
-from ocrstream_recorder.api.cursors import RowId, decode_cursor
+from ocrstream_recorder.api.cursors import RowId, decode_cursor, decode_number
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Reading
@@ -55,7 +55,7 @@ async def tasks(
     if order == "newest":
         query = query.order_by(TaskLog.id.desc())
         if cursor is not None:
-            query = query.where(TaskLog.id < decode_cursor(cursor, RowId))
+            query = query.where(TaskLog.id < decode_number(cursor))
     else:
         place = tuple_(_DURATION, TaskLog.id)
         query = query.where(TaskLog.finished_at.is_not(None)).order_by(
@@ -124,8 +124,9 @@ async def summary(reading: Reading, wanted: TaskFilter, key: TaskKey) -> list[Ta
 
 def view_of(reading: Reading, row: TaskLog, chain_id: str | None) -> Task:
     """The task as it is shown."""
-    ended = row.started_at is not None and row.finished_at is not None
-    duration = row.finished_at - row.started_at if ended else None
+    duration = None
+    if row.started_at is not None and row.finished_at is not None:
+        duration = row.finished_at - row.started_at
     return reading.view(Task, row, chain_id=chain_id, duration_s=_seconds(duration))
 
 
@@ -133,7 +134,9 @@ def _seconds(duration: timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds()
 
 
-def _matching(reading: Reading, query: Select[Any], wanted: TaskFilter) -> Select[Any]:
+def _matching(
+    reading: Reading, query: Select[*tuple[Any, ...]], wanted: TaskFilter
+) -> Select[*tuple[Any, ...]]:
     for column, value in (
         (TaskLog.task_id, wanted.task_id),
         (ChainExecution.chain_id, wanted.chain_id),
