@@ -83,7 +83,7 @@ async def _run(settings: RecorderSettings) -> int:
     configure_tracing(SERVICE)
     stop = stop_on_signals()
     engine = reading_engine(
-        (settings.read_database_url or settings.database_url).get_secret_value(),
+        settings.read_database_url.get_secret_value() or settings.database_url.get_secret_value(),
         connections=settings.read_connections,
         timeout_s=settings.read_timeout_s,
     )

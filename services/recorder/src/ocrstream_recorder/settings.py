@@ -41,8 +41,8 @@ class RecorderSettings(DatabaseSettings):
     """By how many the dead letters of a partition may outnumber its good ones until it is held."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
     """The most database connections that the read API uses; the recorder takes five more."""
-    read_database_url: SecretStr | None = None
-    """The read API's own `DATABASE_URL`, of a user who may only read, or of a standby."""
+    read_database_url: SecretStr = SecretStr("")
+    """Where the read API reads, as a user who may only read, or a standby; empty: DATABASE_URL."""
     read_timeout_s: Annotated[float, Field(gt=0, le=600)] = 5.0
     """How long the database may look for what the read API is asked."""
     webhook_secret: SecretStr = SecretStr("")
@@ -56,8 +56,8 @@ class RecorderSettings(DatabaseSettings):
 
     @field_validator("read_database_url")
     @classmethod
-    def _is_postgresql_too(cls, url: SecretStr | None) -> SecretStr | None:
-        return url and _checked(url)
+    def _is_postgresql_too(cls, url: SecretStr) -> SecretStr:
+        return _checked(url) if url.get_secret_value() else url
 
     @field_validator("webhook_secret")
     @classmethod

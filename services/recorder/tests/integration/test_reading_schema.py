@@ -8,7 +8,7 @@ import schemathesis
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, Phase, given, settings
-from read_events import events, write
+from read_events import fill
 from real_servers import fresh_database
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -50,7 +50,7 @@ def test_every_answer_has_an_example(route: APIRoute) -> None:
 def app(postgres_url: str) -> Iterator[FastAPI]:
     with fresh_database(postgres_url) as url:
         zone = DatabaseZone("UTC")
-        write(url, events(), zone)
+        fill(url, zone)
         # Each case has an event loop of its own, which no connection may outlive.
         engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool)
         yield create_api(engine, zone, Health(), LetterBox(ServiceSettings()))

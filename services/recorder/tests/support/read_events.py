@@ -26,6 +26,7 @@ from ocrstream_schemas.ids import ocr_task_id
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ODD = "a/b?c%2Fd%/é #…"
+BATCHES = ("one", "two", ODD)
 REASONS = [Reason.NO_TEXT, Reason.NOT_FOUND]
 
 
@@ -62,6 +63,7 @@ def ended(batch_id: str, number: int, reason: Reason | None, worker: str) -> Any
         "image_path": f"file:///{batch_id}/{number}.png",
         "batch_id": batch_id,
         "index": number,
+        "task_id": ocr_task_id(f"{batch_id}/{number}", "ocr", 1),
         "submitted_at": at(number),
         "started_at": at(number * 60),
         "finished_at": at(number * 60 + number * 1.5),
@@ -73,42 +75,49 @@ def ended(batch_id: str, number: int, reason: Reason | None, worker: str) -> Any
     return OcrFailed(**told, reason=reason, error="could not be read")
 
 
-def events() -> Iterator[AnyEvent]:
-    """Three batches of eleven images: 0-5 read, 6-8 failed, 9 skipped, 10 waits."""
-    for which, batch_id in enumerate(("one", "two", ODD)):
-        yield BatchSubmitted(
-            batch_id=batch_id,
-            total_images=11,
-            batch_name=f"name {which % 2}",
-            initiated_by=f"user {which}",
-            submitted_at=at(3600 * which),
-            chunk_size=3,
-        )
-        for number in range(11):
-            yield submitted(batch_id, number)
-        for number in range(9):
-            reason = None if number < 6 else REASONS[number % 2]
-            yield ended(batch_id, number, reason, f"worker {number % 3}")
-        yield TaskRevoked(
-            task_id=ocr_task_id(f"{batch_id}/9", "ocr", 1),
-            task_name="ocr",
-            chain_id=f"{batch_id}/9",
-            batch_id=batch_id,
-            index=9,
-            finished_at=at(600),
-        )
-        yield TaskRetried(
-            task_id=f"layout {batch_id}",
-            task_name="layout",
-            chain_id=f"{batch_id}/0",
-            batch_id=batch_id,
-            attempt=3,
-            started_at=at(5),
-        )
-    yield BatchRevoked(batch_id="two", run=1)
+def events_of(which: int) -> Iterator[AnyEvent]:
+    """A batch of eleven images: 0-5 read, 6-8 failed, 9 skipped, 10 waits; two is cancelled."""
+    batch_id = BATCHES[which]
+    yield BatchSubmitted(
+        batch_id=batch_id,
+        total_images=11,
+        batch_name=f"name {which % 2}",
+        initiated_by=f"user {which}",
+        submitted_at=at(3600 * which),
+        chunk_size=3,
+    )
+    for number in range(11):
+        yield submitted(batch_id, number)
+    for number in range(9):
+        reason = None if number < 6 else REASONS[number % 2]
+        yield ended(batch_id, number, reason, f"worker {number % 3}")
+    yield TaskRevoked(
+        task_id=ocr_task_id(f"{batch_id}/9", "ocr", 1),
+        task_name="ocr",
+        chain_id=f"{batch_id}/9",
+        batch_id=batch_id,
+        index=9,
+        finished_at=at(600),
+    )
+    yield TaskRetried(
+        task_id=f"layout {batch_id}",
+        task_name="layout",
+        chain_id=f"{batch_id}/0",
+        batch_id=batch_id,
+        attempt=3,
+        started_at=at(5),
+    )
+    if batch_id == "two":
+        yield BatchRevoked(batch_id=batch_id, run=1)
 
 
 def write(url: str, told: Iterable[AnyEvent], zone: DatabaseZone) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         ledger = Ledger(contribute(event, zone.to_local) for event in told)
         poll.write(connection, ledger, zone, "cluster", {})
+
+
+def fill(url: str, zone: DatabaseZone) -> None:
+    """Write all batches, one after the other."""
+    for which in range(len(BATCHES)):
+        write(url, events_of(which), zone)

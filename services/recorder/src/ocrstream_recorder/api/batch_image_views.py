@@ -89,7 +89,7 @@ async def chunks(
     )
     tallies = {
         number: (seen, completed, failed, revoked)
-        for number, seen, completed, failed, revoked in counted.tuples()
+        for number, seen, completed, failed, revoked in counted
     }
 
     def chunk(number: int) -> Chunk:

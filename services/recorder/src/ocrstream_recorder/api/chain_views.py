@@ -22,7 +22,6 @@ class ChainFilter(NamedTuple):
     """Which chains; None is any."""
 
     chain_id: str | None
-    batch_id: str | None
     chain_name: str | None
     status: ProcessStatus | None
     reason: Reason | None
@@ -56,7 +55,6 @@ async def chains(
     query = visible_chains().order_by(ChainExecution.id.desc()).limit(limit + 1)
     for column, value in (
         (ChainExecution.chain_id, wanted.chain_id),
-        (ChainExecution.batch_id, wanted.batch_id),
         (ChainExecution.chain_name, wanted.chain_name),
         (ChainExecution.status, wanted.status),
         (ChainExecution.reason, wanted.reason),

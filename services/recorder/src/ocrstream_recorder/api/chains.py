@@ -20,15 +20,14 @@ async def read_chains(
     reading: Reads,
     *,
     chain_id: Text = None,
-    batch_id: Text = None,
     chain_name: Text = None,
     status: ProcessStatus | None = None,
     reason: Reason | None = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[ChainItem]:
-    """Chains, those heard of last first, without their tasks."""
-    wanted = ChainFilter(chain_id, batch_id, chain_name, status, reason)
+    """Chains, those heard of last first, without their tasks; a batch lists its own as images."""
+    wanted = ChainFilter(chain_id, chain_name, status, reason)
     return await chain_views.chains(reading, wanted, cursor, limit)
 
 

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import noload
+from sqlalchemy.orm import raiseload
 
 from ocrstream_recorder.api.cursors import decode_number
 from ocrstream_recorder.api.image_models import Image, OcrExecutionItem, TextBox
@@ -81,7 +81,7 @@ async def executions(
             page = page.where(column == value)
     if cursor is not None:
         page = page.where(OcrExecution.id < decode_number(cursor))
-    rows = (await reading.session.scalars(page.options(noload(OcrExecution.text_boxes)))).all()
+    rows = (await reading.session.scalars(page.options(raiseload(OcrExecution.text_boxes)))).all()
     counted = await reading.session.execute(
         select(OcrTextBox.ocr_execution_id, func.count(), func.avg(OcrTextBox.confidence))
         .where(OcrTextBox.ocr_execution_id.in_([row.id for row in rows]))

@@ -48,7 +48,7 @@ async def buckets(reading: Reading, begin: datetime, end: datetime, bucket_s: in
         by_status[number][status] += count
         if status == ProcessStatus.FAILURE and reason is not None:
             by_reason[number][reason] += count
-    boxes = dict((await reading.session.execute(_BOXES, asked)).tuples())
+    boxes: dict[int, int] = dict((await reading.session.execute(_BOXES, asked)).all())
     return [
         Bucket(
             begin=begin + number * length,

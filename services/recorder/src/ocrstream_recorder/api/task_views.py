@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import Interval, Select, func, literal, select, tuple_
+from sqlalchemy import BigInteger, Interval, Select, func, literal, select, tuple_
 
 from ocrstream_recorder.api.chain_models import Task, TaskGroup
 from ocrstream_recorder.api.cursors import RowId, decode_cursor, decode_number
@@ -45,13 +45,13 @@ async def tasks(
     reading: Reading, wanted: TaskFilter, order: TaskOrder, cursor: str | None, limit: int
 ) -> Page[Task]:
     """Tasks, the newest row first, or of those that have ended the one that took longest."""
-    query = _matching(
-        reading,
-        select(TaskLog, ChainExecution.chain_id, _DURATION).outerjoin(
-            ChainExecution, ChainExecution.id == TaskLog.chain_execution_id
-        ),
-        wanted,
-    ).limit(limit + 1)
+    # Asked for as a value of its own, it is looked up for the rows of the page alone.
+    chain_id = (
+        select(ChainExecution.chain_id)
+        .where(ChainExecution.id == TaskLog.chain_execution_id)
+        .scalar_subquery()
+    )
+    query = _matching(reading, select(TaskLog, chain_id, _DURATION), wanted).limit(limit + 1)
     if order == "newest":
         query = query.order_by(TaskLog.id.desc())
         if cursor is not None:
@@ -63,7 +63,7 @@ async def tasks(
         )
         if cursor is not None:
             duration, row_id = decode_cursor(cursor, tuple[_Microseconds, RowId])
-            after = literal(duration * _MICROSECOND, Interval), row_id
+            after = tuple_(literal(duration * _MICROSECOND, Interval), literal(row_id, BigInteger))
             query = query.where(place < after)
     rows = (await reading.session.execute(query)).all()
     return page_of(
@@ -139,7 +139,6 @@ def _matching(
 ) -> Select[*tuple[Any, ...]]:
     for column, value in (
         (TaskLog.task_id, wanted.task_id),
-        (ChainExecution.chain_id, wanted.chain_id),
         (TaskLog.task_name, wanted.task_name),
         (TaskLog.status, wanted.status),
         (TaskLog.worker, wanted.worker),
@@ -147,6 +146,9 @@ def _matching(
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.chain_id is not None:
+        of_chain = select(ChainExecution.id).where(ChainExecution.chain_id == wanted.chain_id)
+        query = query.where(TaskLog.chain_execution_id.in_(of_chain))
     if wanted.min_retries:
         query = query.where(TaskLog.retries >= wanted.min_retries)
     return query.where(
