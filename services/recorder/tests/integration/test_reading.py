@@ -441,6 +441,25 @@ async def test_reading_cannot_write(database_url: str) -> None:
     await engine.dispose()
 
 
+async def test_dead_letters_are_marked_nevertheless(
+    api: httpx.AsyncClient, database_url: str
+) -> None:
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute(
+            "INSERT INTO recorder_dead_letters (cluster_id, topic, partition, origin_offset,"
+            " origin_timestamp_ms, reason, error, kept_topic, kept_partition, kept_offset)"
+            " VALUES ('c', 'ocr.results', 0, 1, 2, 'invalid', 'e', 'ocr.results.dlq', 0, 3)"
+            " RETURNING id"
+        ).fetchone()
+    assert row is not None
+    dropped = await api.post("/v1/dead-letters/drop", json={"ids": [row[0], 2**63 - 1]})
+    assert dropped.json()["done"] == [row[0]]
+    (letter,) = (await get(api, "/v1/dead-letters"))["items"]
+    assert letter["state"] == "dropped"
+    for too_large in (2**63, -1):
+        assert (await api.get(f"/v1/dead-letters/{too_large}")).status_code == 422
+
+
 async def test_a_read_that_takes_too_long_is_ended(
     api: httpx.AsyncClient, database_url: str
 ) -> None:

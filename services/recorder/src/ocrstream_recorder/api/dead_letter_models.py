@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ocrstream_recorder.api.cursors import MAX_ROW_ID
 from ocrstream_recorder.api.models import with_example
 from ocrstream_recorder.intake import RejectionReason
 from ocrstream_recorder.store.tables import DeadLetter
@@ -122,7 +123,9 @@ class DeadLetterDetail(DeadLetterItem):
         return [Header(name=name, value=Bytes.of(value)) for name, value in headers]
 
 
-Ids = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=_MAX_IDS)]
+Ids = Annotated[
+    list[Annotated[int, Field(ge=1, le=MAX_ROW_ID)]], Field(min_length=1, max_length=_MAX_IDS)
+]
 
 
 class Drop(BaseModel):

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import AfterValidator
 
+from ocrstream_recorder.api.cursors import MAX_ROW_ID
 from ocrstream_recorder.api.dead_letter_models import (
     Bytes,
     DeadLetterDetail,
@@ -71,7 +72,9 @@ async def list_dead_letters(
 
 
 @router.get("/{letter_id}", responses=_UNAVAILABLE | _NOT_FOUND)
-async def read_dead_letter(letter_id: int, views: Views, letters: Letters) -> DeadLetterDetail:
+async def read_dead_letter(
+    letter_id: Annotated[int, Path(ge=1, le=MAX_ROW_ID)], views: Views, letters: Letters
+) -> DeadLetterDetail:
     """A dead letter with its record's key, value and headers."""
     row = await views.letter(letter_id)
     if row is None:

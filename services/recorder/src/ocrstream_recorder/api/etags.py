@@ -30,7 +30,7 @@ class ETags:
 
         async def tag(message: Message) -> None:
             nonlocal start
-            if message["type"] == "http.response.start" and message["status"] == 200:
+            if _is_whole_answer(message):
                 start = message
                 return
             if start is not None:
@@ -42,6 +42,15 @@ class ETags:
             await send(message)
 
         await self._app(scope, receive, tag)
+
+
+def _is_whole_answer(message: Message) -> bool:
+    """Whether it begins an answer whose length is known: headers of a stream must not wait."""
+    return (
+        message["type"] == "http.response.start"
+        and message["status"] == 200
+        and "content-length" in Headers(raw=message["headers"])
+    )
 
 
 def _tagged(start: Message, message: Message, body: bytes, known: str) -> Message:
