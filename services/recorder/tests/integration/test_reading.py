@@ -326,6 +326,7 @@ async def test_stats_count_what_ended_in_each_bucket(api: httpx.AsyncClient) -> 
         {"begin": "2026-01-01T00:00:00Z", "end": "2026-05-01T00:00:00Z", "bucket_s": 86400},
         {"begin": "0001-01-01T00:00:00Z"},
         {"begin": "2026-05-01T12:00:00"},
+        {"begin": "1777636800"},
     ],
 )
 async def test_stats_are_bounded(api: httpx.AsyncClient, asked: dict[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """Parameters that many paths take."""
 
+import re
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def storable(text: str) -> str:
@@ -14,6 +16,13 @@ def storable(text: str) -> str:
     if "\0" in text:
         raise ValueError("must not hold NUL")
     return text
+
+
+def _written_out(moment: str) -> str:
+    # A bare number would be taken for seconds since 1970.
+    if not _DATE.match(moment):
+        raise ValueError("must be a date and a time with its zone, like 2026-05-01T12:00:00Z")
+    return moment
 
 
 def _of_tables(moment: datetime) -> datetime:
@@ -28,4 +37,4 @@ Cursor = Annotated[
     str | None, Query(max_length=200, description="`next_cursor` of the answer before")
 ]
 Text = Annotated[str | None, Query(max_length=255), AfterValidator(storable)]
-Moment = Annotated[AwareDatetime, AfterValidator(_of_tables)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_of_tables)]
