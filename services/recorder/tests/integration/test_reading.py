@@ -295,7 +295,13 @@ async def test_results_are_filtered(
             assert one["mean_confidence"] == (pytest.approx(0.775) if read else None)
 
 
-async def test_stats_count_what_ended_in_each_bucket(api: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("counted", [True, False], ids=["counted when written", "from before"])
+async def test_stats_count_what_ended_in_each_bucket(
+    api: httpx.AsyncClient, database_url: str, counted: bool
+) -> None:
+    if not counted:
+        with psycopg.connect(database_url) as connection:
+            connection.execute("UPDATE ocr_executions SET text_box_count = NULL")
     asked = {"begin": NOON.isoformat(), "end": at(660).isoformat(), "bucket_s": 300}
     buckets = (await get(api, "/v1/stats", **asked))["items"]
     assert [one["begin"] for one in buckets] == [

@@ -22,10 +22,12 @@ FROM (
 _COUNTS = text(f"""
 SELECT c.bucket, c.status, c.reason, count(*) {_ENDED} GROUP BY 1, 2, 3
 """)
+# A result from before boxes were counted as they are written has them counted now.
 _BOXES = text(f"""
-SELECT c.bucket, count(*) {_ENDED}
+SELECT c.bucket, sum(coalesce(o.text_box_count, (
+    SELECT count(*) FROM ocr_text_boxes b WHERE b.ocr_execution_id = o.id
+)))::bigint {_ENDED}
 JOIN ocr_executions o ON o.chain_id = c.chain_id AND o.run = c.run
-JOIN ocr_text_boxes b ON b.ocr_execution_id = o.id
 WHERE c.status = '{ProcessStatus.SUCCESS}'
 GROUP BY 1
 """)

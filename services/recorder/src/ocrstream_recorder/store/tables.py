@@ -241,6 +241,7 @@ class OcrExecution(_Timestamps, Base):
     submitted_at: Mapped[datetime | None]
     reason: Mapped[str | None] = mapped_column(String(32))
     value_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    text_box_count: Mapped[int | None]
 
     text_boxes: Mapped[list["OcrTextBox"]] = relationship(
         back_populates="ocr_execution",

@@ -1,7 +1,7 @@
-"""Indexes for what the read API is asked: lists by what is rare, batches, outcomes over time.
+"""Indexes for what the read API is asked, and how many boxes a result has; NULL in older rows.
 
-They are made beside all other work, and left out if they are there: interrupted, the revision is
-run again.
+Each statement stands by itself, beside all other work, and is left out when it is done already:
+interrupted, the revision is run again.
 """
 
 from alembic import context, op
@@ -54,3 +54,4 @@ def upgrade() -> None:
             for statement in index.statements(found):
                 op.execute(statement)
         op.execute("SET lock_timeout = '5s'")
+        op.execute("ALTER TABLE ocr_executions ADD COLUMN IF NOT EXISTS text_box_count integer")
