@@ -65,7 +65,9 @@ async def chunks(
 ) -> Page[Chunk]:
     """The chunks of a batch as its row counts them, none if it counts none."""
     size = batch.chunk_size or DEFAULT_CHUNK_SIZE
-    total_images, total_chunks = batch.total_images or 0, batch.total_chunks or 0
+    total_images = batch.total_images or 0
+    # Where the images of a batch from before the recorder stand in it is not known.
+    total_chunks = (batch.total_chunks or 0) if batch.run else 0
     first = min(decode_number(cursor, MAX_INTEGER), total_chunks) if cursor else 0
     count = min(limit, max(1, _MOST_IMAGES_COUNTED // size))
     end = min(total_chunks, first + count)

@@ -67,7 +67,8 @@ async def read_batch_chunks(
 ) -> Page[Chunk]:
     """A batch's chunks; none while its total is unknown, or if an image has no index.
 
-    Where chunks are large, a page may hold fewer than `limit`.
+    Where chunks are large, a page may hold fewer than `limit`. A batch from before the recorder
+    has none.
     """
     return await batch_image_views.chunks(reading, await _row(reading, batch_id), cursor, limit)
 
