@@ -145,7 +145,7 @@ def test_the_read_api_answers_what_its_page_asks(checkout: Path) -> None:
     run(checkout, "make up WORKERS=1 ENGINE=noop")
     image = checkout / "a.png"
     Image.new("RGB", (40, 20), "white").save(image)
-    send = f"curl -sS -F files=@{image} -F batch_id=letters $INGEST_URL/v1/images"
+    send = f"curl -sS -F files=@{image} -F batch_id=letters -F first_index=0 $INGEST_URL/v1/images"
     run(checkout, f". .local/stack.env; {send}")
     run_until(checkout, ".venv/bin/ocrstream status letters --json || true", '"SUCCESS"')
     answers = [json.loads(line) for line in run(checkout, asking).splitlines()]
