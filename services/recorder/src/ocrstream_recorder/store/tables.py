@@ -154,7 +154,7 @@ class ChainExecution(ChainMethods, _Timestamps, Base):
             "status",
             "image_index",
             "id",
-            postgresql_where=text("status <> 'SUCCESS'"),
+            postgresql_where=_RARE,
         ),
         Index(
             "ix_chain_executions_batch_id_reason_image_index",
@@ -176,7 +176,11 @@ class ChainExecution(ChainMethods, _Timestamps, Base):
             "id",
             postgresql_where=text("reason IS NOT NULL"),
         ),
-        Index("ix_chain_executions_finished_at", "finished_at", "status", "reason"),
+        Index(
+            "ix_chain_executions_finished_at",
+            "finished_at",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
         Index(
             "uq_chain_executions_chain_id",
             "chain_id",
@@ -217,9 +221,6 @@ class TaskLog(_Timestamps, Base):
         Index("ix_task_logs_status_id", "status", "id", postgresql_where=_RARE),
         Index(
             "ix_task_logs_reason_id", "reason", "id", postgresql_where=text("reason IS NOT NULL")
-        ),
-        Index(
-            "ix_task_logs_worker_id", "worker", "id", postgresql_where=text("worker IS NOT NULL")
         ),
         Index("ix_task_logs_retries", "id", postgresql_where=text("retries > 0")),
     )

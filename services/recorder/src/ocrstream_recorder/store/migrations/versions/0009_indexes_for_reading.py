@@ -24,7 +24,7 @@ _NEW_INDEXES = (
         "ix_chain_executions_batch_id_status_image_index",
         "chain_executions",
         ("batch_id", "status", "image_index", "id"),
-        where="status <> 'SUCCESS'",
+        where=_RARE,
     ),
     NewIndex(
         "ix_chain_executions_batch_id_reason_image_index",
@@ -35,11 +35,13 @@ _NEW_INDEXES = (
     NewIndex("ix_chain_executions_status_id", "chain_executions", ("status", "id"), where=_RARE),
     NewIndex("ix_chain_executions_reason_id", "chain_executions", ("reason", "id"), where=_FAILED),
     NewIndex(
-        "ix_chain_executions_finished_at", "chain_executions", ("finished_at", "status", "reason")
+        "ix_chain_executions_finished_at",
+        "chain_executions",
+        ("finished_at",),
+        where="finished_at IS NOT NULL",
     ),
     NewIndex("ix_task_logs_status_id", "task_logs", ("status", "id"), where=_RARE),
     NewIndex("ix_task_logs_reason_id", "task_logs", ("reason", "id"), where=_FAILED),
-    NewIndex("ix_task_logs_worker_id", "task_logs", ("worker", "id"), where="worker IS NOT NULL"),
     NewIndex("ix_task_logs_retries", "task_logs", ("id",), where="retries > 0"),
     NewIndex("ix_ocr_executions_reason_id", "ocr_executions", ("reason", "id"), where=_FAILED),
 )
