@@ -140,6 +140,30 @@ def test_the_commands_for_operators_work(checkout: Path) -> None:
     run(checkout, drop)
 
 
+def test_the_read_api_answers_what_its_page_asks(checkout: Path) -> None:
+    (asking,) = commands(ROOT / "docs" / "read-api.md")
+    run(checkout, "make up WORKERS=1 ENGINE=noop")
+    image = checkout / "a.png"
+    Image.new("RGB", (40, 20), "white").save(image)
+    send = f"curl -sS -F files=@{image} -F batch_id=letters -F first_index=0 $INGEST_URL/v1/images"
+    run(checkout, f". .local/stack.env; {send}")
+    run_until(checkout, ".venv/bin/ocrstream status letters --json || true", '"SUCCESS"')
+    answers = [json.loads(line) for line in run(checkout, asking).splitlines()]
+    assert len(answers) == asking.count("\nask ")
+    listed, batch, images, chunks, failures, chains, retried, slowest, summary, results, stats = (
+        answers
+    )
+    assert listed["items"] == [batch]
+    assert batch["status"] == "SUCCESS"
+    assert [one["status"] for one in images["items"]] == ["SUCCESS"]
+    assert [one["status"] for one in chunks["items"]] == ["completed"]
+    assert failures["items"] == retried["items"] == []
+    assert slowest["items"][0]["chain_id"] == chains["items"][0]["chain_id"]
+    assert summary["items"][0]["by_status"] == {"SUCCESS": 1}
+    assert results["items"][0]["image_path"] == images["items"][0]["image_path"]
+    assert sum(bucket["completed_images"] for bucket in stats["items"]) == 1
+
+
 def run_until(folder: Path, script: str, expected: str) -> str:
     deadline = time.monotonic() + 30
     while expected not in (shown := run(folder, script)):
@@ -152,7 +176,10 @@ def test_no_document_has_a_command_that_is_not_run() -> None:
     # The pages about the client and exports are run in test_client_page.py.
     tested = {
         ROOT / "README.md",
-        *(ROOT / "docs" / name for name in ("operations.md", "client.md", "exports.md")),
+        *(
+            ROOT / "docs" / name
+            for name in ("operations.md", "client.md", "exports.md", "read-api.md")
+        ),
     }
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         assert document in tested or not commands(document), document

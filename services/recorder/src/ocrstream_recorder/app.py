@@ -10,10 +10,11 @@ import structlog
 from aiokafka.errors import KafkaError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ocrstream_recorder import metrics
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.engines import marking_engine, reading_engine
 from ocrstream_recorder.backlog import watch_backlog
 from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
@@ -85,13 +86,12 @@ async def _run(settings: RecorderSettings) -> int:
     configure_logs(SERVICE, settings.log_level)
     configure_tracing(SERVICE)
     stop = stop_on_signals()
-    engine = create_async_engine(
-        migrate.sqlalchemy_url(settings.database_url.get_secret_value()),
-        pool_size=settings.read_connections,
-        max_overflow=0,
-        pool_pre_ping=True,
-        connect_args={"options": "-c timezone=UTC", "connect_timeout": 5},
+    engine = reading_engine(
+        settings.read_database_url.get_secret_value() or settings.database_url.get_secret_value(),
+        connections=settings.read_connections,
+        timeout_s=settings.read_timeout_s,
     )
+    marking = marking_engine(settings.database_url.get_secret_value())
     health = Health()
     recorder = _Recorder(settings, stop, health)
     health.add_check("database", lambda: _check_database(engine))
@@ -101,6 +101,7 @@ async def _run(settings: RecorderSettings) -> int:
         DatabaseZone(settings.db_timezone),
         health,
         LetterBox(settings),
+        writing_engine=marking,
         image_folders=AllowedFolders(settings.roots, max_bytes=settings.max_image_bytes),
         fleet=fleet,
     )
@@ -110,6 +111,7 @@ async def _run(settings: RecorderSettings) -> int:
         return await run_service(api, settings, stop, recorder.run(), heartbeats.run(stop))
     finally:
         await engine.dispose()
+        await marking.dispose()
 
 
 async def _check_database(engine: AsyncEngine) -> None:

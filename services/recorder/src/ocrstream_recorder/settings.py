@@ -11,6 +11,12 @@ from ocrstream_runtime.guarded_http import parse_networks
 from ocrstream_runtime.settings import ServiceSettings
 
 
+def _checked(url: SecretStr) -> SecretStr:
+    if url.get_secret_value().partition("://")[0] not in {"postgresql", "postgres"}:
+        raise ValueError("must begin with postgresql://")
+    return url
+
+
 class DatabaseSettings(ServiceSettings):
     """What it takes to reach the database."""
 
@@ -20,9 +26,7 @@ class DatabaseSettings(ServiceSettings):
     @field_validator("database_url")
     @classmethod
     def _is_postgresql(cls, url: SecretStr) -> SecretStr:
-        if url.get_secret_value().partition("://")[0] not in {"postgresql", "postgres"}:
-            raise ValueError("must begin with postgresql://")
-        return url
+        return _checked(url)
 
 
 class RecorderSettings(DatabaseSettings):
@@ -39,7 +43,11 @@ class RecorderSettings(DatabaseSettings):
     dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
     """By how many the dead letters of a partition may outnumber its good ones until it is held."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most database connections that the read API uses; recording takes five more."""
+    """The most database connections that the read API uses; the recorder takes six more."""
+    read_database_url: SecretStr = SecretStr("")
+    """Where the read API reads, as a user who may only read, or a standby; empty: DATABASE_URL."""
+    read_timeout_s: Annotated[float, Field(gt=0, le=600)] = 5.0
+    """How long the database may look for what the read API is asked."""
     image_roots: str = ""
     """Folders whose images exports may show, separated by colons."""
     object_root: Path = Path(".local/objects")
@@ -59,6 +67,11 @@ class RecorderSettings(DatabaseSettings):
     def roots(self) -> tuple[Path, ...]:
         """All folders that exports may show images of."""
         return (*(Path(root) for root in self.image_roots.split(":") if root), self.object_root)
+
+    @field_validator("read_database_url")
+    @classmethod
+    def _is_postgresql_too(cls, url: SecretStr) -> SecretStr:
+        return _checked(url) if url.get_secret_value() else url
 
     @field_validator("webhook_secret")
     @classmethod

@@ -20,16 +20,16 @@ import uvicorn
 from alto_rules import alto_errors
 from PIL import Image
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.engines import reading_engine
 from ocrstream_recorder.api.export_rows import IMAGES_AT_ONCE
 from ocrstream_recorder.api.exports import EXPORTS_AT_ONCE
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store import poll
-from ocrstream_recorder.store.migrate import sqlalchemy_url
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.local_files import AllowedFolders
@@ -92,7 +92,7 @@ def record(database_url: str) -> Record:
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncGenerator[AsyncEngine]:
-    engine = create_async_engine(sqlalchemy_url(database_url), pool_size=2, max_overflow=0)
+    engine = reading_engine(database_url, connections=2, timeout_s=5)
     yield engine
     await engine.dispose()
 
@@ -100,7 +100,7 @@ async def engine(database_url: str) -> AsyncGenerator[AsyncEngine]:
 @pytest.fixture
 def app(engine: AsyncEngine, tmp_path: Path) -> Any:
     folders = AllowedFolders([tmp_path], max_bytes=1 << 24)
-    return create_api(engine, ZONE, Health(), LetterBox(ServiceSettings()), folders)
+    return create_api(engine, ZONE, Health(), LetterBox(ServiceSettings()), image_folders=folders)
 
 
 @pytest.fixture

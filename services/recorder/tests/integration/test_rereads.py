@@ -10,15 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from psycopg import Connection
 from recorder_conditions import conditions, holds, written
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.engines import marking_engine, reading_engine
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.domain.selection import Condition
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store import poll, rereads, retries
-from ocrstream_recorder.store.migrate import sqlalchemy_url
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
@@ -51,15 +50,14 @@ def connection(database_url: str) -> Generator[Connection[Any]]:
 
 @pytest.fixture
 async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
-    engine = create_async_engine(
-        sqlalchemy_url(database_url), connect_args={"options": "-c timezone=UTC"}
-    )
-    transport = httpx.ASGITransport(
-        create_api(engine, ZONE, Health(), LetterBox(ServiceSettings()))
-    )
+    engine = reading_engine(database_url, connections=2, timeout_s=5)
+    marking = marking_engine(database_url)
+    api = create_api(engine, ZONE, Health(), LetterBox(ServiceSettings()), writing_engine=marking)
+    transport = httpx.ASGITransport(api)
     async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
         yield client
     await engine.dispose()
+    await marking.dispose()
 
 
 def write(connection: Connection[Any], *events: AnyEvent) -> poll.Written:

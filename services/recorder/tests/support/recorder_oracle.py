@@ -409,6 +409,7 @@ def _result(event: OcrSucceeded | OcrFailed) -> Row:
         "run": event.run,
         "submitted_at": _naive(event.submitted_at),
         "value_digest": _result_key(event)[-1],
+        "text_box_count": len(boxes),
         "boxes": json([[box.text, box.confidence, box.bbox] for box in boxes]),
     }
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import httpx
 from psycopg import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.engines import reading_engine
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store import poll, search_index
-from ocrstream_recorder.store.migrate import sqlalchemy_url
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
@@ -116,7 +115,7 @@ class Searcher:
 @asynccontextmanager
 async def searching(database_url: str) -> AsyncGenerator[Searcher]:
     """Someone who searches the database through the API."""
-    engine = create_async_engine(sqlalchemy_url(database_url))
+    engine = reading_engine(database_url, connections=2, timeout_s=30)
     api = create_api(engine, _ZONE, Health(), LetterBox(ServiceSettings()))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(api), base_url="http://recorder"

@@ -3,8 +3,21 @@
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ocrstream_recorder.api import dead_letters, exports, rereads, search, workers
-from ocrstream_recorder.api.routes import router
+from ocrstream_recorder.api import (
+    batches,
+    chains,
+    dead_letters,
+    exports,
+    images,
+    rereads,
+    search,
+    stats,
+    tasks,
+    workers,
+)
+from ocrstream_recorder.api.etags import ETags
+from ocrstream_recorder.api.path_segments import PathSegments
+from ocrstream_recorder.api.reading import RESPONSES
 from ocrstream_recorder.fleet import Fleet
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -20,13 +33,15 @@ def create_api(
     health: Health,
     letter_box: LetterBox,
     *,
+    writing_engine: AsyncEngine | None = None,
     image_folders: AllowedFolders = exports.NO_FOLDERS,
     fleet: Fleet | None = None,
 ) -> FastAPI:
-    """The application; it reads through `engine`, which stays the caller's, and starts nothing.
+    """The application; engines stay the caller's, and it starts nothing.
 
-    PDFs show images of `image_folders`. Without a `fleet` that somebody fills it knows no workers,
-    and says so.
+    `engine` reads; `writing_engine` marks dead letters and notes rereads, and is the same if not
+    given. PDFs show images of `image_folders`. Without a `fleet` that somebody fills it knows no
+    workers, and says so.
     """
     app = FastAPI(
         title="Ocrstream recorder",
@@ -35,16 +50,17 @@ def create_api(
         telemetry=HTTP_TELEMETRY,
     )
     app.state.engine = engine
+    app.state.writing_engine = writing_engine or engine
     app.state.zone = zone
     app.state.letter_box = letter_box
     app.state.exports = exports.Exports(engine, zone, image_folders)
     app.state.fleet = fleet or Fleet()
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
-    app.include_router(exports.router)
-    app.include_router(router)
-    app.include_router(dead_letters.router)
-    app.include_router(rereads.router)
-    app.include_router(search.router)
-    app.include_router(workers.router)
+    for subject in (batches, chains, tasks, images, stats):
+        app.include_router(subject.router, responses=RESPONSES)
+    for subject in (exports, search, workers, dead_letters, rereads):
+        app.include_router(subject.router)
+    app.add_middleware(ETags, prefix="/v1/")
+    app.add_middleware(PathSegments)
     return app

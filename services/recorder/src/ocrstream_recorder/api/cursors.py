@@ -2,13 +2,19 @@
 
 import base64
 import binascii
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from ocrstream_runtime.problems import Problem
 
 PositionT = TypeVar("PositionT")
+
+MAX_ROW_ID = 2**63 - 1
+MAX_INTEGER = 2**31 - 1
+
+RowId = Annotated[int, msgspec.Meta(ge=0, le=MAX_ROW_ID)]
+Integer = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 
 
 def encode_cursor(position: object) -> str:
@@ -22,6 +28,16 @@ def decode_cursor(cursor: str, kind: type[PositionT]) -> PositionT:
         padded = cursor + "=" * (-len(cursor) % 4)
         return msgspec.json.decode(base64.b64decode(padded, b"-_", validate=True), type=kind)
     except (binascii.Error, ValueError) as error:
-        raise Problem(
-            400, "Bad cursor", "cursor: not one that this API gave; ask again without it"
-        ) from error
+        raise _not_ours() from error
+
+
+def decode_number(cursor: str, most: int = MAX_ROW_ID) -> int:
+    """A position that is a number from 0 to `most`; a problem document if it is none of ours."""
+    number = decode_cursor(cursor, int)
+    if not 0 <= number <= most:
+        raise _not_ours()
+    return number
+
+
+def _not_ours() -> Problem:
+    return Problem(400, "Bad cursor", "cursor: not one that this API gave; ask again without it")

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ocrstream_recorder.api.cursors import MAX_ROW_ID
+from ocrstream_recorder.api.models import with_example
 from ocrstream_recorder.intake import RejectionReason
 from ocrstream_recorder.store.tables import DeadLetter
 
@@ -35,30 +37,27 @@ class Bytes(BaseModel):
             return cls(base64=base64.b64encode(content).decode())
 
 
+_LETTER: dict[str, Any] = {
+    "id": 7,
+    "state": "open",
+    "topic": "images.submitted",
+    "partition": 3,
+    "offset": 41,
+    "timestamp": "2026-05-01T12:00:00Z",
+    "reason": "invalid",
+    "error": "Expected `int` >= 0 - at `$.index`",
+    "chain_id": "b-1",
+    "batch_id": "b",
+    "redrives": 0,
+    "created_at": "2026-05-01T12:00:01Z",
+    "updated_at": "2026-05-01T12:00:01Z",
+}
+
+
 class DeadLetterItem(BaseModel):
     """A record that could not be applied."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": 7,
-                    "state": "open",
-                    "topic": "images.submitted",
-                    "partition": 3,
-                    "offset": 41,
-                    "timestamp": "2026-05-01T12:00:00Z",
-                    "reason": "invalid",
-                    "error": "Expected `int` >= 0 - at `$.index`",
-                    "chain_id": "b-1",
-                    "batch_id": "b",
-                    "redrives": 0,
-                    "created_at": "2026-05-01T12:00:01Z",
-                    "updated_at": "2026-05-01T12:00:01Z",
-                }
-            ]
-        }
-    )
+    model_config = with_example(**_LETTER)
 
     id: int
     state: DeadLetterState
@@ -104,6 +103,14 @@ class Header(BaseModel):
 class DeadLetterDetail(DeadLetterItem):
     """A dead letter with what the record holds."""
 
+    model_config = with_example(
+        **_LETTER,
+        gone=False,
+        key={"text": "b-1", "base64": None},
+        value={"text": '{"image_path": "file:///data/a.png", "index": -1}', "base64": None},
+        headers=[{"name": "content-type", "value": {"text": "application/json", "base64": None}}],
+    )
+
     gone: bool
     """Whether Kafka has deleted it; then key, value and headers are not known any more."""
     key: Bytes | None = None
@@ -116,7 +123,9 @@ class DeadLetterDetail(DeadLetterItem):
         return [Header(name=name, value=Bytes.of(value)) for name, value in headers]
 
 
-Ids = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=_MAX_IDS)]
+Ids = Annotated[
+    list[Annotated[int, Field(ge=1, le=MAX_ROW_ID)]], Field(min_length=1, max_length=_MAX_IDS)
+]
 
 
 class Drop(BaseModel):

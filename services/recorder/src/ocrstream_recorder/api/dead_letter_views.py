@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
+from ocrstream_recorder.api.cursors import decode_number, encode_cursor
 from ocrstream_recorder.api.dead_letter_models import DeadLetterItem, DeadLetterState
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.sessions import open_session
@@ -48,7 +48,7 @@ class DeadLetterViews:
             if value is not None:
                 query = query.where(column == value)
         if cursor is not None:
-            query = query.where(DeadLetter.id < decode_cursor(cursor, int))
+            query = query.where(DeadLetter.id < decode_number(cursor))
         async with open_session(self._engine) as session:
             rows = (await session.scalars(query)).all()
         following = encode_cursor(rows[limit - 1].id) if len(rows) > limit else None

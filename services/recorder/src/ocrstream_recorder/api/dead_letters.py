@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import AfterValidator
 
+from ocrstream_recorder.api.cursors import MAX_ROW_ID
 from ocrstream_recorder.api.dead_letter_models import (
     Bytes,
     DeadLetterDetail,
@@ -18,6 +19,7 @@ from ocrstream_recorder.api.dead_letter_models import (
 )
 from ocrstream_recorder.api.dead_letter_views import DeadLetterViews
 from ocrstream_recorder.api.models import Page
+from ocrstream_recorder.api.parameters import Cursor, Limit, Text
 from ocrstream_recorder.intake import RejectionReason
 from ocrstream_recorder.letter_box import LetterBox, LetterGone, LettersUnavailable
 from ocrstream_recorder.redrive import Failure, kept_of_row, origin_of_row, redrive
@@ -41,7 +43,7 @@ def _recorded(topic: str) -> str:
 
 
 def _views(request: Request) -> DeadLetterViews:
-    return DeadLetterViews(request.app.state.engine)
+    return DeadLetterViews(request.app.state.writing_engine)
 
 
 def _letter_box(request: Request) -> LetterBox:
@@ -59,9 +61,9 @@ async def list_dead_letters(
     topic: Annotated[str | None, AfterValidator(_recorded)] = None,
     reason: RejectionReason | None = None,
     state: DeadLetterState | None = None,
-    batch_id: Annotated[str | None, Query(max_length=255)] = None,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    batch_id: Text = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
 ) -> Page[DeadLetterItem]:
     """Dead letters, the newest first; each once, however often it was written."""
     return await views.page(
@@ -70,7 +72,9 @@ async def list_dead_letters(
 
 
 @router.get("/{letter_id}", responses=_UNAVAILABLE | _NOT_FOUND)
-async def read_dead_letter(letter_id: int, views: Views, letters: Letters) -> DeadLetterDetail:
+async def read_dead_letter(
+    letter_id: Annotated[int, Path(ge=1, le=MAX_ROW_ID)], views: Views, letters: Letters
+) -> DeadLetterDetail:
     """A dead letter with its record's key, value and headers."""
     row = await views.letter(letter_id)
     if row is None:

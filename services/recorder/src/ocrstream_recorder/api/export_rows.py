@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from ocrstream_recorder.api.models import Batch, BatchImage
+from ocrstream_recorder.api import batch_image_views, batch_views
+from ocrstream_recorder.api.batch_models import Batch, BatchImage
+from ocrstream_recorder.api.reading import Reading
 from ocrstream_recorder.api.sessions import open_session
-from ocrstream_recorder.api.views import Views
 from ocrstream_recorder.domain.status import ImageStatus, ProcessStatus
 from ocrstream_recorder.export.model import Box, ExportImage, Point
 from ocrstream_recorder.store.tables import ChainExecution, OcrExecution, OcrTextBox
@@ -36,15 +37,22 @@ class ExportRows:
     async def batch(self, batch_id: str) -> Batch | None:
         """The batch as it is now."""
         async with open_session(self._engine) as session:
-            return await Views(session, self._zone).batch(batch_id)
+            reading = Reading(session, self._zone)
+            row = await batch_views.row_of(reading, batch_id)
+            return None if row is None else batch_views.view_of(reading, row)
 
     async def images(self, batch_id: str) -> AsyncIterator[Sequence[ExportImage]]:
         """All images of a batch by index, those without one last, some at a time."""
         cursor: str | None = None
         while True:
             async with open_session(self._engine) as session:
-                page = await Views(session, self._zone).batch_images(
-                    batch_id, cursor, IMAGES_AT_ONCE
+                page = await batch_image_views.images(
+                    Reading(session, self._zone),
+                    batch_id,
+                    status=None,
+                    reason=None,
+                    cursor=cursor,
+                    limit=IMAGES_AT_ONCE,
                 )
                 images = await _with_boxes(session, page.items)
             yield images

@@ -14,8 +14,9 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Receive, Scope, Send
 
+from ocrstream_recorder.api.batch_models import Batch
 from ocrstream_recorder.api.export_rows import ExportRows
-from ocrstream_recorder.api.models import Batch
+from ocrstream_recorder.api.path_segments import Key
 from ocrstream_recorder.export.archive import Archive, safe_name
 from ocrstream_recorder.export.formats import Format, open_writer
 from ocrstream_recorder.export.model import ExportImage, Heading, Writer
@@ -170,13 +171,13 @@ class _ExportResponse(StreamingResponse):
 
 
 @router.get(
-    "/batches/{batch_id:path}/export",
+    "/batches/{batch_id:segment}/export",
     response_class=StreamingResponse,
     responses=_BATCH_RESPONSES,
 )
 async def export_batch(
     request: Request,
-    batch_id: str,
+    batch_id: Key,
     kind: Annotated[BatchFormat, Query(alias="format", description="What to make of it")],
     files: Annotated[
         list[FileFormat], Query(description="Of a ZIP: the formats of its files, a folder each")

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from ocrstream_recorder.api.models import TextBox
+from ocrstream_recorder.api.image_models import TextBox
 from ocrstream_recorder.domain.selection import MAX_LENGTH, parse_condition
 from ocrstream_schemas.batch_options import LANE, InvalidOption, lane_of
 

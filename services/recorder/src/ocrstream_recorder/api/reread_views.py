@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import aliased
 
 from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
-from ocrstream_recorder.api.models import Page, TextBox
+from ocrstream_recorder.api.image_models import TextBox
+from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.reread_models import (
     Reading,
     Readings,
@@ -35,10 +36,13 @@ _Rows = Select[KeptReading, BatchReread, ChainExecution | None, OcrExecution | N
 
 
 class RereadViews:
-    """Reads and notes rows, each call in a session of its own."""
+    """Reads rows, and notes them through `writing_engine`, each call in a session of its own."""
 
-    def __init__(self, engine: AsyncEngine, zone: DatabaseZone) -> None:
+    def __init__(
+        self, engine: AsyncEngine, writing_engine: AsyncEngine, zone: DatabaseZone
+    ) -> None:
         self._engine = engine
+        self._writing_engine = writing_engine
         self._zone = zone
 
     async def batch_is_known(self, batch_id: str) -> bool:
@@ -61,7 +65,7 @@ class RereadViews:
         statement = rereads.request_statement(
             asked.request_id, asked.batch_id, asked.where, asked.lane
         )
-        async with open_session(self._engine) as session:
+        async with open_session(self._writing_engine) as session:
             await _execute(session, statement)
             await session.commit()
             row = await session.get_one(BatchReread, asked.request_id)

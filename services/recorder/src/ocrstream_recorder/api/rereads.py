@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 
 from ocrstream_recorder.api.models import Page
+from ocrstream_recorder.api.parameters import Cursor
+from ocrstream_recorder.api.path_segments import Key
 from ocrstream_recorder.api.reread_models import (
     Readings,
     Reread,
@@ -29,13 +31,11 @@ _USED: dict[int | str, dict[str, Any]] = {
 
 
 def _views(request: Request) -> RereadViews:
-    return RereadViews(request.app.state.engine, request.app.state.zone)
+    state = request.app.state
+    return RereadViews(state.engine, state.writing_engine, state.zone)
 
 
 Views = Annotated[RereadViews, Depends(_views)]
-Cursor = Annotated[
-    str | None, Query(max_length=200, description="`next_cursor` of the answer before")
-]
 # Each item has two readings with all their boxes.
 Limit = Annotated[int, Query(ge=1, le=200, description="The most items to answer")]
 
@@ -65,8 +65,8 @@ async def count_reread(selection: Selection, views: Views) -> SelectionCount:
     return await views.count(selection)
 
 
-@router.get("/rereads/{request_id}", responses=_NO_REREAD)
-async def read_reread(request_id: str, views: Views) -> Reread:
+@router.get("/rereads/{request_id:segment}", responses=_NO_REREAD)
+async def read_reread(request_id: Key, views: Views) -> Reread:
     """A reread, and how far it is."""
     found = await views.reread(request_id)
     if found is None:
@@ -74,9 +74,9 @@ async def read_reread(request_id: str, views: Views) -> Reread:
     return found
 
 
-@router.get("/batches/{batch_id}/readings", responses=_NO_BATCH)
+@router.get("/batches/{batch_id:segment}/readings", responses=_NO_BATCH)
 async def read_batch_readings(
-    batch_id: str, views: Views, cursor: Cursor = None, limit: Limit = 50
+    batch_id: Key, views: Views, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[Readings]:
     """Old and new readings of a batch's images, of each the last time that it was read again."""
     page = await views.of_batch(batch_id, cursor, limit)

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
-from ocrstream_recorder.api.models import Page, TextBox
+from ocrstream_recorder.api.image_models import TextBox
+from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.sessions import open_session
 from ocrstream_recorder.domain.search_text import (
     SearchMode,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from psycopg.errors import QueryCanceled
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -17,6 +18,12 @@ async def open_session(engine: AsyncEngine) -> AsyncGenerator[AsyncSession]:
         async with AsyncSession(engine) as session:
             yield session
     except (OperationalError, PoolTimeoutError) as error:
+        if isinstance(error, OperationalError) and isinstance(error.orig, QueryCanceled):
+            raise Problem(
+                503,
+                "Too much to read",
+                "The database did not find this in time; ask for less, like a shorter time",
+            ) from error
         raise Problem(
             503,
             "Database unavailable",

@@ -27,6 +27,7 @@ _COLUMNS: Columns = {
     "submitted_at": "timestamp",
     "reason": "text",
     "value_digest": "bytea",
+    "text_box_count": "int",
 }
 _UPDATED: Columns = {"id": "bigint", **_COLUMNS}
 _NAMES = ", ".join(_COLUMNS)
@@ -193,4 +194,5 @@ def _row(image: ImageState) -> dict[str, Any]:
         "submitted_at": image.submitted_at,
         "reason": image.reason,
         "value_digest": "\\x" + image.value_digest.hex(),
+        "text_box_count": len(image.boxes),
     }

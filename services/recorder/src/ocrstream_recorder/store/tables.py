@@ -32,6 +32,9 @@ from ocrstream_recorder.store.executions import BatchMethods, ChainMethods
 UTC_NOW = text("timezone('utc', now())")
 NOW = text("now()")
 
+# What few rows are at a time; most of them wait, or succeeded.
+_RARE = text("status <> 'PENDING' AND status <> 'SUCCESS'")
+
 
 class Base(DeclarativeBase):
     """Base of all tables."""
@@ -96,6 +99,10 @@ class BatchExecution(BatchMethods, _Timestamps, Base):
     __table_args__ = (
         Index("ix_batch_executions_status_started_at", "status", "started_at"),
         Index("ix_batch_executions_batch_name_status", "batch_name", "status"),
+        Index("ix_batch_executions_status_id", "status", "id"),
+        Index("ix_batch_executions_batch_name_id", "batch_name", "id"),
+        Index("ix_batch_executions_initiated_by_id", "initiated_by", "id"),
+        Index("ix_batch_executions_started_at", "started_at"),
         Index(
             "ix_batch_executions_cancel_due_at",
             "cancel_due_at",
@@ -142,6 +149,39 @@ class ChainExecution(ChainMethods, _Timestamps, Base):
         Index("ix_chain_executions_chain_name_status", "chain_name", "status"),
         Index("ix_chain_executions_batch_id_image_index", "batch_id", "image_index", "id"),
         Index(
+            "ix_chain_executions_batch_id_status_image_index",
+            "batch_id",
+            "status",
+            "image_index",
+            "id",
+            postgresql_where=_RARE,
+        ),
+        Index(
+            "ix_chain_executions_batch_id_reason_image_index",
+            "batch_id",
+            "reason",
+            "image_index",
+            "id",
+            postgresql_where=text("reason IS NOT NULL"),
+        ),
+        Index(
+            "ix_chain_executions_status_id",
+            "status",
+            "id",
+            postgresql_where=_RARE,
+        ),
+        Index(
+            "ix_chain_executions_reason_id",
+            "reason",
+            "id",
+            postgresql_where=text("reason IS NOT NULL"),
+        ),
+        Index(
+            "ix_chain_executions_finished_at",
+            "finished_at",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
+        Index(
             "uq_chain_executions_chain_id",
             "chain_id",
             unique=True,
@@ -178,6 +218,11 @@ class TaskLog(_Timestamps, Base):
         Index("ix_task_logs_task_name_status", "task_name", "status"),
         Index("ix_task_logs_started_at_desc", text("started_at DESC")),
         Index("ix_task_logs_chain_execution_id_status", "chain_execution_id", "status"),
+        Index("ix_task_logs_status_id", "status", "id", postgresql_where=_RARE),
+        Index(
+            "ix_task_logs_reason_id", "reason", "id", postgresql_where=text("reason IS NOT NULL")
+        ),
+        Index("ix_task_logs_retries", "id", postgresql_where=text("retries > 0")),
     )
 
 
@@ -197,12 +242,22 @@ class OcrExecution(_Timestamps, Base):
     submitted_at: Mapped[datetime | None]
     reason: Mapped[str | None] = mapped_column(String(32))
     value_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    text_box_count: Mapped[int | None]
 
     text_boxes: Mapped[list["OcrTextBox"]] = relationship(
         back_populates="ocr_execution",
         cascade="all, delete-orphan",
         lazy="selectin",
         order_by="OcrTextBox.id",
+    )
+
+    __table_args__ = (
+        Index(
+            "ix_ocr_executions_reason_id",
+            "reason",
+            "id",
+            postgresql_where=text("reason IS NOT NULL"),
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from ocrstream_recorder.store.catalog import find_table
 from ocrstream_recorder.store.takeover import NewIndex
 
 revision = "0010"
-down_revision = "0006"
+down_revision = "0009"
 
 _TABLE = "recorder_retries"
 _KEY = NewIndex(

@@ -1,0 +1,75 @@
+"""The queries behind the batches' own paths."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from ocrstream_recorder.api.batch_models import Batch, Delivery
+from ocrstream_recorder.api.cursors import MAX_INTEGER, decode_number
+from ocrstream_recorder.api.models import Page
+from ocrstream_recorder.api.pages import page_of
+from ocrstream_recorder.api.reading import Reading
+from ocrstream_recorder.domain.status import ProcessStatus
+from ocrstream_recorder.store.tables import BatchExecution, WebhookDelivery
+
+
+class BatchFilter(NamedTuple):
+    """Which batches; None is any. Times are of the first that is known of a batch."""
+
+    batch_id: str | None
+    batch_name: str | None
+    status: ProcessStatus | None
+    initiated_by: str | None
+    started_from: datetime | None
+    started_before: datetime | None
+
+
+async def row_of(reading: Reading, batch_id: str) -> BatchExecution | None:
+    """The batch's row, or None if no event told of it."""
+    return await reading.session.scalar(
+        select(BatchExecution).where(BatchExecution.batch_id == batch_id)
+    )
+
+
+def view_of(reading: Reading, row: BatchExecution) -> Batch:
+    """The batch as it is shown."""
+    return reading.view(Batch, row, progress=row.get_progress_percentage())
+
+
+async def batches(
+    reading: Reading, wanted: BatchFilter, cursor: str | None, limit: int
+) -> Page[Batch]:
+    """Batches, those heard of last first."""
+    query = select(BatchExecution).order_by(BatchExecution.id.desc()).limit(limit + 1)
+    for column, value in (
+        (BatchExecution.batch_id, wanted.batch_id),
+        (BatchExecution.batch_name, wanted.batch_name),
+        (BatchExecution.status, wanted.status),
+        (BatchExecution.initiated_by, wanted.initiated_by),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    query = query.where(
+        *reading.between(BatchExecution.started_at, wanted.started_from, wanted.started_before)
+    )
+    if cursor is not None:
+        query = query.where(BatchExecution.id < decode_number(cursor))
+    rows = (await reading.session.scalars(query)).all()
+    return page_of(rows, limit, lambda row: row.id, lambda row: view_of(reading, row))
+
+
+async def deliveries(
+    reading: Reading, batch_id: str, cursor: str | None, limit: int
+) -> Page[Delivery]:
+    """Deliveries to a batch's webhook, the newest revision first."""
+    query = (
+        select(WebhookDelivery)
+        .where(WebhookDelivery.batch_id == batch_id)
+        .order_by(WebhookDelivery.revision.desc())
+        .limit(limit + 1)
+    )
+    if cursor is not None:
+        query = query.where(WebhookDelivery.revision < decode_number(cursor, MAX_INTEGER))
+    rows = (await reading.session.scalars(query)).all()
+    return page_of(rows, limit, lambda row: row.revision, lambda row: reading.view(Delivery, row))

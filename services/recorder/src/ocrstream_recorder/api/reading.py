@@ -1,0 +1,125 @@
+"""How requests read: a session each, and rows as answers tell them."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement, DefaultClause, TextClause, inspect
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from ocrstream_recorder.api.sessions import open_session
+from ocrstream_recorder.store.tables import BatchExecution, ChainExecution, TaskLog
+from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_runtime.problems import MEDIA_TYPE, Problem
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+AnswerT = TypeVar("AnswerT")
+
+
+def _problem(description: str, status: int, title: str, detail: str) -> dict[str, Any]:
+    example = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": "/v1/batches/b-1",
+    }
+    return {"description": description, "content": {MEDIA_TYPE: {"example": example}}}
+
+
+NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: _problem(
+        "Nothing is known of it (yet)",
+        404,
+        "No such batch",
+        "No event has told of a batch 'b-1' yet",
+    )
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The answer is still that of the `ETag` in `If-None-Match`"},
+    400: _problem(
+        "The cursor is none of this API's",
+        400,
+        "Bad cursor",
+        "cursor: not one that this API gave; ask again without it",
+    ),
+    422: _problem(
+        "The request breaks its schema",
+        422,
+        "The request breaks its schema",
+        "query limit: Input should be less than or equal to 1000",
+    ),
+    503: _problem(
+        "The database cannot be asked now, or not for so much",
+        503,
+        "Database unavailable",
+        "The database cannot be asked now; try again in a moment",
+    ),
+}
+"""What every path may answer beside what it is asked for."""
+
+# Set by the SQL in UTC; all other times are in the database's zone.
+_UTC_COLUMNS = frozenset({"created_at", "updated_at"})
+
+
+def _defaults() -> Iterator[tuple[tuple[type, str], Any]]:
+    for table in (BatchExecution, ChainExecution, TaskLog):
+        for column in inspect(table).columns:
+            match column.server_default:
+                case DefaultClause(arg=str(word)):
+                    yield (table, column.key), word
+                case DefaultClause(arg=TextClause(text=number)) if number.isdigit():
+                    yield (table, column.key), int(number)
+                case _:
+                    pass
+
+
+# What columns read as where a row from before the recorder has NULL.
+_DEFAULTS = dict(_defaults())
+
+
+class Reading(NamedTuple):
+    """A session for one request, and the zone of the times that it reads."""
+
+    session: AsyncSession
+    zone: DatabaseZone
+
+    def view(self, model: type[ModelT], row: object, **given: Any) -> ModelT:
+        """The model, its fields from the columns of the same names, `given` aside."""
+        fields = {name: self._value(row, name) for name in model.model_fields if name not in given}
+        return model(**fields, **given)
+
+    def between(
+        self, column: InstrumentedAttribute[Any], after: datetime | None, before: datetime | None
+    ) -> Iterator[ColumnElement[bool]]:
+        """That a time of a table is `after` or later, and earlier than `before`; None: any."""
+        if after is not None:
+            yield column >= self.zone.to_local(after)
+        if before is not None:
+            yield column < self.zone.to_local(before)
+
+    def _value(self, row: object, name: str) -> Any:
+        value = getattr(row, name)
+        if value is None:
+            return _DEFAULTS.get((type(row), name))
+        if not isinstance(value, datetime) or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC) if name in _UTC_COLUMNS else self.zone.to_utc(value)
+
+
+async def _open_reading(request: Request) -> AsyncIterator[Reading]:
+    async with open_session(request.app.state.engine) as session:
+        yield Reading(session, request.app.state.zone)
+
+
+Reads = Annotated[Reading, Depends(_open_reading)]
+
+
+def found(answer: AnswerT | None, kind: str, key: str) -> AnswerT:
+    """The answer; a problem document if there is none."""
+    if answer is None:
+        raise Problem(404, f"No such {kind}", f"No event has told of a {kind} {key!r} yet")
+    return answer
