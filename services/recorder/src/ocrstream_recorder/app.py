@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from ocrstream_recorder import metrics
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.backlog import watch_backlog
+from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.deadlines import DeadlineWatch
@@ -91,10 +92,14 @@ async def _run(settings: RecorderSettings) -> int:
     health = Health()
     recorder = _Recorder(settings, stop, health)
     health.add_check("database", lambda: _check_database(engine))
-    api = create_api(engine, DatabaseZone(settings.db_timezone), health, LetterBox(settings))
+    zone = DatabaseZone(settings.db_timezone)
+    watched = Database(settings.database_url.get_secret_value(), f"{SERVICE}-events")
+    watcher = BatchWatcher(watched, zone, settings.event_listeners)
+    api = create_api(engine, zone, health, LetterBox(settings), watcher)
     try:
-        return await run_service(api, settings, stop, recorder.run())
+        return await run_service(api, settings, stop, recorder.run(), watcher.run(stop))
     finally:
+        await watched.close()
         await engine.dispose()
 
 

@@ -145,3 +145,10 @@ WEBHOOKS_WAITING = Gauge(
     "ocrstream_recorder_webhooks_waiting",
     "Deliveries to webhooks that are pending, the same at every replica: take the greatest",
 )
+EVENT_LISTENERS = Gauge(
+    "ocrstream_recorder_event_listeners", "Who listens to the events of batches now"
+)
+EVENT_LISTENERS_REFUSED = Counter(
+    "ocrstream_recorder_event_listeners_refused",
+    "Listeners to the events of batches that were told to come later",
+)

@@ -36,7 +36,10 @@ class RecorderSettings(DatabaseSettings):
     dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
     """By how many the dead letters of a partition may outnumber its good ones until it is held."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most database connections that the read API uses; recording takes four more."""
+    """The most database connections that the read API uses; recording takes four more,
+    events one."""
+    event_listeners: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    """The most that may listen to the events of batches at once; more are told to come later."""
     webhook_secret: SecretStr = SecretStr("")
     """Keys that sign webhooks, `whsec_` and base64, separated by spaces; empty turns them off."""
     webhook_allowed_networks: str = ""

@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store import poll
+from ocrstream_recorder.store.database import Database
 from ocrstream_recorder.store.migrate import sqlalchemy_url
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
@@ -78,8 +80,9 @@ async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
         ledger = Ledger(contribute(event, zone.to_local) for event in events)
         poll.write(connection, ledger, zone, "cluster", {})
     engine = create_async_engine(sqlalchemy_url(database_url))
+    watcher = BatchWatcher(Database(database_url, "events"), zone, listener_limit=1)
     transport = httpx.ASGITransport(
-        create_api(engine, zone, Health(), LetterBox(ServiceSettings()))
+        create_api(engine, zone, Health(), LetterBox(ServiceSettings()), watcher)
     )
     async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
         yield client

@@ -14,7 +14,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from taken_over import NOON, UTC_ZONE, filenodes, one, open_database, read, write
 
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.store.database import Database
 from ocrstream_recorder.store.migrate import migrate, sqlalchemy_url
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
@@ -37,8 +39,9 @@ IMAGES = 10_000
 @contextlib.asynccontextmanager
 async def read_api(url: str, zone: DatabaseZone = UTC_ZONE) -> AsyncGenerator[Any]:
     engine = create_async_engine(sqlalchemy_url(url))
+    watcher = BatchWatcher(Database(url, "events"), zone, listener_limit=1)
     transport = httpx.ASGITransport(
-        create_api(engine, zone, Health(), LetterBox(ServiceSettings()))
+        create_api(engine, zone, Health(), LetterBox(ServiceSettings()), watcher)
     )
     async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
 

@@ -15,7 +15,16 @@ TABLES = (
     "ocr_text_boxes, ocr_executions, task_logs, chain_executions, batch_executions,"
     " recorder_outbox, recorder_offsets, recorder_retries, recorder_webhooks"
 )
-_NOT_OF_EVENTS = {"id", "created_at", "updated_at", "revision", "public_path", "chain_execution_id"}
+_NOT_OF_EVENTS = {
+    "id",
+    "created_at",
+    "updated_at",
+    "recent_images",
+    "recent_at",
+    "revision",
+    "public_path",
+    "chain_execution_id",
+}
 _JSON = {"input_data", "options", "final_result", "failed_by_reason", "ranks", "boxes"}
 
 _TASKS = """

@@ -3,8 +3,9 @@
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ocrstream_recorder.api import dead_letters
+from ocrstream_recorder.api import dead_letters, events
 from ocrstream_recorder.api.routes import router
+from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health, create_ops_router
@@ -13,7 +14,11 @@ from ocrstream_runtime.tracing import HTTP_TELEMETRY
 
 
 def create_api(
-    engine: AsyncEngine, zone: DatabaseZone, health: Health, letter_box: LetterBox
+    engine: AsyncEngine,
+    zone: DatabaseZone,
+    health: Health,
+    letter_box: LetterBox,
+    batch_watcher: BatchWatcher,
 ) -> FastAPI:
     """The application; it reads through `engine`, which stays the caller's, and starts nothing."""
     app = FastAPI(
@@ -25,8 +30,10 @@ def create_api(
     app.state.engine = engine
     app.state.zone = zone
     app.state.letter_box = letter_box
+    app.state.batch_watcher = batch_watcher
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
+    app.include_router(events.router)
     app.include_router(router)
     app.include_router(dead_letters.router)
     return app
