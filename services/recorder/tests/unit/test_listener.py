@@ -1,5 +1,7 @@
 """What a listener is told, whatever it is told of and whenever it listens."""
 
+from itertools import pairwise
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,7 +58,7 @@ async def test_it_knows_the_newest_state_and_hears_none_twice_in_a_row(
             known = got.state_id
         if newest is not None:
             assert known == newest.state_id
-    assert all(one != other for one, other in zip(heard, heard[1:], strict=False))
+    assert all(one != other for one, other in pairwise(heard))
 
 
 async def test_a_slow_one_is_told_the_newest_state_only() -> None:

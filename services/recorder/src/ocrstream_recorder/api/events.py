@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from fastapi.responses import StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from ocrstream_recorder.batch_watcher import BatchWatcher, Listener, NotWatching, TooManyListeners
 from ocrstream_recorder.store.progress import BatchProgress
@@ -39,6 +40,12 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+class EventStream(StreamingResponse):
+    """A response whose body is events, ready to be sent."""
+
+    media_type = "text/event-stream"
+
+
 async def open_listener(
     request: Request,
     batch_id: str,
@@ -62,10 +69,8 @@ async def open_listener(
         raise Problem(503, "Database unavailable", detail, headers={"Retry-After": "2"}) from error
 
 
-@router.get(
-    "/batches/{batch_id:path}/events", response_class=EventSourceResponse, responses=_RESPONSES
-)
-async def follow_batch(listener: Annotated[Listener, Depends(open_listener)]) -> Any:
+@router.get("/batches/{batch_id:path}/events", response_class=EventStream, responses=_RESPONSES)
+async def follow_batch(listener: Annotated[Listener, Depends(open_listener)]) -> EventStream:
     """How a batch gets on: at once, then within a second of each change.
 
     Every event tells the newest state whole: `progress`, or `end` once the batch has ended. The
@@ -73,7 +78,7 @@ async def follow_batch(listener: Annotated[Listener, Depends(open_listener)]) ->
     if you wait for the end only. Pace and ETA are renewed every five seconds under the same id.
     """
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return EventSourceResponse(_events(listener), headers=headers)
+    return EventStream(_events(listener), headers=headers)
 
 
 async def _events(listener: Listener) -> AsyncIterator[bytes]:
