@@ -35,7 +35,6 @@ from ocrstream_runtime.server import serve
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.events import (
     AnyEvent,
-    BatchRetryRequested,
     BatchSubmitted,
     ImageSubmitted,
     OcrFailed,
@@ -286,6 +285,11 @@ async def test_a_listener_that_does_not_read_misses_only_what_is_outdated(
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
+            "http_version": "1.1",
+            "scheme": "http",
+            "root_path": "",
+            "server": ("127.0.0.1", 80),
+            "client": ("127.0.0.1", 1),
             "headers": [],
             "asgi": {"spec_version": "2.3"},
         }
@@ -422,7 +426,6 @@ async def test_the_pace_fades_and_counts_what_is_done(
     # However long nothing is done, and however often its row is written, that is no error.
     for number in range(40):
         connection.execute("UPDATE batch_executions SET recent_at = recent_at - interval '1 day'")
-        write(connection, BatchRetryRequested(batch_id="b", request_id=f"{number}"))
         write(connection, submitted(200 + number))
     row = connection.execute("SELECT recent_images FROM batch_executions").fetchone()
     assert row == (0.0,)
