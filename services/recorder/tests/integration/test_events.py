@@ -40,6 +40,7 @@ from ocrstream_schemas.events import (
     OcrFailed,
     OcrSucceeded,
     Reason,
+    TextBox,
 )
 
 pytestmark = pytest.mark.integration
@@ -48,6 +49,7 @@ ResultT = TypeVar("ResultT")
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ZONE = DatabaseZone("Europe/Berlin")
+BOX = TextBox(text="hi", confidence=0.75, bbox=((0, 0), (9, 0), (9, 4), (0, 4)))
 IMAGES = 4
 
 
@@ -136,12 +138,13 @@ def outcome(
         "batch_id": batch_id,
         "index": number,
         "run": run,
+        "task_id": f"{batch_id}-{number}-{run}",
         "submitted_at": NOON,
         "started_at": NOON,
         "finished_at": NOON,
     }
     if reason is None:
-        return OcrSucceeded(**told, boxes=())
+        return OcrSucceeded(**told, boxes=(BOX,))
     return OcrFailed(**told, reason=reason, error="it is gone")
 
 
@@ -293,7 +296,7 @@ async def test_a_listener_that_does_not_read_misses_only_what_is_outdated(
             "headers": [],
             "asgi": {"spec_version": "2.3"},
         }
-        request = asyncio.create_task(one.api(scope, asyncio.Event().wait, send))
+        request = asyncio.create_task(one.api(scope, asyncio.Queue[Any]().get, send))
         await waits.wait()
         for number in range(3):
             looks = one.database.asked
@@ -324,7 +327,7 @@ async def test_what_is_unknown_is_not_found(
                 await stream.event()
 
 
-@pytest.mark.parametrize("batch_id", ["a/b", "ü ?#&=%", "한국어", "x/events", "%2F", "'; --", "\n"])
+@pytest.mark.parametrize("batch_id", ["a/b", "ü ?#&=%", "한국어", "x/events", "%2F", "'; --", "\t"])
 async def test_ids_may_hold_any_character(
     database_url: str, connection: Connection[Any], http: httpx.AsyncClient, batch_id: str
 ) -> None:
