@@ -32,7 +32,7 @@ _WORDS = (
 # A word that many boxes have, and eight characters that only this box has.
 TEXT: LiteralString = (
     "(ARRAY['invoice', 'receipt', 'total amount', '합계 금액', '세금계산서', '发票号码',"
-    " '合計金額', 'Straße'])[1 + n % 8] || ' ' || substr(md5(o.image_path || n), 1, 8)"
+    " '合計金額', 'Straße'])[1 + n %% 8] || ' ' || substr(md5(o.image_path || n), 1, 8)"
 )
 
 
