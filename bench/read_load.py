@@ -79,20 +79,21 @@ async def feed(bootstrap: str, images_per_s: float, for_s: float, name: str) -> 
         )
         sent = 0
         while (gone_s := time.monotonic() - began) < for_s:
-            while sent < gone_s * images_per_s:
-                outcome = result(f"{name}-{sent:07}", found, name, sent)
-                submission = ImageSubmitted(
-                    chain_id=outcome.chain_id,
-                    image_path=outcome.image_path,
-                    batch_id=name,
-                    index=sent,
-                    submitted_at=outcome.submitted_at,
-                )
-                key = outcome.chain_id.encode()
-                await producer.send(IMAGES_SUBMITTED, encode(submission), key=key)
-                await producer.send(OCR_RESULTS, encode(outcome), key=key)
-                sent += 1
-            await asyncio.sleep(0.02)
+            if sent >= gone_s * images_per_s:
+                await asyncio.sleep(0.01)
+                continue
+            outcome = result(f"{name}-{sent:07}", found, name, sent)
+            submission = ImageSubmitted(
+                chain_id=outcome.chain_id,
+                image_path=outcome.image_path,
+                batch_id=name,
+                index=sent,
+                submitted_at=outcome.submitted_at,
+            )
+            key = outcome.chain_id.encode()
+            await producer.send(IMAGES_SUBMITTED, encode(submission), key=key)
+            await producer.send(OCR_RESULTS, encode(outcome), key=key)
+            sent += 1
 
 
 def feed_in_process(*arguments: Any) -> None:
