@@ -104,6 +104,10 @@ bench-ingest: .venv/runtime.stamp ## Measure how fast ingest takes submissions, 
 bench-worker: .venv/runtime.stamp ## Measure how fast and safely workers read; ARGS="--memory-images 10000" reads more crops
 	@$(BIN)/python bench/worker.py $(ARGS)
 
+.PHONY: bench-read
+bench-read: .venv/runtime.stamp ## Measure how fast the recorder answers while it writes; ARGS="--images 20000 --seconds 5 --rounds 1" tries it
+	@$(BIN)/python bench/read.py $(ARGS)
+
 # ---- checks --------------------------------------------------------------------------------------
 
 .PHONY: lint

@@ -104,15 +104,20 @@ _FILL: tuple[LiteralString, ...] = (
     """,
     """
     INSERT INTO ocr_text_boxes (ocr_execution_id, text, confidence, bbox)
-    SELECT o.id, 'a line of text, number ' || n, random(), '[[10.5,20],[410,20.5],[410,44],[10,44]]'
+    SELECT o.id, {text}, random(), '[[10.5,20],[410,20.5],[410,44],[10,44]]'
     FROM ocr_executions o, generate_series(1, %(boxes)s) n
     """,
 )
+_SAME_TEXT: LiteralString = "'a line of text, number ' || n"
 
 
-def fill(url: str, images: int) -> None:
-    """Put images with `BOXES` boxes each into an empty database, as if it had long been in use."""
+def fill(url: str, images: int, text: LiteralString = _SAME_TEXT) -> None:
+    """Put images with `BOXES` boxes each into an empty database, as if it had long been in use.
+
+    `text`: SQL for the text of box `n` of the image `o`.
+    """
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in _FILL:
-            connection.execute(statement, {"images": images, "boxes": BOXES})
+            parameters = {"images": images, "boxes": BOXES}
+            connection.execute(statement.replace("{text}", text), parameters)
         connection.execute("ANALYZE")

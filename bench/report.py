@@ -67,8 +67,8 @@ def machine() -> str:
     )
 
 
-def publish(name: str, rows: list[Row], *notes: str) -> None:
-    """Print the table and the notes, and write `bench/results/<name>.json`."""
+def publish(name: str, rows: list[Row], *notes: str, keep: bool = True) -> None:
+    """Print the table and the notes; `keep`: also write `bench/results/<name>.json`."""
     table = Table("measure", "value", "unit", "baseline", "ratio", "target", "met")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in asdict(row).values()))
@@ -76,6 +76,8 @@ def publish(name: str, rows: list[Row], *notes: str) -> None:
     console.print(table)
     for note in notes:
         console.print(note, highlight=False)
+    if not keep:
+        return
     RESULTS.mkdir(exist_ok=True)
     content = {"machine": machine(), "rows": [asdict(row) for row in rows]}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

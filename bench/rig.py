@@ -113,24 +113,36 @@ class Rig:
 
         They wait for the table that tells them where to begin, which is locked until then.
         """
-        environment = {
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
-            "DATABASE_URL": url,
-            "OCRSTREAM_GROUP_ID": group,
-        }
         started: list[Process] = []
         try:
             with psycopg.connect(url) as connection:
                 connection.execute("LOCK TABLE recorder_offsets IN ACCESS EXCLUSIVE MODE")
                 for number in range(count):
-                    service = Service(
-                        f"{group}-{number}", "ocrstream-recorder", free_port(), environment
-                    )
+                    service = self._recorder(f"{group}-{number}", url, group)
                     started.append(service.start(self._folder))
                 asyncio.run(until_members(self.kafka.bootstrap_servers, group, count))
             yield started
         finally:
             processes.stop(started, 30)
+
+    @contextmanager
+    def serving_recorder(self, url: str, group: str) -> Generator[str]:
+        """Address of the API of a recorder that is ready."""
+        service = self._recorder(group, url, group)
+        process = service.start(self._folder)
+        try:
+            service.wait(process)
+            yield service.url
+        finally:
+            processes.stop([process], 30)
+
+    def _recorder(self, name: str, url: str, group: str) -> Service:
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "DATABASE_URL": url,
+            "OCRSTREAM_GROUP_ID": group,
+        }
+        return Service(name, "ocrstream-recorder", free_port(), environment)
 
 
 async def until_members(bootstrap: str, group: str, count: int) -> None:

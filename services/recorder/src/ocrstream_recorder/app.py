@@ -16,6 +16,7 @@ from ocrstream_recorder import metrics
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.engines import marking_engine, reading_engine
 from ocrstream_recorder.backlog import watch_backlog
+from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.deadlines import DeadlineWatch
@@ -95,21 +96,27 @@ async def _run(settings: RecorderSettings) -> int:
     health = Health()
     recorder = _Recorder(settings, stop, health)
     health.add_check("database", lambda: _check_database(engine))
+    zone = DatabaseZone(settings.db_timezone)
     fleet = Fleet()
+    watched = Database(settings.database_url.get_secret_value(), f"{SERVICE}-events")
+    watcher = BatchWatcher(watched, zone, settings.event_listeners)
     api = create_api(
         engine,
-        DatabaseZone(settings.db_timezone),
+        zone,
         health,
         LetterBox(settings),
         writing_engine=marking,
         image_folders=AllowedFolders(settings.roots, max_bytes=settings.max_image_bytes),
         fleet=fleet,
+        batch_watcher=watcher,
     )
     # It needs no database, and nothing needs it.
     heartbeats = FleetReader(settings, "recorder-fleet", fleet)
+    work = (recorder.run(), heartbeats.run(stop), watcher.run(stop))
     try:
-        return await run_service(api, settings, stop, recorder.run(), heartbeats.run(stop))
+        return await run_service(api, settings, stop, *work)
     finally:
+        await watched.close()
         await engine.dispose()
         await marking.dispose()
 

@@ -160,3 +160,10 @@ SEARCH_OLDEST_SECONDS = Gauge(
     "ocrstream_recorder_search_oldest_seconds",
     "How long the oldest of them waits, the same at every replica: take the greatest",
 )
+EVENT_LISTENERS = Gauge(
+    "ocrstream_recorder_event_listeners", "Who listens to the events of batches now"
+)
+EVENT_LISTENERS_REFUSED = Counter(
+    "ocrstream_recorder_event_listeners_refused",
+    "Listeners to the events of batches that were told to come later",
+)

@@ -43,7 +43,7 @@ class RecorderSettings(DatabaseSettings):
     dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
     """By how many the dead letters of a partition may outnumber its good ones until it is held."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most database connections that the read API uses; the recorder takes six more."""
+    """The most database connections that the read API uses; the recorder takes seven more."""
     read_database_url: SecretStr = SecretStr("")
     """Where the read API reads, as a user who may only read, or a standby; empty: DATABASE_URL."""
     read_timeout_s: Annotated[float, Field(gt=0, le=600)] = 5.0
@@ -54,6 +54,8 @@ class RecorderSettings(DatabaseSettings):
     """Folder that ingest keeps uploads in; exports may always show these."""
     max_image_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
     """The largest image file that an export shows, in bytes."""
+    event_listeners: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    """The most that may listen to the events of batches at once; more are told to come later."""
     webhook_secret: SecretStr = SecretStr("")
     """Keys that sign webhooks, `whsec_` and base64, separated by spaces; empty turns them off."""
     webhook_allowed_networks: str = ""

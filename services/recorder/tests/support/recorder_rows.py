@@ -16,7 +16,16 @@ TABLES = (
     " recorder_outbox, recorder_offsets, recorder_retries, recorder_webhooks, recorder_search,"
     " recorder_search_queue"
 )
-_NOT_OF_EVENTS = {"id", "created_at", "updated_at", "revision", "public_path", "chain_execution_id"}
+_NOT_OF_EVENTS = {
+    "id",
+    "created_at",
+    "updated_at",
+    "recent_images",
+    "recent_at",
+    "revision",
+    "public_path",
+    "chain_execution_id",
+}
 _JSON = {"input_data", "options", "final_result", "failed_by_reason", "ranks", "boxes"}
 
 _TASKS = """

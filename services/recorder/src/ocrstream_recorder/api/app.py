@@ -7,6 +7,7 @@ from ocrstream_recorder.api import (
     batches,
     chains,
     dead_letters,
+    events,
     exports,
     images,
     rereads,
@@ -18,6 +19,7 @@ from ocrstream_recorder.api import (
 from ocrstream_recorder.api.etags import ETags
 from ocrstream_recorder.api.path_segments import PathSegments
 from ocrstream_recorder.api.reading import RESPONSES
+from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.fleet import Fleet
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -36,12 +38,13 @@ def create_api(
     writing_engine: AsyncEngine | None = None,
     image_folders: AllowedFolders = exports.NO_FOLDERS,
     fleet: Fleet | None = None,
+    batch_watcher: BatchWatcher | None = None,
 ) -> FastAPI:
     """The application; engines stay the caller's, and it starts nothing.
 
     `engine` reads; `writing_engine` marks dead letters and notes rereads, and is the same if not
-    given. PDFs show images of `image_folders`. Without a `fleet` that somebody fills it knows no
-    workers, and says so.
+    given. PDFs show images of `image_folders`. Without a `fleet` that somebody fills and a
+    `batch_watcher` that somebody runs it knows no workers and tells no events, and says so.
     """
     app = FastAPI(
         title="Ocrstream recorder",
@@ -55,11 +58,12 @@ def create_api(
     app.state.letter_box = letter_box
     app.state.exports = exports.Exports(engine, zone, image_folders)
     app.state.fleet = fleet or Fleet()
+    app.state.batch_watcher = batch_watcher
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
     for subject in (batches, chains, tasks, images, stats):
         app.include_router(subject.router, responses=RESPONSES)
-    for subject in (exports, search, workers, dead_letters, rereads):
+    for subject in (events, exports, search, workers, dead_letters, rereads):
         app.include_router(subject.router)
     app.add_middleware(ETags, prefix="/v1/")
     app.add_middleware(PathSegments)

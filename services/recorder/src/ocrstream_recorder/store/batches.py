@@ -19,6 +19,7 @@ from ocrstream_recorder.domain.batch import (
 )
 from ocrstream_recorder.domain.canonical import document, greatest
 from ocrstream_recorder.domain.description import Description, Source
+from ocrstream_recorder.domain.pace import WINDOW_S
 from ocrstream_recorder.store.recordset import Columns, assignments, records, rows_parameter
 
 _COLUMNS: Columns = {
@@ -79,8 +80,19 @@ ORDER BY batch_id COLLATE "C"
 FOR NO KEY UPDATE
 """
 
+# Images done lately, older ones weighing less. Rounded, or ever smaller weights would end in an
+# error of the server's.
+_RECENT = """
+round((
+    b.recent_images
+    * exp(-least(greatest(extract(epoch FROM now() - b.recent_at), 0), 600)::float8 / %s)
+    + greatest(r.completed_images + r.failed_images
+               - coalesce(b.completed_images, 0) - coalesce(b.failed_images, 0), 0)
+)::numeric, 6)
+"""
 _UPDATE = f"""
-UPDATE batch_executions b SET {assignments(_COLUMNS, "id")}
+UPDATE batch_executions b SET {assignments(_COLUMNS, "id")},
+    recent_images = {_RECENT}, recent_at = greatest(b.recent_at, now())
 FROM {records(_COLUMNS)} WHERE b.id = r.id
 """
 
@@ -153,7 +165,7 @@ def update(cursor: Cursor[Any], rows: list[dict[str, Any]]) -> int:
     """Write rows made by `row_of`, which are locked; return how many the server wrote."""
     if not rows:
         return 0
-    return cursor.execute(_UPDATE, (rows_parameter(rows),)).rowcount
+    return cursor.execute(_UPDATE, (WINDOW_S, rows_parameter(rows))).rowcount
 
 
 def count_all_chunks(cursor: Cursor[Any], chunk_sizes: Mapping[str, int]) -> Chunks:

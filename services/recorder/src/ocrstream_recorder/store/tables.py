@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     Computed,
     DateTime,
+    Double,
     Float,
     ForeignKey,
     Index,
@@ -91,6 +92,8 @@ class BatchExecution(BatchMethods, _Timestamps, Base):
     run_began_at: Mapped[datetime | None]
     cancel_due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     deadline_run: Mapped[int] = _counter()
+    recent_images: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    recent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     chain_executions: Mapped[list["ChainExecution"]] = relationship(
         back_populates="batch_execution", cascade="all, delete-orphan"

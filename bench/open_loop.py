@@ -1,0 +1,133 @@
+"""Load at a constant rate, whatever the answers take: a request that is late to begin counts from
+when it was due, so a stall is paid by all whom it keeps waiting.
+
+The statements that the API sends for the same requests are timed straight in the database, in
+between. Runs in a process of its own.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import httpx
+import psycopg
+from psycopg import AsyncConnection
+from read_load import Request, requests
+from sqlalchemy import event
+
+from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.engines import reading_engine
+from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_runtime.health import Health
+from ocrstream_runtime.settings import ServiceSettings
+
+_SQL_EVERY = 5
+_STATEMENTS_OF = 40
+_TIMEOUT_S = 30.0
+
+Statements = list[tuple[bytes, Any]]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What to ask for, whom, how often and how long."""
+
+    kind: str
+    api_url: str
+    database_url: str
+    images: int
+    seed: int
+    per_s: float
+    warm_up_s: float
+    for_s: float
+
+
+@dataclass
+class Latencies:
+    """In milliseconds; requests that failed are told in `failures`."""
+
+    http_ms: list[float] = field(default_factory=list[float])
+    sql_ms: list[float] = field(default_factory=list[float])
+    failures: list[str] = field(default_factory=list[str])
+
+
+def drive(load: Load) -> Latencies:
+    """Put the load on; returns what each request took, those of the warm-up left out."""
+    return asyncio.run(_drive(load))
+
+
+async def _drive(load: Load) -> Latencies:
+    asked = requests(load.kind, load.images, load.seed)
+    statements = await _statements(load, list(islice(asked, _STATEMENTS_OF)))
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    connection = await psycopg.AsyncConnection.connect(load.database_url)
+    found = Latencies()
+    sql_turn = asyncio.Lock()
+    async with (
+        connection,
+        httpx.AsyncClient(base_url=load.api_url, timeout=_TIMEOUT_S, limits=limits) as http,
+        asyncio.TaskGroup() as group,
+    ):
+        began = time.monotonic()
+        for number in range(int((load.warm_up_s + load.for_s) * load.per_s)):
+            due = began + number / load.per_s
+            await asyncio.sleep(due - time.monotonic())
+            into = found if due - began >= load.warm_up_s else Latencies()
+            group.create_task(_ask(http, next(asked), due, into))
+            if number % _SQL_EVERY == 0:
+                chosen = statements[number // _SQL_EVERY % len(statements)]
+                group.create_task(_run(connection, sql_turn, chosen, into))
+    return found
+
+
+async def _ask(http: httpx.AsyncClient, request: Request, due: float, into: Latencies) -> None:
+    try:
+        answer = await http.get(request.path, params=request.parameters)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        into.failures.append(f"{type(error).__name__}: {error}")
+    else:
+        into.http_ms.append(1000 * (time.monotonic() - due))
+
+
+async def _run(
+    connection: AsyncConnection[Any], turn: asyncio.Lock, statements: Statements, into: Latencies
+) -> None:
+    async with turn:
+        began = time.monotonic()
+        for statement, parameters in statements:
+            cursor = await connection.execute(statement, parameters)
+            await cursor.fetchall()
+        await connection.rollback()
+        into.sql_ms.append(1000 * (time.monotonic() - began))
+
+
+async def _statements(load: Load, asked: Sequence[Request]) -> list[Statements]:
+    """The very statements that the API sends for each request, taken from it once."""
+    engine = reading_engine(load.database_url, connections=1, timeout_s=30)
+    api = create_api(engine, DatabaseZone("UTC"), Health(), LetterBox(ServiceSettings()))
+    sent: Statements = []
+
+    def keep(*told: Any) -> None:
+        _, _, statement, parameters, *_ = told
+        sent.append((statement.encode(), parameters))
+
+    found: list[Statements] = []
+    transport = httpx.ASGITransport(api)
+    async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as http:
+        # Whatever is asked but once, of the server's version for example, is no part of it.
+        (await http.get(asked[0].path, params=asked[0].parameters)).raise_for_status()
+        event.listen(engine.sync_engine, "before_cursor_execute", keep)
+        for request in asked[1:]:
+            sent.clear()
+            (await http.get(request.path, params=request.parameters)).raise_for_status()
+            if sent:
+                found.append(sent.copy())
+    await engine.dispose()
+    if not found:
+        raise AssertionError(f"the API asked the database nothing for {load.kind}")
+    return found

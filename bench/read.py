@@ -1,0 +1,250 @@
+"""How fast the recorder answers: `make bench-read`.
+
+A database of 10 M text boxes is read through a real recorder's API while that recorder writes what
+comes from a real Kafka at half of its full speed. Requests come at a constant rate and are timed
+from when they were due; the statements that the API sends for such requests are timed straight in
+the database, in between.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Generator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import httpx
+import psycopg
+from open_loop import Latencies, Load, drive
+from read_listeners import Audience, quantile, reach
+from read_load import IMAGES_A_BATCH, TEXT, feed, feed_in_process, requests
+from recorder_load import BOXES, fill
+from report import Row, at_most, limited, plain, publish
+from rig import Rig, say
+
+IMAGES = 340_000
+ROUNDS = 3
+SECONDS = 30.0
+PER_S = 50.0
+LISTENERS = 500
+UPDATES = 10
+SHORT_SEARCHES = 30
+WARM_UP_S = 5.0
+FULL_SPEED_S = 15.0
+INDEX_TIMEOUT_S = 3_600.0
+
+KINDS = {
+    "progress": "progress of a batch",
+    "image": f"an image with its {BOXES} boxes",
+    "list": "100 of a batch's images",
+    "search": "a search of three characters or more",
+}
+MEASURES = (*KINDS, "short", "events")
+
+ArgumentT = TypeVar("ArgumentT")
+ResultT = TypeVar("ResultT")
+
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+class Figures:
+    """What was measured, a value a round or an update."""
+
+    def __init__(self) -> None:
+        self.latencies: defaultdict[str, list[Latencies]] = defaultdict(list)
+        self.short_ms: list[float] = []
+        self.reached_s: list[float] = []
+        self.full_speed = 0.0
+        self.written_per_s: list[float] = []
+
+
+class Bench:
+    """One recorder over one filled database."""
+
+    def __init__(self, rig: Rig, url: str, api_url: str, wanted: argparse.Namespace) -> None:
+        self._rig = rig
+        self._url = url
+        self._api_url = api_url
+        self._wanted = wanted
+        self.figures = Figures()
+
+    def recorded(self) -> int:
+        """Results that the recorder has written."""
+        with psycopg.connect(self._url) as connection:
+            row = connection.execute(
+                "SELECT coalesce(sum(next_offset), 0) FROM recorder_offsets"
+                " WHERE topic = 'ocr.results'"
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def find_full_speed(self) -> None:
+        """How many images a second it writes when more than enough wait."""
+        asyncio.run(feed(self._rig.kafka.bootstrap_servers, 1e9, FULL_SPEED_S, "full-speed"))
+        began, at_first = time.monotonic(), self.recorded()
+        time.sleep(FULL_SPEED_S / 2)
+        self.figures.full_speed = (self.recorded() - at_first) / (time.monotonic() - began)
+        say(f"  writing at full speed: {self.figures.full_speed:,.0f} images/s")
+        self._until_all_written()
+
+    def _until_all_written(self) -> None:
+        written = -1
+        while (now := self.recorded()) > written:
+            written = now
+            time.sleep(2)
+
+    def wait_for_the_index(self) -> None:
+        """Returns when searches find all that is written; ends the bench if there is no search."""
+        deadline = time.monotonic() + INDEX_TIMEOUT_S
+        while True:
+            answer = httpx.get(f"{self._api_url}/v1/search", params={"q": "invoice"}, timeout=60)
+            if answer.status_code == 404:
+                raise SystemExit("This recorder has no GET /v1/search: leave it out by --measures")
+            answer.raise_for_status()
+            lags = {name: lag for name, lag in answer.json().items() if name.startswith("lag")}
+            if not lags:
+                raise SystemExit(f"The search does not tell its lag: {sorted(answer.json())}")
+            if not any(lags.values()):
+                return
+            if time.monotonic() > deadline:
+                raise SystemExit(f"The search index has not caught up: {lags}")
+            say(f"  the search index is behind: {lags}")
+            time.sleep(10)
+
+    @contextmanager
+    def writing(self, name: str, for_s: float) -> Generator[None]:
+        """The recorder writes at half its full speed meanwhile."""
+        half = self.figures.full_speed / 2
+        arguments = (self._rig.kafka.bootstrap_servers, half, for_s + 60, name)
+        feeder = _SPAWN.Process(target=feed_in_process, args=arguments)
+        feeder.start()
+        try:
+            self._until_it_writes()
+            began, at_first = time.monotonic(), self.recorded()
+            yield
+            written = (self.recorded() - at_first) / (time.monotonic() - began)
+            self.figures.written_per_s.append(written)
+        finally:
+            feeder.terminate()
+            feeder.join()
+
+    def _until_it_writes(self) -> None:
+        before, deadline = self.recorded(), time.monotonic() + 60
+        while self.recorded() == before:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the recorder writes nothing")
+            time.sleep(0.1)
+
+    def measure(self, kind: str, number: int) -> None:
+        load = Load(
+            kind,
+            self._api_url,
+            self._url,
+            self._wanted.images,
+            number,
+            PER_S,
+            WARM_UP_S,
+            self._wanted.seconds,
+        )
+        with self.writing(f"{kind}-{number}", load.warm_up_s + load.for_s):
+            found = in_a_process(drive, load)
+        if found.failures:
+            raise AssertionError(f"{len(found.failures)} failed, as {found.failures[0]}")
+        self.figures.latencies[kind].append(found)
+        p50, p99 = quantile(found.http_ms, 0.5), quantile(found.http_ms, 0.99)
+        sql = quantile(found.sql_ms, 0.5)
+        say(f"  {kind}: p50 {p50:.1f} ms, p99 {p99:.1f} ms; in SQL p50 {sql:.1f} ms")
+
+    def short_searches(self) -> None:
+        asked = requests("short search", self._wanted.images, 0)
+        with (
+            self.writing("short", 2 * SHORT_SEARCHES),
+            httpx.Client(base_url=self._api_url, timeout=60) as http,
+        ):
+            for _ in range(SHORT_SEARCHES):
+                request, began = next(asked), time.monotonic()
+                http.get(request.path, params=request.parameters).raise_for_status()
+                self.figures.short_ms.append(1000 * (time.monotonic() - began))
+        say(f"  short searches: at most {max(self.figures.short_ms):.0f} ms")
+
+    def events(self) -> None:
+        batches = -(-self._wanted.images // IMAGES_A_BATCH)
+        audience = Audience(self._api_url, self._url, LISTENERS, batches, UPDATES)
+        with self.writing(f"events-{len(self.figures.reached_s)}", 2.0 * UPDATES):
+            self.figures.reached_s += in_a_process(reach, audience)
+        say(f"  events: all reached within {max(self.figures.reached_s):.2f} s")
+
+
+def in_a_process(work: Callable[[ArgumentT], ResultT], argument: ArgumentT) -> ResultT:
+    """What `work` returns, without this process in its way."""
+    with ProcessPoolExecutor(1, mp_context=_SPAWN) as process:
+        return process.submit(work, argument).result()
+
+
+def rows(figures: Figures) -> list[Row]:
+    measured: list[Row] = []
+    for kind, what in KINDS.items():
+        rounds = figures.latencies[kind]
+        if not rounds:
+            continue
+        p99 = statistics.median(quantile(one.http_ms, 0.99) for one in rounds)
+        measured.append(limited(50, f"{what}, p99", "ms", p99))
+        medians = [statistics.median(one.http_ms) for one in rounds]
+        in_sql = [statistics.median(one.sql_ms) for one in rounds]
+        measured.append(at_most(1.5, f"{what}, p50, against its SQL", "ms", medians, in_sql))
+    if figures.short_ms:
+        slowest = max(figures.short_ms)
+        measured.append(limited(2_000, "a search of one or two characters, slowest", "ms", slowest))
+    if figures.reached_s:
+        what = f"an update to {LISTENERS} listeners, slowest of {len(figures.reached_s)}"
+        measured.append(limited(1_000, what, "ms", 1000 * max(figures.reached_s)))
+    full = [figures.full_speed]
+    return [
+        *measured,
+        plain("written meanwhile, against full speed", "images/s", figures.written_per_s, full),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How fast the recorder answers.")
+    parser.add_argument("--images", type=int, default=IMAGES, help="in the database")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="a measure takes")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES))
+    wanted = parser.parse_args()
+    whole = (IMAGES, SECONDS, ROUNDS, list(MEASURES))
+    is_whole = (wanted.images, wanted.seconds, wanted.rounds, wanted.measures) == whole
+    with Rig("read") as rig, rig.database() as url:
+        say(f"Filling a database with {wanted.images:,} images of {BOXES} boxes")
+        fill(url, wanted.images, TEXT)
+        with rig.serving_recorder(url, "read") as api_url:
+            bench = Bench(rig, url, api_url, wanted)
+            searched = {"search", "short"} & set(wanted.measures)
+            bench.find_full_speed()
+            for number in range(1, wanted.rounds + 1):
+                say(f"Round {number} of {wanted.rounds}")
+                for kind in wanted.measures:
+                    if searched:
+                        bench.wait_for_the_index()
+                    if kind in KINDS:
+                        bench.measure(kind, number)
+                    elif kind == "events":
+                        bench.events()
+                    else:
+                        bench.short_searches()
+    publish(
+        "read",
+        rows(bench.figures),
+        f"Medians of {wanted.rounds} rounds of {wanted.seconds:g} s at {PER_S:g} requests/s, a kind"
+        f" at a time; {wanted.images * BOXES:,} boxes at first; the recorder, Kafka, PostgreSQL and"
+        " the load share the machine.",
+        keep=is_whole,
+    )
+
+
+if __name__ == "__main__":
+    main()
