@@ -277,7 +277,7 @@ def wait_for_backend(
 
 
 def test_images_from_before_are_queued_for_searches_even_if_interrupted(old: str) -> None:
-    migrate.migrate(old)
+    migrate.migrate(old, "0007")
     with open_database(old) as connection:
         queued = "SELECT count(*), count(DISTINCT ocr_execution_id) FROM recorder_search_queue"
         images = connection.execute("SELECT count(*) FROM ocr_executions").fetchone()
