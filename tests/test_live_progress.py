@@ -43,4 +43,4 @@ def test_progress_is_heard_as_it_is_recorded_and_a_recorder_ends_beside_listener
     eventually("its end", lambda: None if process.running else True)
     log = Path(process.log).read_text(encoding="utf-8")
     assert "stopped" in log
-    assert "Traceback" not in log
+    assert "Traceback" not in log, log

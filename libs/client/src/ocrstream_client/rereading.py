@@ -58,7 +58,7 @@ def reread(
 ) -> None:
     """Read images again that have a result, only where it pays, and keep both readings.
 
-    What would it be: ocrstream reread 3f0c… --where "confidence < 0.8" --dry-run
+    For example, what it would be: ocrstream reread 3f0c… --where "confidence < 0.8" --dry-run
 
     By the workers of another lane: ocrstream reread 3f0c… --where "confidence < 0.8" --lane gpu
 
