@@ -32,7 +32,8 @@ class Health:
 
     async def troubles(self, *, live: bool = False) -> dict[str, str]:
         """What does not hold now, by check."""
-        checks = self._live if live else self._ready
+        # A copy: a service that starts adds checks while others are being asked.
+        checks = dict(self._live if live else self._ready)
         results = await asyncio.gather(*(_trouble(check) for check in checks.values()))
         return {name: trouble for name, trouble in zip(checks, results, strict=True) if trouble}
 
