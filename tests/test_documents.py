@@ -106,7 +106,7 @@ def test_the_readmes_commands_do_what_it_says(checkout: Path) -> None:
 
 
 def test_the_commands_for_operators_work(checkout: Path) -> None:
-    stack, by_hand, submitting, secret, offsets, look, redrive = commands(
+    stack, by_hand, submitting, rereading, secret, offsets, look, redrive = commands(
         ROOT / "docs" / "operations.md"
     )
     assert "processes stopped" in run(checkout, stack)
@@ -118,6 +118,9 @@ def test_the_commands_for_operators_work(checkout: Path) -> None:
     assert "whsec_" in run(checkout, secret + "echo $OCRSTREAM_WEBHOOK_SECRET")
     submitted = run(checkout, submitting)
     assert submitted.count('"links"') == 4, submitted
+    run_until(checkout, ".venv/bin/ocrstream status letters-1 --json || true", "letters-1")
+    # No worker of the stack reads its lane, so nothing is there to be read again.
+    assert "0 images with 0 boxes would be read again" in run(checkout, rereading)
     broken = {"image_path": image.as_uri(), "batch_id": "redriven", "index": "one"}
     run(checkout, PRODUCE.replace("VALUE", repr(json.dumps(broken).encode())))
     listing = ".venv/bin/ocrstream dlq list --batch redriven --json"

@@ -91,7 +91,7 @@ def test_what_a_cheap_engine_read_is_read_again_by_a_better_one(bare_system: Sys
     one = run(system, "diff", "--image", rows[1]["image_path"], "--json")
     assert json.loads(one.stdout) == rows[1]
     # What the better one has read is not chosen any more.
-    again = run(system, "reread", "--all", *where, "--dry-run", "--json")
+    again = run(system, "reread", batch_id, *where, "--dry-run", "--json")
     assert json.loads(again.stdout) == {"images": 0, "boxes": 0}
 
 
