@@ -1,6 +1,5 @@
 """What every engine promises. docTR stands beside the others in an environment that has it."""
 
-import hashlib
 import math
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -237,16 +236,6 @@ def test_a_gpu_that_is_not_there_is_an_error_unless_the_cpu_will_do(
     engine.warm_up()
     assert engine.info.device == "cpu"
     assert read(engine, page("CPU")).provenance.device == "cpu"
-
-
-def test_the_models_that_it_names_are_those_on_disk(engine: Engine) -> None:
-    if engine.info.name != "rapidocr":
-        return
-    from ocrstream_worker.engines.rapidocr_models import bundled
-
-    for name, digest in engine.info.models.items():
-        content = bundled(name.rpartition("/")[2]).read_bytes()
-        assert hashlib.sha256(content).hexdigest() == digest
 
 
 @pytest.mark.skipif(

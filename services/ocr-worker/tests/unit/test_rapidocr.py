@@ -1,5 +1,6 @@
 """RapidOCR behind the port: its own results, the models for other scripts, words, devices."""
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,13 @@ def test_reads_what_rapidocr_reads_itself(engine: RapidOcrEngine, quarter_turns:
     assert [box.confidence for box in boxes] == pytest.approx(list(own.scores), abs=0.05)
     for box, polygon in zip(boxes, own.boxes.tolist(), strict=True):
         assert sorted(box.bbox) == [pytest.approx(tuple(point)) for point in sorted(polygon)]
+
+
+def test_the_models_that_it_names_are_those_on_disk(engine: RapidOcrEngine) -> None:
+    assert len(engine.info.models) == 3
+    for name, digest in engine.info.models.items():
+        content = bundled(name.rpartition("/")[2]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest
 
 
 @pytest.mark.parametrize("quarter_turns", [0, 1, 2])
