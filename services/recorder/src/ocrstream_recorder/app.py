@@ -53,6 +53,8 @@ logger = structlog.get_logger(__name__)
 SERVICE = "ocrstream-recorder"
 _STALLED_AFTER_S = 60.0
 _GC_THRESHOLD = 1_000_000
+# Requests and the one event at low load wait for polls that are judged beside them, at each await.
+_SWITCH_INTERVAL_S = 0.001
 
 
 def main() -> None:
@@ -84,6 +86,7 @@ async def _run(settings: RecorderSettings) -> int:
     # the garbage collector looks at all of them again and again, for half of the time.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     configure_logs(SERVICE, settings.log_level)
     configure_tracing(SERVICE)
     stop = stop_on_signals()
