@@ -18,6 +18,7 @@ from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchRetryRequested,
+    BatchRevoked,
     BatchSubmitted,
     ImageSubmitted,
     OcrFailed,
@@ -104,6 +105,24 @@ def test_a_retry_submits_failed_images_again_and_only_once(connection: Connectio
         "SELECT status, failed_images, run, revision FROM batch_executions"
     ).fetchone()
     assert row == ("RUNNING", 1, 2, 2)
+
+
+def test_what_an_earlier_retry_left_out_is_read_again_above_a_later_cancel(
+    connection: Connection[Any],
+) -> None:
+    moment = datetime(2026, 5, 3, tzinfo=UTC)
+    write(connection, [BatchSubmitted(batch_id="b", total_images=2, submitted_at=moment)])
+    write(connection, [failed(0, Reason.NO_TEXT), failed(1, run=2)])
+    write(connection, [BatchRevoked(batch_id="b", run=2, revoked_at=moment)])
+    asked = BatchRetryRequested(
+        batch_id="b", request_id="r", requested_at=moment, include_no_text=True
+    )
+    write(connection, [asked])
+    submit_again(connection, limit=10)
+    sent = connection.execute(
+        "SELECT value FROM recorder_outbox WHERE topic = 'images.submitted' ORDER BY id"
+    ).fetchall()
+    assert [msgspec.json.decode(value, type=ImageSubmitted).run for (value,) in sent] == [3, 3]
 
 
 def ended_batch(connection: Connection[Any]) -> None:

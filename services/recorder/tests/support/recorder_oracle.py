@@ -415,13 +415,13 @@ def _result(event: OcrSucceeded | OcrFailed) -> Row:
 
 
 def retried(told: list[Told], batch_id: str, *, include_no_text: bool) -> dict[str, int]:
-    """The chains that a request to retry submits again, each with its next run."""
+    """The chains that a request to retry submits again, each with the run that is next."""
     batch = batches(told)[batch_id]
     # A chain may have a later run than its batch, told of with another batch's id: such a run is
     # not cancelled, and workers read it.
     cancelled_run = batch["revoked_run"] if batch["revoked_run"] >= batch["run"] else 0
     return {
-        chain["chain_id"]: chain["run"] + 1
+        chain["chain_id"]: max(chain["run"], batch["revoked_run"]) + 1
         for chain in chains(told).values()
         if chain["batch_id"] == batch_id
         and (chain["status"] in {"FAILURE", "REVOKED"} or chain["run"] <= cancelled_run)

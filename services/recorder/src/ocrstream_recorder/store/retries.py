@@ -34,8 +34,13 @@ FROM recorder_retries WHERE pending
 ORDER BY created_at LIMIT 1
 FOR UPDATE SKIP LOCKED
 """
+# Above what was cancelled, too: an earlier retry may have left the image out, and workers skip runs
+# that are cancelled.
+_NEXT_RUN = """
+greatest(c.run, (SELECT revoked_run FROM batch_executions WHERE batch_id = %(batch_id)s)) + 1
+"""
 _VALUE = event_value(
-    run="c.run + 1", submitted_at="%(submitted_at)s::text", input_data="c.input_data::jsonb"
+    run=_NEXT_RUN, submitted_at="%(submitted_at)s::text", input_data="c.input_data::jsonb"
 )
 _SUBMIT = f"""
 WITH part AS MATERIALIZED ({{part}}),
