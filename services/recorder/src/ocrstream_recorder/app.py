@@ -149,7 +149,8 @@ class _Recorder:
             lambda: create_producer(settings, f"{client_id}-outbox")
         )
         url = settings.database_url.get_secret_value()
-        self._writer = Database(url, SERVICE, connections=WRITES_AT_ONCE)
+        # One more, to ask what of the next poll is known.
+        self._writer = Database(url, SERVICE, connections=WRITES_AT_ONCE + 1)
         self._outbox = Database(
             url, f"{SERVICE}-outbox", idle_session_timeout_s=IDLE_SESSION_TIMEOUT_S
         )

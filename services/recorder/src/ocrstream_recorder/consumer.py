@@ -175,7 +175,7 @@ class Consumer(ConsumerRebalanceListener):
         ]
         if not records:
             return
-        poll = await asyncio.to_thread(self._recording.prepare, records)
+        poll = await self._recording.prepare(records)
         async with self._gate:
             await self._fenced.wait()
             await self._settle(WRITES_AT_ONCE - 1)

@@ -1,6 +1,10 @@
 """Raw records judged: what each says of the rows, or why it belongs into the dead-letter topic."""
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from ocrstream_recorder.domain.contribution import (
     Contribution,
@@ -8,6 +12,7 @@ from ocrstream_recorder.domain.contribution import (
     contribute,
     contribute_dead_letter,
 )
+from ocrstream_recorder.domain.folded import fingerprint
 from ocrstream_runtime.kafka import RawRecord, record_ref
 from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.salvage import salvage, salvage_batch_id
@@ -34,14 +39,31 @@ class Judged(NamedTuple):
     contribution: Contribution | None
     rejection: Rejection | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether it was folded before, and has nothing to say any more."""
+        return self.contribution is None and self.rejection is None
 
-def judge(record: RawRecord, to_local: ToLocal) -> Judged:
-    """Decode a record; one that is no event of its topic is rejected."""
+
+def chains_named_by(records: Iterable[RawRecord]) -> set[str]:
+    """The chains that may keep fingerprints of these records; keys are all there is to go by."""
+    keys = {record.key for record in records if record.key}
+    # No text in the database holds NUL.
+    return {key.decode(errors="replace").replace("\0", "") for key in keys}
+
+
+def judge(record: RawRecord, to_local: ToLocal, known: AbstractSet[bytes] = frozenset()) -> Judged:
+    """Decode a record, unless its fingerprint is `known`; one that is no event is rejected."""
+    ref = record_ref(record)
+    mark = fingerprint(record.topic, record.value, ref)
+    if mark in known:
+        return Judged(record, None)
     try:
-        event = decode(record.topic, record.value, record_ref(record))
+        event = decode(record.topic, record.value, ref)
     except InvalidRecord as error:
         return reject(record, "invalid", str(error))
-    return Judged(record, contribute(event, to_local))
+    said = contribute(event, to_local)
+    return Judged(record, msgspec.structs.replace(said, fingerprint=mark))
 
 
 def reject(record: RawRecord, reason: RejectionReason, error: str) -> Judged:

@@ -10,11 +10,19 @@ from ocrstream_runtime.metrics import Family
 from ocrstream_schemas.topics import RECORDED_TOPICS, TOPICS
 
 Work = Literal["read", "write"]
-Stage = Literal["judge", "fold", "write"]
+Stage = Literal["ask", "judge", "fold", "write"]
 AttemptOutcome = Literal["delivered", "failed", "gave_up"]
 
 RECORDS = Family[Counter, str](
     Counter("ocrstream_recorder_records", "Records written, by `topic`", ["topic"]),
+    RECORDED_TOPICS,
+)
+RECORDS_KNOWN = Family[Counter, str](
+    Counter(
+        "ocrstream_recorder_records_known",
+        "Records among them that were folded before and known again, by `topic`",
+        ["topic"],
+    ),
     RECORDED_TOPICS,
 )
 ROWS_STAGED = Family[Counter, Table](
@@ -61,7 +69,7 @@ POLL_RECORDS = Histogram(
 POLL_SECONDS = Family[Histogram, Stage](
     Histogram(
         "ocrstream_recorder_poll_seconds",
-        "How long a poll took, by `stage`: judge, fold, write",
+        "How long a poll took, by `stage`: ask, judge, fold, write",
         ["stage"],
         buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15),
     ),

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -18,9 +19,15 @@ from ocrstream_recorder import metrics
 from ocrstream_recorder.dead_letters import DeadLetterSink, Kept, storable_error
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.drain_limit import DrainLimit
-from ocrstream_recorder.intake import Judged, judge, reject, reject_unread
+from ocrstream_recorder.intake import (
+    Judged,
+    chains_named_by,
+    judge,
+    reject,
+    reject_unread,
+)
 from ocrstream_recorder.retrying import Retrying
-from ocrstream_recorder.store import dead_letters, offsets, poll
+from ocrstream_recorder.store import chains, dead_letters, offsets, poll
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.dead_letters import Coordinates, DeadLetterRow
 from ocrstream_recorder.store.offsets import Partition, Span
@@ -113,16 +120,34 @@ class Recording:
 
         return await self._database.run(read)
 
-    def prepare(self, records: list[RawRecord]) -> Poll:
-        """Judge and fold a poll's records: all that can be done without the database.
+    async def prepare(self, records: list[RawRecord]) -> Poll:
+        """Judge and fold a poll's records: all that can be done before it is written.
 
-        It computes for as long as hundreds of milliseconds, so call it in a thread.
+        Records that are known to be folded already say nothing.
         """
+        known = await self._known(records)
+        # It computes for as long as hundreds of milliseconds.
+        return await asyncio.to_thread(self._prepare, records, known)
+
+    async def _known(self, records: list[RawRecord]) -> AbstractSet[bytes]:
+        def ask(connection: Connection[Any]) -> set[bytes]:
+            began = time.perf_counter()
+            known = chains.folded(connection, chains_named_by(records))
+            metrics.POLL_SECONDS.labels("ask").observe(time.perf_counter() - began)
+            return known
+
+        try:
+            return await self._database.run(ask)
+        except DatabaseUnavailable:
+            # Whoever writes the poll finds the same trouble and says so.
+            return frozenset()
+
+    def _prepare(self, records: list[RawRecord], known: AbstractSet[bytes]) -> Poll:
         ordered = sorted(
             records, key=lambda record: (record.topic, record.partition, record.offset)
         )
         began = time.perf_counter()
-        judged = [judge(record, self._zone.to_local) for record in ordered]
+        judged = [judge(record, self._zone.to_local, known) for record in ordered]
         folded_from = time.perf_counter()
         prepared = Poll.of(judged)
         metrics.POLL_SECONDS.labels("judge").observe(folded_from - began)
@@ -209,6 +234,9 @@ class Recording:
         metrics.POLL_RECORDS.observe(len(part))
         for topic, count in Counter(one.record.topic for one in part).items():
             metrics.RECORDS.labels(topic).inc(count)
+        known = Counter(one.record.topic for one in part if one.known)
+        for topic, count in known.items():
+            metrics.RECORDS_KNOWN.labels(topic).inc(count)
         for table, rows in written.rows.items():
             metrics.ROWS_STAGED.labels(table).inc(rows.staged)
             metrics.ROWS_WRITTEN.labels(table).inc(rows.written)
@@ -230,6 +258,7 @@ class Recording:
         log(
             "poll written",
             records=len(part),
+            known=known.total(),
             staged={table: rows.staged for table, rows in written.rows.items()},
             written={table: rows.written for table, rows in written.rows.items()},
         )
@@ -275,11 +304,8 @@ class Recording:
 def _says_something(judged: Judged) -> bool:
     """Whether anything of what the record holds is to be stored."""
     rejection = judged.rejection
-    return (
-        judged.contribution is not None
-        or rejection is None
-        or rejection.chain_id is not None
-        or rejection.batch_id is not None
+    return judged.contribution is not None or (
+        rejection is not None and (rejection.chain_id is not None or rejection.batch_id is not None)
     )
 
 

@@ -43,7 +43,7 @@ class RecorderSettings(DatabaseSettings):
     dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
     """By how many the dead letters of a partition may outnumber its good ones until it is held."""
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most database connections that the read API uses; the recorder takes seven more."""
+    """The most database connections that the read API uses; the recorder takes eight more."""
     read_database_url: SecretStr = SecretStr("")
     """Where the read API reads, as a user who may only read, or a standby; empty: DATABASE_URL."""
     read_timeout_s: Annotated[float, Field(gt=0, le=600)] = 5.0

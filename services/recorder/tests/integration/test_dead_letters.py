@@ -141,7 +141,7 @@ class Recorder:
         begins = {(record.topic, record.partition): record.offset}
         await self._recording.next_offsets(begins)
         return asyncio.create_task(
-            self._recording.record(self._recording.prepare([record]), begins)
+            self._recording.record(await self._recording.prepare([record]), begins)
         )
 
     async def has_trouble(self, writing: "asyncio.Task[object]") -> str:

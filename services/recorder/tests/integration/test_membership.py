@@ -37,7 +37,7 @@ class HeldRecording:
     ) -> dict[Partition, set[int]]:
         return {partition: set() for partition in nexts}
 
-    def prepare(self, records: list[RawRecord]) -> Poll:
+    async def prepare(self, records: list[RawRecord]) -> Poll:
         nexts = {(one.topic, one.partition): one.offset + 1 for one in records}
         return Poll([], cast("Any", None), nexts)
 

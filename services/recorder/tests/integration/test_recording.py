@@ -2,81 +2,24 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import psycopg
 import pytest
-from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaConnectionError
 from prometheus_client import REGISTRY
+from recorder_writer import RESULTS, TOPIC, Writer, image, query, record, result
 
-from ocrstream_recorder.dead_letters import Kept
-from ocrstream_recorder.drain_limit import DrainLimit
-from ocrstream_recorder.intake import Judged
-from ocrstream_recorder.recording import GivenBack, Recording
+from ocrstream_recorder.recording import GivenBack
 from ocrstream_recorder.store import poll
-from ocrstream_recorder.store.database import Database, DatabaseUnavailable, DataRefused
-from ocrstream_recorder.store.dead_letters import Coordinates
+from ocrstream_recorder.store.database import DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.offsets import OffsetsMovedError
-from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.kafka import RawRecord
-from ocrstream_schemas.codec import encode
-from ocrstream_schemas.events import ImageSubmitted, OcrSucceeded, TextBox
 from ocrstream_schemas.headers import REDRIVE, origin_headers
 from ocrstream_schemas.ids import RecordRef
 
 pytestmark = pytest.mark.integration
-
-TOPIC = "images.submitted"
-RESULTS = "ocr.results"
-
-
-class DeadLetters:
-    """Keeps what it is given; fails `failures` times first."""
-
-    def __init__(self) -> None:
-        self.kept: list[Judged] = []
-        self.failures = 0
-
-    async def publish(self, judged: Iterable[Judged]) -> Kept:
-        rejected = [one for one in judged if one.rejection]
-        if rejected and self.failures:
-            self.failures -= 1
-            raise KafkaConnectionError("no broker")
-        kept: Kept = {}
-        for one in rejected:
-            self.kept.append(one)
-            place = Coordinates(f"{one.record.topic}.dlq", 0, len(self.kept) - 1)
-            origin = one.record
-            kept[Coordinates(origin.topic, origin.partition, origin.offset)] = place
-        return kept
-
-
-class Writer:
-    """A Recording with its parts."""
-
-    def __init__(self, url: str, limit: int = 100) -> None:
-        self.database = Database(url, "test")
-        self.dead_letters = DeadLetters()
-        self.recording = Recording(
-            self.database,
-            self.dead_letters,
-            DrainLimit(limit),
-            DatabaseZone("UTC"),
-            cluster_id="cluster",
-            group_id="recorder",
-            on_outbox=lambda: None,
-        )
-
-    async def record(
-        self, records: list[RawRecord], begins: dict[tuple[str, int], int]
-    ) -> dict[tuple[str, int], int]:
-        return await self.recording.record(self.recording.prepare(records), begins)
-
-    async def begin(self) -> None:
-        await self.recording.next_offsets({(TOPIC, 0): 0, (TOPIC, 1): 0})
 
 
 @pytest.fixture
@@ -85,39 +28,6 @@ async def writer(database_url: str) -> AsyncGenerator[Writer]:
     await writer.begin()
     yield writer
     await writer.database.close()
-
-
-def record(value: bytes, offset: int, partition: int = 0, topic: str = TOPIC) -> RawRecord:
-    return ConsumerRecord(
-        topic=topic,
-        partition=partition,
-        offset=offset,
-        timestamp=1_700_000_000_000 + offset,
-        timestamp_type=0,
-        key=None,
-        value=value,
-        checksum=None,
-        serialized_key_size=0,
-        serialized_value_size=len(value),
-        headers=(),
-    )
-
-
-def image(name: str, **fields: Any) -> bytes:
-    event = ImageSubmitted(image_path=f"file:///{name}.png", chain_id=name, batch_id="b", **fields)
-    return encode(event)
-
-
-def result(name: str, text: str, offset: int) -> RawRecord:
-    box = TextBox(text=text, confidence=0.9, bbox=((0, 0), (1, 0), (1, 1), (0, 1)))
-    event = OcrSucceeded(image_path=f"file:///{name}.png", chain_id=name, boxes=(box,))
-    return record(encode(event), offset, topic=RESULTS)
-
-
-def query(url: str, sql: Any) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(sql)
-        return cursor.fetchall() if cursor.description else []
 
 
 async def test_a_refusal_ends_the_trouble_before_it(

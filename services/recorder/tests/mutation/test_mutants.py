@@ -19,6 +19,7 @@ RULES = "unit/test_rules.py::test_states_are_what_the_events_say"
 LEDGERS = "integration/test_ledgers.py"
 WRITERS = "integration/test_writers.py"
 STORE = "integration/test_store.py"
+KNOWN = "integration/test_known_records.py"
 
 
 class Mutant(NamedTuple):
@@ -179,6 +180,36 @@ MUTANTS = (
         "AND o.next_offset = r.begin",
         "",
         f"{STORE}::test_a_poll_is_written_once",
+    ),
+    Mutant(
+        "a record is known whenever it was written",
+        "domain/folded.py",
+        "\\0{ref.timestamp_ms}",
+        "",
+        f"{KNOWN}::test_an_equal_record_in_another_place_or_time_is_another",
+    ),
+    Mutant(
+        "a record is known by its chain",
+        "intake.py",
+        "if mark in known:",
+        "if known:",
+        LEDGERS,
+    ),
+    Mutant(
+        "a record is known though its poll was rolled back",
+        "store/poll.py",
+        "if stored.keys() != wanted:",
+        "cursor.execute('COMMIT'); cursor.execute('BEGIN')\n    if stored.keys() != wanted:",
+        f"{KNOWN}::test_what_was_not_committed_is_not_known",
+    ),
+    Mutant(
+        "a dead letter is known",
+        "intake.py",
+        "return Judged(record, contribute_dead_letter(salvaged), rejection)",
+        "said = contribute_dead_letter(salvaged)\n"
+        "    mark = fingerprint(record.topic, record.value, record_ref(record))\n"
+        "    return Judged(record, msgspec.structs.replace(said, fingerprint=mark), rejection)",
+        f"{KNOWN}::test_what_became_a_dead_letter_is_judged_again",
     ),
 )
 

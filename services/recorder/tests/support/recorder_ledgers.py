@@ -66,14 +66,16 @@ class History(NamedTuple):
 
 
 def record(topic: str, value: bytes, offset: int, timestamp_ms: int = 0) -> RawRecord:
-    """A record of partition 0, as a consumer gets it."""
+    """A record of partition 0 with the key of our own producers, as a consumer gets it."""
+    fields = msgspec.json.decode(value)
+    key = fields.get("chain_id") or fields.get("batch_id")
     return ConsumerRecord(
         topic=topic,
         partition=0,
         offset=offset,
         timestamp=timestamp_ms,
         timestamp_type=0,
-        key=None,
+        key=key.encode() if isinstance(key, str) else None,
         value=value,
         checksum=None,
         serialized_key_size=0,

@@ -25,6 +25,7 @@ _NOT_OF_EVENTS = {
     "revision",
     "public_path",
     "chain_execution_id",
+    "folded",
 }
 _JSON = {"input_data", "options", "final_result", "failed_by_reason", "ranks", "boxes"}
 

@@ -47,13 +47,17 @@ ToLocal = Callable[[datetime], datetime]
 
 
 class Contribution(msgspec.Struct, frozen=True):
-    """One event as states to be joined into rows. `retry` is a request and no state."""
+    """One event as states to be joined into rows. `retry` is a request and no state.
+
+    `fingerprint` is what its record is known by once this is written; None: it is never known.
+    """
 
     task: TaskState | None = None
     chain: ChainState | None = None
     batch: BatchState | None = None
     image: ImageState | None = None
     retry: BatchRetryRequested | None = None
+    fingerprint: bytes | None = None
 
 
 def contribute(event: AnyEvent, to_local: ToLocal) -> Contribution:

@@ -1,5 +1,6 @@
 """Events folded per row: what a poll, or any set of events, says of every row it touches."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
@@ -21,7 +22,7 @@ _StateT = TypeVar("_StateT", bound=_State)
 class Ledger:
     """States by key: tasks by task_id, chains by chain_id, batches by batch_id, images by path.
 
-    Retries are by their batch and request.
+    Retries are by their batch and request. `folded`: fingerprints of records by chain_id.
     """
 
     def __init__(self, contributions: Iterable[Contribution] = ()) -> None:
@@ -30,6 +31,7 @@ class Ledger:
         self.batches: dict[str, BatchState] = {}
         self.images: dict[str, ImageState] = {}
         self.retries: dict[tuple[str, str], BatchRetryRequested] = {}
+        self.folded: defaultdict[str, list[bytes]] = defaultdict(list)
         for contribution in contributions:
             self.add(contribution)
 
@@ -39,6 +41,8 @@ class Ledger:
             _join(self.tasks, contribution.task.task_id, contribution.task)
         if contribution.chain is not None:
             _join(self.chains, contribution.chain.chain_id, contribution.chain)
+            if contribution.fingerprint is not None:
+                self.folded[contribution.chain.chain_id].append(contribution.fingerprint)
         if contribution.batch is not None:
             _join(self.batches, contribution.batch.batch_id, contribution.batch)
         if contribution.image is not None:

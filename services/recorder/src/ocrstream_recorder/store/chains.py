@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from psycopg import Cursor
+from psycopg import Connection, Cursor
 
 from ocrstream_recorder.domain.canonical import document
 from ocrstream_recorder.domain.chain import CHAIN_FIELDS, ChainOutcome, ChainState
 from ocrstream_recorder.domain.description import Description
+from ocrstream_recorder.domain.folded import fingerprints
 from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_recorder.store.recordset import Columns, assignments, records, rows_parameter
 from ocrstream_schemas.events import Reason
@@ -30,11 +31,17 @@ _COLUMNS: Columns = {
     "image_index": "int",
     "reason": "text",
     "ranks": "bigint[]",
+    "folded": "bytea",
 }
 _UPDATED: Columns = {"id": "bigint", **_COLUMNS}
 _NAMES = ", ".join(_COLUMNS)
 
 _KNOWN = "SELECT chain_id FROM chain_executions WHERE chain_id = ANY(%s) AND run > 0"
+
+_FOLDED = """
+SELECT folded FROM chain_executions
+WHERE chain_id = ANY(%s) AND run > 0 AND folded IS NOT NULL
+"""
 
 _INSERT = f"""
 INSERT INTO chain_executions ({_NAMES})
@@ -47,7 +54,7 @@ RETURNING chain_id, id
 _LOCK = """
 SELECT id, chain_id, batch_id, run, total_tasks, chain_name, initiated_by, input_data, ranks,
        status, completed_tasks, failed_tasks, started_at, finished_at, celery_task_id, reason,
-       error_message
+       error_message, folded
 FROM chain_executions
 WHERE chain_id = ANY(%s) AND run > 0
 ORDER BY chain_id COLLATE "C"
@@ -63,12 +70,21 @@ FROM {records(_UPDATED)} WHERE c.id = r.id
 _IN_INPUT_DATA = CHAIN_FIELDS[2:]
 
 
+class ChainRow(NamedTuple):
+    """A chain and the fingerprints that it keeps, as its row is to tell."""
+
+    state: ChainState
+    outcome: ChainOutcome
+    folded: bytes
+
+
 class StoredChain(NamedTuple):
     """A chain's row."""
 
     id: int
     state: ChainState
     outcome: ChainOutcome
+    folded: bytes
 
 
 def known(cursor: Cursor[Any], chain_ids: Iterable[str]) -> set[str]:
@@ -80,11 +96,16 @@ def known(cursor: Cursor[Any], chain_ids: Iterable[str]) -> set[str]:
     return {chain_id for (chain_id,) in cursor}
 
 
-def insert_new(
-    cursor: Cursor[Any], chains: Iterable[tuple[ChainState, ChainOutcome]]
-) -> dict[str, int]:
+def folded(connection: Connection[Any], chain_ids: Iterable[str]) -> set[bytes]:
+    """Fingerprints of records that are folded, as far as these chains keep them."""
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(_FOLDED, (list(chain_ids),))
+        return {one for (kept,) in cursor for one in fingerprints(kept)}
+
+
+def insert_new(cursor: Cursor[Any], chains: Iterable[ChainRow]) -> dict[str, int]:
     """Insert those that have no row; return their row ids by chain_id."""
-    rows = [_row(*chain) for chain in chains]
+    rows = [_row(chain) for chain in chains]
     if not rows:
         return {}
     cursor.execute(_INSERT, (rows_parameter(rows),))
@@ -100,15 +121,16 @@ def lock(cursor: Cursor[Any], chain_ids: Iterable[str]) -> dict[str, StoredChain
     return {row[1]: _stored(row) for row in cursor}
 
 
-def update(cursor: Cursor[Any], changed: Iterable[tuple[int, ChainState, ChainOutcome]]) -> int:
+def update(cursor: Cursor[Any], changed: Iterable[tuple[int, ChainRow]]) -> int:
     """Write rows that are locked; return how many the server wrote."""
-    rows = [{"id": row_id, **_row(state, outcome)} for row_id, state, outcome in changed]
+    rows = [{"id": row_id, **_row(chain)} for row_id, chain in changed]
     if not rows:
         return 0
     return cursor.execute(_UPDATE, (rows_parameter(rows),)).rowcount
 
 
-def _row(state: ChainState, outcome: ChainOutcome) -> dict[str, Any]:
+def _row(chain: ChainRow) -> dict[str, Any]:
+    state, outcome, folded = chain
     described = state.described()
     return {
         "chain_id": state.chain_id,
@@ -130,12 +152,15 @@ def _row(state: ChainState, outcome: ChainOutcome) -> dict[str, Any]:
         "image_index": state.index,
         "reason": outcome.reason,
         "ranks": state.description.ranks,
+        "folded": "\\x" + folded.hex(),
     }
 
 
 def _stored(row: tuple[Any, ...]) -> StoredChain:
     row_id, chain_id, batch_id, run, total_tasks, name, initiator, input_data, ranks = row[:9]
-    status, completed, failed, started_at, finished_at, first_task_id, reason, error = row[9:]
+    status, completed, failed, started_at, finished_at, first_task_id, reason, error, folded = row[
+        9:
+    ]
     said = (input_data.get(field) for field in _IN_INPUT_DATA[:-1])
     told = (name, initiator, *said, document(input_data.get("options")))
     values = tuple(value if rank else None for value, rank in zip(told, ranks, strict=True))
@@ -152,4 +177,5 @@ def _stored(row: tuple[Any, ...]) -> StoredChain:
             None if reason is None else Reason(reason),
             error,
         ),
+        folded or b"",
     )

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from psycopg import Connection, Cursor
 
 from ocrstream_recorder.domain.chain import ChainOutcome, ChainState, chain_outcome
+from ocrstream_recorder.domain.folded import remember
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.domain.task import TaskState
 from ocrstream_recorder.store import (
@@ -135,7 +136,7 @@ def _write_outcomes(
     """Boxes, and what follows for chains and batches."""
     pictured = images.write_boxes(cursor, locked)
     changed = [
-        (chained.row_id(chain_id), *after)
+        (chained.row_id(chain_id), _row(*after, ledger, chained.stored.get(chain_id)))
         for chain_id, after in chained.after.items()
         if after != chained.in_database(chain_id)
     ]
@@ -171,7 +172,7 @@ def _write_chains(cursor: Cursor[Any], ledger: Ledger, widened: set[str]) -> _Wr
         for chain_id, said in ledger.tasks_by_chain().items()
         if chain_id not in known_chains
     }
-    inserted = chains.insert_new(cursor, fresh.values())
+    inserted = chains.insert_new(cursor, [_row(*chain, ledger) for chain in fresh.values()])
     wanted = (ledger.chains.keys() - inserted.keys()) | widened
     stored = chains.lock(cursor, wanted)
     if stored.keys() != wanted:
@@ -199,6 +200,17 @@ def _write_chains(cursor: Cursor[Any], ledger: Ledger, widened: set[str]) -> _Wr
     after = _after(ledger, stored, row_ids.keys(), joined.values(), touched)
     counted = RowCount(inserted_tasks + len(changed), inserted_tasks + updated_tasks)
     return _WrittenChains(inserted, stored, fresh, after, counted)
+
+
+def _row(
+    state: ChainState,
+    outcome: ChainOutcome,
+    ledger: Ledger,
+    stored: chains.StoredChain | None = None,
+) -> chains.ChainRow:
+    """The chain's row; where it is written anyway, it also keeps what this poll folds into it."""
+    folded = ledger.folded.get(state.chain_id, ())
+    return chains.ChainRow(state, outcome, remember(stored.folded if stored else b"", folded))
 
 
 def _after(

@@ -141,6 +141,7 @@ class ChainExecution(ChainMethods, _Timestamps, Base):
     image_index: Mapped[int | None]
     reason: Mapped[str | None] = mapped_column(String(32))
     ranks: Mapped[Any | None] = mapped_column(ARRAY(BigInteger))
+    folded: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
 
     batch_execution: Mapped[BatchExecution | None] = relationship(back_populates="chain_executions")
     task_logs: Mapped[list["TaskLog"]] = relationship(

@@ -1,0 +1,117 @@
+"""The recorder's writer on a real database, with a dead-letter topic that is a list."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaConnectionError
+
+from ocrstream_recorder.dead_letters import Kept
+from ocrstream_recorder.drain_limit import DrainLimit
+from ocrstream_recorder.intake import Judged
+from ocrstream_recorder.recording import Recording
+from ocrstream_recorder.store.database import Database
+from ocrstream_recorder.store.dead_letters import Coordinates
+from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_runtime.kafka import RawRecord
+from ocrstream_schemas.codec import encode
+from ocrstream_schemas.events import ImageSubmitted, OcrSucceeded, TextBox
+
+TOPIC = "images.submitted"
+RESULTS = "ocr.results"
+
+
+class DeadLetters:
+    """Keeps what it is given; fails `failures` times first."""
+
+    def __init__(self) -> None:
+        self.kept: list[Judged] = []
+        self.failures = 0
+
+    async def publish(self, judged: Iterable[Judged]) -> Kept:
+        """As the real ones do."""
+        rejected = [one for one in judged if one.rejection]
+        if rejected and self.failures:
+            self.failures -= 1
+            raise KafkaConnectionError("no broker")
+        kept: Kept = {}
+        for one in rejected:
+            self.kept.append(one)
+            place = Coordinates(f"{one.record.topic}.dlq", 0, len(self.kept) - 1)
+            origin = one.record
+            kept[Coordinates(origin.topic, origin.partition, origin.offset)] = place
+        return kept
+
+
+class Writer:
+    """A Recording with its parts."""
+
+    def __init__(self, url: str, limit: int = 100) -> None:
+        self.url = url
+        self.database = Database(url, "test")
+        self.dead_letters = DeadLetters()
+        self.recording = Recording(
+            self.database,
+            self.dead_letters,
+            DrainLimit(limit),
+            DatabaseZone("UTC"),
+            cluster_id="cluster",
+            group_id="recorder",
+            on_outbox=lambda: None,
+        )
+
+    async def record(
+        self, records: list[RawRecord], begins: dict[tuple[str, int], int]
+    ) -> dict[tuple[str, int], int]:
+        """Prepare a poll and write it."""
+        return await self.recording.record(await self.recording.prepare(records), begins)
+
+    async def begin(self) -> None:
+        """Two partitions stand at their first offset."""
+        await self.recording.next_offsets({(TOPIC, 0): 0, (TOPIC, 1): 0})
+
+
+def record(
+    value: bytes,
+    offset: int,
+    partition: int = 0,
+    topic: str = TOPIC,
+    *,
+    key: str | None = None,
+    later_ms: int = 0,
+) -> RawRecord:
+    """A record as a consumer gets it, written at a time that follows from its offset."""
+    return ConsumerRecord(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        timestamp=1_700_000_000_000 + offset + later_ms,
+        timestamp_type=0,
+        key=None if key is None else key.encode(),
+        value=value,
+        checksum=None,
+        serialized_key_size=0,
+        serialized_value_size=len(value),
+        headers=(),
+    )
+
+
+def image(name: str, **fields: Any) -> bytes:
+    """The submission of an image of batch b."""
+    event = ImageSubmitted(image_path=f"file:///{name}.png", chain_id=name, batch_id="b", **fields)
+    return encode(event)
+
+
+def result(name: str, text: str, offset: int) -> RawRecord:
+    """The record of a result with one box."""
+    box = TextBox(text=text, confidence=0.9, bbox=((0, 0), (1, 0), (1, 1), (0, 1)))
+    event = OcrSucceeded(image_path=f"file:///{name}.png", chain_id=name, boxes=(box,))
+    return record(encode(event), offset, topic=RESULTS, key=name)
+
+
+def query(url: str, sql: Any) -> list[tuple[Any, ...]]:
+    """The rows that a statement gives."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(sql)
+        return cursor.fetchall() if cursor.description else []

@@ -1,0 +1,68 @@
+"""Fingerprints of records: equal for one and the same record alone."""
+
+from hashlib import sha256
+
+import msgspec
+import pytest
+from recorder_ledgers import record
+
+from ocrstream_recorder.domain.folded import (
+    KEPT,
+    RULES,
+    SIZE,
+    fingerprint,
+    fingerprints,
+    remember,
+)
+from ocrstream_recorder.intake import judge
+from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_schemas.codec import encode
+from ocrstream_schemas.contract.examples import EXAMPLES
+from ocrstream_schemas.ids import RecordRef
+from ocrstream_schemas.topics import RECORDED_TOPICS
+
+REF = RecordRef("ocr.results", 1, 23, 456)
+MEANING = "1 fb1cf937ac3265c9"
+
+
+@pytest.mark.parametrize(
+    ("topic", "value", "ref"),
+    [
+        ("tasks.lifecycle", b"value", REF),
+        ("ocr.results", b"Value", REF),
+        ("ocr.results", b"value", msgspec.structs.replace(REF, topic="images.submitted")),
+        ("ocr.results", b"value", msgspec.structs.replace(REF, partition=12, offset=3)),
+        ("ocr.results", b"value", msgspec.structs.replace(REF, offset=234, timestamp_ms=56)),
+        ("ocr.results", b"value", msgspec.structs.replace(REF, timestamp_ms=457)),
+        ("ocr.results", b"6value", msgspec.structs.replace(REF, timestamp_ms=45)),
+    ],
+)
+def test_whatever_a_meaning_may_follow_from_makes_another_record(
+    topic: str, value: bytes, ref: RecordRef
+) -> None:
+    assert fingerprint("ocr.results", b"value", REF) == fingerprint("ocr.results", b"value", REF)
+    assert fingerprint(topic, value, ref) != fingerprint("ocr.results", b"value", REF)
+
+
+def test_the_newest_are_kept_each_once() -> None:
+    marks = [bytes([number]) * SIZE for number in range(KEPT + 2)]
+    kept = b""
+    for mark in marks:
+        kept = remember(remember(kept, [mark]), [mark, mark])
+    assert fingerprints(kept) == marks[-KEPT:]
+    assert fingerprints(remember(b"", marks[:2])) == marks[:2]
+
+
+def test_other_rules_make_other_fingerprints() -> None:
+    """Fails if events mean something else (raise RULES), and if there are other examples; then
+    MEANING becomes what is told.
+    """
+    to_local = DatabaseZone("UTC").to_local
+    told = [
+        msgspec.structs.replace(said, fingerprint=None)
+        for example in EXAMPLES
+        if example.topic in RECORDED_TOPICS
+        and (said := judge(record(example.topic, encode(example.event), 0), to_local).contribution)
+    ]
+    digest = sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()[:16]
+    assert f"{RULES} {digest}" == MEANING
