@@ -158,9 +158,8 @@ def _row(chain: ChainRow) -> dict[str, Any]:
 
 def _stored(row: tuple[Any, ...]) -> StoredChain:
     row_id, chain_id, batch_id, run, total_tasks, name, initiator, input_data, ranks = row[:9]
-    status, completed, failed, started_at, finished_at, first_task_id, reason, error, folded = row[
-        9:
-    ]
+    status, completed, failed, started_at, finished_at = row[9:14]
+    first_task_id, reason, error, folded = row[14:]
     said = (input_data.get(field) for field in _IN_INPUT_DATA[:-1])
     told = (name, initiator, *said, document(input_data.get("options")))
     values = tuple(value if rank else None for value, rank in zip(told, ranks, strict=True))
