@@ -216,7 +216,7 @@ def main() -> None:
     with Rig("read") as rig, rig.database() as url:
         say(f"Filling a database with {wanted.images:,} images of {BOXES} boxes")
         fill(url, wanted.images, TEXT)
-        with rig.serving_recorder(url, "read") as api_url:
+        with rig.recorder(url, "read"), rig.recorder_api(url) as (api_url, _):
             bench = Bench(rig, url, api_url, wanted)
             bench.find_full_speed()
             for number in range(1, wanted.rounds + 1):
