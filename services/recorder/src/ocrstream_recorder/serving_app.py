@@ -1,10 +1,7 @@
 """Composition root of the process that answers."""
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.engines import marking_engine, reading_engine
+from ocrstream_recorder.api.databases import ReadDatabase, marking_engine
 from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.fleet import Fleet, FleetReader
 from ocrstream_recorder.letter_box import LetterBox
@@ -28,7 +25,7 @@ async def run(settings: ServingSettings) -> int:
     stop = stop_on_signals()
     written = settings.database_url.get_secret_value()
     read = settings.read_database_url.get_secret_value() or written
-    engine = reading_engine(
+    database = ReadDatabase(
         read, connections=settings.read_connections, timeout_s=settings.read_timeout_s
     )
     marking = marking_engine(written)
@@ -37,9 +34,9 @@ async def run(settings: ServingSettings) -> int:
     watcher = BatchWatcher(watched, zone, settings.event_listeners)
     fleet = Fleet()
     health = Health()
-    health.add_check("database", lambda: _check_database(engine))
+    health.add_check("database", lambda: _check(database))
     api = create_api(
-        engine,
+        database,
         zone,
         health,
         LetterBox(settings),
@@ -54,10 +51,9 @@ async def run(settings: ServingSettings) -> int:
         return await run_service(api, settings, stop, heartbeats.run(stop), watcher.run(stop))
     finally:
         await watched.close()
-        await engine.dispose()
+        await database.close()
         await marking.dispose()
 
 
-async def _check_database(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
-        await connection.execute(text("SELECT 1"))
+async def _check(database: ReadDatabase) -> None:
+    await database.quick.rows(b"SELECT 1", {})
