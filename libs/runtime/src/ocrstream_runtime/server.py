@@ -12,6 +12,9 @@ from fastapi import FastAPI
 
 from ocrstream_runtime.settings import ServiceSettings
 
+# Longer than proxies keep theirs: whoever closes an idle connection may cut a request off.
+_KEEP_ALIVE_S = 75
+
 logger = structlog.get_logger(__name__)
 
 
@@ -49,6 +52,7 @@ async def serve(app: FastAPI, settings: ServiceSettings, stop: asyncio.Event) ->
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s)),
         )
     )
