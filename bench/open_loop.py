@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import psycopg
+from plain_http import PlainHttp, RequestFailed
 from psycopg import AsyncConnection
 from read_load import Request, requests
 
@@ -63,15 +64,11 @@ def drive(load: Load) -> Latencies:
 async def _drive(load: Load) -> Latencies:
     asked = requests(load.kind, load.images, load.seed)
     statements = await _statements(load, list(islice(asked, _STATEMENTS_OF)))
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     connection = await psycopg.AsyncConnection.connect(load.database_url)
     found = Latencies()
     sql_turn = asyncio.Lock()
-    async with (
-        connection,
-        httpx.AsyncClient(base_url=load.api_url, timeout=_TIMEOUT_S, limits=limits) as http,
-        asyncio.TaskGroup() as group,
-    ):
+    http = PlainHttp(load.api_url)
+    async with connection, asyncio.TaskGroup() as group:
         began = time.monotonic()
         for number in range(int((load.warm_up_s + load.for_s) * load.per_s)):
             due = began + number / load.per_s
@@ -81,14 +78,15 @@ async def _drive(load: Load) -> Latencies:
             if number % _SQL_EVERY == 0:
                 chosen = statements[number // _SQL_EVERY % len(statements)]
                 group.create_task(_run(connection, sql_turn, chosen, into))
+    http.close()
     return found
 
 
-async def _ask(http: httpx.AsyncClient, request: Request, due: float, into: Latencies) -> None:
+async def _ask(http: PlainHttp, request: Request, due: float, into: Latencies) -> None:
     try:
-        answer = await http.get(request.path, params=request.parameters)
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
+        async with asyncio.timeout(_TIMEOUT_S):
+            await http.get(request.path, request.parameters)
+    except (RequestFailed, TimeoutError) as error:
         into.failures.append(f"{type(error).__name__}: {error}")
     else:
         into.http_ms.append(1000 * (time.monotonic() - due))

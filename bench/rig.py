@@ -1,6 +1,7 @@
 """Real servers for a bench, databases on them, and services that begin at a known moment."""
 
 import asyncio
+import os
 import shutil
 import sys
 import time
@@ -185,6 +186,12 @@ def until_written(url: str, records: int, timeout_s: float, topic: str = "%") ->
             if took > timeout_s:
                 raise TimeoutError(f"{row[0]} of {records} records in {timeout_s:g} s")
             time.sleep(0.01)
+
+
+def cpu_s(process: Process) -> float:
+    """The processor's time that the process has had, in seconds."""
+    told = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(process: Process) -> float:
