@@ -1,6 +1,5 @@
 """The path of the search."""
 
-import time
 from typing import Annotated, Any
 
 import msgspec
@@ -27,7 +26,6 @@ router = APIRouter(prefix="/v1", tags=["read"])
 
 _EXAMINED_FIRST = 20
 _MOST_EXAMINED = 1_000
-_LAG_HOLDS_S = 1.0
 _FIRST = 2**63 - 1  # greater than any id that a search has not passed
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -110,15 +108,11 @@ class Searches:
 
     def __init__(self, reads: DirectReads) -> None:
         self._reads = reads
-        self._lag = Backlog(0, 0.0)
-        self._lag_known_at = -_LAG_HOLDS_S
 
     async def lag(self) -> Backlog:
-        """How far the index is behind, as of a second ago at most."""
-        if time.monotonic() - self._lag_known_at > _LAG_HOLDS_S:
-            ((waiting, oldest_s),) = await self._reads.rows(search.LAG, {})
-            self._lag, self._lag_known_at = Backlog(waiting, oldest_s), time.monotonic()
-        return self._lag
+        """How far the index is behind."""
+        ((waiting, oldest_s),) = await self._reads.rows(search.LAG, {})
+        return Backlog(waiting, oldest_s)
 
     async def candidates(self, grams: set[int], before: int, limit: int) -> list[Candidate]:
         """Images with all these grams and ids less than `before`, the greatest id first.
