@@ -496,10 +496,19 @@ async def test_a_role_that_may_only_read_suffices(database_url: str) -> None:
         admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")  # pyright: ignore
         admin.execute(f"GRANT USAGE ON SCHEMA public TO {name}")  # pyright: ignore
         admin.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")  # pyright: ignore
+        admin.execute(f"GRANT UPDATE ON recorder_dead_letters TO {name}")  # pyright: ignore
+        admin.execute(f"GRANT INSERT ON recorder_rereads TO {name}")  # pyright: ignore
     fill(database_url, DatabaseZone("UTC"))
     rest = database_url.rpartition("@")[2]
-    database = ReadDatabase(f"postgresql://{name}:x@{rest}", connections=1, timeout_s=5)
-    app = create_api(database, DatabaseZone("UTC"), Health(), LetterBox(ServiceSettings()))
+    url = f"postgresql://{name}:x@{rest}"
+    database, marking = ReadDatabase(url, connections=1, timeout_s=5), marking_engine(url)
+    app = create_api(
+        database,
+        DatabaseZone("UTC"),
+        Health(),
+        LetterBox(ServiceSettings()),
+        writing_engine=marking,
+    )
     try:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://recorder"
@@ -508,11 +517,16 @@ async def test_a_role_that_may_only_read_suffices(database_url: str) -> None:
                 answer = await get(api, f"/v1/{path}")
                 assert answer["items"] or path == "dead-letters"
             await get(api, "/v1/stats", begin=NOON.isoformat(), end=at(900).isoformat())
+            dropped = await api.post("/v1/dead-letters/drop", json={"ids": [1]})
+            assert dropped.status_code == 200, dropped.text
+            reread = await api.post("/v1/rereads", json={"request_id": "r", "lane": "gpu"})
+            assert reread.status_code == 202, reread.text
         async with database.engine.connect() as connection:
             await connection.execute(text("SET default_transaction_read_only = off"))
             with pytest.raises(Exception, match="permission denied"):
                 await connection.execute(text("DELETE FROM batch_executions"))
     finally:
         await database.close()
+        await marking.dispose()
         with psycopg.connect(database_url, autocommit=True) as admin:
             admin.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")  # pyright: ignore

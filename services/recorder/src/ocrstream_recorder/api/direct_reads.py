@@ -18,7 +18,7 @@ from psycopg.errors import QueryCanceled
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import set_json_loads
-from sqlalchemy import Select
+from sqlalchemy import SelectBase
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from ocrstream_recorder.api.sessions import database_unavailable, too_much_to_read
@@ -32,7 +32,7 @@ Rows = Callable[[bytes, dict[str, Any]], Awaitable[Sequence[Any]]]
 class Question:
     """A query of SQLAlchemy's, put into words once."""
 
-    def __init__(self, query: Select[Any]) -> None:
+    def __init__(self, query: SelectBase) -> None:
         compiled = query.compile(dialect=_DIALECT)
         self.query = query
         self.text = str(compiled).encode()
