@@ -1,5 +1,6 @@
 """The recorder is two processes: one records, one answers, and neither needs the other."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -18,10 +19,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 PROGRAM = str(Path(sys.executable).with_name("ocrstream"))
 
 
-async def announce(system: System, batch_id: str) -> None:
+def announce(system: System, batch_id: str) -> None:
     """A batch that ends as soon as it is recorded."""
     event = {"type": "BatchSubmitted", "batch_id": batch_id, "total_images": 0}
-    await system.send(("batches.commands", None, event))
+    asyncio.run(system.send(("batches.commands", None, event)))
 
 
 def doctor(system: System) -> dict[str, Any]:
@@ -44,10 +45,10 @@ def is_ready(url: str) -> bool:
         return False
 
 
-async def test_each_goes_on_while_the_other_is_dead(own_system: System) -> None:
+def test_each_goes_on_while_the_other_is_dead(own_system: System) -> None:
     system = own_system
     system.start("recorder")
-    await announce(system, "first")
+    announce(system, "first")
     system.ended("first")
 
     processes.kill(system.processes["recorder"])
@@ -56,11 +57,11 @@ async def test_each_goes_on_while_the_other_is_dead(own_system: System) -> None:
     assert not is_ready(system.recording_url)
     found = doctor(system)
     assert (found["recorder"], found["recording"]) == ("ok", "trouble")
-    await announce(system, "second")
+    announce(system, "second")
 
     system.start("recorder")
     processes.kill(system.processes[API])
-    await announce(system, "third")
+    announce(system, "third")
     assert is_ready(system.recording_url)
     found = doctor(system)
     assert (found["recorder"], found["recording"]) == ("trouble", "ok")
@@ -83,7 +84,7 @@ def test_what_answers_starts_without_kafka_and_says_what_it_does_not_know(
     assert (answer.status_code, answer.json()["title"]) == (503, "Workers are not known now")
 
 
-async def test_each_tells_of_its_own_work_alone(own_system: System) -> None:
+def test_each_tells_of_its_own_work_alone(own_system: System) -> None:
     system = own_system
     system.start("recorder")
     told = {
