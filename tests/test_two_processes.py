@@ -29,7 +29,12 @@ def doctor(system: System) -> dict[str, Any]:
     """What the doctor says of each part."""
     ran = subprocess.run(
         [PROGRAM, "doctor", "--json"],
-        env={**os.environ, **system.environment},
+        env={
+            "PATH": os.environ["PATH"],
+            "RECORDER_URL": system.recorder_url,
+            "RECORDING_URLS": system.recording_url,
+        },
+        cwd=system.folder,
         capture_output=True,
         text=True,
         timeout=60,

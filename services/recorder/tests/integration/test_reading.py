@@ -519,7 +519,7 @@ async def test_a_role_that_may_only_read_suffices(database_url: str) -> None:
             await get(api, "/v1/stats", begin=NOON.isoformat(), end=at(900).isoformat())
             dropped = await api.post("/v1/dead-letters/drop", json={"ids": [1]})
             assert dropped.status_code == 200, dropped.text
-            reread = await api.post("/v1/rereads", json={"request_id": "r", "lane": "gpu"})
+            reread = await api.post("/v1/rereads", json={"request_id": "r", "all": True})
             assert reread.status_code == 202, reread.text
         async with database.engine.connect() as connection:
             await connection.execute(text("SET default_transaction_read_only = off"))
