@@ -20,7 +20,7 @@ from read_load import Request, requests
 
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase
-from ocrstream_recorder.api.direct_reads import Rows
+from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
@@ -109,7 +109,7 @@ async def _statements(load: Load, asked: Sequence[Request]) -> list[Statements]:
     database = ReadDatabase(load.database_url, connections=1, timeout_s=30)
     sent: Statements = []
     for reads in (database.quick, database.searches):
-        setattr(reads, "rows", _kept(reads.rows, sent))  # noqa: B010 - it is a method
+        _keep(reads, sent)
     api = create_api(database, DatabaseZone("UTC"), Health(), LetterBox(ServiceSettings()))
     found: list[Statements] = []
     transport = httpx.ASGITransport(api)
@@ -127,11 +127,14 @@ async def _statements(load: Load, asked: Sequence[Request]) -> list[Statements]:
     return found
 
 
-def _kept(rows: Rows, sent: Statements) -> Rows:
-    """As `rows`, but what is asked is kept in `sent`."""
+def _keep(reads: DirectReads, sent: Statements) -> None:
+    """Have what is asked of `reads` kept in `sent`."""
+    rows = reads.rows
 
-    async def keep(statement: bytes, parameters: dict[str, Any]) -> Sequence[Any]:
+    async def keep(
+        statement: bytes, parameters: dict[str, Any], *, plan_by_value: bool = False
+    ) -> Sequence[Any]:
         sent.append((statement, parameters))
-        return await rows(statement, parameters)
+        return await rows(statement, parameters, plan_by_value=plan_by_value)
 
-    return keep
+    reads.rows = keep

@@ -54,7 +54,8 @@ def _page(wanted: _Wanted) -> Question:
     else:
         query = query.where(index.is_(None), ChainExecution.id > row_id).order_by(ChainExecution.id)
     query = query.limit(bindparam("rows", type_=BigInteger))
-    return Question(query.with_only_columns(*_OF_IMAGE))
+    by_value = wanted.status or wanted.reason
+    return Question(query.with_only_columns(*_OF_IMAGE), plan_by_value=by_value)
 
 
 _OF_IMAGE = (

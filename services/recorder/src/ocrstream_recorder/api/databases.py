@@ -12,6 +12,8 @@ from ocrstream_recorder.store import search
 from ocrstream_recorder.store.migrate import sqlalchemy_url
 
 SEARCHES_AT_ONCE = 4
+# Values that are rare are found by indexes of their own; a plan for any value misses these.
+_PLAN_BY_VALUE = "force_custom_plan"
 
 
 class ReadDatabase:
@@ -23,7 +25,7 @@ class ReadDatabase:
 
     def __init__(self, database_url: str, *, connections: int, timeout_s: float) -> None:
         """`connections` for what is asked most, and as many for the rest, searches aside."""
-        options = _options(timeout_s)
+        options = _options(timeout_s, plan_cache_mode=_PLAN_BY_VALUE)
         self.engine = _engine(
             database_url,
             connections,
@@ -32,11 +34,11 @@ class ReadDatabase:
             skip_autocommit_rollback=True,
         )
         self.quick = DirectReads(
-            database_url, options, connections=connections, too_much=ASK_FOR_LESS
+            database_url, _options(timeout_s), connections=connections, too_much=ASK_FOR_LESS
         )
         self.searches = DirectReads(
             database_url,
-            _options(min(timeout_s, search.TIMEOUT_S)),
+            _options(min(timeout_s, search.TIMEOUT_S), plan_cache_mode=_PLAN_BY_VALUE),
             connections=SEARCHES_AT_ONCE,
             too_much=f"It took longer than {search.TIMEOUT_S} s; look for a longer text, or in one"
             " batch",
@@ -49,15 +51,14 @@ class ReadDatabase:
         await self.searches.close()
 
 
-def _options(timeout_s: float) -> str:
+def _options(timeout_s: float, **further: str) -> str:
     options = {
         "timezone": "UTC",
         "default_transaction_read_only": "on",
         "statement_timeout": f"{round(timeout_s * 1000)}ms",
-        # Values that are rare are found by indexes of their own; a plan for any value misses these.
-        "plan_cache_mode": "force_custom_plan",
         # A read is too short for what compiling it would take.
         "jit": "off",
+        **further,
     }
     return " ".join(f"-c {name}={value}" for name, value in options.items())
 

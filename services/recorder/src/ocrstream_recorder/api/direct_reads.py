@@ -7,7 +7,7 @@ statement built anew take several times as long as that.
 import asyncio
 import json
 import select
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,13 +26,13 @@ from ocrstream_recorder.api.sessions import database_unavailable, too_much_to_re
 _DIALECT = PGDialect_psycopg()
 _WAIT_S = 30.0
 
-Rows = Callable[[bytes, dict[str, Any]], Awaitable[Sequence[Any]]]
-
 
 class Question:
     """A query of SQLAlchemy's, put into words once."""
 
-    def __init__(self, query: SelectBase) -> None:
+    def __init__(self, query: SelectBase, *, plan_by_value: bool = False) -> None:
+        """`plan_by_value`: rare values have an index of their own, which a plan for any misses."""
+        self.plan_by_value = plan_by_value
         compiled = query.compile(dialect=_DIALECT)
         self.query = query
         self.text = str(compiled).encode()
@@ -51,11 +51,18 @@ class DirectReads:
         self._turns = asyncio.Semaphore(connections)
         self._idle: list[AsyncConnection[Any]] = []
 
-    async def rows(self, statement: bytes, parameters: dict[str, Any]) -> Sequence[Any]:
-        """Named tuples. A problem document if the database cannot be asked, or not for so much."""
+    async def rows(
+        self, statement: bytes, parameters: dict[str, Any], *, plan_by_value: bool = False
+    ) -> Sequence[Any]:
+        """Named tuples. A problem document if the database cannot be asked, or not for so much.
+
+        The server keeps a plan of a statement that it is sent again and again, for any values,
+        unless `plan_by_value`.
+        """
+        prepare = False if plan_by_value else None
         try:
             async with self._connection() as connection:
-                cursor = await connection.execute(statement, parameters)
+                cursor = await connection.execute(statement, parameters, prepare=prepare)
                 return await cursor.fetchall()
         except QueryCanceled as error:
             raise too_much_to_read(self._too_much) from error

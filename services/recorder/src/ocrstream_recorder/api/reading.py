@@ -141,7 +141,11 @@ class DirectReading(NamedTuple):
 
     async def rows(self, question: Question, parameters: dict[str, Any]) -> Sequence[Any]:
         """Rows that answer it."""
-        return await self.reads.rows(question.text, {**question.literals, **parameters})
+        return await self.reads.rows(
+            question.text,
+            {**question.literals, **parameters},
+            plan_by_value=question.plan_by_value,
+        )
 
 
 class Asks(Protocol):
