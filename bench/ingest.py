@@ -150,7 +150,7 @@ def ingest(rig: Rig) -> Generator[tuple[str, Process]]:
         "KAFKA_BOOTSTRAP_SERVERS": rig.kafka.bootstrap_servers,
         "OCRSTREAM_OBJECT_ROOT": str(_FOLDER.resolve() / "service"),
     }
-    service = Service("ingest", "ocrstream-ingest", free_port(), environment)
+    service = Service("ingest", ("ocrstream-ingest",), free_port(), environment)
     process = service.start(_FOLDER / "logs")
     try:
         service.wait(process)

@@ -14,12 +14,13 @@ from typing import Any
 
 import httpx
 import psycopg
+from plain_http import PlainHttp, RequestFailed
 from psycopg import AsyncConnection
 from read_load import Request, requests
-from sqlalchemy import event
 
 from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.engines import reading_engine
+from ocrstream_recorder.api.databases import ReadDatabase
+from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
@@ -63,15 +64,11 @@ def drive(load: Load) -> Latencies:
 async def _drive(load: Load) -> Latencies:
     asked = requests(load.kind, load.images, load.seed)
     statements = await _statements(load, list(islice(asked, _STATEMENTS_OF)))
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     connection = await psycopg.AsyncConnection.connect(load.database_url)
     found = Latencies()
     sql_turn = asyncio.Lock()
-    async with (
-        connection,
-        httpx.AsyncClient(base_url=load.api_url, timeout=_TIMEOUT_S, limits=limits) as http,
-        asyncio.TaskGroup() as group,
-    ):
+    http = PlainHttp(load.api_url)
+    async with connection, asyncio.TaskGroup() as group:
         began = time.monotonic()
         for number in range(int((load.warm_up_s + load.for_s) * load.per_s)):
             due = began + number / load.per_s
@@ -81,14 +78,15 @@ async def _drive(load: Load) -> Latencies:
             if number % _SQL_EVERY == 0:
                 chosen = statements[number // _SQL_EVERY % len(statements)]
                 group.create_task(_run(connection, sql_turn, chosen, into))
+    http.close()
     return found
 
 
-async def _ask(http: httpx.AsyncClient, request: Request, due: float, into: Latencies) -> None:
+async def _ask(http: PlainHttp, request: Request, due: float, into: Latencies) -> None:
     try:
-        answer = await http.get(request.path, params=request.parameters)
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
+        async with asyncio.timeout(_TIMEOUT_S):
+            await http.get(request.path, request.parameters)
+    except (RequestFailed, TimeoutError) as error:
         into.failures.append(f"{type(error).__name__}: {error}")
     else:
         into.http_ms.append(1000 * (time.monotonic() - due))
@@ -108,26 +106,35 @@ async def _run(
 
 async def _statements(load: Load, asked: Sequence[Request]) -> list[Statements]:
     """The very statements that the API sends for each request, taken from it once."""
-    engine = reading_engine(load.database_url, connections=1, timeout_s=30)
-    api = create_api(engine, DatabaseZone("UTC"), Health(), LetterBox(ServiceSettings()))
+    database = ReadDatabase(load.database_url, connections=1, timeout_s=30)
     sent: Statements = []
-
-    def keep(*told: Any) -> None:
-        _, _, statement, parameters, *_ = told
-        sent.append((statement.encode(), parameters))
-
+    for reads in (database.quick, database.searches):
+        _keep(reads, sent)
+    api = create_api(database, DatabaseZone("UTC"), Health(), LetterBox(ServiceSettings()))
     found: list[Statements] = []
     transport = httpx.ASGITransport(api)
     async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as http:
-        # Whatever is asked but once, of the server's version for example, is no part of it.
+        # What is asked now and then only, how far the search index is behind, is no part of it.
         (await http.get(asked[0].path, params=asked[0].parameters)).raise_for_status()
-        event.listen(engine.sync_engine, "before_cursor_execute", keep)
         for request in asked[1:]:
             sent.clear()
             (await http.get(request.path, params=request.parameters)).raise_for_status()
             if sent:
                 found.append(sent.copy())
-    await engine.dispose()
+    await database.close()
     if not found:
         raise AssertionError(f"the API asked the database nothing for {load.kind}")
     return found
+
+
+def _keep(reads: DirectReads, sent: Statements) -> None:
+    """Have what is asked of `reads` kept in `sent`."""
+    rows = reads.rows
+
+    async def keep(
+        statement: bytes, parameters: dict[str, Any], *, plan_by_value: bool = False
+    ) -> Sequence[Any]:
+        sent.append((statement, parameters))
+        return await rows(statement, parameters, plan_by_value=plan_by_value)
+
+    reads.rows = keep

@@ -24,7 +24,9 @@ from read_listeners import Audience, quantile, reach
 from read_load import IMAGES_A_BATCH, TEXT, feed, feed_in_process, requests
 from recorder_load import BOXES, fill
 from report import Row, at_most, limited, plain, publish
-from rig import Rig, say
+from rig import Rig, cpu_s, say
+
+from ocrstream_local.processes import Process
 
 IMAGES = 340_000
 ROUNDS = 3
@@ -56,6 +58,7 @@ class Figures:
 
     def __init__(self) -> None:
         self.latencies: defaultdict[str, list[Latencies]] = defaultdict(list)
+        self.cpu_ms: defaultdict[str, list[float]] = defaultdict(list)
         self.short_ms: list[float] = []
         self.reached_s: list[float] = []
         self.full_speed = 0.0
@@ -63,12 +66,15 @@ class Figures:
 
 
 class Bench:
-    """One recorder over one filled database."""
+    """One recorder over one filled database, and what answers from it."""
 
-    def __init__(self, rig: Rig, url: str, api_url: str, wanted: argparse.Namespace) -> None:
+    def __init__(
+        self, rig: Rig, url: str, api_url: str, api: Process, wanted: argparse.Namespace
+    ) -> None:
         self._rig = rig
         self._url = url
         self._api_url = api_url
+        self._api = api
         self._wanted = wanted
         self.figures = Figures()
 
@@ -107,7 +113,9 @@ class Bench:
                 return
             if time.monotonic() > deadline:
                 raise SystemExit(f"The search index has not caught up: {waiting} images wait")
-            say(f"  the search index is behind by {waiting:,} images or more")
+            say(
+                f"  the search index is behind by {waiting:,} images{' or more' * (waiting > 9999)}"
+            )
             time.sleep(10)
 
     @contextmanager
@@ -146,13 +154,20 @@ class Bench:
             self._wanted.seconds,
         )
         with self.writing(f"{kind}-{number}", load.warm_up_s + load.for_s):
+            used_s = cpu_s(self._api)
             found = in_a_process(drive, load)
+            used_s = cpu_s(self._api) - used_s
         if found.failures:
             raise AssertionError(f"{len(found.failures)} failed, as {found.failures[0]}")
         self.figures.latencies[kind].append(found)
+        cpu_ms = 1000 * used_s / (PER_S * (load.warm_up_s + load.for_s))
+        self.figures.cpu_ms[kind].append(cpu_ms)
         p50, p99 = quantile(found.http_ms, 0.5), quantile(found.http_ms, 0.99)
         sql = quantile(found.sql_ms, 0.5)
-        say(f"  {kind}: p50 {p50:.1f} ms, p99 {p99:.1f} ms; in SQL p50 {sql:.1f} ms")
+        say(
+            f"  {kind}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, {cpu_ms:.1f} ms of a core;"
+            f" in SQL p50 {sql:.1f} ms"
+        )
 
     def short_searches(self) -> None:
         asked = requests("short search", self._wanted.images, 0)
@@ -191,6 +206,8 @@ def rows(figures: Figures) -> list[Row]:
         medians = [statistics.median(one.http_ms) for one in rounds]
         in_sql = [statistics.median(one.sql_ms) for one in rounds]
         measured.append(at_most(1.5, f"{what}, p50, against its SQL", "ms", medians, in_sql))
+        cpu_ms = statistics.median(figures.cpu_ms[kind])
+        measured.append(Row(f"{what}, processor's time of the API", round(cpu_ms, 2), "ms"))
     if figures.short_ms:
         slowest = max(figures.short_ms)
         measured.append(limited(2_000, "a search of one or two characters, slowest", "ms", slowest))
@@ -212,15 +229,17 @@ def main() -> None:
     parser.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES))
     wanted = parser.parse_args()
     whole = (IMAGES, SECONDS, ROUNDS, list(MEASURES))
+    began = time.monotonic()
     is_whole = (wanted.images, wanted.seconds, wanted.rounds, wanted.measures) == whole
     with Rig("read") as rig, rig.database() as url:
         say(f"Filling a database with {wanted.images:,} images of {BOXES} boxes")
         fill(url, wanted.images, TEXT)
-        with rig.serving_recorder(url, "read") as api_url:
-            bench = Bench(rig, url, api_url, wanted)
+        with rig.recorder(url, "read"), rig.recorder_api(url) as (api_url, api):
+            bench = Bench(rig, url, api_url, api, wanted)
             bench.find_full_speed()
             for number in range(1, wanted.rounds + 1):
-                say(f"Round {number} of {wanted.rounds}")
+                minutes = (time.monotonic() - began) / 60
+                say(f"Round {number} of {wanted.rounds}, after {minutes:.0f} minutes")
                 for kind in wanted.measures:
                     if kind in {"search", "short"}:
                         bench.wait_for_the_index()

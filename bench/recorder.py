@@ -17,6 +17,7 @@ from recorder_load import BATCH_ID, BOXES, boxes, fill, produce, records_of, res
 from report import Row, at_least, at_most, limited, plain, publish
 from rig import Rig, memory_mib, say, until_written
 
+from ocrstream_recorder.store.search_index import LOCK_KEY
 from ocrstream_runtime.kafka import create_producer
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import encode
@@ -98,6 +99,21 @@ def replay(rig: Rig, figures: Figures, url: str, group: str) -> None:
         raise AssertionError("the replay wrote rows")
 
 
+def without_indexing(rig: Rig, figures: Figures, group: str) -> None:
+    """As the first pass, but nobody indexes for searches behind it."""
+    with rig.database() as url:
+        with psycopg.connect(url) as holder:
+            # As if another replica did it all the time.
+            holder.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
+            with rig.recorders(url, group):
+                took_s = until_written(url, records_of(IMAGES), TIMEOUT_S)
+            indexed = holder.execute("SELECT count(*) FROM recorder_search").fetchone()
+        if indexed != (0,):
+            raise AssertionError(f"{indexed} images were indexed nevertheless")
+        check(url)
+    figures.tell("recorder, nothing indexed", IMAGES / took_s)
+
+
 def replicas(rig: Rig, figures: Figures, group: str) -> None:
     with rig.database() as url:
         with rig.recorders(url, group, REPLICAS):
@@ -131,6 +147,7 @@ def one_round(rig: Rig, figures: Figures, full: str, number: int, lines: Lines |
     with rig.database() as url:
         figures.orm.append(write_by_orm(url))
         figures.tell("ORM", figures.orm[-1].images_per_s)
+    without_indexing(rig, figures, f"unindexed-{number}")
     replicas(rig, figures, f"replicas-{number}")
     filled(rig, figures, full, f"filled-{number}")
     return lines
@@ -182,6 +199,13 @@ def rows(figures: Figures) -> list[Row]:
     return [
         *measured,
         at_least(0.6, "recorder, against COPY of ready lines", unit, recorder, speeds["COPY"]),
+        at_least(
+            0.95,
+            "recorder, indexing for searches behind it, against without",
+            unit,
+            recorder,
+            speeds["recorder, nothing indexed"],
+        ),
         at_least(
             0.9,
             f"{REPLICAS} replicas on one batch, against one",

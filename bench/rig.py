@@ -1,6 +1,7 @@
 """Real servers for a bench, databases on them, and services that begin at a known moment."""
 
 import asyncio
+import os
 import shutil
 import sys
 import time
@@ -100,12 +101,8 @@ class Rig:
 
     def start_worker(self, group: str, settings: Mapping[str, str]) -> Process:
         """One more worker, on its way into the group; whoever starts it stops it."""
-        environment = {
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
-            "OCRSTREAM_GROUP_ID": group,
-            **settings,
-        }
-        return Service(group, "ocrstream-worker", free_port(), environment).start(self._folder)
+        told = {"OCRSTREAM_GROUP_ID": group, **settings}
+        return self._service(group, ("ocrstream-worker",), told).start(self._folder)
 
     @contextmanager
     def recorders(self, url: str, group: str, count: int = 1) -> Generator[list[Process]]:
@@ -126,23 +123,34 @@ class Rig:
             processes.stop(started, 30)
 
     @contextmanager
-    def serving_recorder(self, url: str, group: str) -> Generator[str]:
-        """Address of the API of a recorder that is ready."""
+    def recorder(self, url: str, group: str) -> Generator[Process]:
+        """A recorder that is ready."""
         service = self._recorder(group, url, group)
         process = service.start(self._folder)
         try:
             service.wait(process)
-            yield service.url
+            yield process
+        finally:
+            processes.stop([process], 30)
+
+    @contextmanager
+    def recorder_api(self, url: str) -> Generator[tuple[str, Process]]:
+        """What answers from what recorders write, ready: its address, and its process."""
+        service = self._service("api", ("ocrstream-recorder", "serve"), {"DATABASE_URL": url})
+        process = service.start(self._folder)
+        try:
+            service.wait(process)
+            yield service.url, process
         finally:
             processes.stop([process], 30)
 
     def _recorder(self, name: str, url: str, group: str) -> Service:
-        environment = {
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
-            "DATABASE_URL": url,
-            "OCRSTREAM_GROUP_ID": group,
-        }
-        return Service(name, "ocrstream-recorder", free_port(), environment)
+        settings = {"DATABASE_URL": url, "OCRSTREAM_GROUP_ID": group}
+        return self._service(name, ("ocrstream-recorder",), settings)
+
+    def _service(self, name: str, command: tuple[str, ...], settings: Mapping[str, str]) -> Service:
+        environment = {"KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers, **settings}
+        return Service(name, command, free_port(), environment)
 
 
 async def until_members(bootstrap: str, group: str, count: int) -> None:
@@ -178,6 +186,12 @@ def until_written(url: str, records: int, timeout_s: float, topic: str = "%") ->
             if took > timeout_s:
                 raise TimeoutError(f"{row[0]} of {records} records in {timeout_s:g} s")
             time.sleep(0.01)
+
+
+def cpu_s(process: Process) -> float:
+    """The processor's time that the process has had, in seconds."""
+    told = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(process: Process) -> float:

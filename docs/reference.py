@@ -13,14 +13,14 @@ from prometheus_client.metrics_core import Metric
 from pydantic import AliasChoices
 
 from ocrstream_ingest.settings import IngestSettings
-from ocrstream_recorder.settings import RecorderSettings
+from ocrstream_recorder.settings import RecorderSettings, RecordingSettings, ServingSettings
 from ocrstream_runtime.settings import ENV_PREFIX, ServiceSettings
 from ocrstream_worker.settings import WorkerSettings
 
 HERE = Path(__file__).parent
 # Imported, they are in the registry.
-for service in ("ingest", "worker", "recorder"):
-    import_module(f"ocrstream_{service}.metrics")
+for module in ("ingest.metrics", "worker.metrics", "recorder.metrics", "recorder.serving_metrics"):
+    import_module(f"ocrstream_{module}")
 
 
 _NOTE = "<!-- Written by `make docs` from the code. -->\n"
@@ -41,13 +41,16 @@ start. What to look at, and what to do then, is told under [operations](operatio
 def configuration() -> str:
     """The page about settings."""
     shared = dict(_settings(ServiceSettings))
+    recorder = shared | dict(_settings(RecorderSettings))
     parts = [_CONFIGURATION, _settings_table("Every service", shared)]
-    for title, kind in (
-        ("ingest", IngestSettings),
-        ("ocr-worker", WorkerSettings),
-        ("recorder", RecorderSettings),
+    for title, kind, told in (
+        ("ingest", IngestSettings, shared),
+        ("ocr-worker", WorkerSettings, shared),
+        ("recorder, both processes", RecorderSettings, shared),
+        ("recorder, recording", RecordingSettings, recorder),
+        ("recorder, answering: `ocrstream-recorder serve`", ServingSettings, recorder),
     ):
-        own = {name: row for name, row in _settings(kind) if name not in shared}
+        own = {name: row for name, row in _settings(kind) if name not in told}
         parts.append(_settings_table(title, own))
     return "\n".join(parts)
 

@@ -192,8 +192,8 @@ def test_the_doctor_says_what_is_wrong_and_looks_at_the_rest(system: System) -> 
     well = run(system, "doctor", "--json", WORKER_URLS=worker)
     assert well.returncode == 0, well.stdout
     states = {told["part"]: told["state"] for told in map(json.loads, well.stdout.splitlines())}
-    told = ("broker", "topics", "ingest", "object store", "recorder", "workers", "worker")
-    assert {states[part] for part in told} == {"ok"}
+    told = ("broker", "topics", "ingest", "object store", "recorder", "recording", "workers")
+    assert {states[part] for part in (*told, "worker")} == {"ok"}
 
     broken = run(system, "doctor", WORKER_URLS=f"http://127.0.0.1:9,{worker}")
     assert broken.returncode == 1

@@ -29,7 +29,7 @@ from promtool import promtool
 
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_local.containers import KAFKA_IMAGE, POSTGRES_IMAGE
-from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
+from ocrstream_recorder.settings import DatabaseSettings, RecordingSettings, ServingSettings
 from ocrstream_runtime import probe, topics
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_worker.settings import WorkerSettings
@@ -44,7 +44,8 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "ingest": IngestSettings,
     "ocr-worker": WorkerSettings,
     "ocr-worker-gpu": WorkerSettings,
-    "recorder": RecorderSettings,
+    "recorder": RecordingSettings,
+    "recorder-api": ServingSettings,
 }
 OURS = sorted(SETTINGS)
 JOBS = {"topics", "migrate"}
@@ -71,7 +72,8 @@ def seconds(duration: str) -> float:
 
 
 def test_each_profile_adds_what_it_is_called_for() -> None:
-    alone = {"kafka", "postgres", "topics", "migrate", "ingest", "ocr-worker", "recorder"}
+    recorder = {"migrate", "recorder", "recorder-api"}
+    alone = {"kafka", "postgres", "topics", "ingest", "ocr-worker", *recorder}
     assert services("").keys() == alone
     assert services("gpu").keys() - alone == {"ocr-worker-gpu"}
     watching = {"otel-collector", "jaeger", "prometheus", "grafana"}
@@ -159,11 +161,11 @@ def test_workers_can_be_scaled() -> None:
 def test_the_recorder_alone_reaches_the_database() -> None:
     assert project()["networks"]["database"]["internal"]
     on_network = {name for name, one in services().items() if "database" in one["networks"]}
-    assert on_network == {"postgres", "migrate", "recorder"}
+    assert on_network == {"postgres", "migrate", "recorder", "recorder-api"}
     assert list(services()["postgres"]["networks"]) == ["database"]
     assert not container_ports(services()["postgres"])
     knowing = {name for name, one in services().items() if "PGPASSWORD" in json.dumps(one)}
-    assert knowing == {"migrate", "recorder"}
+    assert knowing == {"migrate", "recorder", "recorder-api"}
 
 
 def folders_made(name: str) -> list[str]:
@@ -173,7 +175,7 @@ def folders_made(name: str) -> list[str]:
 
 
 def test_ingest_writes_uploads_and_others_only_read_them() -> None:
-    for name in WORKERS | {"ingest", "recorder"}:
+    for name in WORKERS | {"ingest", "recorder-api"}:
         place = Built(name).variables["OCRSTREAM_OBJECT_ROOT"]
         mount = mounts(services()[name])[place]
         assert (mount["type"], mount["source"]) == ("volume", "objects")
@@ -202,8 +204,9 @@ def test_variables_are_settings_with_values_that_hold(
         alias = info.validation_alias
         choices = getattr(alias, "choices", None) or [alias or f"OCRSTREAM_{field.upper()}"]
         known |= {str(choice) for choice in choices}
-    # One image has the settings of its service, whatever job it is used for.
-    image = {"topics": IngestSettings, "migrate": RecorderSettings}.get(name, kind)
+    # One image has the settings of its service, whatever it is used for.
+    others = {"topics": IngestSettings, "migrate": ServingSettings, "recorder": ServingSettings}
+    image = others.get(name, kind)
     known |= {f"OCRSTREAM_{field.upper()}" for field in image.model_fields}
     assert given.keys() <= known
     for variable, value in given.items():
@@ -277,6 +280,7 @@ def test_prometheus_scrapes_every_service_under_the_name_that_alerts_expect() ->
         "ocrstream-ingest": {"ingest"},
         "ocrstream-worker": WORKERS,
         "ocrstream-recorder": {"recorder"},
+        "ocrstream-recorder-api": {"recorder-api"},
     }
     # ServiceDown names each.
     assert set(re.findall(r'job="([^"]+)"', RULES.read_text(encoding="utf-8"))) == names.keys()

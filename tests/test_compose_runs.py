@@ -147,9 +147,9 @@ def test_docker_compose_runs_the_whole_system(request: pytest.FixtureRequest) ->
     def all_scraped() -> bool | None:
         answer = httpx.get("http://127.0.0.1:9090/api/v1/query", params=query).json()
         result = answer["data"]["result"]
-        return (bool(result) and result[0]["value"][1] == "3") or None
+        return (bool(result) and result[0]["value"][1] == "4") or None
 
-    eventually("three jobs that answer", all_scraped)
+    eventually("four jobs that answer", all_scraped)
 
 
 @pytest.mark.timeout(3600)

@@ -157,7 +157,7 @@ def test_what_is_asked_wrongly_changes_nothing(
 
 
 def metric(system: System, series: str) -> float:
-    with urllib.request.urlopen(f"{system.recorder_url}/metrics", timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"{system.recording_url}/metrics", timeout=10) as answer:  # noqa: S310
         for line in answer.read().decode().splitlines():
             if line.startswith(f"{series} "):
                 return float(line.rpartition(" ")[2])
@@ -174,7 +174,7 @@ async def test_a_topic_does_not_drain_and_goes_on_by_itself(own_system: System) 
     eventually("the alarm", lambda: metric(system, HELD) == 1 or None)
 
     def troubles() -> dict[str, str]:
-        return httpx.get(f"{system.recorder_url}/readyz", timeout=10).json()["troubles"]
+        return httpx.get(f"{system.recording_url}/readyz", timeout=10).json()["troubles"]
 
     told = eventually("readiness", lambda: troubles().get("dead_letters"))
     assert "1 partitions of ocr.results are held" in told
@@ -206,7 +206,7 @@ async def test_a_topic_does_not_drain_and_goes_on_by_itself(own_system: System) 
 
 def _answers(system: System) -> bool:
     try:
-        return httpx.get(f"{system.recorder_url}/livez", timeout=10).status_code == 200
+        return httpx.get(f"{system.recording_url}/livez", timeout=10).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -220,7 +220,7 @@ async def test_a_table_that_is_away_is_waited_for(bare_system: System) -> None:
         await system.send(("batches.commands", None, announced))
 
         def told() -> str | None:
-            answer = httpx.get(f"{system.recorder_url}/readyz", timeout=10)
+            answer = httpx.get(f"{system.recording_url}/readyz", timeout=10)
             return answer.json()["troubles"].get("writing")
 
         assert "42P01" in eventually("readiness", told)

@@ -56,7 +56,12 @@ def test_a_database_that_is_away_is_named_and_costs_no_life(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
             (name,),
         )
-        assert "not currently accepting" in troubles(system, "recorder", "database")["database"]
+
+        def told() -> bool | None:
+            told = troubles(system, "recorder", "database")["database"]
+            return "not currently accepting" in told or None
+
+        eventually("the reason", told)
         assert get(system, "recorder", "/livez").status_code == 200
         assert troubles(system, "worker-1") == {}
         admin.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(Identifier(name)))

@@ -24,7 +24,8 @@ from ocrstream_schemas.topics import TOPICS
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
 DOCKERFILES = sorted((ROOT / "services").glob("*/Dockerfile"))
-RUNNING = ("ingest", "ocr-worker", "recorder")
+BUILT = ("ingest", "ocr-worker", "recorder")
+RUNNING = (*BUILT, "recorder-api")
 
 # What a Linux with any C++ program on it has; Python's slim images, too.
 SYSTEM_LIBRARIES = {
@@ -48,7 +49,7 @@ def test_hadolint_finds_nothing() -> None:
 def roots(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Path]]:
     """The file systems of the images, by Compose's name of their service; not that of the GPU."""
     found: dict[str, Path] = {}
-    for name in RUNNING:
+    for name in BUILT:
         built = Built(name)
         replay = Replay(tmp_path_factory.mktemp(name))
         replay.build(built.dockerfile, built.target)
@@ -161,7 +162,8 @@ def test_the_services_read_an_image_from_read_only_installs(
         "postgresql://ocrstream@postgres:5432/ocrstream": database_url,
         "/data/": f"{data}/",
     }
-    images = {"topics": "ingest", "migrate": "recorder"} | {name: name for name in RUNNING}
+    images = {"topics": "ingest", "migrate": "recorder", "recorder-api": "recorder"}
+    images |= {name: name for name in BUILT}
     containers = {
         name: Container(name, roots[root], folder, outside, free_port())
         for name, root in images.items()
@@ -179,7 +181,7 @@ def test_the_services_read_an_image_from_read_only_installs(
             processes.wait_until(process, containers[name].healthy, 120, "healthy")
         addresses = {
             "INGEST_URL": containers["ingest"].url,
-            "RECORDER_URL": containers["recorder"].url,
+            "RECORDER_URL": containers["recorder-api"].url,
         }
         client = [
             Path(sys.executable).with_name("ocrstream"),

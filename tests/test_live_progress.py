@@ -20,11 +20,12 @@ def told(response: httpx.Response) -> Iterator[dict[str, Any]]:
             yield json.loads(line.removeprefix("data: "))
 
 
-def test_progress_is_heard_as_it_is_recorded_and_a_recorder_ends_beside_listeners(
+def test_progress_is_heard_as_it_is_recorded_and_the_api_ends_beside_listeners(
     bare_system: System,
 ) -> None:
     # Long enough that an end at the last moment would be an end by the test's own limit.
-    process = bare_system.start("recorder", OCRSTREAM_SHUTDOWN_TIMEOUT_S="300")
+    process = bare_system.start("recorder-api", wait=False, OCRSTREAM_SHUTDOWN_TIMEOUT_S="300")
+    bare_system.start("recorder")
     first, *others = [
         {"image_path": f"file:///{n}.png", "batch_id": "live", "index": n, "batch_total": 3}
         for n in range(3)

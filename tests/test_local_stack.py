@@ -18,6 +18,8 @@ from ocrstream_local.stack import Layout, Stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
+SERVICES = {"recorder", "recorder-api", "ingest", "worker-1"}
+
 
 @pytest.fixture
 def layout(monkeypatch: pytest.MonkeyPatch) -> Generator[Layout]:
@@ -68,9 +70,9 @@ def ended(addresses: dict[str, str], batch_id: str) -> bool:
 def test_up_again_scaled_killed_and_down(layout: Layout) -> None:
     stack = Stack(layout, print)
     addresses = stack.up(workers=1, engine="noop")
-    assert layout.stack_env.read_text().count("\n") == 5
+    assert layout.stack_env.read_text().count("\n") == 6
     first = pids(stack)
-    assert first.keys() == {"kafka", "postgres", "recorder", "ingest", "worker-1"}
+    assert first.keys() == {"kafka", "postgres", *SERVICES}
 
     scaled = Stack(layout, print).up(workers=2, engine="noop")
     assert scaled["WORKER_URLS"].count("http://") == 2
@@ -89,7 +91,7 @@ def test_up_again_scaled_killed_and_down(layout: Layout) -> None:
     submit(addresses, "after")
     eventually("the batch after", lambda: ended(addresses, "after") or None)
 
-    assert Stack(layout, print).down() == 5
+    assert Stack(layout, print).down() == 6
     assert under(layout.local) == []
     assert not layout.stack_env.exists()
     assert Stack(layout, print).down() == 0
@@ -114,4 +116,4 @@ def test_outside_servers_are_used_and_nothing_of_theirs_is_started(
     addresses = stack.up(workers=1, engine="noop")
     assert addresses["KAFKA_BOOTSTRAP_SERVERS"] == kafka_bootstrap
     assert addresses["DATABASE_URL"] == database_url
-    assert pids(stack).keys() == {"recorder", "ingest", "worker-1"}
+    assert pids(stack).keys() == SERVICES

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 
 
 def metric(system: System, name: str) -> float | None:
-    with urllib.request.urlopen(f"{system.recorder_url}/metrics", timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"{system.recording_url}/metrics", timeout=10) as answer:  # noqa: S310
         for line in answer.read().decode().splitlines():
             if line.startswith(f"{name} "):
                 return float(line.partition(" ")[2])

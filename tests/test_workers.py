@@ -1,4 +1,4 @@
-"""Workers as the recorders tell of them, and as `ocrstream workers` and the doctor show them."""
+"""Workers as every process of the API tells of them, and as the command line shows them."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from whole_system import System, eventually
+from whole_system import API, System, eventually
 
 from ocrstream_runtime.topics import ensure_topics
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, WORKERS_HEARTBEATS, lane_topic
@@ -22,6 +22,7 @@ from ocrstream_schemas.topics import IMAGES_SUBMITTED, WORKERS_HEARTBEATS, lane_
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 PROGRAM = str(Path(sys.executable).with_name("ocrstream"))
+OTHER_API = f"{API}-2"
 BEATS = {"OCRSTREAM_HEARTBEAT_INTERVAL_S": "0.5"}
 # Another's key, no JSON, not whole, another event, nothing.
 HOSTILE: tuple[tuple[bytes, bytes | None], ...] = (
@@ -40,9 +41,9 @@ def name_of(system: System, worker: str) -> str:
     return f"{socket.gethostname()}-{system.processes[worker].pid}"
 
 
-def asked(system: System, recorder: str, path: str) -> tuple[int, str]:
+def asked(system: System, api: str, path: str) -> tuple[int, str]:
     """Status and content of the answer."""
-    url = f"http://127.0.0.1:{system.ports[recorder]}{path}"
+    url = f"http://127.0.0.1:{system.ports[api]}{path}"
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return answer.status, answer.read().decode()
@@ -50,9 +51,9 @@ def asked(system: System, recorder: str, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def workers(system: System, recorder: str = "recorder") -> dict[str, dict[str, Any]] | None:
-    """The workers by name; None while the recorder does not know them."""
-    status, content = asked(system, recorder, "/v1/workers")
+def workers(system: System, api: str = API) -> dict[str, dict[str, Any]] | None:
+    """The workers by name; None while that process does not know them."""
+    status, content = asked(system, api, "/v1/workers")
     if status == 503:
         return None
     page = json.loads(content)
@@ -88,15 +89,14 @@ async def write(system: System, *records: tuple[bytes, bytes | None]) -> None:
 
 
 def start(system: System) -> tuple[str, str]:
-    """Two recorders, ingest, and two workers, whose names it gives: a slow one and a quick one."""
-    for recorder in ("recorder", "recorder-2"):
-        system.start(recorder, wait=False)
-    system.start("ingest", wait=False)
+    """Two that answer, ingest, and two workers, whose names it gives: a slow and a quick one."""
+    for service in (API, OTHER_API, "ingest"):
+        system.start(service, wait=False)
     # Its image outlasts the test.
     slow = {"OCRSTREAM_LANES": "urgent", "OCRSTREAM_NOOP_IMAGE_S": "60"}
     system.start("worker-slow", wait=False, **slow, **BEATS)
     system.start("worker-quick", wait=False, OCRSTREAM_LANES="gpu,default", **BEATS)
-    for service in ("recorder", "recorder-2", "ingest", "worker-slow", "worker-quick"):
+    for service in (API, OTHER_API, "ingest", "worker-slow", "worker-quick"):
         system.wait(service)
     return name_of(system, "worker-slow"), name_of(system, "worker-quick")
 
@@ -150,18 +150,18 @@ async def test_ends_are_told_of_by_every_recorder_alike_whatever_is_written(
     seen(system, quick, alive=False, stopped=True, images_in_flight=0)
 
     def both_tell_the_same() -> bool | None:
-        return workers(system) == workers(system, "recorder-2") or None
+        return workers(system) == workers(system, OTHER_API) or None
 
     assert set(workers(system) or ()) == {slow, quick}
     eventually("the same answer of both", both_tell_the_same)
     # So does one that was not there when any of it happened.
-    system.processes["recorder-2"].ask_to_end()
-    eventually("its end", lambda: not system.processes["recorder-2"].running or None)
-    system.start("recorder-2")
+    system.processes[OTHER_API].ask_to_end()
+    eventually("its end", lambda: not system.processes[OTHER_API].running or None)
+    system.start(OTHER_API)
     eventually("the same answer of a new one", both_tell_the_same)
-    for recorder in ("recorder", "recorder-2"):
+    for api in (API, OTHER_API):
         counted = f"ocrstream_recorder_heartbeats_skipped_total {len(HOSTILE)}.0"
-        assert counted in asked(system, recorder, "/metrics")[1].splitlines()
+        assert counted in asked(system, api, "/metrics")[1].splitlines()
 
     shown = run(system, "workers", "--json")
     assert shown.returncode == 1
@@ -195,7 +195,7 @@ async def test_a_cluster_without_the_topic_is_recorded_and_says_what_to_do(
     assert system.ended("b")["status"] == "SUCCESS"
 
     def trouble() -> str | None:
-        status, content = asked(system, "recorder", "/v1/workers")
+        status, content = asked(system, API, "/v1/workers")
         return content if status == 503 and "are missing" in content else None
 
     assert "python -m ocrstream_runtime.topics" in eventually("what to do", trouble)

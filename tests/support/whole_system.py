@@ -21,6 +21,9 @@ from ocrstream_schemas.topics import TOPICS
 
 ResultT = TypeVar("ResultT")
 
+API = "recorder-api"
+"""What answers from what the recorders have written."""
+
 _WAIT_S = 60.0
 
 
@@ -50,6 +53,11 @@ class System:
 
     @property
     def recorder_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports[API]}"
+
+    @property
+    def recording_url(self) -> str:
+        """Where the process that records tells of its health."""
         return f"http://127.0.0.1:{self.ports['recorder']}"
 
     @property
@@ -62,12 +70,16 @@ class System:
         return {
             "INGEST_URL": self.ingest_url,
             "RECORDER_URL": self.recorder_url,
+            "RECORDING_URLS": self.recording_url if "recorder" in self.ports else "",
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
         }
 
     def start(self, name: str, *, wait: bool = True, **settings: str) -> Process:
-        """Start `recorder`, `ingest` or `worker-…`; again on the same port."""
-        kind = name.partition("-")[0]
+        """Start `recorder`, `recorder-api`, `ingest` or `worker-…`; again on the same port.
+
+        With a recorder comes `recorder-api`, which answers for all of them, if it does not run.
+        """
+        kind, serves = name.partition("-")[0], name.startswith(API)
         port = self.ports.setdefault(name, free_port())
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
@@ -82,18 +94,26 @@ class System:
             **settings,
         }
         if kind == "ingest":
-            self.ports.setdefault("recorder", free_port())
+            self.ports.setdefault(API, free_port())
             environment = {"RECORDER_URL": self.recorder_url, **environment}
-        service = Service(name, f"ocrstream-{kind}", port, environment)
+        command = (f"ocrstream-{kind}", *(["serve"] if serves else []))
+        service = Service(name, command, port, environment)
         self.services[name] = service
         self.processes[name] = service.start(self.folder / "logs")
+        if kind == "recorder" and not serves and not self._runs(API):
+            self.start(API, wait=False, **settings)
         if wait:
             self.wait(name)
         return self.processes[name]
 
     def wait(self, name: str) -> None:
-        """Returns when the service is ready."""
-        self.services[name].wait(self.processes[name])
+        """Returns when the service is ready; with a recorder, also what answers for it."""
+        names = [name, API] if name.startswith("recorder") and self._runs(API) else [name]
+        for one in names:
+            self.services[one].wait(self.processes[one])
+
+    def _runs(self, name: str) -> bool:
+        return name in self.processes and self.processes[name].running
 
     def stop(self) -> None:
         """Stop everything that runs."""

@@ -57,5 +57,5 @@ def test_with_nothing_set_it_says_what_to_set() -> None:
     found = {finding.part: finding for finding in examine({})}
     assert (found["ingest"].state, found["recorder"].state) == ("trouble", "trouble")
     assert "set INGEST_URL" in str(found["ingest"].cure)
-    others = ("broker", "object store", "workers")
+    others = ("broker", "object store", "recording", "workers")
     assert {found[part].state for part in others} == {"unknown"}

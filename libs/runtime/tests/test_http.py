@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import socket
 
 import httpx
 import pytest
@@ -8,7 +9,7 @@ from pydantic import BaseModel
 
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.problems import Problem, install_problem_handlers
-from ocrstream_runtime.server import serve
+from ocrstream_runtime.server import listen, serve
 from ocrstream_runtime.settings import ServiceSettings
 
 
@@ -134,3 +135,13 @@ async def test_a_taken_port_is_an_error_of_its_own() -> None:
         port = holder.sockets[0].getsockname()[1]
         with pytest.raises(OSError, match="in use"):
             await serve(make_app(), ServiceSettings(http_port=port), asyncio.Event())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_no_part_of_an_answer_waits_for_an_acknowledgement(host: str) -> None:
+    with (
+        listen(host, 0) as listener,
+        socket.create_connection(listener.getsockname()[:2]),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -63,7 +63,7 @@ class Demo:
         began_at = float(os.environ.get("OCRSTREAM_COMMAND_BEGAN_AT") or time.time())
         self._seconds["installation"] = time.time() - began_at
         running = {process.name for process in self._stack.status().running()}
-        was_up = {"recorder", "ingest"} <= running
+        was_up = {"recorder", "recorder-api", "ingest"} <= running
         try:
             addresses = self._stack.up(workers, engine)
             self._seconds |= self._stack.seconds

@@ -20,7 +20,7 @@ class Service:
     """A service; `environment` is what it needs beside that of the command."""
 
     name: str
-    command: str
+    command: tuple[str, ...]
     port: int
     environment: dict[str, str]
 
@@ -32,14 +32,15 @@ class Service:
     def start(self, logs: Path) -> Process:
         """Start it; returns before it is ready."""
         # Beside this very Python, so that it works without an activated environment.
-        program = str(Path(sys.executable).with_name(self.command))
+        program, *arguments = self.command
+        command = [str(Path(sys.executable).with_name(program)), *arguments]
         environment = {
             **self.environment,
             "OCRSTREAM_HTTP_HOST": "127.0.0.1",
             "OCRSTREAM_HTTP_PORT": str(self.port),
         }
         log = logs / f"{self.name}.log"
-        return processes.start(self.name, [program], log, environment=environment, port=self.port)
+        return processes.start(self.name, command, log, environment=environment, port=self.port)
 
     def wait(self, process: Process) -> None:
         """Returns when it is ready; raises StackError, with what is in its way, if it is not."""

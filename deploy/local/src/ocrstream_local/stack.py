@@ -87,7 +87,8 @@ class Stack:
                 "KAFKA_BOOTSTRAP_SERVERS": kafka,
                 "DATABASE_URL": database,
                 "INGEST_URL": urls["ingest"],
-                "RECORDER_URL": urls["recorder"],
+                "RECORDER_URL": urls["recorder-api"],
+                "RECORDING_URLS": urls["recorder"],
                 "WORKER_URLS": ",".join(
                     url for name, url in urls.items() if name.startswith("worker-")
                 ),
@@ -187,15 +188,21 @@ class Stack:
         names = [f"worker-{number}" for number in range(1, workers + 1)]
         recorder = Service(
             "recorder",
-            "ocrstream-recorder",
+            ("ocrstream-recorder",),
             self._port(state, "recorder"),
+            {**shared, "DATABASE_URL": database},
+        )
+        recorder_api = Service(
+            "recorder-api",
+            ("ocrstream-recorder", "serve"),
+            self._port(state, "recorder-api"),
             {**shared, "DATABASE_URL": database, "OCRSTREAM_IMAGE_ROOTS": roots},
         )
         ingest = Service(
             "ingest",
-            "ocrstream-ingest",
+            ("ocrstream-ingest",),
             self._port(state, "ingest"),
-            {**shared, "RECORDER_URL": recorder.url, "OCRSTREAM_IMAGE_ROOTS": roots},
+            {**shared, "RECORDER_URL": recorder_api.url, "OCRSTREAM_IMAGE_ROOTS": roots},
         )
         for_workers = {
             **shared,
@@ -206,9 +213,10 @@ class Stack:
         }
         services = [
             recorder,
+            recorder_api,
             ingest,
             *(
-                Service(name, "ocrstream-worker", self._port(state, name), for_workers)
+                Service(name, ("ocrstream-worker",), self._port(state, name), for_workers)
                 for name in names
             ),
         ]

@@ -33,7 +33,7 @@ _MARKS = {"ok": "[green]ok     [/]", "trouble": "[red]trouble[/]", "unknown": "[
 
 _CURES = {
     "kafka": "start the broker, or mend the service's KAFKA_BOOTSTRAP_SERVERS",
-    "database": "start PostgreSQL, or mend the recorder's DATABASE_URL",
+    "database": "start PostgreSQL, or mend that process's DATABASE_URL",
     "recording": "see the recorder's log; it goes on by itself when what it names is mended",
     "reading": "see the recorder's log; it goes on by itself when Kafka answers",
     "writing": "see the recorder's log; it goes on by itself when the database takes its rows",
@@ -60,9 +60,10 @@ def doctor(
 ) -> None:
     """Look at every part of the system: what is wrong, and what to do.
 
-    Ingest tells of the object store, the recorder of the workers. Broker and each worker are asked
-    if KAFKA_BOOTSTRAP_SERVERS and WORKER_URLS (with commas between them) are set, or stand in a
-    local stack's file.
+    Ingest tells of the object store, what answers for the recorder (RECORDER_URL) of the workers.
+    The broker, those who record and each worker are asked if KAFKA_BOOTSTRAP_SERVERS,
+    RECORDING_URLS and WORKER_URLS (with commas between them) are set, or stand in a local stack's
+    file.
 
     Exit codes: 0 all is well, 1 something is wrong, 3 ingest or the recorder does not answer.
 
@@ -92,10 +93,18 @@ def examine(settings: Mapping[str, str]) -> Iterator[Finding]:
         yield from found
         yield from _object_store(found)
         yield from _needed(client, "recorder", addresses.recorder_url)
+        recording = _urls(settings, "RECORDING_URLS")
+        if not recording:
+            yield Finding("recording", "unknown", "RECORDING_URLS is not set")
+        for url in recording:
+            yield from _service(client, "recording", url, needed=False)
         yield from _workers(client, addresses.recorder_url)
-        urls = [url.strip() for url in settings.get("WORKER_URLS", "").split(",") if url.strip()]
-        for url in urls:
+        for url in _urls(settings, "WORKER_URLS"):
             yield from _service(client, "worker", url, needed=False)
+
+
+def _urls(settings: Mapping[str, str], variable: str) -> list[str]:
+    return [url.strip() for url in settings.get(variable, "").split(",") if url.strip()]
 
 
 def _broker(servers: str | None) -> Iterator[Finding]:
@@ -167,7 +176,8 @@ def _service(client: Client, part: str, url: str, *, needed: bool) -> Iterator[F
         troubles = client.troubles(url.rstrip("/"))
     except Unreachable as error:
         said = str(error.__cause__ or error)
-        cure = f"start it (local stack: make up), or set {part.upper()}_URL to where it is"
+        variable = _VARIABLES.get(part, f"{part.upper()}_URLS")
+        cure = f"start it (local stack: make up), or set {variable} to where it is"
         yield Finding(part, "trouble", f"{url}: {said}", cure, unreachable=needed)
     except OcrstreamError as error:
         yield Finding(part, "trouble", str(error), "is this its address?", unreachable=needed)

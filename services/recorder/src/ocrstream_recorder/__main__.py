@@ -1,5 +1,49 @@
-"""`python -m ocrstream_recorder`, the same as the command `ocrstream-recorder`."""
+"""`ocrstream-recorder`, the same as `python -m ocrstream_recorder`: two processes of one program.
 
-from ocrstream_recorder.app import main
+`ocrstream-recorder` records until it is told to stop, `ocrstream-recorder serve` answers from what
+is recorded. `ocrstream-recorder migrate` brings the database to this version's revision and ends.
+"""
 
-main()
+import asyncio
+import sys
+
+from sqlalchemy.exc import DBAPIError
+
+from ocrstream_recorder.settings import DatabaseSettings, RecordingSettings, ServingSettings
+from ocrstream_recorder.store import migrate
+from ocrstream_recorder.store.takeover import CannotTakeOverError
+from ocrstream_runtime.logs import configure_logs
+from ocrstream_runtime.settings import load_settings
+
+
+def main() -> None:
+    """Does what the arguments say; see above."""
+    # A process loads, and tells metrics of, nothing but its own part.
+    match sys.argv[1:]:
+        case []:
+            from ocrstream_recorder import recording_app  # noqa: PLC0415
+
+            sys.exit(asyncio.run(recording_app.run(load_settings(RecordingSettings))))
+        case ["serve"]:
+            from ocrstream_recorder import serving_app  # noqa: PLC0415
+
+            sys.exit(asyncio.run(serving_app.run(load_settings(ServingSettings))))
+        case ["migrate"]:
+            _migrate(load_settings(DatabaseSettings))
+        case _:
+            sys.exit("usage: ocrstream-recorder [serve | migrate]; settings: the environment")
+
+
+def _migrate(settings: DatabaseSettings) -> None:
+    configure_logs("ocrstream-recorder", settings.log_level)
+    try:
+        revision = migrate.migrate(settings.database_url.get_secret_value())
+    except CannotTakeOverError as error:
+        sys.exit(f"Not migrated: {error}")
+    except DBAPIError as error:
+        sys.exit(f"Not migrated: {migrate.explain(error)}")
+    print(f"The database is at revision {revision}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

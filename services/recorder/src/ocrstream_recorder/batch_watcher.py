@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from psycopg import Connection
 
-from ocrstream_recorder import metrics
+from ocrstream_recorder import serving_metrics
 from ocrstream_recorder.store import progress
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.progress import BatchProgress
@@ -107,7 +107,7 @@ class BatchWatcher:
         if self._stopped:
             raise NotWatching("stopped")
         if self._listener_count >= self._listener_limit:
-            metrics.EVENT_LISTENERS_REFUSED.inc()
+            serving_metrics.EVENT_LISTENERS_REFUSED.inc()
             raise TooManyListeners
         listener = Listener(told_id)
         self._add(batch_id, listener)
@@ -159,7 +159,7 @@ class BatchWatcher:
     def _add(self, batch_id: str, listener: Listener) -> None:
         self._listeners.setdefault(batch_id, set()).add(listener)
         self._listener_count += 1
-        metrics.EVENT_LISTENERS.set(self._listener_count)
+        serving_metrics.EVENT_LISTENERS.set(self._listener_count)
         self._arrived.set()
 
     def _remove(self, batch_id: str, listener: Listener) -> None:
@@ -167,7 +167,7 @@ class BatchWatcher:
         if not self._listeners[batch_id]:
             del self._listeners[batch_id]
         self._listener_count -= 1
-        metrics.EVENT_LISTENERS.set(self._listener_count)
+        serving_metrics.EVENT_LISTENERS.set(self._listener_count)
 
 
 def _ask(

@@ -13,7 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from ocrstream_recorder import metrics
+from ocrstream_recorder import serving_metrics
 from ocrstream_runtime.kafka import RawRecord, create_consumer, record_ref, stop_consumer
 from ocrstream_runtime.lifecycle import is_set_within
 from ocrstream_runtime.settings import ServiceSettings
@@ -70,7 +70,7 @@ class Fleet:
             if not isinstance(event, WorkerSeen) or record.key != event.worker.encode():
                 raise InvalidRecord("the key is not the worker's name")
         except InvalidRecord as error:
-            metrics.HEARTBEATS_SKIPPED.inc()
+            serving_metrics.HEARTBEATS_SKIPPED.inc()
             logger.info("heartbeat skipped", offset=record.offset, error=str(error))
             return
         self._sightings.pop(event.worker, None)

@@ -1,4 +1,4 @@
-"""What the recorder counts."""
+"""What the process that records counts."""
 
 from typing import Literal, get_args
 
@@ -121,9 +121,6 @@ LAG = Family[Gauge, str](
     ),
     RECORDED_TOPICS,
 )
-HEARTBEATS_SKIPPED = Counter(
-    "ocrstream_recorder_heartbeats_skipped", "Records that are no worker's heartbeat"
-)
 OUTBOX_WAITING = Gauge(
     "ocrstream_recorder_outbox_waiting_rows",
     "Outbox rows that are not sent, the same at every replica: take the greatest",
@@ -167,11 +164,4 @@ SEARCH_WAITING = Gauge(
 SEARCH_OLDEST_SECONDS = Gauge(
     "ocrstream_recorder_search_oldest_seconds",
     "How long the oldest of them waits, the same at every replica: take the greatest",
-)
-EVENT_LISTENERS = Gauge(
-    "ocrstream_recorder_event_listeners", "Who listens to the events of batches now"
-)
-EVENT_LISTENERS_REFUSED = Counter(
-    "ocrstream_recorder_event_listeners_refused",
-    "Listeners to the events of batches that were told to come later",
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -14,7 +15,10 @@ from ocrstream_runtime.lifecycle import is_set_within
 
 logger = structlog.get_logger(__name__)
 
+# The more at once, the fewer ways into the index's tree; and the longer a poll that begins
+# meanwhile has it beside it.
 _IMAGES_AT_ONCE = 50
+_IMAGES_AT_REST = 500
 _INTERVAL_S = 0.5
 _RETRY_S = 5.0
 _MEASURE_INTERVAL_S = 5.0
@@ -41,25 +45,30 @@ class SearchIndexer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Index until `stop` is set; nothing that the database says ends it."""
+        limit = _IMAGES_AT_ONCE
         while not stop.is_set():
             try:
-                piece = await self._database.run(_index)
+                piece = await self._database.run(partial(_index, limit))
                 metrics.SEARCH_INDEXED.inc(piece.images)
                 await self._measure()
-                if piece.images:
-                    await self._give_way(_REST_FACTOR * piece.took_s, stop)
-                else:
+                if not piece.images:
                     await is_set_within(stop, _INTERVAL_S)
+                rests = await self._give_way(_REST_FACTOR * piece.took_s, stop)
+                limit = _IMAGES_AT_REST if rests else _IMAGES_AT_ONCE
             except (DatabaseUnavailable, DataRefused) as error:
                 logger.warning("cannot index for searches now", error=str(error))
                 await is_set_within(stop, _RETRY_S)
 
-    async def _give_way(self, longest_s: float, stop: asyncio.Event) -> None:
-        """Wait until no poll is being written, here or elsewhere, though not for longer."""
+    async def _give_way(self, longest_s: float, stop: asyncio.Event) -> bool:
+        """Wait until no poll is being written, here or elsewhere, though not for longer.
+
+        Returns whether none is.
+        """
         end = time.monotonic() + longest_s
-        while time.monotonic() < end and await self._database.run(self._is_recording):
-            if await is_set_within(stop, _LOOK_INTERVAL_S):
-                return
+        while await self._database.run(self._is_recording):
+            if time.monotonic() >= end or await is_set_within(stop, _LOOK_INTERVAL_S):
+                return False
+        return True
 
     def _is_recording(self, connection: Connection[Any]) -> bool:
         with connection.cursor() as cursor:
@@ -74,10 +83,10 @@ class SearchIndexer:
         metrics.SEARCH_OLDEST_SECONDS.set(backlog.oldest_s)
 
 
-def _index(connection: Connection[Any]) -> _Piece:
+def _index(limit: int, connection: Connection[Any]) -> _Piece:
     began = time.monotonic()
     with connection.transaction(), connection.cursor() as cursor:
-        images = search_index.index_some(cursor, _IMAGES_AT_ONCE)
+        images = search_index.index_some(cursor, limit)
     return _Piece(images, time.monotonic() - began)
 
 

@@ -30,32 +30,32 @@ class DatabaseSettings(ServiceSettings):
 
 
 class RecorderSettings(DatabaseSettings):
-    """All settings of the recorder."""
+    """What the process that records and the one that answers have in common."""
+
+    db_timezone: str = "UTC"
+    """Zone of the tables' times; of use only for a database taken over from another system."""
+
+    @field_validator("db_timezone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("is no time zone of the IANA database, like Europe/Berlin") from error
+        return name
+
+
+class RecordingSettings(RecorderSettings):
+    """Settings of the process that records."""
 
     group_id: Annotated[str, Field(min_length=1, max_length=255)] = "recorder"
     """Consumer group that all replicas of the recorder share."""
     session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 30.0
     """A replica that the broker has not heard of for so long is dead: others go on for it."""
-    db_timezone: str = "UTC"
-    """Zone of the tables' times; of use only for a database taken over from another system."""
     poll_records: Annotated[int, Field(ge=1, le=20_000)] = 2_000
     """The most records that are written in one transaction."""
     dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
     """By how many the dead letters of a partition may outnumber its good ones until it is held."""
-    read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most database connections that the read API uses; the recorder takes eight more."""
-    read_database_url: SecretStr = SecretStr("")
-    """Where the read API reads, as a user who may only read, or a standby; empty: DATABASE_URL."""
-    read_timeout_s: Annotated[float, Field(gt=0, le=600)] = 5.0
-    """How long the database may look for what the read API is asked."""
-    image_roots: str = ""
-    """Folders whose images exports may show, separated by colons."""
-    object_root: Path = Path(".local/objects")
-    """Folder that ingest keeps uploads in; exports may always show these."""
-    max_image_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
-    """The largest image file that an export shows, in bytes."""
-    event_listeners: Annotated[int, Field(ge=1, le=10_000)] = 1_000
-    """The most that may listen to the events of batches at once; more are told to come later."""
     webhook_secret: SecretStr = SecretStr("")
     """Keys that sign webhooks, `whsec_` and base64, separated by spaces; empty turns them off."""
     webhook_allowed_networks: str = ""
@@ -64,16 +64,6 @@ class RecorderSettings(DatabaseSettings):
     """How long a receiver of webhooks may take to answer."""
     webhook_give_up_after_s: Annotated[float, Field(gt=0, le=30 * 86_400)] = 86_400.0
     """How long a delivery to a webhook is tried again."""
-
-    @property
-    def roots(self) -> tuple[Path, ...]:
-        """All folders that exports may show images of."""
-        return (*(Path(root) for root in self.image_roots.split(":") if root), self.object_root)
-
-    @field_validator("read_database_url")
-    @classmethod
-    def _is_postgresql_too(cls, url: SecretStr) -> SecretStr:
-        return _checked(url) if url.get_secret_value() else url
 
     @field_validator("webhook_secret")
     @classmethod
@@ -87,11 +77,31 @@ class RecorderSettings(DatabaseSettings):
         parse_networks(networks)
         return networks
 
-    @field_validator("db_timezone")
+
+class ServingSettings(RecorderSettings):
+    """Settings of the process that answers."""
+
+    read_connections: Annotated[int, Field(ge=1, le=100)] = 5
+    """The most database connections that requests read through; the process takes two more."""
+    read_database_url: SecretStr = SecretStr("")
+    """Where the read API reads, as a user who may only read, or a standby; empty: DATABASE_URL."""
+    read_timeout_s: Annotated[float, Field(gt=0, le=600)] = 5.0
+    """How long the database may look for what the read API is asked."""
+    image_roots: str = ""
+    """Folders whose images exports may show, separated by colons."""
+    object_root: Path = Path(".local/objects")
+    """Folder that ingest keeps uploads in; exports may always show these."""
+    max_image_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
+    """The largest image file that an export shows, in bytes."""
+    event_listeners: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    """The most that may listen to the events of batches at once; more are told to come later."""
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """All folders that exports may show images of."""
+        return (*(Path(root) for root in self.image_roots.split(":") if root), self.object_root)
+
+    @field_validator("read_database_url")
     @classmethod
-    def _is_known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError("is no time zone of the IANA database, like Europe/Berlin") from error
-        return name
+    def _is_postgresql_too(cls, url: SecretStr) -> SecretStr:
+        return _checked(url) if url.get_secret_value() else url

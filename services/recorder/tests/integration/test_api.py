@@ -7,14 +7,13 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store import poll
-from ocrstream_recorder.store.migrate import sqlalchemy_url
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
@@ -77,13 +76,13 @@ async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
     with psycopg.connect(database_url, autocommit=True) as connection:
         ledger = Ledger(contribute(event, zone.to_local) for event in events)
         poll.write(connection, ledger, zone, "cluster", {})
-    engine = create_async_engine(sqlalchemy_url(database_url))
+    database = ReadDatabase(database_url, connections=2, timeout_s=5)
     transport = httpx.ASGITransport(
-        create_api(engine, zone, Health(), LetterBox(ServiceSettings()))
+        create_api(database, zone, Health(), LetterBox(ServiceSettings()))
     )
     async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
         yield client
-    await engine.dispose()
+    await database.close()
 
 
 async def get(api: httpx.AsyncClient, path: str, **parameters: Any) -> Any:

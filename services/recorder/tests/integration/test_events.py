@@ -17,18 +17,17 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from psycopg import Connection
 from real_servers import fresh_database
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from ocrstream_local.processes import free_port
 from ocrstream_recorder.api import events
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store import poll
 from ocrstream_recorder.store.database import Database
-from ocrstream_recorder.store.migrate import sqlalchemy_url
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.server import serve
@@ -79,11 +78,11 @@ class Replica:
 
 @asynccontextmanager
 async def replica(database_url: str, listener_limit: int = 1_000) -> AsyncGenerator[Replica]:
-    engine = create_async_engine(sqlalchemy_url(database_url))
+    reads = ReadDatabase(database_url, connections=2, timeout_s=5)
     database, stop, port = CountingDatabase(database_url, "events"), asyncio.Event(), free_port()
     settings = ServiceSettings.model_validate({"http_port": port, "shutdown_timeout_s": 600})
     watcher = BatchWatcher(database, ZONE, listener_limit)
-    api = create_api(engine, ZONE, Health(), LetterBox(settings), batch_watcher=watcher)
+    api = create_api(reads, ZONE, Health(), LetterBox(settings), batch_watcher=watcher)
     ended = asyncio.gather(serve(api, settings, stop), watcher.run(stop))
     url = f"http://127.0.0.1:{port}"
     try:
@@ -93,7 +92,7 @@ async def replica(database_url: str, listener_limit: int = 1_000) -> AsyncGenera
         stop.set()
         await ended
         await database.close()
-        await engine.dispose()
+        await reads.close()
 
 
 @pytest.fixture

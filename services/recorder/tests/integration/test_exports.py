@@ -20,10 +20,9 @@ import uvicorn
 from alto_rules import alto_errors
 from PIL import Image
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.engines import reading_engine
+from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.api.export_rows import IMAGES_AT_ONCE
 from ocrstream_recorder.api.exports import EXPORTS_AT_ONCE
 from ocrstream_recorder.domain.contribution import contribute
@@ -91,16 +90,16 @@ def record(database_url: str) -> Record:
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncGenerator[AsyncEngine]:
-    engine = reading_engine(database_url, connections=2, timeout_s=5)
-    yield engine
-    await engine.dispose()
+async def database(database_url: str) -> AsyncGenerator[ReadDatabase]:
+    database = ReadDatabase(database_url, connections=2, timeout_s=5)
+    yield database
+    await database.close()
 
 
 @pytest.fixture
-def app(engine: AsyncEngine, tmp_path: Path) -> Any:
+def app(database: ReadDatabase, tmp_path: Path) -> Any:
     folders = AllowedFolders([tmp_path], max_bytes=1 << 24)
-    return create_api(engine, ZONE, Health(), LetterBox(ServiceSettings()), image_folders=folders)
+    return create_api(database, ZONE, Health(), LetterBox(ServiceSettings()), image_folders=folders)
 
 
 @pytest.fixture
@@ -258,7 +257,7 @@ async def address(app: Any) -> AsyncGenerator[str]:
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "txt", "md", "hocr", "alto", "pdf", "zip"])
 async def test_a_database_that_fails_in_the_middle_breaks_the_answer(  # noqa: PLR0917 - fixtures
-    address: str, app: Any, engine: AsyncEngine, record: Record, postgres_url: str, kind: str
+    address: str, app: Any, database: ReadDatabase, record: Record, postgres_url: str, kind: str
 ) -> None:
     record(*many(3 * IMAGES_AT_ONCE))
     pages = 0
@@ -271,7 +270,7 @@ async def test_a_database_that_fails_in_the_middle_breaks_the_answer(  # noqa: P
             with psycopg.connect(postgres_url.rpartition("/")[0] + "/postgres") as admin:
                 admin.execute("SELECT pg_terminate_backend(%s, 5000)", (number,))
 
-    event.listen(engine.sync_engine, "before_cursor_execute", fail_later)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", fail_later)
     got = b""
 
     async def read() -> None:
@@ -304,7 +303,7 @@ async def test_exports_that_nobody_reads_hold_no_connection_and_give_way_when_le
                 stream = client.stream("GET", batch_url(), params=hocr)
                 assert (await streams.enter_async_context(stream)).status_code == 200
             # There are two connections, fewer than exports.
-            assert (await client.get("/v1/batches/nobody")).status_code == 404
+            assert (await client.get("/v1/chains/nobody")).status_code == 404
             assert app.state.exports.running == EXPORTS_AT_ONCE
             refused = await client.get(batch_url(), params=hocr)
             assert refused.status_code == 429

@@ -10,12 +10,13 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.errors import ReadOnlySqlTransaction
 from read_events import NOON, ODD, at, ended, fill, write
 from sqlalchemy import text
 from sqlalchemy.exc import InternalError
 
 from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.engines import marking_engine, reading_engine
+from ocrstream_recorder.api.databases import ReadDatabase, marking_engine
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
@@ -29,13 +30,13 @@ pytestmark = pytest.mark.integration
 async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
     zone = DatabaseZone("Europe/Berlin")
     fill(database_url, zone)
-    engine = reading_engine(database_url, connections=2, timeout_s=5)
+    database = ReadDatabase(database_url, connections=2, timeout_s=5)
     marking = marking_engine(database_url)
-    app = create_api(engine, zone, Health(), LetterBox(ServiceSettings()), writing_engine=marking)
+    app = create_api(database, zone, Health(), LetterBox(ServiceSettings()), writing_engine=marking)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
         yield client
-    await engine.dispose()
+    await database.close()
     await marking.dispose()
 
 
@@ -359,14 +360,14 @@ async def test_stats_where_an_hour_comes_twice(database_url: str) -> None:
         for quarter in range(12)
     ]
     write(database_url, told, zone)
-    engine = reading_engine(database_url, connections=1, timeout_s=5)
-    app = create_api(engine, zone, Health(), LetterBox(ServiceSettings()))
+    database = ReadDatabase(database_url, connections=1, timeout_s=5)
+    app = create_api(database, zone, Health(), LetterBox(ServiceSettings()))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://recorder"
     ) as api:
         asked = {"begin": begin.isoformat(), "end": (begin + timedelta(hours=3)).isoformat()}
         found = (await get(api, "/v1/stats", **asked))["items"]
-    await engine.dispose()
+    await database.close()
     assert sum(one["images"] for one in found) == 12
     assert found[2]["images"] == 4
 
@@ -441,11 +442,15 @@ async def test_every_change_of_an_ended_batch_changes_its_tag(
 
 
 async def test_reading_cannot_write(database_url: str) -> None:
-    engine = reading_engine(database_url, connections=1, timeout_s=5)
-    async with engine.connect() as connection:
+    database = ReadDatabase(database_url, connections=1, timeout_s=5)
+    deletion = "DELETE FROM recorder_dead_letters"
+    async with database.engine.connect() as connection:
         with pytest.raises(InternalError, match="read-only transaction"):
-            await connection.execute(text("DELETE FROM recorder_dead_letters"))
-    await engine.dispose()
+            await connection.execute(text(deletion))
+    for reads in (database.quick, database.searches):
+        with pytest.raises(ReadOnlySqlTransaction):
+            await reads.rows(deletion.encode(), {})
+    await database.close()
 
 
 async def test_dead_letters_are_marked_nevertheless(
@@ -470,15 +475,15 @@ async def test_dead_letters_are_marked_nevertheless(
 async def test_a_read_that_takes_too_long_is_ended(
     api: httpx.AsyncClient, database_url: str
 ) -> None:
-    engine = reading_engine(database_url, connections=1, timeout_s=0.2)
-    app = create_api(engine, DatabaseZone("UTC"), Health(), LetterBox(ServiceSettings()))
+    database = ReadDatabase(database_url, connections=1, timeout_s=0.2)
+    app = create_api(database, DatabaseZone("UTC"), Health(), LetterBox(ServiceSettings()))
     with psycopg.connect(database_url) as holder:
         holder.execute("LOCK TABLE task_logs")
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://recorder"
         ) as client:
             answer = await client.get("/v1/tasks")
-    await engine.dispose()
+    await database.close()
     assert answer.status_code == 503
     assert "ask for less" in answer.json()["detail"]
 
@@ -491,10 +496,19 @@ async def test_a_role_that_may_only_read_suffices(database_url: str) -> None:
         admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")  # pyright: ignore
         admin.execute(f"GRANT USAGE ON SCHEMA public TO {name}")  # pyright: ignore
         admin.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")  # pyright: ignore
+        admin.execute(f"GRANT UPDATE ON recorder_dead_letters TO {name}")  # pyright: ignore
+        admin.execute(f"GRANT INSERT ON recorder_rereads TO {name}")  # pyright: ignore
     fill(database_url, DatabaseZone("UTC"))
     rest = database_url.rpartition("@")[2]
-    engine = reading_engine(f"postgresql://{name}:x@{rest}", connections=1, timeout_s=5)
-    app = create_api(engine, DatabaseZone("UTC"), Health(), LetterBox(ServiceSettings()))
+    url = f"postgresql://{name}:x@{rest}"
+    database, marking = ReadDatabase(url, connections=1, timeout_s=5), marking_engine(url)
+    app = create_api(
+        database,
+        DatabaseZone("UTC"),
+        Health(),
+        LetterBox(ServiceSettings()),
+        writing_engine=marking,
+    )
     try:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://recorder"
@@ -503,11 +517,16 @@ async def test_a_role_that_may_only_read_suffices(database_url: str) -> None:
                 answer = await get(api, f"/v1/{path}")
                 assert answer["items"] or path == "dead-letters"
             await get(api, "/v1/stats", begin=NOON.isoformat(), end=at(900).isoformat())
-        async with engine.connect() as connection:
-            await connection.execute(text("SET TRANSACTION READ WRITE"))
+            dropped = await api.post("/v1/dead-letters/drop", json={"ids": [1]})
+            assert dropped.status_code == 200, dropped.text
+            reread = await api.post("/v1/rereads", json={"request_id": "r", "all": True})
+            assert reread.status_code == 202, reread.text
+        async with database.engine.connect() as connection:
+            await connection.execute(text("SET default_transaction_read_only = off"))
             with pytest.raises(Exception, match="permission denied"):
                 await connection.execute(text("DELETE FROM batch_executions"))
     finally:
-        await engine.dispose()
+        await database.close()
+        await marking.dispose()
         with psycopg.connect(database_url, autocommit=True) as admin:
             admin.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")  # pyright: ignore

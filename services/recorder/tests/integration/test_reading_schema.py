@@ -1,5 +1,6 @@
 """The read API's OpenAPI document: its examples, and what schemathesis makes of it."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from ocrstream_recorder.api import batches, chains, dead_letters, images, stats, tasks
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.migrate import sqlalchemy_url
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -51,9 +53,11 @@ def app(postgres_url: str) -> Iterator[FastAPI]:
     with fresh_database(postgres_url) as url:
         zone = DatabaseZone("UTC")
         fill(url, zone)
-        # Each case has an event loop of its own, which no connection may outlive.
-        engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool)
-        yield create_api(engine, zone, Health(), LetterBox(ServiceSettings()))
+        database = ReadDatabase(url, connections=2, timeout_s=5)
+        # Each case has an event loop of its own, which none of its connections may outlive.
+        database.engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool)
+        yield create_api(database, zone, Health(), LetterBox(ServiceSettings()))
+        asyncio.run(database.close())
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from psycopg import Connection
 from recorder_conditions import conditions, holds, written
 
 from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.engines import marking_engine, reading_engine
+from ocrstream_recorder.api.databases import ReadDatabase, marking_engine
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.domain.selection import Condition
@@ -50,13 +50,13 @@ def connection(database_url: str) -> Generator[Connection[Any]]:
 
 @pytest.fixture
 async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
-    engine = reading_engine(database_url, connections=2, timeout_s=5)
+    database = ReadDatabase(database_url, connections=2, timeout_s=5)
     marking = marking_engine(database_url)
-    api = create_api(engine, ZONE, Health(), LetterBox(ServiceSettings()), writing_engine=marking)
+    api = create_api(database, ZONE, Health(), LetterBox(ServiceSettings()), writing_engine=marking)
     transport = httpx.ASGITransport(api)
     async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
         yield client
-    await engine.dispose()
+    await database.close()
     await marking.dispose()
 
 

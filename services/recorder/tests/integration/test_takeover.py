@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from old_database import TABLES, checksums, columns_of, old_database
 from psycopg import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 from taken_over import NOON, UTC_ZONE, filenodes, one, open_database, read, write
 
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.letter_box import LetterBox
-from ocrstream_recorder.store.migrate import migrate, sqlalchemy_url
+from ocrstream_recorder.store.migrate import migrate
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
@@ -36,9 +36,9 @@ IMAGES = 10_000
 
 @contextlib.asynccontextmanager
 async def read_api(url: str, zone: DatabaseZone = UTC_ZONE) -> AsyncGenerator[Any]:
-    engine = create_async_engine(sqlalchemy_url(url))
+    database = ReadDatabase(url, connections=2, timeout_s=5)
     transport = httpx.ASGITransport(
-        create_api(engine, zone, Health(), LetterBox(ServiceSettings()))
+        create_api(database, zone, Health(), LetterBox(ServiceSettings()))
     )
     async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
 
@@ -48,7 +48,7 @@ async def read_api(url: str, zone: DatabaseZone = UTC_ZONE) -> AsyncGenerator[An
             return answer.json()
 
         yield get
-    await engine.dispose()
+    await database.close()
 
 
 async def test_ten_thousand_images_are_taken_over_as_they_are(postgres_url: str) -> None:

@@ -9,7 +9,7 @@ import httpx
 from psycopg import Connection
 
 from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.engines import reading_engine
+from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.letter_box import LetterBox
@@ -115,13 +115,13 @@ class Searcher:
 @asynccontextmanager
 async def searching(database_url: str) -> AsyncGenerator[Searcher]:
     """Someone who searches the database through the API."""
-    engine = reading_engine(database_url, connections=2, timeout_s=30)
-    api = create_api(engine, _ZONE, Health(), LetterBox(ServiceSettings()))
+    database = ReadDatabase(database_url, connections=2, timeout_s=30)
+    api = create_api(database, _ZONE, Health(), LetterBox(ServiceSettings()))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(api), base_url="http://recorder"
     ) as client:
         yield Searcher(client)
-    await engine.dispose()
+    await database.close()
 
 
 def plain(texts: Iterable[str]) -> list[tuple[str, float]]:

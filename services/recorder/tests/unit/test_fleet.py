@@ -10,7 +10,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from ocrstream_recorder import fleet as fleet_module
-from ocrstream_recorder import metrics
+from ocrstream_recorder import serving_metrics
 from ocrstream_recorder.fleet import FORGOTTEN_AFTER_S, Fleet, FleetUnknown
 from ocrstream_schemas.topics import WORKERS_HEARTBEATS
 
@@ -103,9 +103,9 @@ def test_what_is_no_heartbeat_is_skipped_and_counted(
 ) -> None:
     # What was said before stands.
     fleet.add(beat(host="good"))
-    counted = metrics.HEARTBEATS_SKIPPED._value.get()  # pyright: ignore[reportPrivateUsage]
+    counted = serving_metrics.HEARTBEATS_SKIPPED._value.get()  # pyright: ignore[reportPrivateUsage]
     fleet.add(hostile)
-    assert metrics.HEARTBEATS_SKIPPED._value.get() == counted + 1  # pyright: ignore[reportPrivateUsage]
+    assert serving_metrics.HEARTBEATS_SKIPPED._value.get() == counted + 1  # pyright: ignore[reportPrivateUsage]
     assert [one.said.host for one in fleet.workers(NOON)] == ["good"]
 
 

@@ -16,6 +16,7 @@ from ocrstream_recorder.api import (
     tasks,
     workers,
 )
+from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.api.etags import ETags
 from ocrstream_recorder.api.path_segments import PathSegments
 from ocrstream_recorder.api.reading import RESPONSES
@@ -30,7 +31,7 @@ from ocrstream_runtime.tracing import HTTP_TELEMETRY
 
 
 def create_api(
-    engine: AsyncEngine,
+    database: ReadDatabase,
     zone: DatabaseZone,
     health: Health,
     letter_box: LetterBox,
@@ -40,11 +41,11 @@ def create_api(
     fleet: Fleet | None = None,
     batch_watcher: BatchWatcher | None = None,
 ) -> FastAPI:
-    """The application; engines stay the caller's, and it starts nothing.
+    """The application; what it reads and writes through stays the caller's, and it starts nothing.
 
-    `engine` reads; `writing_engine` marks dead letters and notes rereads, and is the same if not
-    given. PDFs show images of `image_folders`. Without a `fleet` that somebody fills and a
-    `batch_watcher` that somebody runs it knows no workers and tells no events, and says so.
+    `writing_engine` marks dead letters and notes rereads; without it neither can be. PDFs show
+    images of `image_folders`. Without a `fleet` that somebody fills and a `batch_watcher` that
+    somebody runs it knows no workers and tells no events, and says so.
     """
     app = FastAPI(
         title="Ocrstream recorder",
@@ -52,11 +53,12 @@ def create_api(
         version="1",
         telemetry=HTTP_TELEMETRY,
     )
-    app.state.engine = engine
-    app.state.writing_engine = writing_engine or engine
+    app.state.database = database
+    app.state.searches = search.Searches(database.searches)
+    app.state.writing_engine = writing_engine or database.engine
     app.state.zone = zone
     app.state.letter_box = letter_box
-    app.state.exports = exports.Exports(engine, zone, image_folders)
+    app.state.exports = exports.Exports(database.engine, zone, image_folders)
     app.state.fleet = fleet or Fleet()
     app.state.batch_watcher = batch_watcher
     install_problem_handlers(app)

@@ -1,8 +1,9 @@
 """The queries about what a batch consists of: images, chunks, failures."""
 
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Select, func, literal, select, tuple_
+from sqlalchemy import BigInteger, Select, bindparam, func, literal, select, tuple_
 
 from ocrstream_recorder.api.batch_models import BatchImage, Chunk, FailureGroup, FailureStatus
 from ocrstream_recorder.api.chain_views import visible_chains
@@ -14,9 +15,10 @@ from ocrstream_recorder.api.cursors import (
     decode_number,
     encode_cursor,
 )
+from ocrstream_recorder.api.direct_reads import Question
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
-from ocrstream_recorder.api.reading import Reading
+from ocrstream_recorder.api.reading import Asks, Reading
 from ocrstream_recorder.domain.batch import DEFAULT_CHUNK_SIZE, ChunkTally, chunk_ended
 from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_recorder.store.tables import BatchExecution, ChainExecution
@@ -26,8 +28,50 @@ from ocrstream_schemas.events import Reason
 _MOST_IMAGES_COUNTED = 100_000
 
 
+class _Wanted(NamedTuple):
+    """What narrows a batch's images, each by an index of its own."""
+
+    status: bool
+    reason: bool
+    has_index: bool
+
+
+@functools.cache
+def _page(wanted: _Wanted) -> Question:
+    """The rows that follow `(index, row_id)`, or `row_id` among images without an index."""
+    query = visible_chains().where(ChainExecution.batch_id == bindparam("batch_id"))
+    if wanted.status:
+        query = query.where(ChainExecution.status == bindparam("status"))
+    if wanted.reason:
+        query = query.where(ChainExecution.reason == bindparam("reason"))
+    index, row_id = ChainExecution.image_index, bindparam("row_id", type_=BigInteger)
+    if wanted.has_index:
+        place = tuple_(index, ChainExecution.id)
+        query = query.where(
+            index.is_not(None), place > tuple_(bindparam("index", type_=BigInteger), row_id)
+        )
+        query = query.order_by(index, ChainExecution.id)
+    else:
+        query = query.where(index.is_(None), ChainExecution.id > row_id).order_by(ChainExecution.id)
+    query = query.limit(bindparam("rows", type_=BigInteger))
+    by_value = wanted.status or wanted.reason
+    return Question(query.with_only_columns(*_OF_IMAGE), plan_by_value=by_value)
+
+
+_OF_IMAGE = (
+    ChainExecution.id,
+    ChainExecution.chain_id,
+    ChainExecution.image_index,
+    ChainExecution.run,
+    ChainExecution.status,
+    ChainExecution.reason,
+    ChainExecution.error_message,
+    ChainExecution.input_data,
+)
+
+
 async def images(
-    reading: Reading,
+    asks: Asks,
     batch_id: str,
     *,
     status: ProcessStatus | None,
@@ -36,27 +80,16 @@ async def images(
     limit: int,
 ) -> Page[BatchImage]:
     """Images of a batch by index, those without one last."""
-    wanted = _chains_of(batch_id)
-    if status is not None:
-        wanted = wanted.where(ChainExecution.status == status)
-    if reason is not None:
-        wanted = wanted.where(ChainExecution.reason == reason)
-    indexed = wanted.where(ChainExecution.image_index.is_not(None)).order_by(
-        ChainExecution.image_index, ChainExecution.id
-    )
-    others = wanted.where(ChainExecution.image_index.is_(None)).order_by(ChainExecution.id)
     index, row_id = decode_cursor(cursor, tuple[Integer | None, RowId]) if cursor else (-1, 0)
-    rows: list[ChainExecution] = []
-    if index is not None:
-        place = tuple_(ChainExecution.image_index, ChainExecution.id)
-        rows += await reading.session.scalars(
-            indexed.where(place > (index, row_id)).limit(limit + 1)
-        )
-        row_id = 0
-    if len(rows) <= limit:
-        rows += await reading.session.scalars(
-            others.where(ChainExecution.id > row_id).limit(limit + 1 - len(rows))
-        )
+    given = {"batch_id": batch_id, "status": status, "reason": reason}
+    rows: list[Any] = []
+    for has_index in (True, False):
+        if len(rows) > limit or (has_index and index is None):
+            continue
+        question = _page(_Wanted(status is not None, reason is not None, has_index))
+        place = {"index": index, "row_id": row_id, "rows": limit + 1 - len(rows)}
+        rows += await asks.rows(question, {**given, **place})
+        row_id = 0 if has_index else row_id
     return page_of(rows, limit, lambda row: (row.image_index, row.id), _batch_image)
 
 
@@ -148,7 +181,7 @@ def _chains_of(batch_id: str) -> Select[ChainExecution]:
     return visible_chains().where(ChainExecution.batch_id == batch_id)
 
 
-def _batch_image(row: ChainExecution) -> BatchImage:
+def _batch_image(row: Any) -> BatchImage:
     told: dict[str, Any] = row.input_data if isinstance(row.input_data, dict) else {}
 
     def said(name: str, kind: type) -> Any:

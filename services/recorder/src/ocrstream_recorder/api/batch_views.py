@@ -3,14 +3,16 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from ocrstream_recorder.api.batch_models import Batch, Delivery
 from ocrstream_recorder.api.cursors import MAX_INTEGER, decode_number
+from ocrstream_recorder.api.direct_reads import Question
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
-from ocrstream_recorder.api.reading import Reading
+from ocrstream_recorder.api.reading import Asks, Reading, Shown
 from ocrstream_recorder.domain.status import ProcessStatus
+from ocrstream_recorder.store.executions import BatchMethods
 from ocrstream_recorder.store.tables import BatchExecution, WebhookDelivery
 
 
@@ -23,6 +25,22 @@ class BatchFilter(NamedTuple):
     initiated_by: str | None
     started_from: datetime | None
     started_before: datetime | None
+
+
+_BATCH = Question(
+    select(
+        *(getattr(BatchExecution, name) for name in Batch.model_fields if name != "progress"),
+        BatchExecution.ended,
+    ).where(BatchExecution.batch_id == bindparam("batch_id"))
+)
+
+
+async def batch(asks: Asks, batch_id: str) -> Batch | None:
+    """The batch, or None if no event told of it."""
+    for row in await asks.rows(_BATCH, {"batch_id": batch_id}):
+        progress = BatchMethods.get_progress_percentage(row)
+        return Shown(asks.zone).view(Batch, row, BatchExecution, progress=progress)
+    return None
 
 
 async def row_of(reading: Reading, batch_id: str) -> BatchExecution | None:

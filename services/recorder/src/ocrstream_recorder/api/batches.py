@@ -10,7 +10,7 @@ from ocrstream_recorder.api.batch_views import BatchFilter
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.parameters import Cursor, Limit, Moment, Text
 from ocrstream_recorder.api.path_segments import Key
-from ocrstream_recorder.api.reading import NOT_FOUND, Reading, Reads, found
+from ocrstream_recorder.api.reading import NOT_FOUND, QuickReads, Reading, Reads, found
 from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_recorder.store.tables import BatchExecution
 from ocrstream_schemas.events import Reason
@@ -37,15 +37,15 @@ async def read_batches(
 
 
 @router.get("/{batch_id:segment}", responses=NOT_FOUND)
-async def read_batch(batch_id: Key, reading: Reads) -> Batch:
+async def read_batch(batch_id: Key, reads: QuickReads) -> Batch:
     """A batch with its counts and progress."""
-    return batch_views.view_of(reading, await _row(reading, batch_id))
+    return found(await batch_views.batch(reads, batch_id), "batch", batch_id)
 
 
 @router.get("/{batch_id:segment}/images", responses=NOT_FOUND)
 async def read_batch_images(
     batch_id: Key,
-    reading: Reads,
+    reads: QuickReads,
     *,
     status: ProcessStatus | None = None,
     reason: Reason | None = None,
@@ -54,10 +54,10 @@ async def read_batch_images(
 ) -> Page[BatchImage]:
     """A batch's images by index, with what became of each."""
     page = await batch_image_views.images(
-        reading, batch_id, status=status, reason=reason, cursor=cursor, limit=limit
+        reads, batch_id, status=status, reason=reason, cursor=cursor, limit=limit
     )
     if not page.items:
-        await _row(reading, batch_id)
+        found(await batch_views.batch(reads, batch_id), "batch", batch_id)
     return page
 
 

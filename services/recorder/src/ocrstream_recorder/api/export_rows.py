@@ -37,9 +37,7 @@ class ExportRows:
     async def batch(self, batch_id: str) -> Batch | None:
         """The batch as it is now."""
         async with open_session(self._engine) as session:
-            reading = Reading(session, self._zone)
-            row = await batch_views.row_of(reading, batch_id)
-            return None if row is None else batch_views.view_of(reading, row)
+            return await batch_views.batch(Reading(session, self._zone), batch_id)
 
     async def images(self, batch_id: str) -> AsyncIterator[Sequence[ExportImage]]:
         """All images of a batch by index, those without one last, some at a time."""

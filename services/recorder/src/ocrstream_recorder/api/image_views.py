@@ -1,15 +1,18 @@
 """The queries behind the paths about results of images."""
 
+import json
 from typing import Literal, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, bindparam, cast, func, select, true
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import raiseload
 
 from ocrstream_recorder.api.cursors import decode_number
+from ocrstream_recorder.api.direct_reads import Question
 from ocrstream_recorder.api.image_models import Image, OcrExecutionItem, TextBox
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
-from ocrstream_recorder.api.reading import Reading
+from ocrstream_recorder.api.reading import Asks, Reading, Shown
 from ocrstream_recorder.domain.reading_order import in_reading_order
 from ocrstream_recorder.domain.status import ImageStatus
 from ocrstream_recorder.store.tables import OcrExecution, OcrTextBox
@@ -37,8 +40,34 @@ class Region(NamedTuple):
         )
 
 
+_boxes = (
+    select(
+        func.array_agg(aggregate_order_by(OcrTextBox.text, OcrTextBox.id)).label("texts"),
+        func.array_agg(aggregate_order_by(OcrTextBox.confidence, OcrTextBox.id)).label(
+            "confidences"
+        ),
+        func.array_agg(aggregate_order_by(cast(OcrTextBox.bbox, Text), OcrTextBox.id)).label(
+            "bboxes"
+        ),
+    )
+    .where(OcrTextBox.ocr_execution_id == OcrExecution.id)
+    .lateral()
+)
+# One statement, so that boxes are those of the result that the row tells of.
+_IMAGE = Question(
+    select(
+        *(getattr(OcrExecution, name) for name in Image.model_fields if name != "text_boxes"),
+        _boxes.c.texts,
+        _boxes.c.confidences,
+        _boxes.c.bboxes,
+    )
+    .join(_boxes, true())
+    .where(OcrExecution.image_path == bindparam("image_path"))
+)
+
+
 async def image(
-    reading: Reading,
+    asks: Asks,
     image_path: str,
     *,
     min_confidence: float,
@@ -46,19 +75,20 @@ async def image(
     order: BoxOrder,
 ) -> Image | None:
     """The result that holds the path, or None if there is none yet."""
-    row = await reading.session.scalar(
-        select(OcrExecution).where(OcrExecution.image_path == image_path)
-    )
-    if row is None:
+    rows = await asks.rows(_IMAGE, {"image_path": image_path})
+    if not rows:
         return None
+    (row,) = rows
+    polygons = map(json.loads, row.bboxes or ())
+    found = zip(row.texts or (), row.confidences or (), polygons, strict=True)
     boxes = [
-        TextBox(text=box.text, confidence=box.confidence, bbox=box.bbox)
-        for box in row.text_boxes
-        if box.confidence >= min_confidence and (region is None or region.touches(box.bbox))
+        TextBox(text=text, confidence=confidence, bbox=polygon)
+        for text, confidence, polygon in found
+        if confidence >= min_confidence and (region is None or region.touches(polygon))
     ]
     if order == "reading":
         boxes = in_reading_order(boxes, lambda box: box.bbox)
-    return reading.view(Image, row, text_boxes=boxes)
+    return Shown(asks.zone).view(Image, row, OcrExecution, text_boxes=boxes)
 
 
 async def executions(

@@ -11,7 +11,7 @@ from ocrstream_recorder.api.image_models import Image, OcrExecutionItem
 from ocrstream_recorder.api.image_views import BoxOrder, Region
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.parameters import Cursor, Limit, Text, storable
-from ocrstream_recorder.api.reading import NOT_FOUND, Reads, found
+from ocrstream_recorder.api.reading import NOT_FOUND, QuickReads, Reads, found
 from ocrstream_recorder.domain.status import ImageStatus
 from ocrstream_schemas.events import Reason
 
@@ -33,7 +33,7 @@ def _is_region(text: str) -> str:
 @router.get("/images", responses=NOT_FOUND)
 async def read_image(
     image_path: Annotated[str, Query(min_length=1, max_length=255), AfterValidator(storable)],
-    reading: Reads,
+    reads: QuickReads,
     *,
     min_confidence: Annotated[float, Query(ge=0, le=1, allow_inf_nan=False)] = 0.0,
     region: Annotated[
@@ -52,7 +52,7 @@ async def read_image(
     """The newest result of an image path, with its text boxes."""
     edges = None if region is None else Region(*map(float, region.split(",")))
     image = await image_views.image(
-        reading, image_path, min_confidence=min_confidence, region=edges, order=order
+        reads, image_path, min_confidence=min_confidence, region=edges, order=order
     )
     return found(image, "image", image_path)
 

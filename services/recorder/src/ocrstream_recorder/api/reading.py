@@ -1,8 +1,8 @@
 """How requests read: a session each, and rows as answers tell them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel
@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, DefaultClause, TextClause, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from ocrstream_recorder.api.direct_reads import DirectReads, Question
 from ocrstream_recorder.api.sessions import open_session
 from ocrstream_recorder.store.tables import BatchExecution, ChainExecution, TaskLog
 from ocrstream_recorder.store.zone import DatabaseZone
@@ -81,6 +82,33 @@ def _defaults() -> Iterator[tuple[tuple[type, str], Any]]:
 _DEFAULTS = dict(_defaults())
 
 
+class Shown(NamedTuple):
+    """Rows as answers tell them, their times in the database's zone."""
+
+    zone: DatabaseZone
+
+    def view(
+        self, model: type[ModelT], row: object, table: type | None = None, **given: Any
+    ) -> ModelT:
+        """The model, its fields from the columns of the same names, `given` aside.
+
+        `table`: what the row is of, if it is not an instance of it.
+        """
+        kind = table or type(row)
+        fields = {
+            name: self._value(row, kind, name) for name in model.model_fields if name not in given
+        }
+        return model(**fields, **given)
+
+    def _value(self, row: object, kind: type, name: str) -> Any:
+        value = getattr(row, name)
+        if value is None:
+            return _DEFAULTS.get((kind, name))
+        if not isinstance(value, datetime) or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC) if name in _UTC_COLUMNS else self.zone.to_utc(value)
+
+
 class Reading(NamedTuple):
     """A session for one request, and the zone of the times that it reads."""
 
@@ -88,9 +116,12 @@ class Reading(NamedTuple):
     zone: DatabaseZone
 
     def view(self, model: type[ModelT], row: object, **given: Any) -> ModelT:
-        """The model, its fields from the columns of the same names, `given` aside."""
-        fields = {name: self._value(row, name) for name in model.model_fields if name not in given}
-        return model(**fields, **given)
+        """As `Shown.view`, of an instance of a table."""
+        return Shown(self.zone).view(model, row, **given)
+
+    async def rows(self, question: Question, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Rows that answer it."""
+        return (await self.session.execute(question.query, parameters)).all()
 
     def between(
         self, column: InstrumentedAttribute[Any], after: datetime | None, before: datetime | None
@@ -101,21 +132,46 @@ class Reading(NamedTuple):
         if before is not None:
             yield column < self.zone.to_local(before)
 
-    def _value(self, row: object, name: str) -> Any:
-        value = getattr(row, name)
-        if value is None:
-            return _DEFAULTS.get((type(row), name))
-        if not isinstance(value, datetime) or value.tzinfo is not None:
-            return value
-        return value.replace(tzinfo=UTC) if name in _UTC_COLUMNS else self.zone.to_utc(value)
+
+class DirectReading(NamedTuple):
+    """For what is asked most: statements that go straight to the driver."""
+
+    reads: DirectReads
+    zone: DatabaseZone
+
+    async def rows(self, question: Question, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Rows that answer it."""
+        return await self.reads.rows(
+            question.text,
+            {**question.literals, **parameters},
+            plan_by_value=question.plan_by_value,
+        )
+
+
+class Asks(Protocol):
+    """Whichever answers questions with rows."""
+
+    @property
+    def zone(self) -> DatabaseZone:
+        """The zone of the times in them."""
+        ...
+
+    async def rows(self, question: Question, parameters: dict[str, Any]) -> Sequence[Any]:
+        """Rows that answer it."""
+        ...
 
 
 async def _open_reading(request: Request) -> AsyncIterator[Reading]:
-    async with open_session(request.app.state.engine) as session:
+    async with open_session(request.app.state.database.engine) as session:
         yield Reading(session, request.app.state.zone)
 
 
+async def _direct_reading(request: Request) -> DirectReading:
+    return DirectReading(request.app.state.database.quick, request.app.state.zone)
+
+
 Reads = Annotated[Reading, Depends(_open_reading)]
+QuickReads = Annotated[DirectReading, Depends(_direct_reading)]
 
 
 def found(answer: AnswerT | None, kind: str, key: str) -> AnswerT:

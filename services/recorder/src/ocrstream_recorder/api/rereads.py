@@ -32,7 +32,7 @@ _USED: dict[int | str, dict[str, Any]] = {
 
 def _views(request: Request) -> RereadViews:
     state = request.app.state
-    return RereadViews(state.engine, state.writing_engine, state.zone)
+    return RereadViews(state.database.engine, state.writing_engine, state.zone)
 
 
 Views = Annotated[RereadViews, Depends(_views)]

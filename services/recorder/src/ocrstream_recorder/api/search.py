@@ -1,17 +1,15 @@
 """The path of the search."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
+from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.api.image_models import TextBox
 from ocrstream_recorder.api.models import Page
-from ocrstream_recorder.api.sessions import open_session
 from ocrstream_recorder.domain.search_text import (
     SearchMode,
     gram_of_batch,
@@ -20,7 +18,8 @@ from ocrstream_recorder.domain.search_text import (
     normalize,
 )
 from ocrstream_recorder.store import search
-from ocrstream_recorder.store.search import Candidate, SearchTooSlow
+from ocrstream_recorder.store.search import Candidate
+from ocrstream_recorder.store.search_index import Backlog
 from ocrstream_runtime.problems import Problem
 
 router = APIRouter(prefix="/v1", tags=["read"])
@@ -104,9 +103,30 @@ class SearchPage(Page[SearchHit]):
     index: IndexLag
 
 
-async def _session(request: Request) -> AsyncIterator[AsyncSession]:
-    async with open_session(request.app.state.engine) as session:
-        yield session
+class Searches:
+    """Asks the database for what a search needs."""
+
+    def __init__(self, reads: DirectReads) -> None:
+        self._reads = reads
+
+    async def lag(self) -> Backlog:
+        """How far the index is behind."""
+        ((waiting, oldest_s),) = await self._reads.rows(search.LAG, {})
+        return Backlog(waiting, oldest_s)
+
+    async def candidates(self, grams: set[int], before: int, limit: int) -> list[Candidate]:
+        """Images with all these grams and ids less than `before`, the greatest id first.
+
+        `limit` at most, and fewer only if there are no more.
+        """
+        wanted = {"grams": list(grams), "before": before}
+        return [
+            Candidate.of(row) for row in await self._reads.rows(search.candidates(limit), wanted)
+        ]
+
+
+async def _searches(request: Request) -> Searches:
+    return request.app.state.searches
 
 
 @router.get("/search", responses=_RESPONSES)
@@ -120,7 +140,7 @@ async def search_text(
             examples=["total", "합계", "發票"],
         ),
     ],
-    session: Annotated[AsyncSession, Depends(_session)],
+    searches: Annotated[Searches, Depends(_searches)],
     *,
     mode: Annotated[
         SearchMode,
@@ -151,7 +171,7 @@ async def search_text(
     grams = grams_of_query(query)
     if batch_id is not None:
         grams.add(gram_of_batch(batch_id))
-    lag = await search.begin(session)
+    lag = await searches.lag()
     hits: list[SearchHit] = []
     examined = 0
     more = True
@@ -159,7 +179,7 @@ async def search_text(
         # The fewer of them match, the more at once.
         wanted = max(limit - len(hits), _EXAMINED_FIRST, 2 * examined)
         wanted = min(wanted, _MOST_EXAMINED - examined)
-        found = await _candidates(session, grams, before, wanted)
+        found = await searches.candidates(grams, before, wanted)
         more = len(found) == wanted
         for candidate in found:
             if len(hits) == limit:
@@ -181,19 +201,6 @@ async def search_text(
         next_cursor=encode_cursor(_Position(before)) if more else None,
         index=IndexLag(waiting_images=lag.waiting, oldest_waiting_s=max(0.0, lag.oldest_s)),
     )
-
-
-async def _candidates(
-    session: AsyncSession, grams: set[int], before: int, limit: int
-) -> list[Candidate]:
-    try:
-        return await search.candidates(session, grams, before, limit)
-    except SearchTooSlow as error:
-        raise Problem(
-            503,
-            "The search takes too long",
-            f"It took longer than {search.TIMEOUT_S} s; look for a longer text, or in one batch",
-        ) from error
 
 
 def _hit(image: Candidate, matching: list[int]) -> SearchHit:

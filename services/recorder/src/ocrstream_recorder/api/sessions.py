@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from ocrstream_runtime.problems import Problem
 
+ASK_FOR_LESS = "The database did not find this in time; ask for less, like a shorter time"
+
 
 @asynccontextmanager
 async def open_session(engine: AsyncEngine) -> AsyncGenerator[AsyncSession]:
@@ -19,14 +21,20 @@ async def open_session(engine: AsyncEngine) -> AsyncGenerator[AsyncSession]:
             yield session
     except (OperationalError, PoolTimeoutError) as error:
         if isinstance(error, OperationalError) and isinstance(error.orig, QueryCanceled):
-            raise Problem(
-                503,
-                "Too much to read",
-                "The database did not find this in time; ask for less, like a shorter time",
-            ) from error
-        raise Problem(
-            503,
-            "Database unavailable",
-            "The database cannot be asked now; try again in a moment",
-            headers={"Retry-After": "2"},
-        ) from error
+            raise too_much_to_read(ASK_FOR_LESS) from error
+        raise database_unavailable() from error
+
+
+def too_much_to_read(detail: str) -> Problem:
+    """That the time was up; `detail` says what to ask for instead."""
+    return Problem(503, "Too much to read", detail)
+
+
+def database_unavailable() -> Problem:
+    """That it may be asked again in a moment."""
+    return Problem(
+        503,
+        "Database unavailable",
+        "The database cannot be asked now; try again in a moment",
+        headers={"Retry-After": "2"},
+    )

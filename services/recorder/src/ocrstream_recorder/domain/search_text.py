@@ -16,8 +16,16 @@ GRAM_BITS = 20
 
 _MASK = (1 << 32) - 1
 _SHIFT = 32 - GRAM_BITS
-# Odd numbers drawn once: multiply-shift hashing.
-_FIRST, _SECOND, _THIRD, _PAIR, _SINGLE = 0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1
+# Odd numbers drawn once: multiply-shift hashing. By how many characters a run has.
+_FACTORS = {
+    1: (0x165667B1,),
+    2: (0x27D4EB2F, 0x85EBCA77),
+    3: (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D),
+}
+_MOST_KEPT = 100_000
+
+Run = str | tuple[str, str] | tuple[str, str, str]
+"""One character, or two or three as a tuple."""
 
 
 class SearchMode(StrEnum):
@@ -46,18 +54,17 @@ def image_text(texts: Sequence[str]) -> str:
 
 def grams_of_text(text: str) -> set[int]:
     """What an image with this normalized text is found by: its runs of one to three characters."""
-    return _singles(set(text)) | _pairs(set(pairwise(text))) | _triples(_runs_of_three(text))
+    runs: set[Run] = set(text)
+    runs.update(pairwise(text))
+    runs.update(zip(text, text[1:], text[2:], strict=False))
+    return set(map(_gram_of, runs))
 
 
 def grams_of_query(query: str) -> set[int]:
     """What every text that holds this normalized query has among its grams."""
-    match len(query):
-        case 1:
-            return _singles({query})
-        case 2:
-            return _pairs({(query[0], query[1])})
-        case _:
-            return _triples(_runs_of_three(query))
+    if len(query) < 3:
+        return {_gram_of(query if len(query) == 1 else (query[0], query[1]))}
+    return set(map(_gram_of, zip(query, query[1:], query[2:], strict=False)))
 
 
 def gram_of_batch(batch_id: str) -> int:
@@ -139,21 +146,16 @@ _UNSPACED = (
 )
 
 
-def _runs_of_three(text: str) -> set[tuple[str, str, str]]:
-    return set(zip(text, text[1:], text[2:], strict=False))
+class _Grams(dict[Run, int]):
+    """The grams of runs, computed once each as long as there are not too many."""
+
+    def __missing__(self, run: Run) -> int:
+        if len(self) >= _MOST_KEPT:
+            self.clear()
+        codes = map(ord, run)
+        total = sum(code * factor for code, factor in zip(codes, _FACTORS[len(run)], strict=True))
+        return self.setdefault(run, (total & _MASK) >> _SHIFT)
 
 
-# Hundreds for every image: no function is called but `ord`.
-def _singles(runs: set[str]) -> set[int]:
-    return {(ord(one) * _SINGLE & _MASK) >> _SHIFT for one in runs}
-
-
-def _pairs(runs: set[tuple[str, str]]) -> set[int]:
-    return {(ord(one) * _PAIR + ord(two) * _SECOND & _MASK) >> _SHIFT for one, two in runs}
-
-
-def _triples(runs: set[tuple[str, str, str]]) -> set[int]:
-    return {
-        (ord(one) * _FIRST + ord(two) * _SECOND + ord(three) * _THIRD & _MASK) >> _SHIFT
-        for one, two, three in runs
-    }
+# Of hundreds of runs in an image all but a few have been seen before.
+_gram_of = _Grams().__getitem__

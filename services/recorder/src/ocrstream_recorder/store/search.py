@@ -1,32 +1,24 @@
 """Images that may match a search, with all that tells whether they do."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import msgspec
-from psycopg.errors import QueryCanceled
-from sqlalchemy import Row, TextClause, text
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from ocrstream_recorder.store.search_index import BACKLOG, SEGMENT_BITS, SEGMENT_KEYS, Backlog
+from ocrstream_recorder.store.search_index import BACKLOG, SEGMENT_BITS, SEGMENT_KEYS
 
 TIMEOUT_S = 2
 """How long one statement of a search may take."""
 
-# A plan is chosen by how much it costs; compiling it costs more than all that a search does.
-_BEGIN = f"""
-SELECT b.waiting, b.oldest_s,
-       set_config('statement_timeout', '{TIMEOUT_S}s', true), set_config('jit', 'off', true)
-FROM ({BACKLOG.format(at_most=10_000)}) b
-"""
+LAG = BACKLOG.format(at_most=10_000).encode()
+"""How far the index is behind; rows as `Backlog`."""
 # Segment by segment from the newest, each looked at only if those before had too few. `OFFSET 0`
 # and a limit that is no parameter keep the planner from any other way. The text is that of the
 # boxes as they stand, whatever the keys were made of; a system before may have stored NaN.
 _CANDIDATES = f"""
 WITH RECURSIVE segments (number) AS (
     SELECT max(ocr_execution_id) >> {SEGMENT_BITS} FROM recorder_search
-    WHERE ocr_execution_id < :before
+    WHERE ocr_execution_id < %(before)s
     UNION ALL
     SELECT (
         SELECT max(ocr_execution_id) >> {SEGMENT_BITS} FROM recorder_search
@@ -38,10 +30,10 @@ found AS MATERIALIZED (
     SELECT f.id FROM segments s CROSS JOIN LATERAL (
         SELECT m.id FROM (
             SELECT ocr_execution_id AS id FROM recorder_search
-            WHERE keys @> (SELECT {SEGMENT_KEYS} FROM unnest(CAST(:grams AS int[])) gram)
+            WHERE keys @> (SELECT {SEGMENT_KEYS} FROM unnest(%(grams)s::int[]) gram)
             OFFSET 0
         ) m
-        WHERE m.id < :before AND m.id >> {SEGMENT_BITS} = s.number
+        WHERE m.id < %(before)s AND m.id >> {SEGMENT_BITS} = s.number
         ORDER BY m.id DESC
     ) f
     LIMIT {{limit}}
@@ -62,10 +54,6 @@ LEFT JOIN LATERAL (
 ) c ON true
 ORDER BY o.id DESC
 """
-
-
-class SearchTooSlow(Exception):
-    """A statement took longer than TIMEOUT_S."""
 
 
 class StoredBox(NamedTuple):
@@ -89,7 +77,7 @@ class Candidate(NamedTuple):
     boxes: list[StoredBox]
 
     @classmethod
-    def of(cls, row: Row[Any]) -> Self:
+    def of(cls, row: Sequence[Any]) -> Self:
         """From a row; an image whose boxes went meanwhile has none."""
         *told, boxes = row
         return cls._make([*told, [] if boxes is None else _BOXES.decode(boxes)])
@@ -98,28 +86,9 @@ class Candidate(NamedTuple):
 _BOXES = msgspec.json.Decoder(list[StoredBox])
 
 
-async def begin(session: AsyncSession) -> Backlog:
-    """Begin a search: bounds its statements, and tells how far the index is behind."""
-    waiting, oldest_s, *_ = (await session.execute(text(_BEGIN))).one()
-    return Backlog(waiting, oldest_s)
+def candidates(limit: int) -> bytes:
+    """Statement for images with all `grams` and ids less than `before`, the greatest id first.
 
-
-async def candidates(
-    session: AsyncSession, grams: Iterable[int], before: int, limit: int
-) -> list[Candidate]:
-    """Images with all these grams and ids less than `before`, the greatest id first.
-
-    `limit` at most, and fewer only if there are no more. Raises SearchTooSlow.
+    `limit` at most, and fewer only if there are no more; rows as `Candidate.of` takes them.
     """
-    wanted = {"grams": list(grams), "before": before}
-    try:
-        rows = await session.execute(_statement(limit), wanted)
-    except OperationalError as error:
-        if isinstance(error.orig, QueryCanceled):
-            raise SearchTooSlow from error
-        raise
-    return [Candidate.of(row) for row in rows]
-
-
-def _statement(limit: int) -> TextClause:
-    return text(_CANDIDATES.format(limit=int(limit)))
+    return _CANDIDATES.format(limit=int(limit)).encode()

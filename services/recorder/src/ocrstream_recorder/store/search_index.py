@@ -19,7 +19,8 @@ from ocrstream_recorder.domain.search_text import (
 SEGMENT_BITS = 14
 """A segment has 16,384 row ids."""
 
-_LOCK_KEY = 0x0C25_5EA2  # any number that no one else's advisory lock uses
+LOCK_KEY = 0x0C25_5EA2  # any number that no one else's advisory lock uses
+"""The advisory lock that whoever indexes holds."""
 _SEGMENTS = 1 << (32 - GRAM_BITS)  # then their numbers begin again
 _LEAST_INTEGER = -(1 << 31)
 
@@ -96,7 +97,7 @@ def index_some(cursor: Cursor[Any], limit: int) -> int:
     0 too while somebody else does it: two at once could leave the older text's keys. Belongs into a
     transaction.
     """
-    cursor.execute(_LOCK, (_LOCK_KEY,))
+    cursor.execute(_LOCK, (LOCK_KEY,))
     if cursor.fetchone() == (False,):
         return 0
     taken: list[tuple[int]] = cursor.execute(_TAKE, (limit,)).fetchall()

@@ -1,51 +1,44 @@
-"""The recorder's composition root: settings, wiring, life and end."""
+"""Composition root of the process that records."""
 
 import asyncio
 import gc
 import os
 import socket
 import sys
+from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from fastapi import FastAPI
+from psycopg import Connection
 
 from ocrstream_recorder import metrics
-from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.engines import marking_engine, reading_engine
 from ocrstream_recorder.backlog import watch_backlog
-from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.deadlines import DeadlineWatch
 from ocrstream_recorder.drain_limit import DrainLimit
-from ocrstream_recorder.fleet import Fleet, FleetReader
 from ocrstream_recorder.lasting_producer import LastingProducer
-from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.outbox_sender import IDLE_SESSION_TIMEOUT_S, OutboxSender
 from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.search_indexer import SearchIndexer
-from ocrstream_recorder.settings import DatabaseSettings, RecorderSettings
+from ocrstream_recorder.settings import RecordingSettings
 from ocrstream_recorder.store import migrate
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
-from ocrstream_recorder.store.takeover import CannotTakeOverError
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_recorder.webhook_client import WebhookClient, parse_secrets
 from ocrstream_recorder.webhooks import OFF, WebhookSender
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
-from ocrstream_runtime.health import Health, NotReady
+from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
 from ocrstream_runtime.lifecycle import Stopped, keep_trying
-from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.logs import configure_logs
+from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
-from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
-from ocrstream_runtime.tracing import configure_tracing
+from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 logger = structlog.get_logger(__name__)
@@ -53,35 +46,12 @@ logger = structlog.get_logger(__name__)
 SERVICE = "ocrstream-recorder"
 _STALLED_AFTER_S = 60.0
 _GC_THRESHOLD = 1_000_000
-# Requests and the one event at low load wait for polls that are judged beside them, at each await.
+# The one event at low load waits for polls that are judged beside it, at each await.
 _SWITCH_INTERVAL_S = 0.001
 
 
-def main() -> None:
-    """`ocrstream-recorder` records until it is told to stop; `ocrstream-recorder migrate` brings
-    the database to this version's revision and ends.
-    """
-    match sys.argv[1:]:
-        case []:
-            sys.exit(asyncio.run(_run(load_settings(RecorderSettings))))
-        case ["migrate"]:
-            _migrate(load_settings(DatabaseSettings))
-        case _:
-            sys.exit("usage: ocrstream-recorder [migrate]; settings come from the environment")
-
-
-def _migrate(settings: DatabaseSettings) -> None:
-    configure_logs(SERVICE, settings.log_level)
-    try:
-        revision = migrate.migrate(settings.database_url.get_secret_value())
-    except CannotTakeOverError as error:
-        sys.exit(f"Not migrated: {error}")
-    except DBAPIError as error:
-        sys.exit(f"Not migrated: {migrate.explain(error)}")
-    print(f"The database is at revision {revision}")  # noqa: T201
-
-
-async def _run(settings: RecorderSettings) -> int:
+async def run(settings: RecordingSettings) -> int:
+    """Record until told to stop; returns the exit code."""
     # A poll makes hundreds of thousands of objects, none of them in cycles. At its own thresholds
     # the garbage collector looks at all of them again and again, for half of the time.
     gc.freeze()
@@ -90,49 +60,22 @@ async def _run(settings: RecorderSettings) -> int:
     configure_logs(SERVICE, settings.log_level)
     configure_tracing(SERVICE)
     stop = stop_on_signals()
-    engine = reading_engine(
-        settings.read_database_url.get_secret_value() or settings.database_url.get_secret_value(),
-        connections=settings.read_connections,
-        timeout_s=settings.read_timeout_s,
-    )
-    marking = marking_engine(settings.database_url.get_secret_value())
     health = Health()
     recorder = _Recorder(settings, stop, health)
-    health.add_check("database", lambda: _check_database(engine))
-    zone = DatabaseZone(settings.db_timezone)
-    fleet = Fleet()
-    watched = Database(settings.database_url.get_secret_value(), f"{SERVICE}-events")
-    watcher = BatchWatcher(watched, zone, settings.event_listeners)
-    api = create_api(
-        engine,
-        zone,
-        health,
-        LetterBox(settings),
-        writing_engine=marking,
-        image_folders=AllowedFolders(settings.roots, max_bytes=settings.max_image_bytes),
-        fleet=fleet,
-        batch_watcher=watcher,
-    )
-    # It needs no database, and nothing needs it.
-    heartbeats = FleetReader(settings, "recorder-fleet", fleet)
-    work = (recorder.run(), heartbeats.run(stop), watcher.run(stop))
-    try:
-        return await run_service(api, settings, stop, *work)
-    finally:
-        await watched.close()
-        await engine.dispose()
-        await marking.dispose()
+    api = FastAPI(title="Ocrstream recorder, recording", version="1", telemetry=HTTP_TELEMETRY)
+    install_problem_handlers(api)
+    api.include_router(create_ops_router(health))
+    return await run_service(api, settings, stop, recorder.run())
 
 
-async def _check_database(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
-        await connection.execute(text("SELECT 1"))
+def _ask(connection: Connection[Any]) -> None:
+    connection.execute("SELECT 1")
 
 
 class _Recorder:
     """Consumer and outbox sender from start to end."""
 
-    def __init__(self, settings: RecorderSettings, stop: asyncio.Event, health: Health) -> None:
+    def __init__(self, settings: RecordingSettings, stop: asyncio.Event, health: Health) -> None:
         self._settings = settings
         self._health = health
         self._stop = stop
@@ -156,9 +99,11 @@ class _Recorder:
         )
         self._due = Database(url, f"{SERVICE}-due")
         self._search = Database(url, f"{SERVICE}-search")
+        self._asked = Database(url, f"{SERVICE}-health")
         self._drain_limit = DrainLimit(settings.dead_letter_limit)
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None
+        health.add_check("database", lambda: self._asked.run(_ask))
         health.add_check("recording", self._check)
         health.add_check("moving", self._check_moving)
         health.add_check("dead_letters", self._drain_limit.check)
@@ -198,10 +143,14 @@ class _Recorder:
         finally:
             await self._letters_producer.close()
             await self._outbox_producer.close()
-            await self._writer.close()
-            await self._outbox.close()
-            await self._due.close()
-            await self._search.close()
+            for database in (
+                self._writer,
+                self._outbox,
+                self._due,
+                self._search,
+                self._asked,
+            ):
+                await database.close()
 
     async def _record(self, cluster_id: str) -> None:
         zone = DatabaseZone(self._settings.db_timezone)

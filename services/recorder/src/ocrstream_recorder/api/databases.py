@@ -1,0 +1,86 @@
+"""The API's connections to the database."""
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from ocrstream_recorder.api.direct_reads import DirectReads, has_ended
+from ocrstream_recorder.api.sessions import ASK_FOR_LESS
+from ocrstream_recorder.store import search
+from ocrstream_recorder.store.migrate import sqlalchemy_url
+
+SEARCHES_AT_ONCE = 4
+# Values that are rare are found by indexes of their own; a plan for any value misses these.
+_PLAN_BY_VALUE = "force_custom_plan"
+
+
+class ReadDatabase:
+    """What requests read through; nothing of it can write.
+
+    Each statement is a transaction of its own, and ends after a time. What is asked most and what
+    may take long have connections of their own, so that neither waits for the other.
+    """
+
+    def __init__(self, database_url: str, *, connections: int, timeout_s: float) -> None:
+        """`connections` for what is asked most, and as many for the rest, searches aside."""
+        options = _options(timeout_s, plan_cache_mode=_PLAN_BY_VALUE)
+        self.engine = _engine(
+            database_url,
+            connections,
+            options,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+        )
+        self.quick = DirectReads(
+            database_url, _options(timeout_s), connections=connections, too_much=ASK_FOR_LESS
+        )
+        self.searches = DirectReads(
+            database_url,
+            _options(min(timeout_s, search.TIMEOUT_S), plan_cache_mode=_PLAN_BY_VALUE),
+            connections=SEARCHES_AT_ONCE,
+            too_much=f"It took longer than {search.TIMEOUT_S} s; look for a longer text, or in one"
+            " batch",
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+        await self.quick.close()
+        await self.searches.close()
+
+
+def _options(timeout_s: float, **further: str) -> str:
+    options = {
+        "timezone": "UTC",
+        "default_transaction_read_only": "on",
+        "statement_timeout": f"{round(timeout_s * 1000)}ms",
+        # A read is too short for what compiling it would take.
+        "jit": "off",
+        **further,
+    }
+    return " ".join(f"-c {name}={value}" for name, value in options.items())
+
+
+def marking_engine(database_url: str) -> AsyncEngine:
+    """An engine for the few paths that change a row, one at a time."""
+    return _engine(database_url, 1, "-c timezone=UTC")
+
+
+def _engine(database_url: str, connections: int, options: str, **further: Any) -> AsyncEngine:
+    engine = create_async_engine(
+        sqlalchemy_url(database_url),
+        pool_size=connections,
+        max_overflow=0,
+        connect_args={"options": options, "connect_timeout": 5},
+        **further,
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_ended)
+    return engine
+
+
+def _refuse_ended(dbapi_connection: Any, *_: object) -> None:
+    """Have the pool connect anew in place of a connection that has ended."""
+    if has_ended(dbapi_connection.driver_connection):
+        raise DisconnectionError

@@ -1,0 +1,59 @@
+"""Composition root of the process that answers."""
+
+from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.databases import ReadDatabase, marking_engine
+from ocrstream_recorder.batch_watcher import BatchWatcher
+from ocrstream_recorder.fleet import Fleet, FleetReader
+from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.settings import ServingSettings
+from ocrstream_recorder.store.database import Database
+from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_runtime.health import Health
+from ocrstream_runtime.local_files import AllowedFolders
+from ocrstream_runtime.logs import configure_logs
+from ocrstream_runtime.server import stop_on_signals
+from ocrstream_runtime.service import run_service
+from ocrstream_runtime.tracing import configure_tracing
+
+SERVICE = "ocrstream-recorder-api"
+
+
+async def run(settings: ServingSettings) -> int:
+    """Answer until told to stop; returns the exit code."""
+    configure_logs(SERVICE, settings.log_level)
+    configure_tracing(SERVICE)
+    stop = stop_on_signals()
+    written = settings.database_url.get_secret_value()
+    read = settings.read_database_url.get_secret_value() or written
+    database = ReadDatabase(
+        read, connections=settings.read_connections, timeout_s=settings.read_timeout_s
+    )
+    marking = marking_engine(written)
+    watched = Database(read, f"{SERVICE}-events")
+    zone = DatabaseZone(settings.db_timezone)
+    watcher = BatchWatcher(watched, zone, settings.event_listeners)
+    fleet = Fleet()
+    health = Health()
+    health.add_check("database", lambda: _check(database))
+    api = create_api(
+        database,
+        zone,
+        health,
+        LetterBox(settings),
+        writing_engine=marking,
+        image_folders=AllowedFolders(settings.roots, max_bytes=settings.max_image_bytes),
+        fleet=fleet,
+        batch_watcher=watcher,
+    )
+    # It needs no database, and nothing needs it.
+    heartbeats = FleetReader(settings, "recorder-fleet", fleet)
+    try:
+        return await run_service(api, settings, stop, heartbeats.run(stop), watcher.run(stop))
+    finally:
+        await watched.close()
+        await database.close()
+        await marking.dispose()
+
+
+async def _check(database: ReadDatabase) -> None:
+    await database.quick.rows(b"SELECT 1", {})
