@@ -82,7 +82,7 @@ class ServingSettings(RecorderSettings):
     """Settings of the process that answers."""
 
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most database connections that requests read through; the process takes two more."""
+    """The most connections for what is asked most, and for other reads; it takes six more."""
     read_database_url: SecretStr = SecretStr("")
     """Where the read API reads, as a user who may only read, or a standby; empty: DATABASE_URL."""
     read_timeout_s: Annotated[float, Field(gt=0, le=600)] = 5.0

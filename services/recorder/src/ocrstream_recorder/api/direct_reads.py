@@ -18,7 +18,7 @@ from psycopg.errors import QueryCanceled
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import set_json_loads
-from sqlalchemy import SelectBase
+from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from ocrstream_recorder.api.sessions import database_unavailable, too_much_to_read
@@ -30,7 +30,7 @@ _WAIT_S = 30.0
 class Question:
     """A query of SQLAlchemy's, put into words once."""
 
-    def __init__(self, query: SelectBase, *, plan_by_value: bool = False) -> None:
+    def __init__(self, query: Select[*tuple[Any, ...]], *, plan_by_value: bool = False) -> None:
         """`plan_by_value`: rare values have an index of their own, which a plan for any misses."""
         self.plan_by_value = plan_by_value
         compiled = query.compile(dialect=_DIALECT)
