@@ -1,0 +1,57 @@
+import { Button, Group, Paper, Text } from "@mantine/core";
+import { type ChangeEvent, useRef, useState } from "react";
+import { filesOf, isTaken } from "./pickable";
+import classes from "./DropZone.module.css";
+
+/** Where files and folders are dropped, or chosen with the keyboard. */
+export function DropZone({ onFiles }: { onFiles(files: File[]): void }) {
+  const [over, setOver] = useState(false);
+  const files = useRef<HTMLInputElement>(null);
+  const folder = useRef<HTMLInputElement>(null);
+  const choose = (event: ChangeEvent<HTMLInputElement>, only: (file: File) => boolean) => {
+    onFiles([...(event.currentTarget.files ?? [])].filter(only));
+    event.currentTarget.value = "";
+  };
+  return (
+    <Paper
+      withBorder
+      p="xl"
+      className={classes.zone}
+      data-over={over || undefined}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={async (event) => {
+        event.preventDefault();
+        setOver(false);
+        onFiles(await filesOf(event.dataTransfer));
+      }}
+    >
+      <Text ta="center">Drop images, PDF or TIFF files, or folders of them here.</Text>
+      <Group justify="center" mt="md">
+        <Button onClick={() => files.current?.click()}>Choose files</Button>
+        <Button variant="default" onClick={() => folder.current?.click()}>
+          Choose a folder
+        </Button>
+      </Group>
+      <input
+        ref={files}
+        type="file"
+        multiple
+        hidden
+        aria-label="Files"
+        onChange={(event) => choose(event, () => true)}
+      />
+      <input
+        ref={folder}
+        type="file"
+        webkitdirectory=""
+        hidden
+        aria-label="Folder"
+        onChange={(event) => choose(event, ({ name }) => isTaken(name))}
+      />
+    </Paper>
+  );
+}
