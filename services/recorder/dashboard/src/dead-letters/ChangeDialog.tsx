@@ -13,8 +13,8 @@ export interface Wanted {
 
 const TOLD = {
   redrive:
-    "They are sent to their topics again. What fails again is listed again; doing it twice changes nothing.",
-  drop: "They are not listed as open any more. Nothing is deleted from Kafka, and what counts as failed because of one stays so.",
+    "Sends to the topic again. What fails again is listed again; what did not fail since the last time is left as it is.",
+  drop: "Not listed as open any more. Nothing is deleted from Kafka, and what counts as failed because of it stays so.",
 } as const;
 const DONE = { redrive: "redriven", drop: "dropped" } as const;
 
