@@ -1,6 +1,6 @@
 import { Button, Group, Paper, Text } from "@mantine/core";
 import { type ChangeEvent, useRef, useState } from "react";
-import { filesOf, isTaken } from "./pickable";
+import { filesOf, filesOfFolder } from "./pickable";
 import classes from "./DropZone.module.css";
 
 /** Where files and folders are dropped, or chosen with the keyboard. */
@@ -8,8 +8,9 @@ export function DropZone({ onFiles }: { onFiles(files: File[]): void }) {
   const [over, setOver] = useState(false);
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
-  const choose = (event: ChangeEvent<HTMLInputElement>, only: (file: File) => boolean) => {
-    onFiles([...(event.currentTarget.files ?? [])].filter(only));
+  const choose = (event: ChangeEvent<HTMLInputElement>, taken: (chosen: File[]) => File[]) => {
+    onFiles(taken([...(event.currentTarget.files ?? [])]));
+    // Else choosing the same again would change nothing, and tell nothing.
     event.currentTarget.value = "";
   };
   return (
@@ -42,7 +43,7 @@ export function DropZone({ onFiles }: { onFiles(files: File[]): void }) {
         multiple
         hidden
         aria-label="Files"
-        onChange={(event) => choose(event, () => true)}
+        onChange={(event) => choose(event, (chosen) => chosen)}
       />
       <input
         ref={folder}
@@ -50,7 +51,7 @@ export function DropZone({ onFiles }: { onFiles(files: File[]): void }) {
         webkitdirectory=""
         hidden
         aria-label="Folder"
-        onChange={(event) => choose(event, ({ name }) => isTaken(name))}
+        onChange={(event) => choose(event, filesOfFolder)}
       />
     </Paper>
   );

@@ -71,7 +71,7 @@ function Sending({ state, onResumed }: { state: UploadsState; onResumed(): void 
     <Stack component="section" gap="xs" aria-label="Upload">
       <Text aria-live="polite">
         {phase === "sending" && `Sending ${bytes(sent)} of ${bytes(total)}`}
-        {phase === "done" && `${count(acceptedImages)} images submitted`}
+        {phase === "done" && `${count(acceptedImages)} ${acceptedImages === 1 ? "image" : "images"} submitted`}
         {phase === "interrupted" && `Interrupted after ${bytes(sent)} of ${bytes(total)}`}
         {refused > 0 && `, ${count(refused)} refused`}
       </Text>

@@ -10,6 +10,16 @@ export function isTaken(name: string): boolean {
   return suffix !== undefined && SUFFIXES.has(suffix.toLowerCase());
 }
 
+/** The files of a folder that was chosen, as of one that was dropped. */
+export function filesOfFolder(chosen: Iterable<File>): File[] {
+  return [...chosen]
+    .filter(({ name, webkitRelativePath }) => {
+      const [, ...inside] = webkitRelativePath.split("/");
+      return isTaken(name) && !inside.some((part) => part.startsWith("."));
+    })
+    .sort((one, other) => (one.webkitRelativePath < other.webkitRelativePath ? -1 : 1));
+}
+
 /** The files of a drop, folders opened, in the order of their names within each folder. */
 export async function filesOf(dropped: DataTransfer): Promise<File[]> {
   // Entries are only there until the event is over: all of them are taken before anything is awaited.
