@@ -93,18 +93,22 @@ function Sending({ state, onResumed }: { state: UploadsState; onResumed(): void 
           </Button>
         )}
         {phase === "interrupted" && (
-          <>
-            <Button onClick={() => uploads.resume().then(onResumed)}>Go on</Button>
-            {acceptedImages > 0 && (
-              <Button variant="default" onClick={() => uploads.finishEarly()}>
-                Leave the rest out
-              </Button>
-            )}
-          </>
+          <Button onClick={() => uploads.resume().then(onResumed)}>Go on</Button>
         )}
-        {phase !== "sending" && (
+        {phase === "interrupted" && acceptedImages > 0 && (
+          // A batch whose total nobody tells would never end.
+          <Button variant="default" onClick={() => uploads.finishEarly()}>
+            Leave the rest out
+          </Button>
+        )}
+        {phase === "interrupted" && acceptedImages === 0 && (
           <Button variant="default" onClick={() => uploads.clear()}>
-            {phase === "done" ? "Submit others" : "Give up"}
+            Give up
+          </Button>
+        )}
+        {phase === "done" && (
+          <Button variant="default" onClick={() => uploads.clear()}>
+            Submit others
           </Button>
         )}
         {batchId !== null && acceptedImages > 0 && (
