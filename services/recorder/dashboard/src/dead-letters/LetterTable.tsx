@@ -1,6 +1,7 @@
 import { Anchor, Badge, Checkbox, Table, Text } from "@mantine/core";
 import type { DeadLetterItem } from "../api/recorder";
 import { moment } from "../shell/format";
+import { WideTable } from "../shell/WideTable";
 
 const COLORS = { open: "red", redriven: "green", dropped: "gray" } as const;
 
@@ -21,8 +22,7 @@ export function LetterTable({ letters, selected, onSelect, onOpen }: Props) {
     onSelect(others);
   };
   return (
-    <Table.ScrollContainer minWidth={720}>
-      <Table highlightOnHover aria-label="Dead letters">
+    <WideTable label="Dead letters" minWidth={720}>
         <Table.Thead>
           <Table.Tr>
             <Table.Th w={40}>
@@ -78,7 +78,6 @@ export function LetterTable({ letters, selected, onSelect, onOpen }: Props) {
             </Table.Tr>
           ))}
         </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+      </WideTable>
   );
 }

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { answered } from "../api/errors";
 import { type TaskGroup, recorder } from "../api/recorder";
 import { count, duration } from "../shell/format";
+import { WideTable } from "../shell/WideTable";
 import { hoursBefore, taskFilters, type TaskFilters } from "./filters";
 
 interface Props {
@@ -54,8 +55,7 @@ export function TaskSummary({ filters, onChange }: Props) {
           ]}
         />
       </Group>
-      <Table.ScrollContainer minWidth={640}>
-        <Table>
+      <WideTable label="Tasks summed up" minWidth={640}>
           <Table.Thead>
             <Table.Tr>
               <Table.Th>{key === "worker" ? "Worker" : "Name"}</Table.Th>
@@ -89,8 +89,7 @@ export function TaskSummary({ filters, onChange }: Props) {
               </Table.Tr>
             ))}
           </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+        </WideTable>
     </Paper>
   );
 }

@@ -8,6 +8,7 @@ import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
 import { LoadingState } from "../shell/LoadingState";
 import { StatusBadge } from "../shell/StatusBadge";
+import { WideTable } from "../shell/WideTable";
 import { type TaskFilters, taskParameters } from "./filters";
 
 const AT_ONCE = 50;
@@ -44,8 +45,7 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
   }
   return (
     <>
-      <Table.ScrollContainer minWidth={760}>
-        <Table highlightOnHover aria-label="Tasks">
+      <WideTable label="Tasks" minWidth={760}>
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Task</Table.Th>
@@ -63,8 +63,7 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
               <Row key={task.task_id} task={task} />
             ))}
           </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+        </WideTable>
       {tasks.hasNextPage && (
         <Button
           variant="default"

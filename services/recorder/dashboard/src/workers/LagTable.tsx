@@ -5,6 +5,7 @@ import { recorder } from "../api/recorder";
 import { count } from "../shell/format";
 import { ErrorState } from "../shell/ErrorState";
 import { LoadingState } from "../shell/LoadingState";
+import { WideTable } from "../shell/WideTable";
 
 /** How many records wait in each topic for those who read it. */
 export function LagTable() {
@@ -24,7 +25,7 @@ export function LagTable() {
       {lag.isPending && <LoadingState />}
       {lag.isError && <ErrorState error={lag.error} retry={() => lag.refetch()} />}
       {lag.data && (
-        <Table aria-labelledby="lag" maw={640}>
+        <WideTable label="Lag" minWidth={480}>
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Topic</Table.Th>
@@ -43,7 +44,7 @@ export function LagTable() {
               </Table.Tr>
             ))}
           </Table.Tbody>
-        </Table>
+        </WideTable>
       )}
     </section>
   );

@@ -6,6 +6,7 @@ import { count, moment } from "../shell/format";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
 import { LoadingState } from "../shell/LoadingState";
+import { WideTable } from "../shell/WideTable";
 
 /** The workers that were heard of in the last ten minutes, those alive first. */
 export function WorkerTable() {
@@ -58,8 +59,7 @@ function List({ workers }: { workers: Worker[] }) {
 
 function Rows({ workers }: { workers: Worker[] }) {
   return (
-    <Table.ScrollContainer minWidth={800}>
-      <Table aria-labelledby="workers">
+    <WideTable label="Workers" minWidth={900}>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Worker</Table.Th>
@@ -99,8 +99,7 @@ function Rows({ workers }: { workers: Worker[] }) {
             </Table.Tr>
           ))}
         </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+      </WideTable>
   );
 }
 
