@@ -2,8 +2,8 @@ import { Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { answered } from "../api/errors";
 import { recorder } from "../api/recorder";
-import { count } from "../shell/format";
 import { ErrorState } from "../shell/ErrorState";
+import { count } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { WideTable } from "../shell/WideTable";
 
