@@ -4,6 +4,7 @@ from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase, marking_engine
 from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.fleet import Fleet, FleetReader
+from ocrstream_recorder.lag import LagReader
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.settings import ServingSettings
 from ocrstream_recorder.store.database import Database
@@ -33,6 +34,7 @@ async def run(settings: ServingSettings) -> int:
     zone = DatabaseZone(settings.db_timezone)
     watcher = BatchWatcher(watched, zone, settings.event_listeners)
     fleet = Fleet()
+    lag_reader = LagReader(settings, settings.worker_group_id)
     health = Health()
     health.add_check("database", lambda: _check(database))
     api = create_api(
@@ -44,11 +46,14 @@ async def run(settings: ServingSettings) -> int:
         image_folders=AllowedFolders(settings.roots, max_bytes=settings.max_image_bytes),
         fleet=fleet,
         batch_watcher=watcher,
+        lag_reader=lag_reader,
+        ingest_url=settings.ingest_url,
     )
     # It needs no database, and nothing needs it.
     heartbeats = FleetReader(settings, "recorder-fleet", fleet)
     try:
-        return await run_service(api, settings, stop, heartbeats.run(stop), watcher.run(stop))
+        work = (heartbeats.run(stop), watcher.run(stop), lag_reader.run(stop))
+        return await run_service(api, settings, stop, *work)
     finally:
         await watched.close()
         await database.close()

@@ -1,5 +1,7 @@
 """The recorder's API: what it has written, what to do with dead letters, and what to read again."""
 
+from pathlib import Path
+
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -10,19 +12,24 @@ from ocrstream_recorder.api import (
     events,
     exports,
     images,
+    lag,
+    pictures,
     rereads,
     search,
     stats,
     tasks,
     workers,
 )
+from ocrstream_recorder.api.dashboard import BUILT, install_dashboard
 from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.api.etags import ETags
 from ocrstream_recorder.api.path_segments import PathSegments
 from ocrstream_recorder.api.reading import RESPONSES
 from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.fleet import Fleet
+from ocrstream_recorder.lag import LagReader
 from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.pictures.pool import PicturePool
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.local_files import AllowedFolders
@@ -40,12 +47,16 @@ def create_api(
     image_folders: AllowedFolders = exports.NO_FOLDERS,
     fleet: Fleet | None = None,
     batch_watcher: BatchWatcher | None = None,
+    lag_reader: LagReader | None = None,
+    ingest_url: str = "",
+    dashboard: Path = BUILT,
 ) -> FastAPI:
     """The application; what it reads and writes through stays the caller's, and it starts nothing.
 
-    `writing_engine` marks dead letters and notes rereads; without it neither can be. PDFs show
-    images of `image_folders`. Without a `fleet` that somebody fills and a `batch_watcher` that
-    somebody runs it knows no workers and tells no events, and says so.
+    `writing_engine` marks dead letters and notes rereads; without it neither can be. Images of
+    `image_folders` are shown. Without a `fleet` that somebody fills, and a `batch_watcher` and a
+    `lag_reader` that somebody runs, it knows no workers, tells no events and knows no lag, and says
+    so. The `dashboard` in that folder submits to `ingest_url`.
     """
     app = FastAPI(
         title="Ocrstream recorder",
@@ -58,15 +69,19 @@ def create_api(
     app.state.writing_engine = writing_engine or database.engine
     app.state.zone = zone
     app.state.letter_box = letter_box
-    app.state.exports = exports.Exports(database.engine, zone, image_folders)
+    pool = PicturePool()
+    app.state.exports = exports.Exports(database.engine, zone, image_folders, pool)
+    app.state.pictures = pictures.Pictures(image_folders, pool)
     app.state.fleet = fleet or Fleet()
     app.state.batch_watcher = batch_watcher
+    app.state.lag = lag_reader
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
     for subject in (batches, chains, tasks, images, stats):
         app.include_router(subject.router, responses=RESPONSES)
-    for subject in (events, exports, search, workers, dead_letters, rereads):
+    for subject in (events, exports, pictures, search, workers, lag, dead_letters, rereads):
         app.include_router(subject.router)
+    install_dashboard(app, ingest_url, dashboard)
     app.add_middleware(ETags, prefix="/v1/")
     app.add_middleware(PathSegments)
     return app

@@ -1,7 +1,7 @@
 """The queries behind the batches' own paths."""
 
-from datetime import datetime
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
 
@@ -11,9 +11,11 @@ from ocrstream_recorder.api.direct_reads import Question
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Asks, Reading, Shown
-from ocrstream_recorder.domain.status import ProcessStatus
+from ocrstream_recorder.domain.status import DONE, ProcessStatus
 from ocrstream_recorder.store.executions import BatchMethods
+from ocrstream_recorder.store.progress import NOTHING, Estimates, estimate
 from ocrstream_recorder.store.tables import BatchExecution, WebhookDelivery
+from ocrstream_recorder.store.zone import DatabaseZone
 
 
 class BatchFilter(NamedTuple):
@@ -27,10 +29,14 @@ class BatchFilter(NamedTuple):
     started_before: datetime | None
 
 
+_ESTIMATED_FROM = ("ended", "recent_images", "recent_at")
 _BATCH = Question(
     select(
-        *(getattr(BatchExecution, name) for name in Batch.model_fields if name != "progress"),
-        BatchExecution.ended,
+        *(
+            getattr(BatchExecution, name)
+            for name in (*Batch.model_fields, *_ESTIMATED_FROM)
+            if name not in {"progress", *Estimates._fields}
+        )
     ).where(BatchExecution.batch_id == bindparam("batch_id"))
 )
 
@@ -38,8 +44,7 @@ _BATCH = Question(
 async def batch(asks: Asks, batch_id: str) -> Batch | None:
     """The batch, or None if no event told of it."""
     for row in await asks.rows(_BATCH, {"batch_id": batch_id}):
-        progress = BatchMethods.get_progress_percentage(row)
-        return Shown(asks.zone).view(Batch, row, BatchExecution, progress=progress)
+        return _view(asks.zone, row)
     return None
 
 
@@ -50,9 +55,21 @@ async def row_of(reading: Reading, batch_id: str) -> BatchExecution | None:
     )
 
 
-def view_of(reading: Reading, row: BatchExecution) -> Batch:
-    """The batch as it is shown."""
-    return reading.view(Batch, row, progress=row.get_progress_percentage())
+def _view(zone: DatabaseZone, row: Any) -> Batch:
+    """The batch as it is shown; a row of `_BATCH`, or the whole."""
+    progress = BatchMethods.get_progress_percentage(row)
+    return Shown(zone).view(
+        Batch, row, BatchExecution, progress=progress, **_estimates_of(row)._asdict()
+    )
+
+
+def _estimates_of(row: Any) -> Estimates:
+    if (row.status or ProcessStatus.PENDING) in DONE:
+        return NOTHING
+    done = (row.completed_images or 0) + (row.failed_images or 0) + row.revoked_images
+    left = (row.total_images or 0) - done if row.total_known else None
+    created_at = row.created_at.replace(tzinfo=UTC)
+    return estimate(left, row.recent_images, row.recent_at, created_at, datetime.now(UTC))
 
 
 async def batches(
@@ -74,7 +91,7 @@ async def batches(
     if cursor is not None:
         query = query.where(BatchExecution.id < decode_number(cursor))
     rows = (await reading.session.scalars(query)).all()
-    return page_of(rows, limit, lambda row: row.id, lambda row: view_of(reading, row))
+    return page_of(rows, limit, lambda row: row.id, lambda row: _view(reading.zone, row))
 
 
 async def deliveries(

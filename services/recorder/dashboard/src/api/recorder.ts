@@ -1,0 +1,21 @@
+import createClient from "openapi-fetch";
+import type { components, paths } from "./recorder.openapi";
+
+/** The recorder's API, which also serves this page. */
+export const recorder = createClient<paths>({ baseUrl: window.location.origin });
+
+type Schemas = components["schemas"];
+export type Batch = Schemas["Batch"];
+export type BatchImage = Schemas["BatchImage"];
+export type Chunk = Schemas["Chunk"];
+export type FailureGroup = Schemas["FailureGroup"];
+export type Bucket = Schemas["Bucket"];
+export type Chain = Schemas["Chain"];
+export type DeadLetterDetail = Schemas["DeadLetterDetail"];
+export type DeadLetterItem = Schemas["DeadLetterItem"];
+export type DeadLettersChanged = Schemas["Done"];
+export type Task = Schemas["Task"];
+export type TaskGroup = Schemas["TaskGroup"];
+export type Worker = Schemas["Worker"];
+export type DeadLettersAsked = NonNullable<paths["/v1/dead-letters"]["get"]["parameters"]["query"]>;
+export type TasksAsked = NonNullable<paths["/v1/tasks"]["get"]["parameters"]["query"]>;

@@ -1,0 +1,75 @@
+import { useElementSize } from "@mantine/hooks";
+import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import type { BatchImage } from "../api/recorder";
+import classes from "./Batch.module.css";
+import { ImageTile } from "./ImageTile";
+import type { Range } from "./useImagePages";
+
+const LEAST_TILE_WIDTH = 140;
+const GAP = 12;
+const ROW_HEIGHT = 176;
+const OVERSCAN_ROWS = 2;
+
+interface Props {
+  /** The first of the `total` images, as far as they are known. */
+  images: BatchImage[];
+  total: number;
+  /** Told which images are in sight or near it. */
+  onWanted: (range: Range) => void;
+}
+
+/** Images as tiles, of which only those in sight or near it are rendered. */
+export function ImageGrid({ images, total, onWanted }: Props) {
+  const { ref: sizeRef, width } = useElementSize();
+  const list = useRef<HTMLUListElement>(null);
+  const [scrollMargin, setScrollMargin] = useState(0);
+  const columns = Math.max(1, Math.floor((width + GAP) / (LEAST_TILE_WIDTH + GAP)));
+  const virtualizer = useWindowVirtualizer({
+    count: Math.ceil(total / columns),
+    estimateSize: () => ROW_HEIGHT,
+    gap: GAP,
+    overscan: OVERSCAN_ROWS,
+    scrollMargin,
+  });
+  useLayoutEffect(() => {
+    const top = list.current?.getBoundingClientRect().top ?? 0;
+    setScrollMargin(top + window.scrollY);
+  });
+  const rows = virtualizer.getVirtualItems();
+  const start = (rows[0]?.index ?? 0) * columns;
+  const end = ((rows[rows.length - 1]?.index ?? 0) + 1) * columns;
+  useEffect(() => onWanted({ start, end }), [onWanted, start, end]);
+
+  const tileWidth = (width + GAP) / columns - GAP;
+  return (
+    <div ref={sizeRef}>
+      <ul
+        ref={list}
+        aria-label="Images"
+        className={classes.grid}
+        style={{ height: virtualizer.getTotalSize() }}
+      >
+        {width > 0 &&
+          range(start, Math.min(total, end)).map((place) => (
+            <li
+              key={place}
+              aria-setsize={total}
+              aria-posinset={place + 1}
+              style={{
+                width: tileWidth,
+                height: ROW_HEIGHT,
+                transform: `translate(${(place % columns) * (tileWidth + GAP)}px, ${Math.floor(place / columns) * (ROW_HEIGHT + GAP)}px)`,
+              }}
+            >
+              <ImageTile image={images[place]} scrolling={virtualizer.isScrolling} />
+            </li>
+          ))}
+      </ul>
+    </div>
+  );
+}
+
+function range(start: number, end: number): number[] {
+  return Array.from({ length: Math.max(0, end - start) }, (_, offset) => start + offset);
+}
