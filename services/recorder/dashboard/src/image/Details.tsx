@@ -56,7 +56,7 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
       <Title order={2} size="h4" id="details">
         Details
       </Title>
-      <Table withRowBorders={false} verticalSpacing={2} layout="auto">
+      <Table withRowBorders={false} verticalSpacing={2}>
         <Table.Tbody>
           {rows.map(
             ([name, value]) =>

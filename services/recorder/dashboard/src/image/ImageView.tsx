@@ -77,10 +77,11 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
 
   function onClick(event: MouseEvent): void {
     // Whoever marks a part of a line's text wants that, and not the line.
-    if (window.getSelection()?.type === "Range" && !event.shiftKey) return;
-    if (!choose(event)) return;
-    const box = boxes[Number((event.target as Element).closest("[data-box]")?.getAttribute("data-box"))];
-    if (box) panZoom?.reveal(boundsOf(box.bbox));
+    const marked = window.getSelection();
+    const marksIt = marked?.type === "Range" && marked.containsNode(event.target as Node, true);
+    if (event.shiftKey) marked?.removeAllRanges();
+    else if (marksIt) return;
+    choose(event);
   }
 
   function onKeyDown(event: KeyboardEvent): void {
@@ -89,14 +90,15 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
   }
 
   const size = picture.state === "shown" ? picture.size : sizeOfBoxes(boxes);
-  const missing = picture.state === "missing";
+  const missing = picture.state === "missing" && (
+    <Alert icon={<IconPhotoOff />} color="yellow" title="The picture cannot be shown">
+      {reasonOf(picture.error)}
+    </Alert>
+  );
+  if (missing && boxes.length === 0) return missing;
   return (
     <>
-      {missing && (
-        <Alert icon={<IconPhotoOff />} color="yellow" title="The picture cannot be shown">
-          {reasonOf(picture.error)}
-        </Alert>
-      )}
+      {missing}
       {/* biome-ignore lint/a11y/noStaticElementInteractions: boxes and lines in it are the controls */}
       <div ref={root} className={classes["view"]} onClick={onClick} onKeyDown={onKeyDown}>
         {picture.state === "loading" ? (
@@ -114,7 +116,7 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
                 size={size}
                 selection={selection}
                 threshold={least}
-                written={missing}
+                written={picture.state === "missing"}
               />
             </Stage>
           )

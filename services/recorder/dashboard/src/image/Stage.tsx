@@ -1,6 +1,6 @@
 import { ActionIcon, Group, Paper, Text, Tooltip, VisuallyHidden } from "@mantine/core";
 import { IconMaximize, IconMinus, IconPlus } from "@tabler/icons-react";
-import { type ReactNode, type Ref, useEffect, useId, useImperativeHandle, useRef, useState } from "react";
+import { type ReactNode, type Ref, useId, useImperativeHandle, useLayoutEffect, useRef, useState } from "react";
 import type { Size } from "./geometry";
 import classes from "./image.module.css";
 import { PanZoom } from "./panZoom";
@@ -22,7 +22,7 @@ export function Stage({ ref, size, children }: Props) {
   const [scale, setScale] = useState(1);
   const help = useId();
   const { width, height } = size;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!stage.current || !layer.current) return;
     const moving = new PanZoom(stage.current, layer.current, { width, height }, setScale);
     setPanZoom(moving);

@@ -1,12 +1,11 @@
 import { Button, Group, Menu } from "@mantine/core";
-import { IconCheck, IconCopy, IconDownload, IconX } from "@tabler/icons-react";
-import { useEffect, useState } from "react";
+import { notifications } from "@mantine/notifications";
+import { IconCopy, IconDownload } from "@tabler/icons-react";
+import { counted } from "../shell/format";
 import { copyText } from "./copyText";
 import { exportUrl, FORMATS } from "./exportLinks";
 import type { TextBox } from "./geometry";
 import { textOf } from "./text";
-
-const SAID_MS = 2000;
 
 interface Props {
   imagePath: string;
@@ -17,29 +16,33 @@ interface Props {
 
 /** Copy what is selected, or all that is shown; download all in a format. */
 export function TextActions({ imagePath, boxes, selected }: Props) {
-  const [copied, setCopied] = useState<"yes" | "no" | null>(null);
-  useEffect(() => {
-    if (copied === null) return;
-    const timer = setTimeout(() => setCopied(null), SAID_MS);
-    return () => clearTimeout(timer);
-  }, [copied]);
   const chosen = selected.length > 0 ? selected : boxes;
-  const copy = async () => setCopied((await copyText(textOf(chosen))) ? "yes" : "no");
+  const copy = async () => {
+    const copied = await copyText(textOf(chosen));
+    notifications.show(
+      copied
+        ? { message: `${counted(chosen.length, "line")} copied.` }
+        : { color: "red", message: "The browser did not let the text be copied." },
+    );
+  };
   return (
     <Group gap="xs">
       <Button
         size="compact-md"
         variant="light"
-        leftSection={{ yes: <IconCheck size={16} />, no: <IconX size={16} />, none: <IconCopy size={16} /> }[copied ?? "none"]}
+        leftSection={<IconCopy size={16} aria-hidden />}
         disabled={chosen.length === 0}
         onClick={copy}
-        aria-live="polite"
       >
-        {{ yes: "Copied", no: "The browser refused", none: copyLabel(selected.length) }[copied ?? "none"]}
+        {selected.length > 0 ? `Copy selected (${selected.length})` : "Copy all text"}
       </Button>
       <Menu>
         <Menu.Target>
-          <Button size="compact-md" variant="light" leftSection={<IconDownload size={16} />}>
+          <Button
+            size="compact-md"
+            variant="light"
+            leftSection={<IconDownload size={16} aria-hidden />}
+          >
             Download
           </Button>
         </Menu.Target>
@@ -53,9 +56,4 @@ export function TextActions({ imagePath, boxes, selected }: Props) {
       </Menu>
     </Group>
   );
-}
-
-function copyLabel(selected: number): string {
-  if (selected === 0) return "Copy all text";
-  return selected === 1 ? "Copy selected line" : `Copy ${selected} lines`;
 }

@@ -16,7 +16,8 @@ export function linkHover(
   function link(target: EventTarget | null, by: "pointer" | "focus"): void {
     const at = target instanceof Element ? target.closest("[data-box]") : null;
     const box = at?.getAttribute("data-box") ?? "";
-    if (box === linked) return;
+    // The focus comes to what the pointer is on already, by a click, and is told all the same.
+    if (box === linked && by === "pointer") return;
     for (const part of root.querySelectorAll("[data-linked]")) part.removeAttribute("data-linked");
     linked = box;
     if (at === null) return;

@@ -15,7 +15,7 @@ const LINE_PX = 16;
  * of a stage's pixel in the layer, for lines that are to stay as thin as they were.
  */
 export class PanZoom {
-  private view: View = { x: 0, y: 0, scale: 1 };
+  private view: View;
   private fitted = true;
   private frame = 0;
   private rest = 0;
@@ -52,7 +52,9 @@ export class PanZoom {
     stage.addEventListener("keydown", this.onKey, { signal });
     this.resized = new ResizeObserver(() => this.onResize());
     this.resized.observe(stage);
-    this.fit();
+    this.view = fit(picture, this.stageSize);
+    this.draw();
+    this.comeToRest();
   }
 
   end(): void {
