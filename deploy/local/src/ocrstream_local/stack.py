@@ -185,17 +185,32 @@ class Stack:
         }
         roots = image_roots(self._layout.samples.resolve())
         names = [f"worker-{number}" for number in range(1, workers + 1)]
+        ports = {name: self._port(state, name) for name in ("recorder", "ingest")}
+        # A page from the recorder calls ingest: whoever opens it may name this machine either way.
+        pages = ",".join(
+            f"http://{host}:{ports['recorder']}" for host in ("127.0.0.1", "localhost")
+        )
         recorder = Service(
             "recorder",
             "ocrstream-recorder",
-            self._port(state, "recorder"),
-            {**shared, "DATABASE_URL": database, "OCRSTREAM_IMAGE_ROOTS": roots},
+            ports["recorder"],
+            {
+                **shared,
+                "DATABASE_URL": database,
+                "OCRSTREAM_IMAGE_ROOTS": roots,
+                "OCRSTREAM_INGEST_URL": f"http://127.0.0.1:{ports['ingest']}",
+            },
         )
         ingest = Service(
             "ingest",
             "ocrstream-ingest",
-            self._port(state, "ingest"),
-            {**shared, "RECORDER_URL": recorder.url, "OCRSTREAM_IMAGE_ROOTS": roots},
+            ports["ingest"],
+            {
+                **shared,
+                "RECORDER_URL": recorder.url,
+                "OCRSTREAM_IMAGE_ROOTS": roots,
+                "OCRSTREAM_ALLOWED_ORIGINS": pages,
+            },
         )
         for_workers = {
             **shared,

@@ -2,13 +2,16 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 
 import structlog
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from ocrstream_ingest import batches, commands, images
 from ocrstream_ingest.backlog import Backlog
+from ocrstream_ingest.idempotency import IDEMPOTENCY_KEY
 from ocrstream_ingest.object_store_check import ObjectStoreCheck
 from ocrstream_ingest.openapi import install_openapi
 from ocrstream_ingest.parts import Parts, create_parts
@@ -27,6 +30,8 @@ from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
 logger = structlog.get_logger(__name__)
 
 SERVICE = "ocrstream-ingest"
+# The longest that any browser keeps an answer to whether it may send.
+_PREFLIGHT_KEPT_S = 7200
 
 
 class ProducerFailed(Exception):
@@ -40,8 +45,8 @@ def main() -> None:
     sys.exit(asyncio.run(_run(load_settings(IngestSettings))))
 
 
-def create_api(parts: Parts, health: Health) -> FastAPI:
-    """The application; it starts nothing."""
+def create_api(parts: Parts, health: Health, origins: Sequence[str] = ()) -> FastAPI:
+    """The application; it starts nothing. Pages of `origins` may use it from browsers."""
     app = FastAPI(
         title="Ocrstream ingest",
         summary="Submit images to be read",
@@ -55,6 +60,15 @@ def create_api(parts: Parts, health: Health) -> FastAPI:
     app.include_router(images.router)
     app.include_router(batches.router)
     app.include_router(commands.router)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Content-Type", IDEMPOTENCY_KEY],
+            expose_headers=["Retry-After"],
+            max_age=_PREFLIGHT_KEPT_S,
+        )
     return app
 
 
@@ -70,7 +84,7 @@ async def _run(settings: IngestSettings) -> int:
     health.add_check("object_store", ObjectStoreCheck(settings.object_root).check)
     try:
         return await run_service(
-            create_api(parts, health),
+            create_api(parts, health, settings.origins),
             settings,
             stop,
             _connect(publisher, parts.backlog, settings, stop),

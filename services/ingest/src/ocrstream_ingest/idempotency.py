@@ -27,10 +27,12 @@ FOLDER = ".idempotency"
 _SHELVES = 256
 _SWEEP_PAUSE_S = 10.0
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
 Key = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key",
+        alias=IDEMPOTENCY_KEY,
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, field_validator
 
 from ocrstream_ingest.places import LONGEST_PLACE
+from ocrstream_runtime.origins import web_origin
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.fields import PATH_MAX_LENGTH
 
@@ -23,6 +24,9 @@ class IngestSettings(ServiceSettings):
     """Prefixes that may be listed with ingest's credentials, like `s3://scans/`, by commas."""
     recorder_url: Annotated[str, Field(validation_alias=AliasChoices("RECORDER_URL"))] = ""
     """Where the recorder answers; a cancel asks it for the batch's run, links point to it."""
+
+    allowed_origins: str = ""
+    """Where pages may come from that use this API in browsers, as `https://host`, by commas."""
 
     max_upload_bytes: Annotated[int, Field(ge=1)] = 64 * _MIB
     """The largest file that may be uploaded, in bytes."""
@@ -70,6 +74,16 @@ class IngestSettings(ServiceSettings):
                 " characters shorter"
             )
         return root
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: str) -> str:
+        return ",".join(web_origin(one) for one in origins.split(",") if one.strip())
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """All origins of pages that may use the API."""
+        return tuple(one for one in self.allowed_origins.split(",") if one)
 
     @property
     def roots(self) -> tuple[Path, ...]:

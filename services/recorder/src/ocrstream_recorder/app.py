@@ -22,6 +22,7 @@ from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.deadlines import DeadlineWatch
 from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.fleet import Fleet, FleetReader
+from ocrstream_recorder.lag import LagReader
 from ocrstream_recorder.lasting_producer import LastingProducer
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.outbox_sender import IDLE_SESSION_TIMEOUT_S, OutboxSender
@@ -103,6 +104,7 @@ async def _run(settings: RecorderSettings) -> int:
     fleet = Fleet()
     watched = Database(settings.database_url.get_secret_value(), f"{SERVICE}-events")
     watcher = BatchWatcher(watched, zone, settings.event_listeners)
+    lag_reader = LagReader(settings, settings.worker_group_id)
     api = create_api(
         engine,
         zone,
@@ -112,10 +114,12 @@ async def _run(settings: RecorderSettings) -> int:
         image_folders=AllowedFolders(settings.roots, max_bytes=settings.max_image_bytes),
         fleet=fleet,
         batch_watcher=watcher,
+        lag_reader=lag_reader,
+        ingest_url=settings.ingest_url,
     )
     # It needs no database, and nothing needs it.
     heartbeats = FleetReader(settings, "recorder-fleet", fleet)
-    work = (recorder.run(), heartbeats.run(stop), watcher.run(stop))
+    work = (recorder.run(), heartbeats.run(stop), watcher.run(stop), lag_reader.run(stop))
     try:
         return await run_service(api, settings, stop, *work)
     finally:

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from ocrstream_recorder.webhook_client import parse_secrets
 from ocrstream_runtime.guarded_http import parse_networks
+from ocrstream_runtime.origins import web_origin
 from ocrstream_runtime.settings import ServiceSettings
 
 
@@ -49,13 +50,17 @@ class RecorderSettings(DatabaseSettings):
     read_timeout_s: Annotated[float, Field(gt=0, le=600)] = 5.0
     """How long the database may look for what the read API is asked."""
     image_roots: str = ""
-    """Folders whose images exports may show, separated by colons."""
+    """Folders whose images may be shown, by exports and the dashboard, separated by colons."""
     object_root: Path = Path(".local/objects")
-    """Folder that ingest keeps uploads in; exports may always show these."""
+    """Folder that ingest keeps uploads in; these may always be shown."""
     max_image_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
-    """The largest image file that an export shows, in bytes."""
+    """The largest image file that is shown, in bytes."""
     event_listeners: Annotated[int, Field(ge=1, le=10_000)] = 1_000
     """The most that may listen to the events of batches at once; more are told to come later."""
+    worker_group_id: Annotated[str, Field(min_length=1, max_length=255)] = "ocr-worker"
+    """The workers' consumer group, whose lag is told."""
+    ingest_url: str = ""
+    """Where browsers reach ingest, as `https://host`; empty: the dashboard submits nothing."""
     webhook_secret: SecretStr = SecretStr("")
     """Keys that sign webhooks, `whsec_` and base64, separated by spaces; empty turns them off."""
     webhook_allowed_networks: str = ""
@@ -67,13 +72,18 @@ class RecorderSettings(DatabaseSettings):
 
     @property
     def roots(self) -> tuple[Path, ...]:
-        """All folders that exports may show images of."""
+        """All folders whose images may be shown."""
         return (*(Path(root) for root in self.image_roots.split(":") if root), self.object_root)
 
     @field_validator("read_database_url")
     @classmethod
     def _is_postgresql_too(cls, url: SecretStr) -> SecretStr:
         return _checked(url) if url.get_secret_value() else url
+
+    @field_validator("ingest_url")
+    @classmethod
+    def _is_origin(cls, url: str) -> str:
+        return web_origin(url) if url else url
 
     @field_validator("webhook_secret")
     @classmethod

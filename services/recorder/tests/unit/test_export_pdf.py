@@ -13,7 +13,9 @@ from PIL import Image
 from ocrstream_recorder.export.formats import Format
 from ocrstream_recorder.export.model import Box, ExportImage, Point
 from ocrstream_recorder.export.pdf import DPI
-from ocrstream_recorder.export.pictures import NoPicture, Pictures, as_picture
+from ocrstream_recorder.export.pictures import Pictures, as_picture
+from ocrstream_recorder.pictures.pool import PicturePool
+from ocrstream_recorder.pictures.source import NoPicture
 from ocrstream_runtime.local_files import AllowedFolders
 
 TEXTS = {
@@ -27,9 +29,14 @@ TEXTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def pool() -> PicturePool:
+    return PicturePool(1)
+
+
 @pytest.fixture
-def pictures(tmp_path: Path) -> Pictures:
-    return Pictures(AllowedFolders([tmp_path], max_bytes=1 << 24))
+def pictures(tmp_path: Path, pool: PicturePool) -> Pictures:
+    return Pictures(AllowedFolders([tmp_path], max_bytes=1 << 24), pool)
 
 
 def picture(folder: Path, name: str = "a.png", mode: str = "RGB", **how: Any) -> str:

@@ -10,18 +10,23 @@ from ocrstream_recorder.api import (
     events,
     exports,
     images,
+    lag,
+    pictures,
     rereads,
     search,
     stats,
     tasks,
     workers,
 )
+from ocrstream_recorder.api.dashboard import install_dashboard
 from ocrstream_recorder.api.etags import ETags
 from ocrstream_recorder.api.path_segments import PathSegments
 from ocrstream_recorder.api.reading import RESPONSES
 from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.fleet import Fleet
+from ocrstream_recorder.lag import LagReader
 from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.pictures.pool import PicturePool
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.local_files import AllowedFolders
@@ -39,12 +44,15 @@ def create_api(
     image_folders: AllowedFolders = exports.NO_FOLDERS,
     fleet: Fleet | None = None,
     batch_watcher: BatchWatcher | None = None,
+    lag_reader: LagReader | None = None,
+    ingest_url: str = "",
 ) -> FastAPI:
     """The application; engines stay the caller's, and it starts nothing.
 
     `engine` reads; `writing_engine` marks dead letters and notes rereads, and is the same if not
-    given. PDFs show images of `image_folders`. Without a `fleet` that somebody fills and a
-    `batch_watcher` that somebody runs it knows no workers and tells no events, and says so.
+    given. Images of `image_folders` are shown. Without a `fleet` that somebody fills, and a
+    `batch_watcher` and a `lag_reader` that somebody runs, it knows no workers, tells no events and
+    knows no lag, and says so. The dashboard submits to `ingest_url`.
     """
     app = FastAPI(
         title="Ocrstream recorder",
@@ -56,15 +64,19 @@ def create_api(
     app.state.writing_engine = writing_engine or engine
     app.state.zone = zone
     app.state.letter_box = letter_box
-    app.state.exports = exports.Exports(engine, zone, image_folders)
+    pool = PicturePool()
+    app.state.exports = exports.Exports(engine, zone, image_folders, pool)
+    app.state.pictures = pictures.Pictures(image_folders, pool)
     app.state.fleet = fleet or Fleet()
     app.state.batch_watcher = batch_watcher
+    app.state.lag = lag_reader
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
     for subject in (batches, chains, tasks, images, stats):
         app.include_router(subject.router, responses=RESPONSES)
-    for subject in (events, exports, search, workers, dead_letters, rereads):
+    for subject in (events, exports, pictures, search, workers, lag, dead_letters, rereads):
         app.include_router(subject.router)
+    install_dashboard(app, ingest_url)
     app.add_middleware(ETags, prefix="/v1/")
     app.add_middleware(PathSegments)
     return app

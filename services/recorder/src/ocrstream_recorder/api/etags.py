@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class ETags:
-    """Tags each 200 to a GET beneath `prefix` that is sent in one piece; streams pass.
+    """Tags each 200 to a GET beneath `prefix` that is sent in one piece and has no tag yet.
 
     The tag is a digest of the answer, so it differs whenever the answer does.
     """
@@ -45,11 +45,15 @@ class ETags:
 
 
 def _is_whole_answer(message: Message) -> bool:
-    """Whether it begins an answer whose length is known: headers of a stream must not wait."""
+    """Whether it begins an answer without a tag of its own whose length is known: headers of a
+    stream must not wait.
+    """
+    headers = Headers(raw=message.get("headers", ()))
     return (
         message["type"] == "http.response.start"
         and message["status"] == 200
-        and "content-length" in Headers(raw=message["headers"])
+        and "content-length" in headers
+        and "etag" not in headers
     )
 
 
@@ -59,7 +63,7 @@ def _tagged(start: Message, message: Message, body: bytes, known: str) -> Messag
     headers["etag"] = etag
     # Whoever keeps an answer asks each time whether it still holds.
     headers.setdefault("cache-control", "no-cache")
-    if not _matches(etag, known):
+    if not matches(etag, known):
         return message
     start["status"] = 304
     for name in ("content-length", "content-type"):
@@ -67,7 +71,7 @@ def _tagged(start: Message, message: Message, body: bytes, known: str) -> Messag
     return {**message, "body": b""}
 
 
-def _matches(etag: str, known: str) -> bool:
+def matches(etag: str, known: str) -> bool:
     """Whether If-None-Match names the tag; a proxy that changed the coding makes it a weak one."""
     tags = (tag.strip().removeprefix("W/") for tag in known.split(","))
     return known.strip() == "*" or etag in tags

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from enum import StrEnum
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import structlog
 from fastapi import APIRouter, Query, Request
@@ -15,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Receive, Scope, Send
 
 from ocrstream_recorder.api.batch_models import Batch
+from ocrstream_recorder.api.dispositions import disposition
 from ocrstream_recorder.api.export_rows import ExportRows
 from ocrstream_recorder.api.path_segments import Key
 from ocrstream_recorder.export.archive import Archive, safe_name
 from ocrstream_recorder.export.formats import Format, open_writer
 from ocrstream_recorder.export.model import ExportImage, Heading, Writer
 from ocrstream_recorder.export.pictures import Pictures
+from ocrstream_recorder.pictures.pool import PicturePool
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.problems import Problem
@@ -82,9 +83,11 @@ class Exports:
     Rows are made into bytes on threads of its own: that is work, and file systems may hang.
     """
 
-    def __init__(self, engine: AsyncEngine, zone: DatabaseZone, folders: AllowedFolders) -> None:
+    def __init__(
+        self, engine: AsyncEngine, zone: DatabaseZone, folders: AllowedFolders, pool: PicturePool
+    ) -> None:
         self.rows = ExportRows(engine, zone)
-        self.pictures = Pictures(folders)
+        self.pictures = Pictures(folders, pool)
         self.running = 0
         self._threads = ThreadPoolExecutor(EXPORTS_AT_ONCE, "export")
 
@@ -152,14 +155,12 @@ class _ExportResponse(StreamingResponse):
     """Ends the export when the response ends, in whatever way."""
 
     def __init__(self, pieces: AsyncGenerator[bytes], media_type: str, filename: str) -> None:
-        plain = filename.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_")
         super().__init__(
             pieces,
             headers={
                 # Not by `media_type`: it would add a charset to what has none.
                 "Content-Type": media_type,
-                "Content-Disposition": f'attachment; filename="{plain}";'
-                f" filename*=UTF-8''{quote(filename, safe='')}",
+                "Content-Disposition": disposition("attachment", filename),
                 "X-Content-Type-Options": "nosniff",
             },
         )

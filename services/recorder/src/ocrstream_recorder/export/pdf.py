@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from ocrstream_recorder.export import glyphless
 from ocrstream_recorder.export.lines import extent_of
 from ocrstream_recorder.export.model import Box, ExportImage, Heading
-from ocrstream_recorder.export.pictures import NoPicture, Picture
+from ocrstream_recorder.export.pictures import Picture
+from ocrstream_recorder.pictures.source import NoPicture
 
 DPI = 200
 """Resolution that images are shown with, for none is recorded; text lies right in any."""

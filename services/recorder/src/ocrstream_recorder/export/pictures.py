@@ -1,22 +1,17 @@
 """From an image's file to what a PDF can hold, without decoding it here.
 
-JPEG and most PNG files go into a PDF as they are. All else is made into one of these by a process
-of its own within limits, so that no file can harm this one.
+JPEG and most PNG files go into a PDF as they are. All else is made into one of these first, by
+processes that no file can do more to than end them.
 """
 
 import struct
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from threading import Lock
 
-from ocrstream_recorder.export.picture_child import NOT_A_PICTURE_EXIT
-from ocrstream_runtime.local_files import AllowedFolders, UnreadableFile
+from ocrstream_recorder.pictures.pool import MAX_PIXELS, PicturePool
+from ocrstream_recorder.pictures.source import NoPicture, Trouble, read_image
+from ocrstream_runtime.local_files import AllowedFolders
 
-MAX_PIXELS = 100_000_000
-_CHILD_MEMORY_BYTES = 1024 * 1024 * 1024
-_CHILD_TIMEOUT_S = 60
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
 _PNG_COLORS = {0: 1, 2: 3, 3: 1}
 _JPEG_MARK = b"\xff\xd8"
@@ -27,10 +22,6 @@ _JPEG_SCAN = 0xDA
 _JPEG_EXIF = 0xE1
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = 1
-
-
-class NoPicture(Exception):
-    """The image cannot be shown; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -46,24 +37,16 @@ class Picture:
 class Pictures:
     """Pictures of `file://` references beneath the allowed folders. Blocks."""
 
-    def __init__(self, folders: AllowedFolders) -> None:
+    def __init__(self, folders: AllowedFolders, pool: PicturePool) -> None:
         self._folders = folders
-        # One conversion at a time: each may take as much memory as all else together.
-        self._converting = Lock()
+        self._pool = pool
 
     def open(self, reference: str) -> Picture:
         """The picture, upright. Raises NoPicture."""
-        scheme = reference.partition(":")[0].lower()
-        if scheme != "file":
-            raise NoPicture(f"exports do not read {scheme}:// references")
-        try:
-            content = self._folders.read(reference)
-        except UnreadableFile as error:
-            raise NoPicture(str(error)) from error
-        picture = as_picture(content)
+        content = read_image(self._folders, reference)
+        picture = as_picture(content) or as_picture(self._pool.make(content).content)
         if picture is None:
-            with self._converting:
-                picture = _converted(content)
+            raise NoPicture("a PDF cannot hold what was made of it", Trouble.UNDECODABLE)
         return picture
 
 
@@ -78,7 +61,8 @@ def as_picture(content: bytes) -> Picture | None:
     if picture.width * picture.height > MAX_PIXELS:
         raise NoPicture(
             f"it has {picture.width:,} x {picture.height:,} pixels;"
-            f" at most {MAX_PIXELS:,} are shown"
+            f" at most {MAX_PIXELS:,} are shown",
+            Trouble.TOO_LARGE,
         )
     return picture
 
@@ -176,27 +160,3 @@ def _orientation(segment: bytes) -> int:
         if tag == _ORIENTATION_TAG:
             return value
     return _UPRIGHT
-
-
-def _converted(content: bytes) -> Picture:
-    try:
-        ran = subprocess.run(
-            [
-                *(sys.executable, "-I", "-m", "ocrstream_recorder.export.picture_child"),
-                *map(str, (MAX_PIXELS, _CHILD_MEMORY_BYTES, _CHILD_TIMEOUT_S)),
-            ],
-            input=content,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={},
-            timeout=_CHILD_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise NoPicture(f"reading it took longer than {_CHILD_TIMEOUT_S} s") from error
-    if ran.returncode == NOT_A_PICTURE_EXIT:
-        raise NoPicture(ran.stdout.decode("utf-8", "replace"))
-    picture = as_picture(ran.stdout) if ran.returncode == 0 else None
-    if picture is None:
-        raise NoPicture("reading it takes more memory or time than is given, or it is broken")
-    return picture

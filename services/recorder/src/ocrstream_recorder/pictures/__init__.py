@@ -1,0 +1,1 @@
+"""Images as files that browsers and PDFs can show, made by processes of their own."""

@@ -1,0 +1,66 @@
+"""What is said to the processes that make pictures, and what they answer."""
+
+import struct
+from typing import IO
+
+import msgspec
+
+_LENGTHS = struct.Struct(">II")
+MAX_CONTENT_BYTES = 256 * 1024 * 1024
+
+
+class Task(msgspec.Struct, frozen=True):
+    """Make a picture of the image file that comes with it.
+
+    At most `width` pixels wide, if that is said. `may_stay`: a file that every browser shows as it
+    was read is to be left as it is.
+    """
+
+    max_pixels: int
+    width: int | None = None
+    may_stay: bool = False
+
+
+class Made(msgspec.Struct, frozen=True, tag=True):
+    """The picture comes with it, upright; nothing comes with it if the file is to stay.
+
+    `width` and `height` are those of the whole image, in pixels, however small the picture is.
+    """
+
+    width: int
+    height: int
+    media_type: str
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """There is no picture, and would be none the next time either."""
+
+    why: str
+    too_large: bool = False
+
+
+Answer = Made | Refused
+
+
+def send(stream: IO[bytes], message: msgspec.Struct, content: bytes) -> None:
+    """Write a message and what comes with it."""
+    said = msgspec.msgpack.encode(message)
+    stream.write(_LENGTHS.pack(len(said), len(content)))
+    stream.write(said)
+    stream.write(content)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> tuple[bytes, bytes] | None:
+    """The next message, to be decoded, and what comes with it.
+
+    None if the other side has ended, or says more than anybody is to believe.
+    """
+    head = stream.read(_LENGTHS.size)
+    if len(head) < _LENGTHS.size:
+        return None
+    lengths = _LENGTHS.unpack(head)
+    if max(lengths) > MAX_CONTENT_BYTES:
+        return None
+    said, content = (stream.read(length) for length in lengths)
+    return (said, content) if (len(said), len(content)) == lengths else None
