@@ -19,7 +19,7 @@ export function SearchPage() {
   const search: SearchOf = { q, mode: mode === "word" ? "word" : "substring", batch };
   const navigate = route.useNavigate();
   const look = useCallback(
-    (changed: { q?: string; mode?: string | undefined; batch?: undefined }) =>
+    (changed: { q?: string; mode?: string; batch?: string }) =>
       navigate({ search: (now) => ({ ...now, ...changed }), replace: true }),
     [navigate],
   );
@@ -32,7 +32,7 @@ export function SearchPage() {
         <SegmentedControl
           aria-label="What to find"
           value={search.mode}
-          onChange={(mode) => look({ mode: mode === "word" ? mode : undefined })}
+          onChange={(mode) => look({ mode: mode === "word" ? mode : "" })}
           data={[
             { value: "substring", label: "Anywhere" },
             { value: "word", label: "Whole words" },
@@ -42,7 +42,7 @@ export function SearchPage() {
           <Pill
             size="lg"
             withRemoveButton
-            onRemove={() => look({ batch: undefined })}
+            onRemove={() => look({ batch: "" })}
             removeButtonProps={{ "aria-label": "Search all batches" }}
           >
             in batch {search.batch}
@@ -88,7 +88,6 @@ function Query({ value, onChange }: { value: string; onChange: (q: string) => vo
       value={typed}
       onChange={(event) => setTyped(event.currentTarget.value)}
       rightSection={typed && <CloseButton aria-label="Clear" onClick={() => setTyped("")} />}
-      autoFocus
     />
   );
 }
