@@ -24,7 +24,10 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
     ["Took", task?.duration_s != null && duration(task.duration_s)],
     ["Attempts", task && task.attempt > 1 && task.attempt],
     ["Run", image.run > 1 && image.run],
-    ["Engine", worker && `${worker.engine} ${worker.versions[worker.engine] ?? ""} on ${worker.device}`],
+    [
+      "Engine",
+      worker && `${worker.engine} ${worker.versions[worker.engine] ?? ""} on ${worker.device}`,
+    ],
     ["Worker", task?.worker],
     [
       "Batch",

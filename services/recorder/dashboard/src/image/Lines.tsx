@@ -78,7 +78,9 @@ const Line = memo(function Line({ box, index, selected, hidden, stop }: LineProp
 });
 
 function goFromLineToLine(event: KeyboardEvent<HTMLDivElement>): void {
-  const lines = [...event.currentTarget.querySelectorAll<HTMLElement>("[role=option]:not([hidden])")];
+  const lines = [
+    ...event.currentTarget.querySelectorAll<HTMLElement>("[role=option]:not([hidden])"),
+  ];
   const at = lines.indexOf(event.target as HTMLElement);
   const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: lines.length - 1 }[event.key];
   if (to === undefined) return;

@@ -1,5 +1,5 @@
 import { Badge, Group, Stack, Text, Title } from "@mantine/core";
-import type { Reading, Readings as Pair } from "../api/recorder";
+import type { Readings as Pair, Reading } from "../api/recorder";
 import { moment } from "../shell/format";
 import { diffLines } from "./diff";
 import classes from "./image.module.css";

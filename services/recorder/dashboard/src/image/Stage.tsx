@@ -1,6 +1,14 @@
 import { ActionIcon, Group, Paper, Text, Tooltip, VisuallyHidden } from "@mantine/core";
 import { IconMaximize, IconMinus, IconPlus } from "@tabler/icons-react";
-import { type ReactNode, type Ref, useId, useImperativeHandle, useLayoutEffect, useRef, useState } from "react";
+import {
+  type ReactNode,
+  type Ref,
+  useId,
+  useImperativeHandle,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
 import type { Size } from "./geometry";
 import classes from "./image.module.css";
 import { PanZoom } from "./panZoom";
@@ -66,7 +74,15 @@ export function Stage({ ref, size, children }: Props) {
   );
 }
 
-function Tool({ label, onClick, children }: { label: string; onClick: () => void; children: ReactNode }) {
+function Tool({
+  label,
+  onClick,
+  children,
+}: {
+  label: string;
+  onClick: () => void;
+  children: ReactNode;
+}) {
   return (
     <Tooltip label={label}>
       <ActionIcon variant="subtle" aria-label={label} onClick={onClick}>

@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { diffLines } from "./diff";
 
 const written = (before: string, after: string) =>
-  diffLines(before, after).map(({ kind, line }) => `${{ both: " ", old: "-", new: "+" }[kind]}${line}`);
+  diffLines(before, after).map(
+    ({ kind, line }) => `${{ both: " ", old: "-", new: "+" }[kind]}${line}`,
+  );
 
 describe("diffLines", () => {
   it("keeps what both have, and tells old before new", () => {

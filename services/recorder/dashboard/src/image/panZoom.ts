@@ -193,7 +193,10 @@ export class PanZoom {
 
   private pointOf(event: MouseEvent): Point {
     const { left, top } = this.stage.getBoundingClientRect();
-    return [event.clientX - left - this.stage.clientLeft, event.clientY - top - this.stage.clientTop];
+    return [
+      event.clientX - left - this.stage.clientLeft,
+      event.clientY - top - this.stage.clientTop,
+    ];
   }
 }
 

@@ -16,11 +16,7 @@ export function toggled(selection: Selection, index: number): Selection {
 }
 
 /** All from `anchor` to `index`, in whatever direction, among those that are `shown`. */
-export function range(
-  anchor: number,
-  index: number,
-  shown: (index: number) => boolean,
-): Selection {
+export function range(anchor: number, index: number, shown: (index: number) => boolean): Selection {
   const [first, last] = anchor < index ? [anchor, index] : [index, anchor];
   const all = Array.from({ length: last - first + 1 }, (_, place) => first + place);
   return new Set(all.filter(shown));

@@ -18,13 +18,7 @@ export function fit(picture: Size, stage: Size): View {
 }
 
 /** As before, with `factor` times the size; what lies at `point` of the stage stays there. */
-export function zoom(
-  view: View,
-  factor: number,
-  point: Point,
-  picture: Size,
-  stage: Size,
-): View {
+export function zoom(view: View, factor: number, point: Point, picture: Size, stage: Size): View {
   const least = Math.min(1, fittingScale(picture, stage));
   const scale = Math.min(Math.max(view.scale * factor, least), MOST);
   const grown = scale / view.scale;

@@ -11,6 +11,8 @@ const MOST_COUNTED = 10_000;
 export function lagText({ waiting_images, oldest_waiting_s }: IndexLag): string | null {
   if (waiting_images === 0) return null;
   const images =
-    waiting_images < MOST_COUNTED ? counted(waiting_images, "image") : `${count(MOST_COUNTED)} images or more`;
+    waiting_images < MOST_COUNTED
+      ? counted(waiting_images, "image")
+      : `${count(MOST_COUNTED)} images or more`;
   return `Not found by what they say now: ${images}, the first for ${duration(oldest_waiting_s)}.`;
 }

@@ -1,5 +1,7 @@
 """The recorder's API: what it has written, what to do with dead letters, and what to read again."""
 
+from pathlib import Path
+
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,7 +20,7 @@ from ocrstream_recorder.api import (
     tasks,
     workers,
 )
-from ocrstream_recorder.api.dashboard import install_dashboard
+from ocrstream_recorder.api.dashboard import BUILT, install_dashboard
 from ocrstream_recorder.api.etags import ETags
 from ocrstream_recorder.api.path_segments import PathSegments
 from ocrstream_recorder.api.reading import RESPONSES
@@ -46,13 +48,14 @@ def create_api(
     batch_watcher: BatchWatcher | None = None,
     lag_reader: LagReader | None = None,
     ingest_url: str = "",
+    dashboard: Path = BUILT,
 ) -> FastAPI:
     """The application; engines stay the caller's, and it starts nothing.
 
     `engine` reads; `writing_engine` marks dead letters and notes rereads, and is the same if not
     given. Images of `image_folders` are shown. Without a `fleet` that somebody fills, and a
     `batch_watcher` and a `lag_reader` that somebody runs, it knows no workers, tells no events and
-    knows no lag, and says so. The dashboard submits to `ingest_url`.
+    knows no lag, and says so. The `dashboard` in that folder submits to `ingest_url`.
     """
     app = FastAPI(
         title="Ocrstream recorder",
@@ -76,7 +79,7 @@ def create_api(
         app.include_router(subject.router, responses=RESPONSES)
     for subject in (events, exports, pictures, search, workers, lag, dead_letters, rereads):
         app.include_router(subject.router)
-    install_dashboard(app, ingest_url)
+    install_dashboard(app, ingest_url, dashboard)
     app.add_middleware(ETags, prefix="/v1/")
     app.add_middleware(PathSegments)
     return app

@@ -52,7 +52,7 @@ async def read_dashboard_settings(request: Request) -> DashboardSettings:
     return DashboardSettings(ingest_url=request.app.state.ingest_url)
 
 
-def install_dashboard(app: FastAPI, ingest_url: str, folder: Path = BUILT) -> None:
+def install_dashboard(app: FastAPI, ingest_url: str, folder: Path) -> None:
     """Makes `app` answer with the dashboard in `folder` where it has no path."""
     app.state.ingest_url = ingest_url
     app.include_router(router)
