@@ -65,7 +65,7 @@ export function Stage({ ref, size, children }: Props) {
           <Tool label="Larger" onClick={() => panZoom?.zoom(STEP)}>
             <IconPlus />
           </Tool>
-          <Tool label="Show all of it" onClick={() => panZoom?.fit()}>
+          <Tool label="Show all of it" onClick={() => panZoom?.showAll()}>
             <IconMaximize />
           </Tool>
         </Group>

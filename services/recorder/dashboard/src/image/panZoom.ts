@@ -1,5 +1,5 @@
 import type { Point, Region, Size } from "./geometry";
-import { fit, focusOn, pan, reveal, type View, within, zoom } from "./view";
+import { focusOn, pan, reveal, type View, wholeView, within, zoom } from "./view";
 
 const DRAG_FROM_PX = 4;
 const REST_MS = 150;
@@ -52,7 +52,7 @@ export class PanZoom {
     stage.addEventListener("keydown", this.onKey, { signal });
     this.resized = new ResizeObserver(() => this.onResize());
     this.resized.observe(stage);
-    this.view = fit(picture, this.stageSize);
+    this.view = wholeView(picture, this.stageSize);
     this.draw();
     this.comeToRest();
   }
@@ -64,8 +64,8 @@ export class PanZoom {
     clearTimeout(this.rest);
   }
 
-  fit(): void {
-    this.show(fit(this.picture, this.stageSize), true);
+  showAll(): void {
+    this.show(wholeView(this.picture, this.stageSize), true);
   }
 
   /** Larger or smaller, around the middle of the stage. */
@@ -115,7 +115,7 @@ export class PanZoom {
 
   private onResize(): void {
     this.stageSize = sizeOf(this.stage);
-    if (this.fitted) this.fit();
+    if (this.fitted) this.showAll();
     else this.show(within(this.view, this.picture, this.stageSize));
   }
 
@@ -184,7 +184,7 @@ export class PanZoom {
     "+": () => this.zoom(KEY_FACTOR),
     "=": () => this.zoom(KEY_FACTOR),
     "-": () => this.zoom(1 / KEY_FACTOR),
-    "0": () => this.fit(),
+    "0": () => this.showAll(),
     ArrowLeft: () => this.panBy(KEY_STEP_PX, 0),
     ArrowRight: () => this.panBy(-KEY_STEP_PX, 0),
     ArrowUp: () => this.panBy(0, KEY_STEP_PX),

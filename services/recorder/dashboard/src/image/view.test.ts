@@ -1,20 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { fit, focusOn, pan, reveal, zoom } from "./view";
+import { focusOn, pan, reveal, wholeView, zoom } from "./view";
 
 const STAGE = { width: 1000, height: 800 };
 const PAGE = { width: 2000, height: 3000 };
 const STAMP = { width: 100, height: 50 };
 
-describe("fit", () => {
+describe("wholeView", () => {
   it("shows the whole picture in the middle", () => {
-    const view = fit(PAGE, STAGE);
+    const view = wholeView(PAGE, STAGE);
     expect(view.scale).toBeCloseTo(768 / 3000);
     expect(view.y).toBeCloseTo(16);
     expect(view.x).toBeCloseTo((1000 - 2000 * view.scale) / 2);
   });
 
   it("does not blow up a small picture", () => {
-    expect(fit(STAMP, STAGE)).toEqual({ x: 450, y: 375, scale: 1 });
+    expect(wholeView(STAMP, STAGE)).toEqual({ x: 450, y: 375, scale: 1 });
   });
 });
 
@@ -31,7 +31,7 @@ describe("zoom", () => {
   });
 
   it("ends at the whole picture, and at sixteen times", () => {
-    const whole = fit(PAGE, STAGE);
+    const whole = wholeView(PAGE, STAGE);
     expect(zoom(whole, 0.1, [0, 0], PAGE, STAGE).scale).toBe(whole.scale);
     expect(zoom(whole, 1e6, [0, 0], PAGE, STAGE).scale).toBe(16);
   });
@@ -45,7 +45,7 @@ describe("pan", () => {
   });
 
   it("leaves in the middle what has room", () => {
-    const view = fit(STAMP, STAGE);
+    const view = wholeView(STAMP, STAGE);
     expect(pan(view, 50, 50, STAMP, STAGE)).toEqual(view);
   });
 });
@@ -80,6 +80,6 @@ describe("focusOn", () => {
 
   it("never shows less than the whole picture", () => {
     const all = { left: 0, top: 0, right: 2000, bottom: 3000 };
-    expect(focusOn(all, PAGE, STAGE).scale).toBe(fit(PAGE, STAGE).scale);
+    expect(focusOn(all, PAGE, STAGE).scale).toBe(wholeView(PAGE, STAGE).scale);
   });
 });

@@ -12,7 +12,7 @@ const MARGIN = 16;
 const MOST = 16;
 
 /** The whole picture, in the middle, no larger than it is. */
-export function fit(picture: Size, stage: Size): View {
+export function wholeView(picture: Size, stage: Size): View {
   const scale = Math.min(1, fittingScale(picture, stage));
   return within({ x: 0, y: 0, scale }, picture, stage);
 }
@@ -48,7 +48,7 @@ export function focusOn(region: Region, picture: Size, stage: Size): View {
   const size = { width: region.right - region.left, height: region.bottom - region.top };
   // Its surroundings belong to what is to be seen.
   const roomy = { width: size.width * 2, height: size.height * 6 };
-  const scale = Math.max(fit(picture, stage).scale, Math.min(2, fittingScale(roomy, stage)));
+  const scale = Math.max(wholeView(picture, stage).scale, Math.min(2, fittingScale(roomy, stage)));
   const x = stage.width / 2 - ((region.left + region.right) / 2) * scale;
   const y = stage.height / 2 - ((region.top + region.bottom) / 2) * scale;
   return within({ x, y, scale }, picture, stage);
