@@ -68,7 +68,11 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
               value !== false &&
               value !== "" && (
                 <Table.Tr key={name}>
-                  <Table.Th scope="row" w="10rem">
+                  <Table.Th
+                    scope="row"
+                    style={{ whiteSpace: "nowrap", verticalAlign: "top" }}
+                    w="10rem"
+                  >
                     {name}
                   </Table.Th>
                   <Table.Td style={{ overflowWrap: "anywhere" }}>{value}</Table.Td>
