@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from ocrstream_ingest.app import create_api as create_ingest
 from ocrstream_ingest.parts import Parts
 from ocrstream_recorder.api.app import create_api as create_recorder
+from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
@@ -27,10 +27,10 @@ DASHBOARD = Path(__file__).parents[1] / "services" / "recorder" / "dashboard"
 
 def documents() -> dict[str, str]:
     """The OpenAPI document of each service; nothing is reached or started for it."""
-    engine = create_async_engine("postgresql+psycopg://")
+    database = ReadDatabase("postgresql://", connections=1, timeout_s=1)
     letter_box = LetterBox(ServiceSettings())
     return {
-        "recorder": _document(create_recorder(engine, DatabaseZone("UTC"), Health(), letter_box)),
+        "recorder": _document(create_recorder(database, DatabaseZone("UTC"), Health(), letter_box)),
         "ingest": _document(create_ingest(cast("Parts", None), Health())),
     }
 

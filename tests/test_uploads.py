@@ -14,7 +14,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 
 def upload(
-    system: System, name: str, content: bytes, headers: dict[str, str] | None = None, **form: str
+    system: System,
+    name: str,
+    content: bytes,
+    form: dict[str, str],
+    headers: dict[str, str] | None = None,
 ) -> httpx.Response:
     return httpx.post(
         f"{system.ingest_url}/v1/images",
@@ -34,11 +38,11 @@ def picture(system: System) -> bytes:
 def test_every_page_of_a_document_is_read_at_its_own_place(system: System) -> None:
     batch_id = secrets.token_hex(8)
     told = {"batch_id": batch_id, "index_pages": "true", "batch_total": "2"}
-    first = upload(system, "three.pdf", pdf(3), first_index="0", **told)
+    first = upload(system, "three.pdf", pdf(3), {"first_index": "0", **told})
     assert first.status_code == 202, first.text
     following = 1 + max(image["index"] for image in first.json()["images"])
     told["batch_total"] = str(first.json()["total_images"])
-    second = upload(system, "one.png", picture(system), first_index=str(following), **told)
+    second = upload(system, "one.png", picture(system), {"first_index": str(following), **told})
     assert second.status_code == 202, second.text
 
     batch = system.ended(batch_id)
@@ -78,14 +82,14 @@ def test_while_uploads_cannot_be_kept_ingest_says_so_and_nothing_is_lost(
         system.wait(name)
     root = system.folder / "objects"
     earlier = {"batch_id": secrets.token_hex(8)}
-    assert upload(system, "a.png", picture(system), **earlier).status_code == 202
+    assert upload(system, "a.png", picture(system), earlier).status_code == 202
     assert system.ended(earlier["batch_id"])["completed_images"] == 1
 
     break_it(root)
     readiness(system, 503)
     content, later = picture(system), {"batch_id": secrets.token_hex(8)}
     key = {"Idempotency-Key": secrets.token_hex(8)}
-    refused = upload(system, "b.png", content, key, **later)
+    refused = upload(system, "b.png", content, later, key)
     assert refused.status_code == 507, refused.text
     assert refused.headers["content-type"] == "application/problem+json"
     assert int(refused.headers["Retry-After"]) > 0
@@ -96,7 +100,7 @@ def test_while_uploads_cannot_be_kept_ingest_says_so_and_nothing_is_lost(
         root.unlink()
     root.with_name("elsewhere").rename(root)
     readiness(system, 200)
-    assert upload(system, "b.png", content, key, **later).status_code == 202
+    assert upload(system, "b.png", content, later, key).status_code == 202
     batch = system.ended(later["batch_id"])
     assert (batch["total_images"], batch["completed_images"]) == (1, 1)
     # What was there before can still be read.

@@ -39,7 +39,7 @@ const pages = [
   createRoute({
     ...under,
     path: "/search",
-    validateSearch: texts("q"),
+    validateSearch: texts("q", "mode", "batch"),
     component: lazy(() => import("./search/SearchPage"), "SearchPage"),
   }),
   createRoute({

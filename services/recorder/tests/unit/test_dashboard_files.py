@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
@@ -24,9 +24,9 @@ AS_PERSON = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 def client(folder: Path, ingest_url: str = "https://ingest.example") -> httpx.AsyncClient:
     # Nothing here asks the database.
-    engine = create_async_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    database = ReadDatabase("postgresql://nobody@127.0.0.1:1/none", connections=1, timeout_s=1)
     app = create_api(
-        engine,
+        database,
         DatabaseZone("UTC"),
         Health(),
         LetterBox(ServiceSettings()),

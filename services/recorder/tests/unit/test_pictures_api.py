@@ -11,10 +11,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from PIL import Image
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from ocrstream_recorder.api import pictures as pictures_api
 from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
@@ -41,9 +41,9 @@ def allowed(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(allowed: Path) -> FastAPI:
-    engine = create_async_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    database = ReadDatabase("postgresql://nobody@127.0.0.1:1/none", connections=1, timeout_s=1)
     return create_api(
-        engine,
+        database,
         DatabaseZone("UTC"),
         Health(),
         LetterBox(ServiceSettings()),

@@ -19,3 +19,7 @@ export type TaskGroup = Schemas["TaskGroup"];
 export type Worker = Schemas["Worker"];
 export type DeadLettersAsked = NonNullable<paths["/v1/dead-letters"]["get"]["parameters"]["query"]>;
 export type TasksAsked = NonNullable<paths["/v1/tasks"]["get"]["parameters"]["query"]>;
+export type Image = Schemas["Image"];
+export type Reading = Schemas["Reading"];
+export type Readings = Schemas["Readings"];
+export type SearchHit = Schemas["SearchHit"];
