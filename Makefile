@@ -46,8 +46,8 @@ dev: .venv/dev.stamp ## Install what development needs, too
 
 UV_DOCTR := $(BIN)/uv pip install --quiet --python .venv-doctr/bin/python
 
-.PHONY: tesseract
-tesseract: ## Install Tesseract, its Korean model and a Korean font with apt-get, as root
+.PHONY: system-packages
+system-packages: ## Install Tesseract with Korean, and Chromium for tests, with apt-get, as root
 	apt-get update -q
 	apt-get install -q -y --no-install-recommends $(shell grep -v '^\#' requirements/apt.txt)
 
