@@ -6,10 +6,13 @@ MEMBERS := libs/schemas libs/runtime libs/client services/ingest services/ocr-wo
 EDITABLE := $(addprefix -e ,$(MEMBERS))
 WORKERS ?= 2
 ENGINE ?= rapidocr
+DASHBOARD := services/recorder/dashboard
+# Runs a command in the dashboard's folder, with Node on the PATH.
+NODE := $(DASHBOARD)/with-node.sh
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 # ---- install -------------------------------------------------------------------------------------
 
@@ -32,7 +35,7 @@ help: ## Show this list
 	@touch $@
 
 .PHONY: install
-install: .venv/runtime.stamp ## Install the services and the ocrstream command into .venv
+install: .venv/runtime.stamp try-dashboard ## Install the services and the ocrstream command into .venv
 
 .PHONY: dev
 dev: .venv/dev.stamp ## Install what development needs, too
@@ -45,6 +48,33 @@ dev: .venv/dev.stamp ## Install what development needs, too
 	@touch $@
 
 UV_DOCTR := $(BIN)/uv pip install --quiet --python .venv-doctr/bin/python
+
+# npm empties node_modules first, so each of these is gone when the other is made.
+$(DASHBOARD)/node_modules/build.stamp: $(DASHBOARD)/package-lock.json $(DASHBOARD)/.npmrc | .venv/uv.stamp
+	@echo "Installing what builds the dashboard (about 100 MB, some seconds)"
+	@$(NODE) npm ci --silent --omit=dev
+	@touch $@
+
+$(DASHBOARD)/node_modules/dev.stamp: $(DASHBOARD)/package-lock.json $(DASHBOARD)/.npmrc | .venv/uv.stamp
+	@echo "Installing what checks the dashboard, too (about 250 MB, some seconds)"
+	@$(NODE) npm ci --silent
+	@touch $(DASHBOARD)/node_modules/build.stamp $@
+
+DASHBOARD_BUILT := services/recorder/src/ocrstream_recorder/dashboard/index.html
+DASHBOARD_SOURCES := $(shell find $(DASHBOARD)/src $(DASHBOARD)/public -type f) $(addprefix $(DASHBOARD)/,index.html vite.config.ts budget.ts tsconfig.json)
+
+$(DASHBOARD_BUILT): $(DASHBOARD_SOURCES) $(DASHBOARD)/node_modules/build.stamp
+	@echo "Building the dashboard"
+	@$(NODE) npm run --silent build -- --logLevel warn
+	@touch $@
+
+.PHONY: dashboard
+dashboard: $(DASHBOARD_BUILT) ## Build the dashboard, which the recorder serves
+
+# The rest is of use without it, so a registry that does not answer stops nothing.
+.PHONY: try-dashboard
+try-dashboard: .venv/uv.stamp
+	@$(MAKE) --no-print-directory $(DASHBOARD_BUILT) || echo "The dashboard could not be built and is left out; the reason is above, and 'make dashboard' tries again"
 
 .PHONY: system-packages
 system-packages: ## Install Tesseract with Korean, and Chromium for tests, with apt-get, as root
@@ -62,6 +92,7 @@ lock: .venv/uv.stamp ## Resolve the dependencies again into requirements/*.txt
 	$(BIN)/$(LOCK) requirements/uv.in -o requirements/uv.txt
 	$(BIN)/$(LOCK) --group pyproject.toml:build -o requirements/build.txt
 	$(BIN)/$(LOCK) requirements/java.in -o requirements/java.txt
+	$(BIN)/$(LOCK) requirements/node.in -o requirements/node.txt
 	$(BIN)/$(LOCK) --override requirements/overrides.txt $(NO_MEMBERS) --extra rapidocr $(PYPROJECTS) -o requirements/runtime.txt
 	$(BIN)/$(LOCK) -c requirements/runtime.txt --group pyproject.toml:dev -o requirements/dev.txt
 	$(BIN)/$(IMAGE_LOCK) services/ingest/pyproject.toml -o requirements/image-ingest.txt
@@ -75,11 +106,11 @@ BEGAN_AT := $(shell date +%s.%N)
 LOCAL := $(BIN)/ocrstream-local
 
 .PHONY: demo
-demo: .venv/runtime.stamp ## Read the sample images through the whole stack; ONCE=1 checks and ends
+demo: .venv/runtime.stamp try-dashboard ## Read the sample images through the whole stack; ONCE=1 checks and ends
 	@OCRSTREAM_COMMAND_BEGAN_AT=$(BEGAN_AT) $(LOCAL) demo --workers $(WORKERS) --engine $(ENGINE) $(if $(ONCE),--once)
 
 .PHONY: up
-up: .venv/runtime.stamp ## Start Kafka, PostgreSQL and the services; WORKERS=2 ENGINE=rapidocr|tesseract|doctr|noop
+up: .venv/runtime.stamp try-dashboard ## Start Kafka, PostgreSQL and the services; WORKERS=2 ENGINE=rapidocr|tesseract|doctr|noop
 	@$(LOCAL) up --workers $(WORKERS) --engine $(ENGINE)
 
 .PHONY: down
@@ -111,20 +142,26 @@ bench-read: .venv/runtime.stamp ## Measure how fast the recorder answers while i
 # ---- checks --------------------------------------------------------------------------------------
 
 .PHONY: lint
-lint: .venv/dev.stamp ## Format check, lint, types, import boundaries
+lint: .venv/dev.stamp $(DASHBOARD)/node_modules/dev.stamp ## Format check, lint, types, import boundaries
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright --level error
 	$(BIN)/lint-imports
+	$(NODE) npm run --silent lint
 
 .PHONY: format
-format: .venv/dev.stamp ## Format and fix what can be fixed
+format: .venv/dev.stamp $(DASHBOARD)/node_modules/dev.stamp ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(NODE) npm run --silent format
 
 .PHONY: docs
 docs: .venv/runtime.stamp ## Write the pages that the code tells: configuration, metrics
 	@$(BIN)/python docs/reference.py
+
+.PHONY: dashboard-types
+dashboard-types: .venv/runtime.stamp $(DASHBOARD)/node_modules/dev.stamp ## Write the dashboard's types of both HTTP APIs
+	@$(NODE) ../../../$(BIN)/python ../../../docs/dashboard_types.py
 
 .PHONY: contract
 contract: .venv/runtime.stamp ## Write the event contract: JSON Schemas, AsyncAPI, examples

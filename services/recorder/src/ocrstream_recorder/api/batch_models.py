@@ -38,6 +38,8 @@ class Batch(BaseModel):
         options={"boxes": True},
         final_result={"failed_by_reason": {"no_text": 1}},
         error_message=None,
+        images_per_s=None,
+        eta_s=None,
         created_at="2026-05-01T12:00:00Z",
         updated_at="2026-05-01T12:00:09Z",
     )
@@ -67,6 +69,10 @@ class Batch(BaseModel):
     options: Any
     final_result: Any
     error_message: str | None
+    images_per_s: float | None
+    """How many images a second were read or failed lately; null once it has ended."""
+    eta_s: float | None
+    """How long the others take at that pace; null while the total is unknown or nothing moves."""
     created_at: datetime
     updated_at: datetime
 

@@ -1,6 +1,6 @@
 """The queries behind the batches' own paths."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -10,7 +10,8 @@ from ocrstream_recorder.api.cursors import MAX_INTEGER, decode_number
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Reading
-from ocrstream_recorder.domain.status import ProcessStatus
+from ocrstream_recorder.domain.status import DONE, ProcessStatus
+from ocrstream_recorder.store.progress import NOTHING, Estimates, estimate
 from ocrstream_recorder.store.tables import BatchExecution, WebhookDelivery
 
 
@@ -34,7 +35,18 @@ async def row_of(reading: Reading, batch_id: str) -> BatchExecution | None:
 
 def view_of(reading: Reading, row: BatchExecution) -> Batch:
     """The batch as it is shown."""
-    return reading.view(Batch, row, progress=row.get_progress_percentage())
+    return reading.view(
+        Batch, row, progress=row.get_progress_percentage(), **_estimates_of(row)._asdict()
+    )
+
+
+def _estimates_of(row: BatchExecution) -> Estimates:
+    if (row.status or ProcessStatus.PENDING) in DONE:
+        return NOTHING
+    done = (row.completed_images or 0) + (row.failed_images or 0) + row.revoked_images
+    left = (row.total_images or 0) - done if row.total_known else None
+    created_at = row.created_at.replace(tzinfo=UTC)
+    return estimate(left, row.recent_images, row.recent_at, created_at, datetime.now(UTC))
 
 
 async def batches(

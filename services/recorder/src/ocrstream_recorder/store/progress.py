@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from psycopg import Cursor
@@ -27,6 +27,32 @@ SELECT batch_id, batch_name, coalesce(status, 'PENDING') AS status, revision, ru
        recent_images, recent_at, created_at, now() AS looked_at
 FROM batch_executions WHERE batch_id = ANY(%s)
 """
+
+
+class Estimates(NamedTuple):
+    """What is expected of an unfinished batch; both are None of an ended one."""
+
+    images_per_s: float | None
+    eta_s: float | None
+
+
+NOTHING = Estimates(None, None)
+
+
+def estimate(
+    left_images: int | None,
+    recent_images: float,
+    recent_at: datetime | None,
+    created_at: datetime,
+    looked_at: datetime,
+) -> Estimates:
+    """Pace and ETA by a row's columns, as of its last count or, if that is later, the last slot of
+    `RENEWAL_S`; `left_images` is None while the total is unknown. Times have zones.
+    """
+    at = _slot(looked_at) if recent_at is None else max(recent_at, _slot(looked_at))
+    counted_ago_s = 0.0 if recent_at is None else (at - recent_at).total_seconds()
+    speed = pace.images_per_s(recent_images, counted_ago_s, (at - created_at).total_seconds())
+    return Estimates(speed, None if left_images is None else pace.eta_s(left_images, speed))
 
 
 class BatchProgress(msgspec.Struct, frozen=True, dict=True):
@@ -68,10 +94,7 @@ class BatchProgress(msgspec.Struct, frozen=True, dict=True):
 
 
 def look(cursor: Cursor[Any], batch_ids: Iterable[str], zone: DatabaseZone) -> list[BatchProgress]:
-    """Those of the batches that there are. Follows from the rows and the time's slot alone.
-
-    Estimates are as of the row's last count or, if that is later, the last slot of `RENEWAL_S`.
-    """
+    """Those of the batches that there are. Follows from the rows and the time's slot alone."""
     wanted = [batch_id for batch_id in batch_ids if _can_be_stored(batch_id)]
     with cursor.connection.cursor(row_factory=dict_row) as rows:
         return [_progress(row, zone) for row in rows.execute(_LOOK, (wanted,))]
@@ -84,17 +107,12 @@ def _progress(row: dict[str, Any], zone: DatabaseZone) -> BatchProgress:
     for name in ("started_at", "finished_at"):
         row[name] = None if row[name] is None else zone.to_utc(row[name])
     row["ended"] = row["status"] in DONE
-    speed: float | None = None
-    eta: float | None = None
+    expected = NOTHING
     if not row["ended"]:
-        at = _slot(looked_at) if recent_at is None else max(recent_at, _slot(looked_at))
-        counted_ago_s = 0.0 if recent_at is None else (at - recent_at).total_seconds()
-        known_for_s = (at - created_at).total_seconds()
-        speed = pace.images_per_s(recent_images, counted_ago_s, known_for_s)
-        if row["total_known"]:
-            done = row["completed_images"] + row["failed_images"] + row["revoked_images"]
-            eta = pace.eta_s(row["total_images"] - done, speed)
-    return BatchProgress(**row, progress=progress, images_per_s=speed, eta_s=eta)
+        done = row["completed_images"] + row["failed_images"] + row["revoked_images"]
+        left = row["total_images"] - done if row["total_known"] else None
+        expected = estimate(left, recent_images, recent_at, created_at, looked_at)
+    return BatchProgress(**row, progress=progress, **expected._asdict())
 
 
 def _can_be_stored(text: str) -> bool:

@@ -1,0 +1,11 @@
+import createClient from "openapi-fetch";
+import type { components, paths } from "./recorder.d.ts";
+
+/** The recorder's API, which also serves this page. */
+export const recorder = createClient<paths>({ baseUrl: window.location.origin });
+
+type Schemas = components["schemas"];
+export type Batch = Schemas["Batch"];
+export type BatchImage = Schemas["BatchImage"];
+export type Chunk = Schemas["Chunk"];
+export type FailureGroup = Schemas["FailureGroup"];

@@ -1,0 +1,73 @@
+import { Button, Group, Tooltip } from "@mantine/core";
+import { IconBan, IconRefresh } from "@tabler/icons-react";
+import { useState } from "react";
+import { useIngest } from "../api/ingest";
+import type { Batch } from "../api/recorder";
+import { hasEnded } from "../shell/StatusBadge";
+import { CancelDialog } from "./CancelDialog";
+import { ExportMenu } from "./ExportMenu";
+import { RetryDialog } from "./RetryDialog";
+
+/** What can be done about a batch. What cannot be done now is switched off, and says why. */
+export function BatchActions({ batch }: { batch: Batch }) {
+  const ingest = useIngest();
+  const [open, setOpen] = useState<"cancel" | "retry">();
+  const close = () => setOpen(undefined);
+
+  const cannotRetry =
+    ingest.off ??
+    (batch.failed_images + batch.revoked_images === 0
+      ? "No image failed or was revoked."
+      : undefined);
+  const cannotCancel =
+    ingest.off ?? (hasEnded(batch.status) ? "The batch has ended." : undefined);
+  return (
+    <Group gap="xs">
+      <ActionButton
+        label="Retry"
+        icon={IconRefresh}
+        disabledBecause={cannotRetry}
+        onClick={() => setOpen("retry")}
+      />
+      <ActionButton
+        label="Cancel"
+        icon={IconBan}
+        disabledBecause={cannotCancel}
+        onClick={() => setOpen("cancel")}
+      />
+      <ExportMenu batchId={batch.batch_id} />
+      {ingest.client && open === "retry" && (
+        <RetryDialog client={ingest.client} batch={batch} onClose={close} />
+      )}
+      {ingest.client && open === "cancel" && (
+        <CancelDialog client={ingest.client} batch={batch} onClose={close} />
+      )}
+    </Group>
+  );
+}
+
+interface ActionProps {
+  label: string;
+  icon: typeof IconBan;
+  disabledBecause: string | undefined;
+  onClick: () => void;
+}
+
+function ActionButton({ label, icon: Icon, disabledBecause, onClick }: ActionProps) {
+  const off = disabledBecause !== undefined;
+  // Not `disabled`: the reason is to be reached by keyboard and pointer.
+  return (
+    <Tooltip label={disabledBecause} disabled={!off} events={{ hover: true, focus: true, touch: true }} multiline maw={320}>
+      <Button
+        variant="default"
+        leftSection={<Icon size={16} aria-hidden />}
+        aria-disabled={off}
+        data-disabled={off || undefined}
+        aria-description={disabledBecause}
+        onClick={off ? undefined : onClick}
+      >
+        {label}
+      </Button>
+    </Tooltip>
+  );
+}

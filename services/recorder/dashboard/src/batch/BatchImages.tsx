@@ -1,0 +1,93 @@
+import { Button, Group, Select, Text } from "@mantine/core";
+import { getRouteApi } from "@tanstack/react-router";
+import { useState } from "react";
+import type { Batch } from "../api/recorder";
+import { EmptyState } from "../shell/EmptyState";
+import { ErrorState } from "../shell/ErrorState";
+import { counted } from "../shell/format";
+import { LoadingState } from "../shell/LoadingState";
+import { ImageGrid } from "./ImageGrid";
+import { expectedCount, imageFilter, REASONS, STATUSES } from "./imageFilter";
+import { versionOf } from "./latest";
+import { PAGE_SIZE, type Range, useImagePages } from "./useImagePages";
+
+const route = getRouteApi("/batches/$batchId");
+
+/** The batch's images as a grid, all of them or those of an outcome or a reason. */
+export function BatchImages({ batch }: { batch: Batch }) {
+  const filter = imageFilter(route.useSearch());
+  const navigate = route.useNavigate();
+  const choose = (chosen: { status?: string; reason?: string }) =>
+    navigate({ search: ({ view, ...now }) => ({ view, ...now, ...chosen }), replace: true });
+  const chosen = filter.status !== undefined || filter.reason !== undefined;
+  return (
+    <>
+      <Group align="end" gap="sm">
+        <Select
+          label="Outcome"
+          placeholder="Any"
+          clearable
+          clearButtonProps={{ "aria-label": "Any outcome" }}
+          data={[...STATUSES]}
+          value={filter.status ?? null}
+          onChange={(status) => choose({ status: status ?? "" })}
+          w="11rem"
+        />
+        <Select
+          label="Reason"
+          placeholder="Any"
+          clearable
+          clearButtonProps={{ "aria-label": "Any reason" }}
+          data={[...REASONS]}
+          value={filter.reason ?? null}
+          onChange={(reason) => choose({ reason: reason ?? "" })}
+          w="11rem"
+        />
+        {chosen && (
+          <Button variant="default" onClick={() => choose({ status: "", reason: "" })}>
+            All images
+          </Button>
+        )}
+      </Group>
+      <Images key={`${filter.status} ${filter.reason}`} batch={batch} filter={filter} />
+    </>
+  );
+}
+
+function Images({ batch, filter }: { batch: Batch; filter: ReturnType<typeof imageFilter> }) {
+  const [wanted, setWanted] = useState<Range>({ start: 0, end: PAGE_SIZE });
+  const asked = { batchId: batch.batch_id, filter, version: versionOf(batch) };
+  const { images, more, error, retry } = useImagePages(asked, wanted);
+
+  if (error !== null && images.length === 0) {
+    return <ErrorState error={error} retry={retry} />;
+  }
+  if (images.length === 0 && more) {
+    return <LoadingState />;
+  }
+  if (images.length === 0) {
+    return filter.status === undefined && filter.reason === undefined ? (
+      <EmptyState title="No images yet">
+        They show up here as soon as their submissions arrive.
+      </EmptyState>
+    ) : (
+      <EmptyState title="No such images">
+        None of this batch's images is like this; choose another outcome or reason.
+      </EmptyState>
+    );
+  }
+  const total = more
+    ? Math.max(images.length + 1, expectedCount(filter, batch) ?? 0)
+    : images.length;
+  return (
+    <>
+      <Text size="sm" c="dimmed" role="status">
+        {more && expectedCount(filter, batch) === undefined
+          ? `More than ${counted(images.length, "image")}`
+          : counted(total, "image")}
+      </Text>
+      {error !== null && <ErrorState error={error} retry={retry} />}
+      <ImageGrid images={images} total={total} onWanted={setWanted} />
+    </>
+  );
+}

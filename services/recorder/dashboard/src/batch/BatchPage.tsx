@@ -1,0 +1,81 @@
+import { Anchor, SegmentedControl, Stack, Text } from "@mantine/core";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useBatchEvents } from "../api/useBatchEvents";
+import { ErrorState } from "../shell/ErrorState";
+import { LoadingState } from "../shell/LoadingState";
+import { PageTitle } from "../shell/PageTitle";
+import classes from "./Batch.module.css";
+import { BatchActions } from "./BatchActions";
+import { BatchImages } from "./BatchImages";
+import { ChunkList } from "./ChunkList";
+import { FailureList } from "./FailureList";
+import { latest, useBatch } from "./latest";
+import { ProgressPanel } from "./ProgressPanel";
+
+const route = getRouteApi("/batches/$batchId");
+
+const VIEWS = [
+  { value: "images", label: "Images" },
+  { value: "failures", label: "Failures" },
+  { value: "chunks", label: "Chunks" },
+] as const;
+
+/** One batch: how it gets on, what became of its images, and what can be done about it. */
+export function BatchPage() {
+  const { batchId } = route.useParams();
+  // Nothing of a batch's page is kept when another batch is opened.
+  return <BatchById key={batchId} batchId={batchId} />;
+}
+
+function BatchById({ batchId }: { batchId: string }) {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const { progress, connection } = useBatchEvents(batchId);
+  const asked = useBatch(batchId, progress);
+
+  if (asked.isPending) {
+    return (
+      <>
+        <PageTitle title="Batch" />
+        <LoadingState />
+      </>
+    );
+  }
+  if (asked.data === undefined) {
+    return (
+      <Stack>
+        <PageTitle title="Batch" />
+        <ErrorState error={asked.error} retry={() => asked.refetch()} />
+        <Anchor renderRoot={(props) => <Link to="/" {...props} />}>All batches</Anchor>
+      </Stack>
+    );
+  }
+  const batch = latest(asked.data, progress);
+  const view = VIEWS.find(({ value }) => value === search.view)?.value ?? "images";
+  return (
+    <Stack>
+      <div className={classes["heading"]}>
+        <div>
+          <PageTitle title={batch.batch_name ?? batch.batch_id} />
+          {batch.batch_name !== null && (
+            <Text size="sm" c="dimmed">
+              {batch.batch_id}
+            </Text>
+          )}
+        </div>
+        <BatchActions batch={batch} />
+      </div>
+      <ProgressPanel batch={batch} progress={progress} connection={connection} />
+      <SegmentedControl
+        aria-label="What to show of the batch"
+        className={classes["views"]}
+        data={[...VIEWS]}
+        value={view}
+        onChange={(chosen) => navigate({ search: (now) => ({ ...now, view: chosen }), replace: true })}
+      />
+      {view === "images" && <BatchImages batch={batch} />}
+      {view === "failures" && <FailureList batch={batch} />}
+      {view === "chunks" && <ChunkList batch={batch} />}
+    </Stack>
+  );
+}

@@ -1,0 +1,93 @@
+import { Skeleton } from "@mantine/core";
+import {
+  IconAlertTriangle,
+  IconBan,
+  IconCheck,
+  IconClock,
+  IconLoader,
+  IconPhotoOff,
+  IconRefresh,
+} from "@tabler/icons-react";
+import { Link } from "@tanstack/react-router";
+import { memo, useState } from "react";
+import { thumbnailUrl } from "../api/pictures";
+import type { BatchImage } from "../api/recorder";
+import { STATUS_COLORS } from "../shell/StatusBadge";
+import classes from "./Batch.module.css";
+import { inWords } from "./imageFilter";
+
+const ICONS: Record<string, typeof IconCheck> = {
+  PENDING: IconClock,
+  STARTED: IconLoader,
+  RUNNING: IconLoader,
+  RETRY: IconRefresh,
+  SUCCESS: IconCheck,
+  FAILURE: IconAlertTriangle,
+  REVOKED: IconBan,
+};
+
+interface Props {
+  /** Undefined while it is on its way. */
+  image: BatchImage | undefined;
+  /** Whether the page moves: pictures that only pass by are not asked for. */
+  scrolling: boolean;
+}
+
+/** An image as a thumbnail, its outcome by colour, icon and word; leads to the image's page. */
+export const ImageTile = memo(function ImageTile({ image, scrolling }: Props) {
+  if (image === undefined) {
+    return <Skeleton height="100%" />;
+  }
+  const name = nameOf(image);
+  const outcome = inWords(image.reason ?? image.status);
+  const Icon = ICONS[image.status] ?? IconClock;
+  const content = (
+    <>
+      <span className={classes["picture"]}>
+        {image.image_path !== null && <Thumbnail path={image.image_path} waiting={scrolling} />}
+      </span>
+      <span className={classes["caption"]}>
+        <Icon size={14} aria-hidden className={classes["outcome"]} />
+        <span className={classes["name"]}>{name}</span>
+      </span>
+    </>
+  );
+  const shown = {
+    className: classes["tile"],
+    style: { "--outcome": `var(--mantine-color-${STATUS_COLORS[image.status] ?? "gray"}-filled)` },
+    title: `${name}\n${outcome}${image.error === null ? "" : `: ${image.error}`}`,
+  };
+  return image.image_path === null ? (
+    <span {...shown}>{content}</span>
+  ) : (
+    <Link
+      to="/images"
+      search={{ path: image.image_path }}
+      preload={false}
+      aria-label={`${name}: ${outcome}`}
+      {...shown}
+    >
+      {content}
+    </Link>
+  );
+});
+
+function Thumbnail({ path, waiting }: { path: string; waiting: boolean }) {
+  const [asked, setAsked] = useState(!waiting);
+  const [failed, setFailed] = useState(false);
+  if (!waiting && !asked) {
+    setAsked(true);
+  }
+  if (failed) {
+    return <IconPhotoOff size={28} stroke={1.2} aria-label="There is no picture to show" />;
+  }
+  return asked ? (
+    <img src={thumbnailUrl(path)} alt="" decoding="async" onError={() => setFailed(true)} />
+  ) : null;
+}
+
+/** What the user called the image, else the end of its path; with its page in a document. */
+export function nameOf(image: BatchImage): string {
+  const name = image.source_name ?? image.image_path?.split("/").at(-1) ?? image.chain_id;
+  return image.page === null ? name : `${name}, page ${image.page}`;
+}

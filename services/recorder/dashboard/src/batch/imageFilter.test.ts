@@ -1,0 +1,23 @@
+import { expect, it } from "vitest";
+import { expectedCount, imageFilter } from "./imageFilter";
+
+const batch = { seen_images: 10, completed_images: 6, failed_images: 3 };
+
+it("takes what an address asks for, and nothing that is no filter", () => {
+  expect(imageFilter({ status: "FAILURE", reason: "no_text" })).toEqual({
+    status: "FAILURE",
+    reason: "no_text",
+  });
+  expect(imageFilter({ status: "LOST", reason: "" })).toEqual({});
+});
+
+it("expects as many images as the batch counts", () => {
+  expect(expectedCount({}, batch)).toBe(10);
+  expect(expectedCount({ status: "SUCCESS" }, batch)).toBe(6);
+  expect(expectedCount({ status: "FAILURE" }, batch)).toBe(3);
+});
+
+it("expects nothing of what the batch does not count", () => {
+  expect(expectedCount({ status: "REVOKED" }, batch)).toBeUndefined();
+  expect(expectedCount({ status: "FAILURE", reason: "timeout" }, batch)).toBeUndefined();
+});

@@ -1,0 +1,39 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { answered } from "../api/errors";
+import { type Batch, recorder } from "../api/recorder";
+import type { BatchProgress } from "../api/useBatchEvents";
+
+/** A batch's row; read again when an event says that it has ended, or changed after its end. */
+export function useBatch(batchId: string, progress: BatchProgress | undefined) {
+  const told = progress && [progress.status, progress.revision, progress.run, progress.total_images];
+  return useQuery({
+    queryKey: ["batch", batchId, "row", told],
+    queryFn: ({ signal }) =>
+      answered(
+        recorder.GET("/v1/batches/{batch_id}", { params: { path: { batch_id: batchId } }, signal }),
+      ),
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** The row with what its events have told since. */
+export function latest(row: Batch, progress: BatchProgress | undefined): Batch {
+  if (progress === undefined) {
+    return row;
+  }
+  const { ended: _ended, images_per_s: _rate, eta_s: _eta, ...told } = progress;
+  return { ...row, ...told };
+}
+
+/** Names a batch's state: it differs whenever an image or the batch itself changed. */
+export function versionOf(batch: Batch): string {
+  return [
+    batch.status,
+    batch.revision,
+    batch.run,
+    batch.seen_images,
+    batch.completed_images,
+    batch.failed_images,
+    batch.revoked_images,
+  ].join(":");
+}

@@ -1,0 +1,65 @@
+import { Button, Group, Select, TextInput } from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
+import { getRouteApi } from "@tanstack/react-router";
+import { STATUSES } from "./batchFilter";
+
+const route = getRouteApi("/");
+const TYPING_MS = 300;
+
+/** Chooses batches by the page's address, so that a choice can be kept as a link. */
+export function BatchFilters() {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const choose = (chosen: typeof search) =>
+    navigate({ search: (now) => ({ ...now, ...chosen }), replace: true });
+  const chosen = Object.keys(search).length > 0;
+  return (
+    <Group align="end" gap="sm" component="search">
+      <Select
+        label="Status"
+        placeholder="Any"
+        clearable
+        clearButtonProps={{ "aria-label": "Any status" }}
+        data={[...STATUSES]}
+        value={STATUSES.find(({ value }) => value === search.status)?.value ?? null}
+        onChange={(status) => choose({ status: status ?? "" })}
+        w="10rem"
+      />
+      <ExactText label="Name" value={search.name ?? ""} onChange={(name) => choose({ name })} />
+      <ExactText
+        label="Initiated by"
+        value={search.initiator ?? ""}
+        onChange={(initiator) => choose({ initiator })}
+      />
+      {chosen && (
+        <Button
+          variant="default"
+          onClick={() => navigate({ search: {}, replace: true })}
+        >
+          All batches
+        </Button>
+      )}
+    </Group>
+  );
+}
+
+interface TextProps {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+}
+
+function ExactText({ label, value, onChange }: TextProps) {
+  const typed = useDebouncedCallback(onChange, TYPING_MS);
+  return (
+    <TextInput
+      // Emptied from outside, it is another input.
+      key={value === "" ? "empty" : "filled"}
+      label={label}
+      placeholder="The whole, exactly"
+      defaultValue={value}
+      onChange={(event) => typed(event.currentTarget.value)}
+      w="12rem"
+    />
+  );
+}

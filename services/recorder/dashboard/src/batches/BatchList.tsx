@@ -1,0 +1,121 @@
+import { Anchor, Card, Group, Stack, Table, Text } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
+import { Link } from "@tanstack/react-router";
+import type { Batch } from "../api/recorder";
+import { count, counted, duration, moment, rate, secondsBetween } from "../shell/format";
+import { hasEnded, StatusBadge } from "../shell/StatusBadge";
+import { BatchBar } from "./BatchBar";
+
+/** Batches as a table; as cards where a table does not fit. */
+export function BatchList({ batches }: { batches: Batch[] }) {
+  const narrow = useMediaQuery("(max-width: 62em)", undefined, { getInitialValueInEffect: false });
+  return narrow ? <BatchCards batches={batches} /> : <BatchTable batches={batches} />;
+}
+
+function BatchTable({ batches }: { batches: Batch[] }) {
+  return (
+    <Table aria-label="Batches" verticalSpacing="sm" highlightOnHover>
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Batch</Table.Th>
+          <Table.Th>Status</Table.Th>
+          <Table.Th w="26%">Progress</Table.Th>
+          <Table.Th ta="right">Failed</Table.Th>
+          <Table.Th ta="right">Rate</Table.Th>
+          <Table.Th ta="right">Time</Table.Th>
+          <Table.Th>Initiated by</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {batches.map((batch) => (
+          <Table.Tr key={batch.batch_id}>
+            <Table.Td>
+              <BatchLink batch={batch} />
+              {batch.started_at !== null && (
+                <Text size="xs" c="dimmed">
+                  {moment(batch.started_at)}
+                </Text>
+              )}
+            </Table.Td>
+            <Table.Td>
+              <StatusBadge status={batch.status} />
+            </Table.Td>
+            <Table.Td>
+              <BatchBar batch={batch} />
+              <Text size="xs" c="dimmed" mt={4}>
+                {doneOf(batch)}
+              </Text>
+            </Table.Td>
+            <Table.Td ta="right" {...(batch.failed_images > 0 && { c: "red" })}>
+              {count(batch.failed_images)}
+            </Table.Td>
+            <Table.Td ta="right">{rateOf(batch) ?? "–"}</Table.Td>
+            <Table.Td ta="right">{timeOf(batch) ?? "–"}</Table.Td>
+            <Table.Td>{batch.initiated_by ?? "–"}</Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}
+
+function BatchCards({ batches }: { batches: Batch[] }) {
+  return (
+    <Stack gap="sm" role="list" aria-label="Batches">
+      {batches.map((batch) => {
+        const facts = [
+          batch.failed_images > 0 ? `${count(batch.failed_images)} failed` : undefined,
+          rateOf(batch),
+          timeOf(batch),
+          batch.initiated_by ?? undefined,
+        ].filter((fact) => fact !== undefined);
+        return (
+          <Card key={batch.batch_id} withBorder padding="sm" role="listitem">
+            <Group justify="space-between" wrap="nowrap" align="start" mb="xs">
+              <BatchLink batch={batch} />
+              <StatusBadge status={batch.status} />
+            </Group>
+            <BatchBar batch={batch} />
+            <Text size="xs" c="dimmed" mt={4}>
+              {[doneOf(batch), ...facts].join(" · ")}
+            </Text>
+          </Card>
+        );
+      })}
+    </Stack>
+  );
+}
+
+function BatchLink({ batch }: { batch: Batch }) {
+  return (
+    <Anchor
+      fw={600}
+      renderRoot={(props) => (
+        <Link to="/batches/$batchId" params={{ batchId: batch.batch_id }} {...props} />
+      )}
+    >
+      {batch.batch_name ?? batch.batch_id}
+    </Anchor>
+  );
+}
+
+function doneOf(batch: Batch): string {
+  const done = batch.completed_images + batch.failed_images + batch.revoked_images;
+  return batch.total_known
+    ? `${count(done)} of ${counted(batch.total_images, "image")}`
+    : `${count(done)} of ${count(batch.seen_images)} so far`;
+}
+
+function rateOf(batch: Batch): string | undefined {
+  return batch.images_per_s === null ? undefined : rate(batch.images_per_s);
+}
+
+/** What an ended batch took, or what an unfinished one still takes. */
+function timeOf(batch: Batch): string | undefined {
+  if (!hasEnded(batch.status)) {
+    return batch.eta_s === null ? undefined : `${duration(batch.eta_s)} left`;
+  }
+  return batch.started_at === null || batch.finished_at === null
+    ? undefined
+    : duration(secondsBetween(batch.started_at, batch.finished_at));
+}

@@ -1,0 +1,28 @@
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import { answered } from "../api/errors";
+import { recorder } from "../api/recorder";
+import type { BatchFilter } from "./batchFilter";
+
+const PAGE_SIZE = 50;
+const REFRESH_MS = 750;
+
+/**
+ * Batches, those heard of last first. Pages are read again and again, one request at a time: what
+ * did not change is answered without a body.
+ */
+export function useBatches(filter: BatchFilter) {
+  return useInfiniteQuery({
+    queryKey: ["batches", filter],
+    queryFn: ({ signal, pageParam }) =>
+      answered(
+        recorder.GET("/v1/batches", {
+          params: { query: { ...filter, cursor: pageParam, limit: PAGE_SIZE } },
+          signal,
+        }),
+      ),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+    refetchInterval: (query) => REFRESH_MS * Math.max(1, query.state.data?.pages.length ?? 1),
+    placeholderData: keepPreviousData,
+  });
+}

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { counted, duration, rate } from "./format";
+
+describe("duration", () => {
+  it.each([
+    [0, "0 s"],
+    [0.0002, "1 ms"],
+    [0.25, "250 ms"],
+    [2.34, "2.3 s"],
+    [59.4, "59 s"],
+    [60, "1 min 0 s"],
+    [3_599.6, "1 h 0 min"],
+    [12_000, "3 h 20 min"],
+    [90_000, "1 d 1 h"],
+  ])("tells %d s by its two largest units", (seconds, told) => {
+    expect(duration(seconds)).toBe(told);
+  });
+});
+
+describe("rate", () => {
+  it.each([
+    [0, "0/s"],
+    [0.05, "3/min"],
+    [0.5, "0.5/s"],
+    [1234, "1,200/s"],
+  ])("tells %d images per second as they are counted best", (imagesPerS, told) => {
+    expect(rate(imagesPerS)).toBe(told);
+  });
+});
+
+describe("counted", () => {
+  it("is singular for one only", () => {
+    expect([counted(0, "image"), counted(1, "image"), counted(2_000, "image")]).toEqual([
+      "0 images",
+      "1 image",
+      "2,000 images",
+    ]);
+  });
+});
