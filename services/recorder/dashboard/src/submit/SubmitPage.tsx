@@ -1,10 +1,124 @@
-import { Stack } from "@mantine/core";
-import { PageTitle } from "../shell/PageTitle";
+import { Alert, Anchor, Button, Group, Progress, Stack, Text, Title } from "@mantine/core";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { useSyncExternalStore } from "react";
+import { useIngestUrl } from "../api/clients";
+import { bytes, count } from "../shell/format";
+import { ChosenFiles } from "./ChosenFiles";
+import { DropZone } from "./DropZone";
+import { ingestAt } from "./ingest";
+import { OptionsForm } from "./OptionsForm";
+import { uploads, type UploadsState } from "./uploads";
 
-export function SubmitPage() {
+/** Files from this machine, to be read as one batch. */
+export default function SubmitPage() {
+  const ingestUrl = useIngestUrl();
+  const state = useSyncExternalStore(uploads.subscribe, uploads.state);
+  const navigate = useNavigate();
+  if (ingestUrl === null) return <SwitchedOff />;
+  const toBatch = () => {
+    const { phase, files, batchId, acceptedImages } = uploads.state();
+    const allSent = files.every((one) => one.state === "sent");
+    if (phase === "done" && allSent && batchId !== null && acceptedImages > 0) {
+      uploads.clear();
+      navigate({ to: "/batches/$batchId", params: { batchId } });
+    }
+  };
   return (
     <Stack>
-      <PageTitle title="Submit" />
+      <Title order={1}>Submit images</Title>
+      {(state.phase === "choosing" || state.phase === "done") && (
+        <DropZone onFiles={(files) => uploads.add(files)} />
+      )}
+      {state.phase === "choosing" && state.files.length > 0 && (
+        <OptionsForm
+          onSubmit={async (description) => {
+            await uploads.start(description, ingestAt(ingestUrl));
+            toBatch();
+          }}
+        />
+      )}
+      <Sending state={state} onResumed={toBatch} />
+      <ChosenFiles
+        files={state.files}
+        onRemove={state.phase === "choosing" ? (id) => uploads.remove(id) : null}
+      />
+    </Stack>
+  );
+}
+
+function SwitchedOff() {
+  return (
+    <Stack>
+      <Title order={1}>Submit images</Title>
+      <Alert title="Submitting is switched off here">
+        This dashboard was not told where images are submitted. Set <code>OCRSTREAM_INGEST_URL</code>{" "}
+        of the recorder to ingest's address, and <code>OCRSTREAM_ALLOWED_ORIGINS</code> of ingest to
+        the address of this page. The <code>ocrstream submit</code> command works without.
+      </Alert>
+    </Stack>
+  );
+}
+
+/** How far the upload is, and what can be done about it. */
+function Sending({ state, onResumed }: { state: UploadsState; onResumed(): void }) {
+  const { phase, files, batchId, acceptedImages, trouble, leftOut } = state;
+  if (phase === "choosing") return null;
+  const total = files.reduce((sum, one) => sum + one.file.size, 0);
+  const sent = files.reduce((sum, one) => sum + one.sentBytes, 0);
+  const refused = files.filter((one) => one.state === "refused").length;
+  const share = phase === "done" ? 100 : Math.floor((100 * sent) / Math.max(total, 1));
+  return (
+    <Stack component="section" gap="xs" aria-label="Upload">
+      <Text aria-live="polite">
+        {phase === "sending" && `Sending ${bytes(sent)} of ${bytes(total)}`}
+        {phase === "done" && `${count(acceptedImages)} ${acceptedImages === 1 ? "image" : "images"} submitted`}
+        {phase === "interrupted" && `Interrupted after ${bytes(sent)} of ${bytes(total)}`}
+        {refused > 0 && `, ${count(refused)} refused`}
+      </Text>
+      <Progress value={share} aria-label="Sent" color={phase === "interrupted" ? "yellow" : "blue"} />
+      {leftOut > 0 && (
+        <Text size="sm">
+          {count(leftOut)} files that were dropped meanwhile are not among them: submit them next.
+        </Text>
+      )}
+      {trouble !== null && (
+        <Alert color="red" title="Not all was sent">
+          {trouble}
+        </Alert>
+      )}
+      <Group>
+        {phase === "sending" && (
+          <Button variant="default" onClick={() => uploads.stop()}>
+            Stop
+          </Button>
+        )}
+        {phase === "interrupted" && (
+          <Button onClick={() => uploads.resume().then(onResumed)}>Go on</Button>
+        )}
+        {phase === "interrupted" && acceptedImages > 0 && (
+          // A batch whose total nobody tells would never end.
+          <Button variant="default" onClick={() => uploads.finishEarly()}>
+            Leave the rest out
+          </Button>
+        )}
+        {phase === "interrupted" && acceptedImages === 0 && (
+          <Button variant="default" onClick={() => uploads.clear()}>
+            Give up
+          </Button>
+        )}
+        {phase === "done" && (
+          <Button variant="default" onClick={() => uploads.clear()}>
+            Submit others
+          </Button>
+        )}
+        {batchId !== null && acceptedImages > 0 && (
+          <Anchor
+            renderRoot={(props) => <Link {...props} to="/batches/$batchId" params={{ batchId }} />}
+          >
+            See the batch
+          </Anchor>
+        )}
+      </Group>
     </Stack>
   );
 }
