@@ -37,7 +37,7 @@ const pages = [
   createRoute({
     ...under,
     path: "/search",
-    validateSearch: texts("q"),
+    validateSearch: texts("q", "mode", "batch"),
     component: lazy(() => import("./search/SearchPage"), "SearchPage"),
   }),
   createRoute({
