@@ -30,9 +30,7 @@ def documents() -> dict[str, str]:
     engine = create_async_engine("postgresql+psycopg://")
     letter_box = LetterBox(ServiceSettings())
     return {
-        "recorder": _document(
-            create_recorder(engine, DatabaseZone("UTC"), Health(), letter_box)
-        ),
+        "recorder": _document(create_recorder(engine, DatabaseZone("UTC"), Health(), letter_box)),
         "ingest": _document(create_ingest(cast("Parts", None), Health())),
     }
 
