@@ -1,12 +1,15 @@
 """What is said to the processes that make pictures, and what they answer."""
 
 import struct
-from typing import IO
+from typing import IO, Literal
 
 import msgspec
 
 _LENGTHS = struct.Struct(">II")
 MAX_CONTENT_BYTES = 256 * 1024 * 1024
+
+
+MediaType = Literal["image/gif", "image/jpeg", "image/png", "image/webp"]
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -29,7 +32,7 @@ class Made(msgspec.Struct, frozen=True, tag=True):
 
     width: int
     height: int
-    media_type: str
+    media_type: MediaType
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
