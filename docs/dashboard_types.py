@@ -37,7 +37,7 @@ def documents() -> dict[str, str]:
 
 def path_of(service: str) -> Path:
     """Where the types of a service's API are."""
-    return DASHBOARD / "src" / "api" / f"{service}.d.ts"
+    return DASHBOARD / "src" / "api" / f"{service}.openapi.d.ts"
 
 
 def heading(document: str) -> str:

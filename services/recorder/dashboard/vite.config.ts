@@ -1,9 +1,9 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
-import { budget } from "./budget";
+import { budget } from "./budget.ts";
 
 // Where `make up` tells that the recorder answers; for `npm run dev` only.
-const recorder = process.env["RECORDER_URL"] ?? "http://127.0.0.1:8000";
+const recorder = process.env.RECORDER_URL ?? "http://127.0.0.1:8000";
 
 // What the recorder answers with, so that a preview breaks where the real page would.
 const policy =

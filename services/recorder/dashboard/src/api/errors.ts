@@ -61,7 +61,8 @@ async function reached<T>(request: Promise<T>): Promise<T> {
 /** An error document (RFC 9457), or whatever a proxy in between answered. */
 export function asApiError(status: number, statusText: string, body: unknown): ApiError {
   const problem = typeof body === "object" && body !== null ? body : {};
-  const title = "title" in problem && typeof problem.title === "string" ? problem.title : statusText;
+  const title =
+    "title" in problem && typeof problem.title === "string" ? problem.title : statusText;
   const detail = "detail" in problem && typeof problem.detail === "string" ? problem.detail : "";
   return new ApiError(status, title || `Status ${status}`, detail || "The answer tells no more");
 }

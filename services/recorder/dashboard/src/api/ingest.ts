@@ -1,7 +1,7 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import createClient, { type Client } from "openapi-fetch";
 import { answered } from "./errors";
-import type { paths } from "./ingest.d.ts";
+import type { paths } from "./ingest.openapi";
 
 export type IngestClient = Client<paths>;
 

@@ -1,5 +1,5 @@
 import createClient from "openapi-fetch";
-import type { components, paths } from "./recorder.d.ts";
+import type { components, paths } from "./recorder.openapi";
 
 /** The recorder's API, which also serves this page. */
 export const recorder = createClient<paths>({ baseUrl: window.location.origin });

@@ -19,8 +19,7 @@ export function BatchActions({ batch }: { batch: Batch }) {
     (batch.failed_images + batch.revoked_images === 0
       ? "No image failed or was revoked."
       : undefined);
-  const cannotCancel =
-    ingest.off ?? (hasEnded(batch.status) ? "The batch has ended." : undefined);
+  const cannotCancel = ingest.off ?? (hasEnded(batch.status) ? "The batch has ended." : undefined);
   return (
     <Group gap="xs">
       <ActionButton
@@ -57,14 +56,18 @@ function ActionButton({ label, icon: Icon, disabledBecause, onClick }: ActionPro
   const off = disabledBecause !== undefined;
   // Not `disabled`: the reason is to be reached by keyboard and pointer.
   return (
-    <Tooltip label={disabledBecause} disabled={!off} events={{ hover: true, focus: true, touch: true }} multiline maw={320}>
+    <Tooltip
+      label={disabledBecause}
+      disabled={!off}
+      events={{ hover: true, focus: true, touch: true }}
+      multiline
+      maw={320}
+    >
       <Button
         variant="default"
         leftSection={<Icon size={16} aria-hidden />}
         aria-disabled={off}
-        data-disabled={off || undefined}
-        aria-description={disabledBecause}
-        onClick={off ? undefined : onClick}
+        {...(off ? { "data-disabled": true, "aria-description": disabledBecause } : { onClick })}
       >
         {label}
       </Button>

@@ -18,7 +18,7 @@ export function BatchImages({ batch }: { batch: Batch }) {
   const filter = imageFilter(route.useSearch());
   const navigate = route.useNavigate();
   const choose = (chosen: { status?: string; reason?: string }) =>
-    navigate({ search: ({ view, ...now }) => ({ view, ...now, ...chosen }), replace: true });
+    navigate({ search: (now) => ({ ...now, ...chosen }), replace: true });
   const chosen = filter.status !== undefined || filter.reason !== undefined;
   return (
     <>

@@ -54,7 +54,7 @@ function BatchById({ batchId }: { batchId: string }) {
   const view = VIEWS.find(({ value }) => value === search.view)?.value ?? "images";
   return (
     <Stack>
-      <div className={classes["heading"]}>
+      <div className={classes.heading}>
         <div>
           <PageTitle title={batch.batch_name ?? batch.batch_id} />
           {batch.batch_name !== null && (
@@ -68,10 +68,12 @@ function BatchById({ batchId }: { batchId: string }) {
       <ProgressPanel batch={batch} progress={progress} connection={connection} />
       <SegmentedControl
         aria-label="What to show of the batch"
-        className={classes["views"]}
+        className={classes.views}
         data={[...VIEWS]}
         value={view}
-        onChange={(chosen) => navigate({ search: (now) => ({ ...now, view: chosen }), replace: true })}
+        onChange={(chosen) =>
+          navigate({ search: (now) => ({ ...now, view: chosen }), replace: true })
+        }
       />
       {view === "images" && <BatchImages batch={batch} />}
       {view === "failures" && <FailureList batch={batch} />}

@@ -30,7 +30,12 @@ export function ConfirmDialog({ title, children, action, color, carryOut, onClos
           <Button variant="default" onClick={onClose}>
             Leave it
           </Button>
-          <Button color={color ?? "blue"} loading={isPending} onClick={() => mutate()} data-autofocus>
+          <Button
+            color={color ?? "blue"}
+            loading={isPending}
+            onClick={() => mutate()}
+            data-autofocus
+          >
             {action}
           </Button>
         </Group>

@@ -22,7 +22,7 @@ interface Props {
 /** Images as tiles, of which only those in sight or near it are rendered. */
 export function ImageGrid({ images, total, onWanted }: Props) {
   const { ref: sizeRef, width } = useElementSize();
-  const list = useRef<HTMLDivElement>(null);
+  const list = useRef<HTMLUListElement>(null);
   const [scrollMargin, setScrollMargin] = useState(0);
   const columns = Math.max(1, Math.floor((width + GAP) / (LEAST_TILE_WIDTH + GAP)));
   const virtualizer = useWindowVirtualizer({
@@ -41,35 +41,31 @@ export function ImageGrid({ images, total, onWanted }: Props) {
   const end = ((rows[rows.length - 1]?.index ?? 0) + 1) * columns;
   useEffect(() => onWanted({ start, end }), [onWanted, start, end]);
 
+  const tileWidth = (width + GAP) / columns - GAP;
   return (
     <div ref={sizeRef}>
-      <div
+      <ul
         ref={list}
-        role="list"
         aria-label="Images"
-        style={{ position: "relative", height: virtualizer.getTotalSize() }}
+        className={classes.grid}
+        style={{ height: virtualizer.getTotalSize() }}
       >
         {width > 0 &&
-          rows.map((row) => (
-            <div
-              key={row.key}
-              role="presentation"
-              className={classes["row"]}
+          range(start, Math.min(total, end)).map((place) => (
+            <li
+              key={place}
+              aria-setsize={total}
+              aria-posinset={place + 1}
               style={{
+                width: tileWidth,
                 height: ROW_HEIGHT,
-                gap: GAP,
-                gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))`,
-                transform: `translateY(${row.start - scrollMargin}px)`,
+                transform: `translate(${(place % columns) * (tileWidth + GAP)}px, ${Math.floor(place / columns) * (ROW_HEIGHT + GAP)}px)`,
               }}
             >
-              {range(row.index * columns, Math.min(total, (row.index + 1) * columns)).map((place) => (
-                <div key={place} role="listitem" aria-setsize={total} aria-posinset={place + 1}>
-                  <ImageTile image={images[place]} scrolling={virtualizer.isScrolling} />
-                </div>
-              ))}
-            </div>
+              <ImageTile image={images[place]} scrolling={virtualizer.isScrolling} />
+            </li>
           ))}
-      </div>
+      </ul>
     </div>
   );
 }

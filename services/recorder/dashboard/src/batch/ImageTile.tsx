@@ -9,7 +9,7 @@ import {
   IconRefresh,
 } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
-import { memo, useState } from "react";
+import { type CSSProperties, memo, useState } from "react";
 import { thumbnailUrl } from "../api/pictures";
 import type { BatchImage } from "../api/recorder";
 import { STATUS_COLORS } from "../shell/StatusBadge";
@@ -43,18 +43,18 @@ export const ImageTile = memo(function ImageTile({ image, scrolling }: Props) {
   const Icon = ICONS[image.status] ?? IconClock;
   const content = (
     <>
-      <span className={classes["picture"]}>
+      <span className={classes.picture}>
         {image.image_path !== null && <Thumbnail path={image.image_path} waiting={scrolling} />}
       </span>
-      <span className={classes["caption"]}>
-        <Icon size={14} aria-hidden className={classes["outcome"]} />
-        <span className={classes["name"]}>{name}</span>
+      <span className={classes.caption}>
+        <Icon size={14} aria-hidden className={classes.outcome} />
+        <span className={classes.name}>{name}</span>
       </span>
     </>
   );
   const shown = {
-    className: classes["tile"],
-    style: { "--outcome": `var(--mantine-color-${STATUS_COLORS[image.status] ?? "gray"}-filled)` },
+    className: classes.tile,
+    style: outcomeColor(image.status),
     title: `${name}\n${outcome}${image.error === null ? "" : `: ${image.error}`}`,
   };
   return image.image_path === null ? (
@@ -84,6 +84,11 @@ function Thumbnail({ path, waiting }: { path: string; waiting: boolean }) {
   return asked ? (
     <img src={thumbnailUrl(path)} alt="" decoding="async" onError={() => setFailed(true)} />
   ) : null;
+}
+
+function outcomeColor(status: string): CSSProperties {
+  const color = `var(--mantine-color-${STATUS_COLORS[status] ?? "gray"}-filled)`;
+  return { "--outcome": color } as CSSProperties;
 }
 
 /** What the user called the image, else the end of its path; with its page in a document. */

@@ -29,7 +29,7 @@ export function ProgressPanel({ batch, progress, connection }: Props) {
         <LiveBadge connection={connection} />
       </Group>
       <BatchBar batch={batch} size="lg" />
-      <dl className={classes["facts"]}>
+      <dl className={classes.facts}>
         <Fact name="Read" value={count(batch.completed_images)} />
         <Fact name="Failed" value={count(batch.failed_images)} />
         <Fact name="Revoked" value={count(batch.revoked_images)} />

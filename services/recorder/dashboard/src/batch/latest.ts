@@ -5,7 +5,12 @@ import type { BatchProgress } from "../api/useBatchEvents";
 
 /** A batch's row; read again when an event says that it has ended, or changed after its end. */
 export function useBatch(batchId: string, progress: BatchProgress | undefined) {
-  const told = progress && [progress.status, progress.revision, progress.run, progress.total_images];
+  const told = progress && [
+    progress.status,
+    progress.revision,
+    progress.run,
+    progress.total_images,
+  ];
   return useQuery({
     queryKey: ["batch", batchId, "row", told],
     queryFn: ({ signal }) =>

@@ -32,10 +32,7 @@ export function BatchFilters() {
         onChange={(initiator) => choose({ initiator })}
       />
       {chosen && (
-        <Button
-          variant="default"
-          onClick={() => navigate({ search: {}, replace: true })}
-        >
+        <Button variant="default" onClick={() => navigate({ search: {}, replace: true })}>
           All batches
         </Button>
       )}

@@ -28,7 +28,7 @@ export function Navigation() {
         key={to}
         to={to}
         search={{}}
-        className={classes["link"]}
+        className={classes.link}
         activeProps={{ "aria-current": undefined }}
         aria-current={here ? "page" : undefined}
       >

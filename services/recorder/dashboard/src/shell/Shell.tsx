@@ -1,11 +1,11 @@
 import { ActionIcon, Burger } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
+import { IconSearch } from "@tabler/icons-react";
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { ColorSchemeSwitch } from "./ColorSchemeSwitch";
 import { Navigation } from "./Navigation";
 import classes from "./Shell.module.css";
-import { IconSearch } from "@tabler/icons-react";
 
 /** What stands around every page: skip link, header, navigation, and the page as `main`. */
 export function Shell() {
