@@ -1,21 +1,26 @@
-import { Button, Group, NativeSelect, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Button, Group, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
-import { answerOf, recorder } from "../api/clients";
+import { answered } from "../api/errors";
+import { recorder } from "../api/recorder";
 import { count } from "../shell/format";
-import { EmptyState, ErrorState, Loading } from "../shell/states";
+import { EmptyState } from "../shell/EmptyState";
+import { ErrorState } from "../shell/ErrorState";
+import { LoadingState } from "../shell/LoadingState";
+import { PageTitle } from "../shell/PageTitle";
 import { ChangeDialog, type Wanted } from "./ChangeDialog";
 import { LetterDrawer } from "./LetterDrawer";
 import { LetterTable } from "./LetterTable";
 import { type LetterFilters, letterFilters, letterParameters, REASONS, STATES, TOPICS } from "./filters";
 
+const route = getRouteApi("/dead-letters");
 const AT_ONCE = 50;
 
 /** Records that could not be applied: look at them, send them again, or drop them. */
-export default function DeadLettersPage() {
-  const search = useSearch({ from: "/dead-letters" });
-  const navigate = useNavigate();
+export function DeadLettersPage() {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
   const { letter, ...filters } = search;
   const [selected, setSelected] = useState<ReadonlySet<number>>(new Set());
   const [wanted, setWanted] = useState<Wanted | null>(null);
@@ -26,7 +31,7 @@ export default function DeadLettersPage() {
     queryKey: ["dead-letters", filters],
     initialPageParam: "",
     queryFn: ({ pageParam: cursor, signal }) =>
-      answerOf(
+      answered(
         recorder.GET("/v1/dead-letters", {
           params: {
             query: { ...letterParameters(filters), limit: AT_ONCE, ...(cursor && { cursor }) },
@@ -38,19 +43,19 @@ export default function DeadLettersPage() {
     refetchInterval: ({ state }) => state.data?.pages.length === 1 && 5_000,
     getNextPageParam: (last) => last.next_cursor ?? undefined,
   });
-  const show = (some: LetterFilters) => navigate({ to: "/dead-letters", search: some });
+  const show = (some: LetterFilters) => navigate({ search: some });
   const rows = letters.data?.pages.flatMap((page) => page.items) ?? [];
   const ids = rows.map(({ id }) => id).filter((id) => selected.has(id));
   return (
     <Stack>
-      <Title order={1}>Dead letters</Title>
+      <PageTitle title="Dead letters" />
       <Text c="dimmed">
         Records that could not be applied. Mend the reason, then redrive them; or drop what nobody
         wants. Nothing is ever deleted from Kafka here.
       </Text>
       <Filters filters={filters} onChange={show} />
-      {letters.isPending && <Loading />}
-      {letters.isError && <ErrorState error={letters.error} onRetry={() => letters.refetch()} />}
+      {letters.isPending && <LoadingState />}
+      {letters.isError && <ErrorState error={letters.error} retry={() => letters.refetch()} />}
       {letters.isSuccess && rows.length === 0 && (
         <EmptyState title="No such dead letters">
           {filters.state === undefined
@@ -84,7 +89,7 @@ export default function DeadLettersPage() {
             letters={rows}
             selected={selected}
             onSelect={setSelected}
-            onOpen={(id) => show({ ...filters, letter: id })}
+            onOpen={(id) => show({ ...filters, letter: String(id) })}
           />
           {letters.hasNextPage && (
             <Button
@@ -98,7 +103,7 @@ export default function DeadLettersPage() {
         </>
       )}
       <LetterDrawer
-        id={letter ?? null}
+        id={letter === undefined ? null : Number(letter)}
         onClose={() => show(filters)}
         onChange={(one) => setWanted(one)}
       />

@@ -2,15 +2,14 @@ import { Alert, Anchor, Button, Drawer, Group, Stack, Table, Text, Textarea, Tit
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { answerOf, recorder } from "../api/clients";
-import type { components } from "../api/recorder";
+import { answered } from "../api/errors";
+import { type DeadLetterDetail, recorder } from "../api/recorder";
 import { moment } from "../shell/format";
-import { ErrorState, Loading } from "../shell/states";
+import { ErrorState } from "../shell/ErrorState";
+import { LoadingState } from "../shell/LoadingState";
 import { BytesView } from "./BytesView";
 import { corrected, readable } from "./bytes";
 import type { Wanted } from "./ChangeDialog";
-
-type Letter = components["schemas"]["DeadLetterDetail"];
 
 interface Props {
   id: number | null;
@@ -38,16 +37,16 @@ function Content({ id, onChange }: { id: number; onChange(wanted: Wanted): void 
   const letter = useQuery({
     queryKey: ["dead-letter", id],
     queryFn: ({ signal }) =>
-      answerOf(
+      answered(
         recorder.GET("/v1/dead-letters/{letter_id}", { params: { path: { letter_id: id } }, signal }),
       ),
   });
-  if (letter.isPending) return <Loading />;
-  if (letter.isError) return <ErrorState error={letter.error} onRetry={() => letter.refetch()} />;
+  if (letter.isPending) return <LoadingState />;
+  if (letter.isError) return <ErrorState error={letter.error} retry={() => letter.refetch()} />;
   return <Detail letter={letter.data} onChange={onChange} />;
 }
 
-function Detail({ letter, onChange }: { letter: Letter; onChange(wanted: Wanted): void }) {
+function Detail({ letter, onChange }: { letter: DeadLetterDetail; onChange(wanted: Wanted): void }) {
   const [correction, setCorrection] = useState<string | null>(null);
   return (
     <Stack>
@@ -92,7 +91,7 @@ function Detail({ letter, onChange }: { letter: Letter; onChange(wanted: Wanted)
   );
 }
 
-function Facts({ letter }: { letter: Letter }) {
+function Facts({ letter }: { letter: DeadLetterDetail }) {
   const place = `${letter.topic}, partition ${letter.partition}, offset ${letter.offset}`;
   const rows: [string, React.ReactNode][] = [
     ["State", `${letter.state}, redriven ${letter.redrives} times`],
@@ -138,7 +137,7 @@ function Facts({ letter }: { letter: Letter }) {
   );
 }
 
-function Record({ letter }: { letter: Letter }) {
+function Record({ letter }: { letter: DeadLetterDetail }) {
   return (
     <>
       <Part title="Key">

@@ -1,13 +1,11 @@
 import { Anchor, Badge, Checkbox, Table, Text } from "@mantine/core";
-import type { components } from "../api/recorder";
+import type { DeadLetterItem } from "../api/recorder";
 import { moment } from "../shell/format";
-
-type Letter = components["schemas"]["DeadLetterItem"];
 
 const COLORS = { open: "red", redriven: "green", dropped: "gray" } as const;
 
 interface Props {
-  letters: Letter[];
+  letters: DeadLetterItem[];
   selected: ReadonlySet<number>;
   onSelect(selected: ReadonlySet<number>): void;
   onOpen(id: number): void;
@@ -59,7 +57,7 @@ export function LetterTable({ letters, selected, onSelect, onOpen }: Props) {
                 </Anchor>
               </Table.Td>
               <Table.Td>
-                <Badge color={COLORS[letter.state]} miw="max-content">
+                <Badge color={COLORS[letter.state]} variant="light" miw="max-content">
                   {letter.state}
                 </Badge>
               </Table.Td>

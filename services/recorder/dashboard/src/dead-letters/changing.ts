@@ -1,9 +1,7 @@
 /** Redriving and dropping, some at a time as the API takes them. */
 
-import { answerOf, recorder } from "../api/clients";
-import type { components } from "../api/recorder";
-
-type Done = components["schemas"]["Done"];
+import { answered } from "../api/errors";
+import { type DeadLettersChanged, recorder } from "../api/recorder";
 
 export type Action = "redrive" | "drop";
 
@@ -14,8 +12,8 @@ export async function change(
   action: Action,
   ids: readonly number[],
   value?: Record<string, unknown>,
-): Promise<Done> {
-  const all: Done = { done: [], failures: [] };
+): Promise<DeadLettersChanged> {
+  const all: DeadLettersChanged = { done: [], failures: [] };
   for (let start = 0; start < ids.length; start += AT_ONCE) {
     const some = await changeSome(action, ids.slice(start, start + AT_ONCE), value);
     all.done.push(...some.done);
@@ -28,10 +26,10 @@ function changeSome(
   action: Action,
   ids: number[],
   value: Record<string, unknown> | undefined,
-): Promise<Done> {
+): Promise<DeadLettersChanged> {
   if (action === "drop") {
-    return answerOf(recorder.POST("/v1/dead-letters/drop", { body: { ids } }));
+    return answered(recorder.POST("/v1/dead-letters/drop", { body: { ids } }));
   }
   const body = value === undefined ? { ids } : { ids, value };
-  return answerOf(recorder.POST("/v1/dead-letters/redrive", { body }));
+  return answered(recorder.POST("/v1/dead-letters/redrive", { body }));
 }

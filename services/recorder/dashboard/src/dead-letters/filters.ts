@@ -1,8 +1,6 @@
 /** Which dead letters are listed, and which is looked at, as the address of the page tells it. */
 
-import type { paths } from "../api/recorder";
-
-type Asked = NonNullable<paths["/v1/dead-letters"]["get"]["parameters"]["query"]>;
+import type { DeadLettersAsked } from "../api/recorder";
 
 export const TOPICS = [
   "images.submitted",
@@ -13,7 +11,7 @@ export const TOPICS = [
   "batches.commands",
 ] as const;
 export const REASONS = ["invalid", "refused_by_database"] as const satisfies readonly NonNullable<
-  Asked["reason"]
+  DeadLettersAsked["reason"]
 >[];
 export const STATES = ["open", "redriven", "dropped", "all"] as const;
 
@@ -24,28 +22,26 @@ export interface LetterFilters {
   state?: (typeof STATES)[number];
   batch?: string;
   /** The one that is looked at. */
-  letter?: number;
+  letter?: string;
 }
 
 /** The filters that an address means; what it cannot mean is left out. */
 export function letterFilters(search: Record<string, unknown>): LetterFilters {
+  const { batch, letter } = search as { batch?: unknown; letter?: unknown };
   const filters: LetterFilters = {};
-  const topic = TOPICS.find((one) => one === search.topic);
+  const topic = TOPICS.find((one) => one === search["topic"]);
   if (topic) filters.topic = topic;
-  const reason = REASONS.find((one) => one === search.reason);
+  const reason = REASONS.find((one) => one === search["reason"]);
   if (reason) filters.reason = reason;
-  const state = STATES.find((one) => one === search.state);
+  const state = STATES.find((one) => one === search["state"]);
   if (state && state !== "open") filters.state = state;
-  const batch = typeof search.batch === "number" ? String(search.batch) : search.batch;
   if (typeof batch === "string" && batch !== "") filters.batch = batch.slice(0, 255);
-  if (Number.isSafeInteger(search.letter) && Number(search.letter) > 0) {
-    filters.letter = Number(search.letter);
-  }
+  if (typeof letter === "string" && /^[1-9]\d{0,15}$/.test(letter)) filters.letter = letter;
   return filters;
 }
 
 /** The same as the API's parameters. */
-export function letterParameters({ topic, reason, state = "open", batch }: LetterFilters): Asked {
+export function letterParameters({ topic, reason, state = "open", batch }: LetterFilters): DeadLettersAsked {
   return {
     ...(topic && { topic }),
     ...(reason && { reason }),

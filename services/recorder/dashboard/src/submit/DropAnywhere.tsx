@@ -1,7 +1,7 @@
 import { Overlay, Title } from "@mantine/core";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
-import { useIngestUrl } from "../api/clients";
+import { useIngest } from "../api/ingest";
 import { filesOf } from "./pickable";
 import { uploads } from "./uploads";
 
@@ -11,7 +11,7 @@ import { uploads } from "./uploads";
  */
 export function DropAnywhere() {
   const navigate = useNavigate();
-  const ingestUrl = useIngestUrl();
+  const isOff = useIngest().off !== undefined;
   const [over, setOver] = useState(false);
   useEffect(() => {
     // A drag enters and leaves each element that it comes over.
@@ -38,7 +38,7 @@ export function DropAnywhere() {
       if (event.defaultPrevented || !withFiles(event) || event.dataTransfer === null) return;
       event.preventDefault();
       const files = await filesOf(event.dataTransfer);
-      if (ingestUrl !== null && files.length > 0) uploads.add(files);
+      if (!isOff && files.length > 0) uploads.add(files);
       navigate({ to: "/submit" });
     };
     const onLeavingPage = (event: BeforeUnloadEvent) => {
@@ -56,12 +56,12 @@ export function DropAnywhere() {
       window.removeEventListener("dragover", onOver);
       window.removeEventListener("drop", onDrop);
     };
-  }, [navigate, ingestUrl]);
+  }, [navigate, isOff]);
   if (!over) return null;
   return (
     <Overlay fixed center blur={2} zIndex={400} style={{ pointerEvents: "none" }}>
       <Title order={2} c="white">
-        {ingestUrl === null ? "Submitting is switched off here" : "Drop to submit"}
+        {isOff ? "Submitting is switched off here" : "Drop to submit"}
       </Title>
     </Overlay>
   );

@@ -1,8 +1,9 @@
-import { Alert, Anchor, Button, Group, Progress, Stack, Text, Title } from "@mantine/core";
+import { Alert, Anchor, Button, Code, Group, Progress, Stack, Text } from "@mantine/core";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useSyncExternalStore } from "react";
-import { useIngestUrl } from "../api/clients";
+import { useIngest } from "../api/ingest";
 import { bytes, count } from "../shell/format";
+import { PageTitle } from "../shell/PageTitle";
 import { ChosenFiles } from "./ChosenFiles";
 import { DropZone } from "./DropZone";
 import { ingestAt } from "./ingest";
@@ -10,11 +11,11 @@ import { OptionsForm } from "./OptionsForm";
 import { uploads, type UploadsState } from "./uploads";
 
 /** Files from this machine, to be read as one batch. */
-export default function SubmitPage() {
-  const ingestUrl = useIngestUrl();
+export function SubmitPage() {
+  const ingest = useIngest();
   const state = useSyncExternalStore(uploads.subscribe, uploads.state);
   const navigate = useNavigate();
-  if (ingestUrl === null) return <SwitchedOff />;
+  if (ingest.off !== undefined) return <SwitchedOff why={ingest.off} />;
   const toBatch = () => {
     const { phase, files, batchId, acceptedImages } = uploads.state();
     const allSent = files.every((one) => one.state === "sent");
@@ -25,14 +26,14 @@ export default function SubmitPage() {
   };
   return (
     <Stack>
-      <Title order={1}>Submit images</Title>
+      <PageTitle title="Submit images" />
       {(state.phase === "choosing" || state.phase === "done") && (
         <DropZone onFiles={(files) => uploads.add(files)} />
       )}
       {state.phase === "choosing" && state.files.length > 0 && (
         <OptionsForm
           onSubmit={async (description) => {
-            await uploads.start(description, ingestAt(ingestUrl));
+            await uploads.start(description, ingestAt(ingest.url));
             toBatch();
           }}
         />
@@ -46,14 +47,12 @@ export default function SubmitPage() {
   );
 }
 
-function SwitchedOff() {
+function SwitchedOff({ why }: { why: string }) {
   return (
     <Stack>
-      <Title order={1}>Submit images</Title>
+      <PageTitle title="Submit images" />
       <Alert title="Submitting is switched off here">
-        This dashboard was not told where images are submitted. Set <code>OCRSTREAM_INGEST_URL</code>{" "}
-        of the recorder to ingest's address, and <code>OCRSTREAM_ALLOWED_ORIGINS</code> of ingest to
-        the address of this page. The <code>ocrstream submit</code> command works without.
+        {why} The <Code>ocrstream submit</Code> command works all the same.
       </Alert>
     </Stack>
   );

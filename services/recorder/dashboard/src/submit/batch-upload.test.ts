@@ -9,11 +9,15 @@ class ScriptedIngest implements Ingest {
   uploads: UploadRequest[] = [];
   totals: number[] = [];
 
-  constructor(private readonly answer: (names: string[], asked: number) => number[]) {}
+  readonly #answer: (names: string[], asked: number) => number[];
+
+  constructor(answer: (names: string[], asked: number) => number[]) {
+    this.#answer = answer;
+  }
 
   async upload(request: UploadRequest): Promise<number[]> {
     this.uploads.push(request);
-    return this.answer(
+    return this.#answer(
       request.files.map((file) => file.name),
       this.uploads.length,
     );

@@ -34,13 +34,20 @@ export interface Ingest {
 
 /** Ingest said no; `document` is its problem document, if it sent one. */
 export class Refused extends Error {
+  readonly status: number;
+  readonly document: { errors?: unknown };
+  readonly retryAfterS: number;
+
   constructor(
-    readonly status: number,
+    status: number,
     message: string,
-    readonly document: { errors?: unknown } = {},
-    readonly retryAfterS = 0,
+    document: { errors?: unknown } = {},
+    retryAfterS = 0,
   ) {
     super(message);
+    this.status = status;
+    this.document = document;
+    this.retryAfterS = retryAfterS;
   }
 }
 
@@ -53,6 +60,9 @@ export interface Listener<T> {
   onSent(files: readonly T[], images: readonly number[]): void;
   onRefused(file: T, why: string): void;
 }
+
+/** Lets time pass; rejects once the signal is aborted. */
+export type Pause = (seconds: number, signal: AbortSignal) => Promise<void>;
 
 interface Group<T> {
   key: string;
@@ -74,16 +84,24 @@ export class BatchUpload<T extends { file: File }> {
   readonly batchId = newId();
   /** Images that the system has by now. */
   acceptedImages = 0;
+  readonly #description: BatchDescription;
+  readonly #ingest: Ingest;
+  readonly #listener: Listener<T>;
+  readonly #pause: Pause;
   #waiting: Group<T>[];
   #told: number | null = null;
 
   constructor(
     files: readonly T[],
-    private readonly description: BatchDescription,
-    private readonly ingest: Ingest,
-    private readonly listener: Listener<T>,
-    private readonly pause: (seconds: number, signal: AbortSignal) => Promise<void>,
+    description: BatchDescription,
+    ingest: Ingest,
+    listener: Listener<T>,
+    pause: Pause,
   ) {
+    this.#description = description;
+    this.#ingest = ingest;
+    this.#listener = listener;
+    this.#pause = pause;
     const sized = files.map((one) => ({ one, size: one.file.size }));
     this.#waiting = inGroups(sized).map((group) => grouped(group.map(({ one }) => one)));
   }
@@ -104,7 +122,7 @@ export class BatchUpload<T extends { file: File }> {
   async close(signal: AbortSignal): Promise<void> {
     const total = this.acceptedImages;
     if (total === 0 || this.#told === total) return;
-    await this.#insist(() => this.ingest.close(this.batchId, this.description, total), signal);
+    await this.#insist(() => this.#ingest.close(this.batchId, this.#description, total), signal);
     this.#told = total;
   }
 
@@ -114,26 +132,26 @@ export class BatchUpload<T extends { file: File }> {
     const request: UploadRequest = {
       key: group.key,
       batchId: this.batchId,
-      description: this.description,
+      description: this.#description,
       files: group.files.map(({ file }) => file),
       firstIndex: this.acceptedImages,
       batchTotal: isLast ? this.acceptedImages + group.files.length : null,
     };
-    const onBytes = (sentBytes: number) => this.listener.onSending(group.files, sentBytes);
+    const onBytes = (sentBytes: number) => this.#listener.onSending(group.files, sentBytes);
     try {
       const images = await this.#insist(
-        () => this.ingest.upload(request, onBytes, signal),
+        () => this.#ingest.upload(request, onBytes, signal),
         signal,
       );
       this.acceptedImages += images.reduce((sum, count) => sum + count, 0);
-      this.listener.onSent(group.files, images);
+      this.#listener.onSent(group.files, images);
       if (isLast) this.#told = this.acceptedImages;
       return [];
     } catch (error) {
       if (!(error instanceof Refused) || !isAboutFiles(error)) throw error;
       const [only, ...others] = group.files;
       if (others.length > 0) return divided(group.files, filesNamed(error.document.errors));
-      if (only !== undefined) this.listener.onRefused(only, error.message);
+      if (only !== undefined) this.#listener.onRefused(only, error.message);
       return [];
     }
   }
@@ -147,7 +165,7 @@ export class BatchUpload<T extends { file: File }> {
           error instanceof Unreachable || (error instanceof Refused && PASSING.has(error.status));
         if (!passing || attempt === ATTEMPTS) throw error;
         const wantedS = error instanceof Refused ? error.retryAfterS : 0;
-        await this.pause(Math.min(Math.max(0.5 * 2 ** attempt, wantedS), LONGEST_PAUSE_S), signal);
+        await this.#pause(Math.min(Math.max(0.5 * 2 ** attempt, wantedS), LONGEST_PAUSE_S), signal);
       }
     }
   }

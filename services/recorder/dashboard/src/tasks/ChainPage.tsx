@@ -1,31 +1,31 @@
-import { Anchor, Code, Group, Paper, Stack, Text, Title } from "@mantine/core";
+import { Anchor, Code, Group, Paper, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Link, useParams } from "@tanstack/react-router";
-import { answerOf, recorder } from "../api/clients";
-import type { components } from "../api/recorder";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { answered } from "../api/errors";
+import { type Chain, recorder } from "../api/recorder";
 import { moment } from "../shell/format";
-import { ErrorState, Loading } from "../shell/states";
-import { StatusBadge } from "../shell/StatusBadge";
+import { ErrorState } from "../shell/ErrorState";
+import { LoadingState } from "../shell/LoadingState";
+import { PageTitle } from "../shell/PageTitle";
+import { hasEnded, StatusBadge } from "../shell/StatusBadge";
 import { RunTimeline } from "./RunTimeline";
 import { runsOf } from "./timeline";
 
-type Chain = components["schemas"]["Chain"];
-
-const ENDED = new Set(["SUCCESS", "FAILURE", "REVOKED"]);
+const route = getRouteApi("/chains/$chainId");
 
 /** One image's chain: when each of its tasks waited, ran, and was tried again. */
-export default function ChainPage() {
-  const { chainId } = useParams({ from: "/chains/$chainId" });
+export function ChainPage() {
+  const { chainId } = route.useParams();
   const chain = useQuery({
     queryKey: ["chain", chainId],
     queryFn: ({ signal }) =>
-      answerOf(
+      answered(
         recorder.GET("/v1/chains/{chain_id}", { params: { path: { chain_id: chainId } }, signal }),
       ),
-    refetchInterval: ({ state }) => (ENDED.has(state.data?.status ?? "") ? 10_000 : 1_000),
+    refetchInterval: ({ state }) => (hasEnded(state.data?.status ?? "") ? 10_000 : 1_000),
   });
-  if (chain.isPending) return <Loading />;
-  if (chain.isError) return <ErrorState error={chain.error} onRetry={() => chain.refetch()} />;
+  if (chain.isPending) return <LoadingState />;
+  if (chain.isError) return <ErrorState error={chain.error} retry={() => chain.refetch()} />;
   const runs = runsOf(chain.data.tasks, new Date());
   return (
     <Stack>
@@ -43,9 +43,7 @@ function Header({ chain }: { chain: Chain }) {
   return (
     <Paper withBorder p="md">
       <Group justify="space-between">
-        <Title order={1} size="h2">
-          {chain.chain_name ?? chain.chain_id}
-        </Title>
+        <PageTitle title={chain.chain_name ?? chain.chain_id} />
         <StatusBadge status={chain.status} />
       </Group>
       <Stack gap={4} mt="xs">

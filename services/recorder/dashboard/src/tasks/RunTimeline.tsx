@@ -1,11 +1,9 @@
 import { Box, Group, Paper, Stack, Text, Title } from "@mantine/core";
-import type { components } from "../api/recorder";
-import { moment, seconds } from "../shell/format";
+import type { Task } from "../api/recorder";
+import { moment, duration } from "../shell/format";
 import { StatusBadge } from "../shell/StatusBadge";
 import classes from "./RunTimeline.module.css";
 import type { Bar, Run, Span } from "./timeline";
-
-type Task = components["schemas"]["Task"];
 
 /** One run's tasks over time. The bars only show again what each task's line says. */
 export function RunTimeline({ run }: { run: Run<Task> }) {
@@ -17,10 +15,10 @@ export function RunTimeline({ run }: { run: Run<Task> }) {
           Run {run.run}
         </Title>
         <Text size="sm" c="dimmed">
-          {moment(run.beganAt.toISOString())}, {seconds(run.lengthS)}
+          {moment(run.beganAt.toISOString())}, {duration(run.lengthS)}
         </Text>
       </Group>
-      <Stack component="ol" className={classes.tasks} gap="md" mt="sm">
+      <Stack component="ol" className={classes["tasks"]} gap="md" mt="sm">
         {run.bars.map((bar) => (
           <li key={bar.task.task_id}>
             <TaskLine bar={bar} lengthS={run.lengthS} />
@@ -37,13 +35,13 @@ function TaskLine({ bar, lengthS }: { bar: Bar<Task>; lengthS: number }) {
     <>
       <Group gap="xs">
         <Text fw={600}>{task.task_name ?? task.task_id}</Text>
-        <StatusBadge status={task.status} />
+        <StatusBadge status={task.status ?? "PENDING"} />
         <Text size="sm">{told(bar, lengthS)}</Text>
       </Group>
-      <Box className={classes.track} aria-hidden>
-        {waited && <Box className={classes.waited} style={placed(waited)} />}
+      <Box className={classes["track"]} aria-hidden>
+        {waited && <Box className={classes["waited"]} style={placed(waited)} />}
         {worked && (
-          <Box className={classes.worked} data-status={task.status} style={placed(worked)} />
+          <Box className={classes["worked"]} data-status={task.status} style={placed(worked)} />
         )}
       </Box>
       {task.reason !== null && (
@@ -59,11 +57,11 @@ function TaskLine({ bar, lengthS }: { bar: Bar<Task>; lengthS: number }) {
 function told({ task, waited, worked }: Bar<Task>, lengthS: number): string {
   const parts: string[] = [];
   if (waited) {
-    const waitedS = seconds((waited.to - waited.from) * lengthS);
+    const waitedS = duration((waited.to - waited.from) * lengthS);
     parts.push(task.started_at === null ? `waiting for ${waitedS}` : `waited ${waitedS}`);
   }
   if (worked) {
-    const workedS = seconds(task.duration_s ?? (worked.to - worked.from) * lengthS);
+    const workedS = duration(task.duration_s ?? (worked.to - worked.from) * lengthS);
     parts.push(task.finished_at === null ? `working for ${workedS}` : `worked ${workedS}`);
   }
   if (task.worker !== null) parts.push(`on ${task.worker}`);

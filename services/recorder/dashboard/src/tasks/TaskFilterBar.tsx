@@ -31,10 +31,10 @@ export function TaskFilterBar({ filters, onChange }: Props) {
       <NativeSelect
         label="Started in"
         value={filters.hours ?? ""}
-        onChange={(event) => change({ hours: Number(event.currentTarget.value) })}
+        onChange={(event) => change({ hours: event.currentTarget.value })}
         data={[
           { value: "", label: "all time", disabled: filters.order === "slowest" },
-          ...PERIODS_H.map((hours) => ({ value: String(hours), label: PERIODS[hours] })),
+          ...PERIODS_H.map((hours) => ({ value: hours, label: PERIODS[hours] })),
         ]}
       />
       <NativeSelect
@@ -48,8 +48,8 @@ export function TaskFilterBar({ filters, onChange }: Props) {
       />
       <Checkbox
         label="Retried only"
-        checked={filters.retried ?? false}
-        onChange={(event) => change({ retried: event.currentTarget.checked })}
+        checked={filters.retried === "yes"}
+        onChange={(event) => change({ retried: event.currentTarget.checked ? "yes" : "" })}
         pb="xs"
       />
     </Group>

@@ -1,12 +1,10 @@
 import { Anchor, Group, Paper, SegmentedControl, Table, Title } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { answerOf, recorder } from "../api/clients";
-import type { components } from "../api/recorder";
-import { count, seconds } from "../shell/format";
+import { answered } from "../api/errors";
+import { type TaskGroup, recorder } from "../api/recorder";
+import { count, duration } from "../shell/format";
 import { hoursBefore, taskFilters, type TaskFilters } from "./filters";
-
-type TaskGroup = components["schemas"]["TaskGroup"];
 
 interface Props {
   filters: TaskFilters;
@@ -16,17 +14,17 @@ interface Props {
 /** What became of the tasks of a time, by name or worker, and why some failed. */
 export function TaskSummary({ filters, onChange }: Props) {
   const [key, setKey] = useState<"task_name" | "worker">("task_name");
-  const hours = filters.hours ?? 24;
+  const hours = filters.hours ?? "24";
   const { name, worker } = filters;
   const { data } = useQuery({
     queryKey: ["task-summary", key, hours, name, worker],
     queryFn: ({ signal }) =>
-      answerOf(
+      answered(
         recorder.GET("/v1/tasks/summary", {
           params: {
             query: {
               key,
-              started_from: hoursBefore(new Date(), hours),
+              started_from: hoursBefore(new Date(), Number(hours)),
               ...(name && { task_name: name }),
               ...(worker && { worker }),
             },
@@ -43,7 +41,7 @@ export function TaskSummary({ filters, onChange }: Props) {
     <Paper component="section" aria-labelledby="task-summary" withBorder p="sm">
       <Group justify="space-between">
         <Title order={2} size="h4" id="task-summary">
-          {hours === 1 ? "The last hour" : hours === 24 ? "The last day" : "The last week"}
+          {hours === "1" ? "The last hour" : hours === "24" ? "The last day" : "The last week"}
         </Title>
         <SegmentedControl
           size="xs"
@@ -82,9 +80,9 @@ export function TaskSummary({ filters, onChange }: Props) {
                 </Table.Td>
                 <Table.Td ta="right">{count(group.tasks)}</Table.Td>
                 <Table.Td ta="right">{count(group.retried)}</Table.Td>
-                <Table.Td ta="right">{seconds(group.median_s)}</Table.Td>
-                <Table.Td ta="right">{seconds(group.p95_s)}</Table.Td>
-                <Table.Td ta="right">{seconds(group.longest_s)}</Table.Td>
+                <Table.Td ta="right">{group.median_s !== null && duration(group.median_s)}</Table.Td>
+                <Table.Td ta="right">{group.p95_s !== null && duration(group.p95_s)}</Table.Td>
+                <Table.Td ta="right">{group.longest_s !== null && duration(group.longest_s)}</Table.Td>
                 <Table.Td>
                   <Reasons group={group} onChoose={(reason) => change({ reason })} />
                 </Table.Td>

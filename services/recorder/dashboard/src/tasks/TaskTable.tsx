@@ -1,14 +1,14 @@
 import { Anchor, Button, Table, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { answerOf, recorder } from "../api/clients";
-import type { components } from "../api/recorder";
-import { moment, seconds } from "../shell/format";
-import { EmptyState, ErrorState, Loading } from "../shell/states";
+import { answered } from "../api/errors";
+import { type Task, recorder } from "../api/recorder";
+import { moment, duration } from "../shell/format";
+import { EmptyState } from "../shell/EmptyState";
+import { ErrorState } from "../shell/ErrorState";
+import { LoadingState } from "../shell/LoadingState";
 import { StatusBadge } from "../shell/StatusBadge";
 import { type TaskFilters, taskParameters } from "./filters";
-
-type Task = components["schemas"]["Task"];
 
 const AT_ONCE = 50;
 
@@ -19,7 +19,7 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
     // A cursor belongs to the very times that its first page was asked with.
     initialPageParam: { cursor: "", asked: new Date() },
     queryFn: ({ pageParam: { cursor, asked }, signal }) =>
-      answerOf(
+      answered(
         recorder.GET("/v1/tasks", {
           params: {
             query: { ...taskParameters(filters, asked), limit: AT_ONCE, ...(cursor && { cursor }) },
@@ -32,8 +32,8 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
     getNextPageParam: (last, _pages, { asked }) =>
       last.next_cursor ? { cursor: last.next_cursor, asked } : undefined,
   });
-  if (tasks.isPending) return <Loading />;
-  if (tasks.isError) return <ErrorState error={tasks.error} onRetry={() => tasks.refetch()} />;
+  if (tasks.isPending) return <LoadingState />;
+  if (tasks.isError) return <ErrorState error={tasks.error} retry={() => tasks.refetch()} />;
   const rows = tasks.data.pages.flatMap((page) => page.items);
   if (rows.length === 0) {
     return (
@@ -96,12 +96,12 @@ function Row({ task }: { task: Task }) {
         )}
       </Table.Td>
       <Table.Td>
-        <StatusBadge status={task.status} />
+        <StatusBadge status={task.status ?? "PENDING"} />
       </Table.Td>
       <Table.Td ta="right">{task.run}</Table.Td>
       <Table.Td ta="right">{task.retries}</Table.Td>
-      <Table.Td>{moment(task.started_at)}</Table.Td>
-      <Table.Td ta="right">{seconds(task.duration_s)}</Table.Td>
+      <Table.Td>{task.started_at && moment(task.started_at)}</Table.Td>
+      <Table.Td ta="right">{task.duration_s !== null && duration(task.duration_s)}</Table.Td>
       <Table.Td>{task.worker}</Table.Td>
       <Table.Td maw={360}>
         {task.reason && (

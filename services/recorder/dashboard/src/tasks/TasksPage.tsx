@@ -1,18 +1,21 @@
-import { Stack, Title } from "@mantine/core";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Stack } from "@mantine/core";
+import { getRouteApi } from "@tanstack/react-router";
+import { PageTitle } from "../shell/PageTitle";
 import { TaskFilterBar } from "./TaskFilterBar";
 import { TaskSummary } from "./TaskSummary";
 import { TaskTable } from "./TaskTable";
 import type { TaskFilters } from "./filters";
 
+const route = getRouteApi("/tasks");
+
 /** All tasks: which failed and why, which took long, which were tried again. */
-export default function TasksPage() {
-  const filters = useSearch({ from: "/tasks" });
-  const navigate = useNavigate();
-  const onChange = (wanted: TaskFilters) => navigate({ to: "/tasks", search: wanted, replace: true });
+export function TasksPage() {
+  const filters = route.useSearch();
+  const navigate = route.useNavigate();
+  const onChange = (wanted: TaskFilters) => navigate({ search: wanted, replace: true });
   return (
     <Stack>
-      <Title order={1}>Tasks</Title>
+      <PageTitle title="Tasks" />
       <TaskFilterBar filters={filters} onChange={onChange} />
       <TaskSummary filters={filters} onChange={onChange} />
       <TaskTable filters={filters} />

@@ -4,7 +4,7 @@ import { taskFilters, taskParameters } from "./filters";
 const NOW = new Date("2026-05-01T12:00:00Z");
 
 it("an address that makes no sense filters nothing", () => {
-  expect(taskFilters({ status: "DONE", reason: 7, hours: 2, retried: "yes", name: {} })).toEqual({});
+  expect(taskFilters({ status: "DONE", reason: 7, hours: "2", retried: "no", name: {} })).toEqual({});
 });
 
 it("the slowest are sought within a day unless told otherwise", () => {
@@ -16,7 +16,7 @@ it("the slowest are sought within a day unless told otherwise", () => {
 });
 
 it("filters become the API's parameters", () => {
-  const filters = taskFilters({ name: 12, status: "FAILURE", reason: "engine", retried: true });
+  const filters = taskFilters({ name: "12", status: "FAILURE", reason: "engine", retried: "yes" });
   expect(taskParameters(filters, NOW)).toEqual({
     task_name: "12",
     status: "FAILURE",

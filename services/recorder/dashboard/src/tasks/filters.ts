@@ -1,8 +1,6 @@
 /** Which tasks are asked for, as the address of the page tells it. */
 
-import type { paths } from "../api/recorder";
-
-type Asked = NonNullable<paths["/v1/tasks"]["get"]["parameters"]["query"]>;
+import type { TasksAsked } from "../api/recorder";
 
 export const STATUSES = ["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"] as const;
 export const REASONS = [
@@ -15,15 +13,15 @@ export const REASONS = [
   "timeout",
   "revoked",
   "dead_lettered",
-] as const satisfies readonly NonNullable<Asked["reason"]>[];
-export const PERIODS_H = [1, 24, 168] as const;
+] as const satisfies readonly NonNullable<TasksAsked["reason"]>[];
+export const PERIODS_H = ["1", "24", "168"] as const;
 
 export interface TaskFilters {
   name?: string;
   status?: (typeof STATUSES)[number];
   worker?: string;
   reason?: (typeof REASONS)[number];
-  retried?: true;
+  retried?: "yes";
   order?: "slowest";
   /** How many hours back from now; the slowest are only sought within a time. */
   hours?: (typeof PERIODS_H)[number];
@@ -32,24 +30,24 @@ export interface TaskFilters {
 /** The filters that an address means; what it cannot mean is left out. */
 export function taskFilters(search: Record<string, unknown>): TaskFilters {
   const filters: TaskFilters = {};
-  const name = text(search.name);
+  const name = text(search["name"]);
   if (name) filters.name = name;
-  const status = STATUSES.find((one) => one === search.status);
+  const status = STATUSES.find((one) => one === search["status"]);
   if (status) filters.status = status;
-  const worker = text(search.worker);
+  const worker = text(search["worker"]);
   if (worker) filters.worker = worker;
-  const reason = REASONS.find((one) => one === search.reason);
+  const reason = REASONS.find((one) => one === search["reason"]);
   if (reason) filters.reason = reason;
-  if (search.retried === true) filters.retried = true;
-  if (search.order === "slowest") filters.order = "slowest";
-  const hours = PERIODS_H.find((one) => one === search.hours);
+  if (search["retried"] === "yes") filters.retried = "yes";
+  if (search["order"] === "slowest") filters.order = "slowest";
+  const hours = PERIODS_H.find((one) => one === search["hours"]);
   if (hours) filters.hours = hours;
-  if (filters.order && !filters.hours) filters.hours = 24;
+  if (filters.order && !filters.hours) filters.hours = "24";
   return filters;
 }
 
 /** The same as the API's parameters. */
-export function taskParameters(filters: TaskFilters, now: Date): Asked {
+export function taskParameters(filters: TaskFilters, now: Date): TasksAsked {
   const { name, status, worker, reason, retried, order, hours } = filters;
   return {
     ...(name && { task_name: name }),
@@ -58,7 +56,7 @@ export function taskParameters(filters: TaskFilters, now: Date): Asked {
     ...(reason && { reason }),
     ...(retried && { min_retries: 1 }),
     ...(order && { order }),
-    ...(hours && { started_from: hoursBefore(now, hours) }),
+    ...(hours && { started_from: hoursBefore(now, Number(hours)) }),
   };
 }
 
@@ -68,6 +66,5 @@ export function hoursBefore(now: Date, hours: number): string {
 }
 
 function text(value: unknown): string {
-  // The router reads `name=12` as a number.
-  return typeof value === "string" || typeof value === "number" ? String(value).slice(0, 255) : "";
+  return typeof value === "string" ? value.slice(0, 255) : "";
 }

@@ -1,13 +1,12 @@
-import { Group, SegmentedControl, SimpleGrid, Text, Title } from "@mantine/core";
+import { Group, SegmentedControl, Text, Title } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { answerOf, recorder } from "../api/clients";
-import type { components } from "../api/recorder";
+import { answered } from "../api/errors";
+import { type Bucket, recorder } from "../api/recorder";
 import { count } from "../shell/format";
-import { ErrorState } from "../shell/states";
+import { ErrorState } from "../shell/ErrorState";
+import classes from "./Throughput.module.css";
 import { Sparkline } from "./Sparkline";
-
-type Bucket = components["schemas"]["Bucket"];
 
 const PERIODS = {
   hour: { label: "1 h", told: "in the last hour", lengthS: 3600, bucketS: 60 },
@@ -24,7 +23,7 @@ export function Throughput() {
   const stats = useQuery({
     queryKey: ["stats", period],
     queryFn: ({ signal }) =>
-      answerOf(
+      answered(
         recorder.GET("/v1/stats", {
           params: { query: { begin: beginBefore(new Date(), lengthS, bucketS), bucket_s: bucketS } },
           signal,
@@ -47,12 +46,12 @@ export function Throughput() {
           data={Object.entries(PERIODS).map(([value, { label }]) => ({ value, label }))}
         />
       </Group>
-      {stats.isError && <ErrorState error={stats.error} onRetry={() => stats.refetch()} />}
-      <SimpleGrid cols={{ base: 1, sm: 3 }} mt="sm">
+      {stats.isError && <ErrorState error={stats.error} retry={() => stats.refetch()} />}
+      <div className={classes["series"]}>
         <Series title="Images read" of={(one) => one.completed_images} color="green" {...{ buckets, told }} />
         <Series title="Images failed" of={(one) => one.failed_images} color="red" {...{ buckets, told }} />
         <Series title="Text boxes" of={(one) => one.text_boxes} color="blue" {...{ buckets, told }} />
-      </SimpleGrid>
+      </div>
     </section>
   );
 }

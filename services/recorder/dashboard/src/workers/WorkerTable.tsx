@@ -1,17 +1,17 @@
 import { Badge, Group, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { answerOf, recorder } from "../api/clients";
-import type { components } from "../api/recorder";
+import { answered } from "../api/errors";
+import { type Worker, recorder } from "../api/recorder";
 import { count, moment } from "../shell/format";
-import { EmptyState, ErrorState, Loading } from "../shell/states";
-
-type Worker = components["schemas"]["Worker"];
+import { EmptyState } from "../shell/EmptyState";
+import { ErrorState } from "../shell/ErrorState";
+import { LoadingState } from "../shell/LoadingState";
 
 /** The workers that were heard of in the last ten minutes, those alive first. */
 export function WorkerTable() {
   const workers = useQuery({
     queryKey: ["workers"],
-    queryFn: ({ signal }) => answerOf(recorder.GET("/v1/workers", { signal })),
+    queryFn: ({ signal }) => answered(recorder.GET("/v1/workers", { signal })),
     refetchInterval: 2_000,
   });
   return (
@@ -22,9 +22,9 @@ export function WorkerTable() {
         </Title>
         {workers.data && <Totals workers={workers.data.items} />}
       </Group>
-      {workers.isPending && <Loading />}
+      {workers.isPending && <LoadingState />}
       {workers.isError && (
-        <ErrorState error={workers.error} onRetry={() => workers.refetch()} />
+        <ErrorState error={workers.error} retry={() => workers.refetch()} />
       )}
       {workers.data && <List workers={workers.data.items} />}
     </section>
@@ -107,7 +107,7 @@ function Rows({ workers }: { workers: Worker[] }) {
 function StateBadge({ worker }: { worker: Worker }) {
   const [state, color] = stateOf(worker);
   return (
-    <Badge color={color} miw="max-content">
+    <Badge color={color} variant="light" miw="max-content">
       {state}
     </Badge>
   );

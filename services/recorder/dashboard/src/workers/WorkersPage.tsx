@@ -1,13 +1,14 @@
-import { Stack, Title } from "@mantine/core";
+import { Stack } from "@mantine/core";
+import { PageTitle } from "../shell/PageTitle";
 import { LagTable } from "./LagTable";
 import { Throughput } from "./Throughput";
 import { WorkerTable } from "./WorkerTable";
 
 /** Who reads images now, how much waits for them, and how much they have done. */
-export default function WorkersPage() {
+export function WorkersPage() {
   return (
     <Stack gap="xl">
-      <Title order={1}>Workers and lag</Title>
+      <PageTitle title="Workers and lag" />
       <WorkerTable />
       <LagTable />
       <Throughput />
