@@ -20,7 +20,7 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
     ["Text boxes", image.text_boxes.length],
     ["Confidence, mean", confidences.length > 0 && percent(mean)],
     ["Submitted", image.submitted_at && moment(image.submitted_at)],
-    ["Read from", task?.started_at && moment(task.started_at)],
+    ["Started", task?.started_at && moment(task.started_at)],
     ["Took", task?.duration_s != null && duration(task.duration_s)],
     ["Attempts", task && task.attempt > 1 && task.attempt],
     ["Run", image.run > 1 && image.run],
@@ -33,6 +33,7 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
       "Batch",
       chain?.batch_id != null && (
         <Anchor
+          size="sm"
           renderRoot={(props) => (
             <Link {...props} to="/batches/$batchId" params={{ batchId: chain.batch_id ?? "" }} />
           )}
@@ -45,6 +46,7 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
       "Chain of tasks",
       image.chain_id !== null && (
         <Anchor
+          size="sm"
           renderRoot={(props) => (
             <Link {...props} to="/chains/$chainId" params={{ chainId: image.chain_id ?? "" }} />
           )}
@@ -68,7 +70,11 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
               value !== false &&
               value !== "" && (
                 <Table.Tr key={name}>
-                  <Table.Th scope="row" w="10rem">
+                  <Table.Th
+                    scope="row"
+                    style={{ whiteSpace: "nowrap", verticalAlign: "top" }}
+                    w="10rem"
+                  >
                     {name}
                   </Table.Th>
                   <Table.Td style={{ overflowWrap: "anywhere" }}>{value}</Table.Td>

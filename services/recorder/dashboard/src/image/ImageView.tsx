@@ -89,6 +89,7 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
     else if ((event.key === "Enter" || event.key === " ") && choose(event)) event.preventDefault();
   }
 
+  const isShown = (box: TextBox) => box.confidence >= least;
   const size = picture.state === "shown" ? picture.size : sizeOfBoxes(boxes);
   const missing = picture.state === "missing" && (
     <Alert icon={<IconPhotoOff />} color="yellow" title="The picture cannot be shown">
@@ -125,8 +126,8 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
           <div className={classes["side"]}>
             <TextActions
               imagePath={imagePath}
-              boxes={boxes.filter((box) => box.confidence >= least)}
-              selected={at(boxes, [...selection])}
+              boxes={boxes.filter(isShown)}
+              selected={at(boxes, [...selection]).filter(isShown)}
             />
             <Threshold boxes={boxes} value={threshold} onChange={setThreshold} />
             <Lines ref={list} boxes={boxes} selection={selection} threshold={least} />

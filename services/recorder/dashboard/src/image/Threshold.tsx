@@ -37,7 +37,8 @@ export function Threshold({ boxes, value, onChange }: Props) {
           value={value}
           onChange={onChange}
           label={null}
-          thumbProps={{ "aria-label": "Least confidence shown", "aria-valuetext": `${value} %` }}
+          thumbLabel="Least confidence shown"
+          thumbValueText={`${value} %`}
         />
       </Group>
       {hidden > 0 && (

@@ -1,6 +1,7 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { ApiError, asApiError } from "../api/errors";
+import { pictureUrl } from "../api/pictures";
 import type { Size } from "./geometry";
 
 const KEPT_MS = 300_000;
@@ -29,9 +30,9 @@ function pictureQuery(imagePath: string, width: number | undefined) {
     queryKey: ["picture", imagePath, width],
     // Not an address for <img>: that tells neither the image's size nor why there is none.
     queryFn: async ({ signal }) => {
-      const query = new URLSearchParams({ image_path: imagePath });
-      if (width !== undefined) query.set("width", String(width));
-      const answer = await fetch(`/v1/pictures?${query}`, { signal }).catch((error: unknown) => {
+      const whole = pictureUrl(imagePath);
+      const url = width === undefined ? whole : `${whole}&width=${width}`;
+      const answer = await fetch(url, { signal }).catch((error: unknown) => {
         if (signal.aborted) throw error;
         throw new ApiError(0, "No answer", "The recorder cannot be reached", { cause: error });
       });

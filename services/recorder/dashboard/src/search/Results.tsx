@@ -71,7 +71,7 @@ function Result({ hit, search }: { hit: SearchHit; search: SearchOf }) {
   const { batch_id: batchId } = hit;
   return (
     <li className={classes["result"]}>
-      <Link {...toImage} tabIndex={-1} aria-hidden>
+      <Link {...toImage} className={classes["pictured"]} tabIndex={-1} aria-hidden>
         <HitPicture imagePath={hit.image_path} boxes={hit.text_boxes} />
       </Link>
       <div>
