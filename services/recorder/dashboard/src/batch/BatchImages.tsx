@@ -1,9 +1,10 @@
-import { Button, Group, Select, Text } from "@mantine/core";
+import { Button, Select, Text } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Batch } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
+import filters from "../shell/Filters.module.css";
 import { counted } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { ImageGrid } from "./ImageGrid";
@@ -22,7 +23,7 @@ export function BatchImages({ batch }: { batch: Batch }) {
   const chosen = filter.status !== undefined || filter.reason !== undefined;
   return (
     <>
-      <Group align="end" gap="sm">
+      <div className={filters.fields}>
         <Select
           label="Outcome"
           placeholder="Any"
@@ -31,7 +32,7 @@ export function BatchImages({ batch }: { batch: Batch }) {
           data={[...STATUSES]}
           value={filter.status ?? null}
           onChange={(status) => choose({ status: status ?? "" })}
-          w="11rem"
+          className={filters.field}
         />
         <Select
           label="Reason"
@@ -41,14 +42,14 @@ export function BatchImages({ batch }: { batch: Batch }) {
           data={[...REASONS]}
           value={filter.reason ?? null}
           onChange={(reason) => choose({ reason: reason ?? "" })}
-          w="11rem"
+          className={filters.field}
         />
         {chosen && (
           <Button variant="default" onClick={() => choose({ status: "", reason: "" })}>
             All images
           </Button>
         )}
-      </Group>
+      </div>
       <Images key={`${filter.status} ${filter.reason}`} batch={batch} filter={filter} />
     </>
   );

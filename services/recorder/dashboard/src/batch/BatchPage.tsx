@@ -57,7 +57,7 @@ function BatchById({ batchId }: { batchId: string }) {
       <div className={classes.heading}>
         <div>
           <PageTitle title={batch.batch_name ?? batch.batch_id} />
-          {batch.batch_name !== null && (
+          {batch.batch_name !== null && batch.batch_name !== batch.batch_id && (
             <Text size="sm" c="dimmed">
               {batch.batch_id}
             </Text>

@@ -1,6 +1,7 @@
-import { Button, Group, Select, TextInput } from "@mantine/core";
+import { Button, Select, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { getRouteApi } from "@tanstack/react-router";
+import filters from "../shell/Filters.module.css";
 import { STATUSES } from "./batchFilter";
 
 const route = getRouteApi("/");
@@ -14,7 +15,7 @@ export function BatchFilters() {
     navigate({ search: (now) => ({ ...now, ...chosen }), replace: true });
   const chosen = Object.keys(search).length > 0;
   return (
-    <Group align="end" gap="sm" component="search">
+    <search className={filters.fields}>
       <Select
         label="Status"
         placeholder="Any"
@@ -23,7 +24,7 @@ export function BatchFilters() {
         data={[...STATUSES]}
         value={STATUSES.find(({ value }) => value === search.status)?.value ?? null}
         onChange={(status) => choose({ status: status ?? "" })}
-        w="10rem"
+        className={filters.field}
       />
       <ExactText label="Name" value={search.name ?? ""} onChange={(name) => choose({ name })} />
       <ExactText
@@ -36,7 +37,7 @@ export function BatchFilters() {
           All batches
         </Button>
       )}
-    </Group>
+    </search>
   );
 }
 
@@ -56,7 +57,7 @@ function ExactText({ label, value, onChange }: TextProps) {
       placeholder="The whole, exactly"
       defaultValue={value}
       onChange={(event) => typed(event.currentTarget.value)}
-      w="12rem"
+      className={filters.field}
     />
   );
 }
