@@ -19,8 +19,14 @@ export function BytesView({ label, bytes }: { label: string; bytes: Bytes | null
       : hexDump(bytes.base64 ?? "", MOST_BYTES);
   return (
     // It scrolls, so whoever has no mouse must be able to get there.
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: as above
-    <Code block tabIndex={0} role="region" aria-label={label} mah={400} style={{ overflow: "auto" }}>
+    <Code
+      block
+      tabIndex={0}
+      role="region"
+      aria-label={label}
+      mah={400}
+      style={{ overflow: "auto" }}
+    >
       {shown === "" ? "(empty)" : shown}
     </Code>
   );

@@ -1,32 +1,41 @@
 import { Button, Group, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { answered } from "../api/errors";
 import { recorder } from "../api/recorder";
-import { count } from "../shell/format";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
+import { count } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { PageTitle } from "../shell/PageTitle";
 import { ChangeDialog, type Wanted } from "./ChangeDialog";
+import {
+  type LetterFilters,
+  letterFilters,
+  letterParameters,
+  REASONS,
+  STATES,
+  TOPICS,
+} from "./filters";
 import { LetterDrawer } from "./LetterDrawer";
 import { LetterTable } from "./LetterTable";
-import { type LetterFilters, letterFilters, letterParameters, REASONS, STATES, TOPICS } from "./filters";
 
 const route = getRouteApi("/dead-letters");
 const AT_ONCE = 50;
+const NONE: ReadonlySet<number> = new Set();
 
 /** Records that could not be applied: look at them, send them again, or drop them. */
 export function DeadLettersPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const { letter, ...filters } = search;
-  const [selected, setSelected] = useState<ReadonlySet<number>>(new Set());
+  const [selection, setSelection] = useState({ of: "", ids: NONE });
   const [wanted, setWanted] = useState<Wanted | null>(null);
-  const listed = JSON.stringify(filters);
   // What is not listed any more cannot be seen to be selected.
-  useEffect(() => setSelected(new Set()), [listed]);
+  const listed = JSON.stringify(filters);
+  const selected = selection.of === listed ? selection.ids : NONE;
+  const select = (chosen: ReadonlySet<number>) => setSelection({ of: listed, ids: chosen });
   const letters = useInfiniteQuery({
     queryKey: ["dead-letters", filters],
     initialPageParam: "",
@@ -88,7 +97,7 @@ export function DeadLettersPage() {
           <LetterTable
             letters={rows}
             selected={selected}
-            onSelect={setSelected}
+            onSelect={select}
             onOpen={(id) => show({ ...filters, letter: String(id) })}
           />
           {letters.hasNextPage && (
@@ -107,11 +116,7 @@ export function DeadLettersPage() {
         onClose={() => show(filters)}
         onChange={(one) => setWanted(one)}
       />
-      <ChangeDialog
-        wanted={wanted}
-        onClose={() => setWanted(null)}
-        onDone={() => setSelected(new Set())}
-      />
+      <ChangeDialog wanted={wanted} onClose={() => setWanted(null)} onDone={() => select(NONE)} />
     </Stack>
   );
 }
@@ -122,7 +127,8 @@ interface FiltersProps {
 }
 
 function Filters({ filters, onChange }: FiltersProps) {
-  const change = (some: Record<string, unknown>) => onChange(letterFilters({ ...filters, ...some }));
+  const change = (some: Record<string, unknown>) =>
+    onChange(letterFilters({ ...filters, ...some }));
   return (
     <Group component="search" aria-label="Filter dead letters" align="end" gap="sm">
       <NativeSelect

@@ -1,11 +1,22 @@
-import { Alert, Anchor, Button, Drawer, Group, Stack, Table, Text, Textarea, Title } from "@mantine/core";
+import {
+  Alert,
+  Anchor,
+  Button,
+  Drawer,
+  Group,
+  Stack,
+  Table,
+  Text,
+  Textarea,
+  Title,
+} from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { answered } from "../api/errors";
 import { type DeadLetterDetail, recorder } from "../api/recorder";
-import { moment } from "../shell/format";
 import { ErrorState } from "../shell/ErrorState";
+import { moment } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { BytesView } from "./BytesView";
 import { corrected, readable } from "./bytes";
@@ -38,7 +49,10 @@ function Content({ id, onChange }: { id: number; onChange(wanted: Wanted): void 
     queryKey: ["dead-letter", id],
     queryFn: ({ signal }) =>
       answered(
-        recorder.GET("/v1/dead-letters/{letter_id}", { params: { path: { letter_id: id } }, signal }),
+        recorder.GET("/v1/dead-letters/{letter_id}", {
+          params: { path: { letter_id: id } },
+          signal,
+        }),
       ),
   });
   if (letter.isPending) return <LoadingState />;
@@ -46,7 +60,13 @@ function Content({ id, onChange }: { id: number; onChange(wanted: Wanted): void 
   return <Detail letter={letter.data} onChange={onChange} />;
 }
 
-function Detail({ letter, onChange }: { letter: DeadLetterDetail; onChange(wanted: Wanted): void }) {
+function Detail({
+  letter,
+  onChange,
+}: {
+  letter: DeadLetterDetail;
+  onChange(wanted: Wanted): void;
+}) {
   const [correction, setCorrection] = useState<string | null>(null);
   return (
     <Stack>
@@ -92,48 +112,50 @@ function Detail({ letter, onChange }: { letter: DeadLetterDetail; onChange(wante
 }
 
 function Facts({ letter }: { letter: DeadLetterDetail }) {
-  const place = `${letter.topic}, partition ${letter.partition}, offset ${letter.offset}`;
-  const rows: [string, React.ReactNode][] = [
-    ["State", `${letter.state}, redriven ${letter.redrives} times`],
-    ["From", `${place}, ${moment(letter.timestamp)}`],
-    ["Reason", letter.reason],
-    ["Error", letter.error],
-  ];
-  if (letter.chain_id !== null) {
-    rows.push([
-      "Chain",
-      <Anchor
-        renderRoot={(props) => (
-          <Link {...props} to="/chains/$chainId" params={{ chainId: letter.chain_id ?? "" }} />
-        )}
-      >
-        {letter.chain_id}
-      </Anchor>,
-    ]);
-  }
-  if (letter.batch_id !== null) {
-    rows.push([
-      "Batch",
-      <Anchor
-        renderRoot={(props) => (
-          <Link {...props} to="/batches/$batchId" params={{ batchId: letter.batch_id ?? "" }} />
-        )}
-      >
-        {letter.batch_id}
-      </Anchor>,
-    ]);
-  }
+  const { chain_id: chainId, batch_id: batchId } = letter;
   return (
     <Table aria-label="About it" layout="fixed">
       <Table.Tbody>
-        {rows.map(([name, value]) => (
-          <Table.Tr key={name}>
-            <Table.Th w={90}>{name}</Table.Th>
-            <Table.Td style={{ overflowWrap: "anywhere" }}>{value}</Table.Td>
-          </Table.Tr>
-        ))}
+        <Fact name="State">
+          {letter.state}, redriven {letter.redrives} times
+        </Fact>
+        <Fact name="From">
+          {letter.topic}, partition {letter.partition}, offset {letter.offset},{" "}
+          {moment(letter.timestamp)}
+        </Fact>
+        <Fact name="Reason">{letter.reason}</Fact>
+        <Fact name="Error">{letter.error}</Fact>
+        {chainId !== null && (
+          <Fact name="Chain">
+            <Anchor
+              renderRoot={(props) => <Link {...props} to="/chains/$chainId" params={{ chainId }} />}
+            >
+              {chainId}
+            </Anchor>
+          </Fact>
+        )}
+        {batchId !== null && (
+          <Fact name="Batch">
+            <Anchor
+              renderRoot={(props) => (
+                <Link {...props} to="/batches/$batchId" params={{ batchId }} />
+              )}
+            >
+              {batchId}
+            </Anchor>
+          </Fact>
+        )}
       </Table.Tbody>
     </Table>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <Table.Tr>
+      <Table.Th w={90}>{name}</Table.Th>
+      <Table.Td style={{ overflowWrap: "anywhere" }}>{children}</Table.Td>
+    </Table.Tr>
   );
 }
 
@@ -161,7 +183,7 @@ function Record({ letter }: { letter: DeadLetterDetail }) {
   );
 }
 
-function Part({ title, children }: { title: string; children: React.ReactNode }) {
+function Part({ title, children }: { title: string; children: ReactNode }) {
   return (
     <section>
       <Title order={3} size="h5">

@@ -2,7 +2,9 @@ import { expect, it } from "vitest";
 import { letterFilters, letterParameters } from "./filters";
 
 it("an address that makes no sense filters nothing", () => {
-  expect(letterFilters({ topic: "x", reason: 1, state: "gone", batch: {}, letter: "-1" })).toEqual({});
+  expect(letterFilters({ topic: "x", reason: 1, state: "gone", batch: {}, letter: "-1" })).toEqual(
+    {},
+  );
 });
 
 it("open ones are listed unless told otherwise", () => {

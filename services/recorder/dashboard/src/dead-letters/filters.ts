@@ -41,7 +41,12 @@ export function letterFilters(search: Record<string, unknown>): LetterFilters {
 }
 
 /** The same as the API's parameters. */
-export function letterParameters({ topic, reason, state = "open", batch }: LetterFilters): DeadLettersAsked {
+export function letterParameters({
+  topic,
+  reason,
+  state = "open",
+  batch,
+}: LetterFilters): DeadLettersAsked {
   return {
     ...(topic && { topic }),
     ...(reason && { reason }),

@@ -85,7 +85,9 @@ function State({ one }: { one: ChosenFile }) {
       );
     }
     case "sent":
-      return <Text size="sm">{one.images === 1 ? "submitted" : `submitted, ${one.images} pages`}</Text>;
+      return (
+        <Text size="sm">{one.images === 1 ? "submitted" : `submitted, ${one.images} pages`}</Text>
+      );
     case "refused":
       return (
         <Text size="sm" c="red">

@@ -1,7 +1,7 @@
 import { Button, Group, Paper, Text } from "@mantine/core";
 import { type ChangeEvent, useRef, useState } from "react";
-import { filesOf, filesOfFolder } from "./pickable";
 import classes from "./DropZone.module.css";
+import { filesOf, filesOfFolder } from "./pickable";
 
 /** Where files and folders are dropped, or chosen with the keyboard. */
 export function DropZone({ onFiles }: { onFiles(files: File[]): void }) {

@@ -8,7 +8,7 @@ import { ChosenFiles } from "./ChosenFiles";
 import { DropZone } from "./DropZone";
 import { ingestAt } from "./ingest";
 import { OptionsForm } from "./OptionsForm";
-import { uploads, type UploadsState } from "./uploads";
+import { type UploadsState, uploads } from "./uploads";
 
 /** Files from this machine, to be read as one batch. */
 export function SubmitPage() {
@@ -70,11 +70,16 @@ function Sending({ state, onResumed }: { state: UploadsState; onResumed(): void 
     <Stack component="section" gap="xs" aria-label="Upload">
       <Text aria-live="polite">
         {phase === "sending" && `Sending ${bytes(sent)} of ${bytes(total)}`}
-        {phase === "done" && `${count(acceptedImages)} ${acceptedImages === 1 ? "image" : "images"} submitted`}
+        {phase === "done" &&
+          `${count(acceptedImages)} ${acceptedImages === 1 ? "image" : "images"} submitted`}
         {phase === "interrupted" && `Interrupted after ${bytes(sent)} of ${bytes(total)}`}
         {refused > 0 && `, ${count(refused)} refused`}
       </Text>
-      <Progress value={share} aria-label="Sent" color={phase === "interrupted" ? "yellow" : "blue"} />
+      <Progress
+        value={share}
+        aria-label="Sent"
+        color={phase === "interrupted" ? "yellow" : "blue"}
+      />
       {leftOut > 0 && (
         <Text size="sm">
           {count(leftOut)} files that were dropped meanwhile are not among them: submit them next.

@@ -1,6 +1,12 @@
 /** Ingest's API as uploads use it: XMLHttpRequest, since fetch does not tell how much was sent. */
 
-import { type BatchDescription, type Ingest, Refused, Unreachable, type UploadRequest } from "./batch-upload";
+import {
+  type BatchDescription,
+  type Ingest,
+  Refused,
+  Unreachable,
+  type UploadRequest,
+} from "./batch-upload";
 import { newId } from "./ids";
 
 interface UploadAnswer {
@@ -25,8 +31,9 @@ export function ingestAt(url: string): Ingest {
 export function imagesOfFiles(answer: UploadAnswer): number[] {
   const counts: number[] = [];
   for (const { page } of answer.images) {
-    if (page === null || page === 1 || counts.length === 0) counts.push(1);
-    else counts[counts.length - 1]! += 1;
+    const before = counts.at(-1);
+    if (page === null || page === 1 || before === undefined) counts.push(1);
+    else counts[counts.length - 1] = before + 1;
   }
   return counts;
 }
@@ -79,7 +86,11 @@ function post(
 }
 
 function refusal(request: XMLHttpRequest): Refused {
-  const document = (request.response ?? {}) as { title?: string; detail?: string; errors?: unknown };
+  const document = (request.response ?? {}) as {
+    title?: string;
+    detail?: string;
+    errors?: unknown;
+  };
   const message = document.detail ?? document.title ?? `Ingest answered ${request.status}`;
   const retryAfterS = Number(request.getResponseHeader("Retry-After")) || 0;
   return new Refused(request.status, message, document, retryAfterS);

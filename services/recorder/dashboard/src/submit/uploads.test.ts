@@ -26,7 +26,10 @@ describe("Uploads", () => {
     const seen: number[][] = [];
     uploads.subscribe(() => seen.push(uploads.state().files.map((one) => one.sentBytes)));
     uploads.add(files("a", "b"));
-    await uploads.start(DESCRIPTION, taking(() => null));
+    await uploads.start(
+      DESCRIPTION,
+      taking(() => null),
+    );
     expect(seen).toContainEqual([2, 1]);
     const { phase, files: sent, batchId, acceptedImages } = uploads.state();
     expect([phase, acceptedImages]).toEqual(["done", 2]);
@@ -54,7 +57,10 @@ describe("Uploads", () => {
   it("takes no files while an upload is not done, and says so", async () => {
     const uploads = new Uploads();
     uploads.add(files("a"));
-    await uploads.start(DESCRIPTION, taking(() => new Refused(500, "broken")));
+    await uploads.start(
+      DESCRIPTION,
+      taking(() => new Refused(500, "broken")),
+    );
     uploads.add(files("b", "c"));
     expect(uploads.state().files).toHaveLength(1);
     expect(uploads.state().leftOut).toBe(2);
@@ -63,7 +69,10 @@ describe("Uploads", () => {
   it("begins anew with what comes after a batch", async () => {
     const uploads = new Uploads();
     uploads.add(files("a"));
-    await uploads.start(DESCRIPTION, taking(() => null));
+    await uploads.start(
+      DESCRIPTION,
+      taking(() => null),
+    );
     uploads.add(files("b"));
     expect(uploads.state()).toMatchObject({ phase: "choosing", batchId: null });
     expect(uploads.state().files.map((one) => one.file.name)).toEqual(["b"]);

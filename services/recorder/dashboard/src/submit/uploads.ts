@@ -120,7 +120,9 @@ export class Uploads {
       this.#set({ phase: "done", acceptedImages: upload.acceptedImages });
     } catch (error) {
       const stopped = error instanceof DOMException && error.name === "AbortError";
-      const trouble = stopped ? "You stopped it." : String(error instanceof Error ? error.message : error);
+      const trouble = stopped
+        ? "You stopped it."
+        : String(error instanceof Error ? error.message : error);
       this.#set({ phase: "interrupted", acceptedImages: upload.acceptedImages, trouble });
     }
   }

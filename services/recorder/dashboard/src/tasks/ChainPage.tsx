@@ -3,8 +3,8 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { answered } from "../api/errors";
 import { type Chain, recorder } from "../api/recorder";
-import { moment } from "../shell/format";
 import { ErrorState } from "../shell/ErrorState";
+import { moment } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { PageTitle } from "../shell/PageTitle";
 import { hasEnded, StatusBadge } from "../shell/StatusBadge";
@@ -64,7 +64,11 @@ function Header({ chain }: { chain: Chain }) {
             <Anchor
               underline="always"
               renderRoot={(props) => (
-                <Link {...props} to="/batches/$batchId" params={{ batchId: chain.batch_id ?? "" }} />
+                <Link
+                  {...props}
+                  to="/batches/$batchId"
+                  params={{ batchId: chain.batch_id ?? "" }}
+                />
               )}
             >
               {chain.batch_id}

@@ -1,6 +1,6 @@
 import { Box, Group, Paper, Stack, Text, Title } from "@mantine/core";
 import type { Task } from "../api/recorder";
-import { moment, duration } from "../shell/format";
+import { duration, moment } from "../shell/format";
 import { StatusBadge } from "../shell/StatusBadge";
 import classes from "./RunTimeline.module.css";
 import type { Bar, Run, Span } from "./timeline";
@@ -66,7 +66,8 @@ function told({ task, waited, worked }: Bar<Task>, lengthS: number): string {
   }
   if (task.worker !== null) parts.push(`on ${task.worker}`);
   parts.push(`attempt ${task.attempt}`);
-  if (task.retries > 0) parts.push(task.retries === 1 ? "retried once" : `retried ${task.retries} times`);
+  if (task.retries > 0)
+    parts.push(task.retries === 1 ? "retried once" : `retried ${task.retries} times`);
   return parts.join(", ");
 }
 

@@ -27,7 +27,11 @@ export function TaskFilterBar({ filters, onChange }: Props) {
         onChange={(event) => change({ reason: event.currentTarget.value })}
         data={[{ value: "", label: "any" }, ...REASONS]}
       />
-      <TypedFilter label="Worker" value={filters.worker} onChange={(worker) => change({ worker })} />
+      <TypedFilter
+        label="Worker"
+        value={filters.worker}
+        onChange={(worker) => change({ worker })}
+      />
       <NativeSelect
         label="Started in"
         value={filters.hours ?? ""}

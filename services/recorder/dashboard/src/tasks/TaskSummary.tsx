@@ -2,9 +2,10 @@ import { Anchor, Group, Paper, SegmentedControl, Table, Title } from "@mantine/c
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { answered } from "../api/errors";
-import { type TaskGroup, recorder } from "../api/recorder";
+import { recorder, type TaskGroup } from "../api/recorder";
 import { count, duration } from "../shell/format";
-import { hoursBefore, taskFilters, type TaskFilters } from "./filters";
+import { WideTable } from "../shell/WideTable";
+import { hoursBefore, type TaskFilters, taskFilters } from "./filters";
 
 interface Props {
   filters: TaskFilters;
@@ -54,43 +55,43 @@ export function TaskSummary({ filters, onChange }: Props) {
           ]}
         />
       </Group>
-      <Table.ScrollContainer minWidth={640}>
-        <Table>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>{key === "worker" ? "Worker" : "Name"}</Table.Th>
-              <Table.Th ta="right">Tasks</Table.Th>
-              <Table.Th ta="right">Retried</Table.Th>
-              <Table.Th ta="right">Median</Table.Th>
-              <Table.Th ta="right">95 %</Table.Th>
-              <Table.Th ta="right">Longest</Table.Th>
-              <Table.Th>Failed</Table.Th>
+      <WideTable label="Tasks summed up" minWidth={640}>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>{key === "worker" ? "Worker" : "Name"}</Table.Th>
+            <Table.Th ta="right">Tasks</Table.Th>
+            <Table.Th ta="right">Retried</Table.Th>
+            <Table.Th ta="right">Median</Table.Th>
+            <Table.Th ta="right">95 %</Table.Th>
+            <Table.Th ta="right">Longest</Table.Th>
+            <Table.Th>Failed</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {data.items.map((group) => (
+            <Table.Tr key={group.key ?? ""}>
+              <Table.Td>
+                <Anchor
+                  component="button"
+                  onClick={() => change({ [key === "worker" ? "worker" : "name"]: group.key })}
+                >
+                  {group.key ?? "none"}
+                </Anchor>
+              </Table.Td>
+              <Table.Td ta="right">{count(group.tasks)}</Table.Td>
+              <Table.Td ta="right">{count(group.retried)}</Table.Td>
+              <Table.Td ta="right">{group.median_s !== null && duration(group.median_s)}</Table.Td>
+              <Table.Td ta="right">{group.p95_s !== null && duration(group.p95_s)}</Table.Td>
+              <Table.Td ta="right">
+                {group.longest_s !== null && duration(group.longest_s)}
+              </Table.Td>
+              <Table.Td>
+                <Reasons group={group} onChoose={(reason) => change({ reason })} />
+              </Table.Td>
             </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {data.items.map((group) => (
-              <Table.Tr key={group.key ?? ""}>
-                <Table.Td>
-                  <Anchor
-                    component="button"
-                    onClick={() => change({ [key === "worker" ? "worker" : "name"]: group.key })}
-                  >
-                    {group.key ?? "none"}
-                  </Anchor>
-                </Table.Td>
-                <Table.Td ta="right">{count(group.tasks)}</Table.Td>
-                <Table.Td ta="right">{count(group.retried)}</Table.Td>
-                <Table.Td ta="right">{group.median_s !== null && duration(group.median_s)}</Table.Td>
-                <Table.Td ta="right">{group.p95_s !== null && duration(group.p95_s)}</Table.Td>
-                <Table.Td ta="right">{group.longest_s !== null && duration(group.longest_s)}</Table.Td>
-                <Table.Td>
-                  <Reasons group={group} onChoose={(reason) => change({ reason })} />
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+          ))}
+        </Table.Tbody>
+      </WideTable>
     </Paper>
   );
 }

@@ -2,12 +2,13 @@ import { Anchor, Button, Table, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { answered } from "../api/errors";
-import { type Task, recorder } from "../api/recorder";
-import { moment, duration } from "../shell/format";
+import { recorder, type Task } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
+import { duration, moment } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { StatusBadge } from "../shell/StatusBadge";
+import { WideTable } from "../shell/WideTable";
 import { type TaskFilters, taskParameters } from "./filters";
 
 const AT_ONCE = 50;
@@ -44,27 +45,25 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
   }
   return (
     <>
-      <Table.ScrollContainer minWidth={760}>
-        <Table highlightOnHover aria-label="Tasks">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Task</Table.Th>
-              <Table.Th>Status</Table.Th>
-              <Table.Th ta="right">Run</Table.Th>
-              <Table.Th ta="right">Retries</Table.Th>
-              <Table.Th>Started</Table.Th>
-              <Table.Th ta="right">Took</Table.Th>
-              <Table.Th>Worker</Table.Th>
-              <Table.Th>Error</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {rows.map((task) => (
-              <Row key={task.task_id} task={task} />
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+      <WideTable label="Tasks" minWidth={760}>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Task</Table.Th>
+            <Table.Th>Status</Table.Th>
+            <Table.Th ta="right">Run</Table.Th>
+            <Table.Th ta="right">Retries</Table.Th>
+            <Table.Th>Started</Table.Th>
+            <Table.Th ta="right">Took</Table.Th>
+            <Table.Th>Worker</Table.Th>
+            <Table.Th>Error</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {rows.map((task) => (
+            <Row key={task.task_id} task={task} />
+          ))}
+        </Table.Tbody>
+      </WideTable>
       {tasks.hasNextPage && (
         <Button
           variant="default"

@@ -1,10 +1,10 @@
 import { Stack } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
 import { PageTitle } from "../shell/PageTitle";
+import type { TaskFilters } from "./filters";
 import { TaskFilterBar } from "./TaskFilterBar";
 import { TaskSummary } from "./TaskSummary";
 import { TaskTable } from "./TaskTable";
-import type { TaskFilters } from "./filters";
 
 const route = getRouteApi("/tasks");
 

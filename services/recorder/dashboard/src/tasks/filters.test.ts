@@ -4,7 +4,9 @@ import { taskFilters, taskParameters } from "./filters";
 const NOW = new Date("2026-05-01T12:00:00Z");
 
 it("an address that makes no sense filters nothing", () => {
-  expect(taskFilters({ status: "DONE", reason: 7, hours: "2", retried: "no", name: {} })).toEqual({});
+  expect(taskFilters({ status: "DONE", reason: 7, hours: "2", retried: "no", name: {} })).toEqual(
+    {},
+  );
 });
 
 it("the slowest are sought within a day unless told otherwise", () => {

@@ -4,13 +4,13 @@ import { runsOf } from "./timeline";
 const NOW = new Date("2026-05-01T12:10:00Z");
 
 function task(run: number, created: string, started: string | null, finished: string | null) {
-  const at = (time: string | null) => (time === null ? null : `2026-05-01T${time}Z`);
+  const at = (time: string) => `2026-05-01T${time}Z`;
   return {
     task_id: `${run}-${created}`,
     run,
-    created_at: at(created)!,
-    started_at: at(started),
-    finished_at: at(finished),
+    created_at: at(created),
+    started_at: started && at(started),
+    finished_at: finished && at(finished),
   };
 }
 
@@ -39,7 +39,10 @@ it("a wait that was heard of too late is not known", () => {
 });
 
 it("what has not begun waits, and what has not ended works until now", () => {
-  const [run] = runsOf([task(1, "12:00:00", null, null), task(1, "12:05:00", "12:05:00", null)], NOW);
+  const [run] = runsOf(
+    [task(1, "12:00:00", null, null), task(1, "12:05:00", "12:05:00", null)],
+    NOW,
+  );
   expect(run?.bars[0]).toMatchObject({ waited: { from: 0, to: 1 }, worked: null });
   expect(run?.bars[1]).toMatchObject({ waited: null, worked: { from: 0.5, to: 1 } });
 });

@@ -2,9 +2,10 @@ import { Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { answered } from "../api/errors";
 import { recorder } from "../api/recorder";
-import { count } from "../shell/format";
 import { ErrorState } from "../shell/ErrorState";
+import { count } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
+import { WideTable } from "../shell/WideTable";
 
 /** How many records wait in each topic for those who read it. */
 export function LagTable() {
@@ -24,7 +25,7 @@ export function LagTable() {
       {lag.isPending && <LoadingState />}
       {lag.isError && <ErrorState error={lag.error} retry={() => lag.refetch()} />}
       {lag.data && (
-        <Table aria-labelledby="lag" maw={640}>
+        <WideTable label="Lag" minWidth={480}>
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Topic</Table.Th>
@@ -43,7 +44,7 @@ export function LagTable() {
               </Table.Tr>
             ))}
           </Table.Tbody>
-        </Table>
+        </WideTable>
       )}
     </section>
   );

@@ -3,10 +3,10 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { answered } from "../api/errors";
 import { type Bucket, recorder } from "../api/recorder";
-import { count } from "../shell/format";
 import { ErrorState } from "../shell/ErrorState";
-import classes from "./Throughput.module.css";
+import { count } from "../shell/format";
 import { Sparkline } from "./Sparkline";
+import classes from "./Throughput.module.css";
 
 const PERIODS = {
   hour: { label: "1 h", told: "in the last hour", lengthS: 3600, bucketS: 60 },
@@ -25,7 +25,9 @@ export function Throughput() {
     queryFn: ({ signal }) =>
       answered(
         recorder.GET("/v1/stats", {
-          params: { query: { begin: beginBefore(new Date(), lengthS, bucketS), bucket_s: bucketS } },
+          params: {
+            query: { begin: beginBefore(new Date(), lengthS, bucketS), bucket_s: bucketS },
+          },
           signal,
         }),
       ),
@@ -48,9 +50,24 @@ export function Throughput() {
       </Group>
       {stats.isError && <ErrorState error={stats.error} retry={() => stats.refetch()} />}
       <div className={classes["series"]}>
-        <Series title="Images read" of={(one) => one.completed_images} color="green" {...{ buckets, told }} />
-        <Series title="Images failed" of={(one) => one.failed_images} color="red" {...{ buckets, told }} />
-        <Series title="Text boxes" of={(one) => one.text_boxes} color="blue" {...{ buckets, told }} />
+        <Series
+          title="Images read"
+          of={(one) => one.completed_images}
+          color="green"
+          {...{ buckets, told }}
+        />
+        <Series
+          title="Images failed"
+          of={(one) => one.failed_images}
+          color="red"
+          {...{ buckets, told }}
+        />
+        <Series
+          title="Text boxes"
+          of={(one) => one.text_boxes}
+          color="blue"
+          {...{ buckets, told }}
+        />
       </div>
     </section>
   );

@@ -1,11 +1,12 @@
 import { Badge, Group, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { answered } from "../api/errors";
-import { type Worker, recorder } from "../api/recorder";
-import { count, moment } from "../shell/format";
+import { recorder, type Worker } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
+import { count, moment } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
+import { WideTable } from "../shell/WideTable";
 
 /** The workers that were heard of in the last ten minutes, those alive first. */
 export function WorkerTable() {
@@ -23,9 +24,7 @@ export function WorkerTable() {
         {workers.data && <Totals workers={workers.data.items} />}
       </Group>
       {workers.isPending && <LoadingState />}
-      {workers.isError && (
-        <ErrorState error={workers.error} retry={() => workers.refetch()} />
-      )}
+      {workers.isError && <ErrorState error={workers.error} retry={() => workers.refetch()} />}
       {workers.data && <List workers={workers.data.items} />}
     </section>
   );
@@ -58,49 +57,47 @@ function List({ workers }: { workers: Worker[] }) {
 
 function Rows({ workers }: { workers: Worker[] }) {
   return (
-    <Table.ScrollContainer minWidth={800}>
-      <Table aria-labelledby="workers">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Worker</Table.Th>
-            <Table.Th>State</Table.Th>
-            <Table.Th>Engine</Table.Th>
-            <Table.Th>Device</Table.Th>
-            <Table.Th>Lanes</Table.Th>
-            <Table.Th ta="right">In flight</Table.Th>
-            <Table.Th ta="right">Done</Table.Th>
-            <Table.Th ta="right">Images/s</Table.Th>
-            <Table.Th>Up since</Table.Th>
-            <Table.Th>Last seen</Table.Th>
+    <WideTable label="Workers" minWidth={900}>
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Worker</Table.Th>
+          <Table.Th>State</Table.Th>
+          <Table.Th>Engine</Table.Th>
+          <Table.Th>Device</Table.Th>
+          <Table.Th>Lanes</Table.Th>
+          <Table.Th ta="right">In flight</Table.Th>
+          <Table.Th ta="right">Done</Table.Th>
+          <Table.Th ta="right">Images/s</Table.Th>
+          <Table.Th>Up since</Table.Th>
+          <Table.Th>Last seen</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {workers.map((worker) => (
+          <Table.Tr key={worker.worker}>
+            <Table.Td>
+              {worker.worker}
+              <Text size="xs" c="dimmed">
+                {worker.host}
+              </Text>
+            </Table.Td>
+            <Table.Td>
+              <StateBadge worker={worker} />
+            </Table.Td>
+            <Table.Td>
+              {worker.engine} {worker.versions[worker.engine]}
+            </Table.Td>
+            <Table.Td>{worker.device}</Table.Td>
+            <Table.Td>{worker.lanes.join(", ")}</Table.Td>
+            <Table.Td ta="right">{count(worker.images_in_flight)}</Table.Td>
+            <Table.Td ta="right">{count(worker.images_done)}</Table.Td>
+            <Table.Td ta="right">{worker.images_per_s.toFixed(1)}</Table.Td>
+            <Table.Td>{moment(worker.started_at)}</Table.Td>
+            <Table.Td>{moment(worker.last_seen_at)}</Table.Td>
           </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {workers.map((worker) => (
-            <Table.Tr key={worker.worker}>
-              <Table.Td>
-                {worker.worker}
-                <Text size="xs" c="dimmed">
-                  {worker.host}
-                </Text>
-              </Table.Td>
-              <Table.Td>
-                <StateBadge worker={worker} />
-              </Table.Td>
-              <Table.Td>
-                {worker.engine} {worker.versions[worker.engine]}
-              </Table.Td>
-              <Table.Td>{worker.device}</Table.Td>
-              <Table.Td>{worker.lanes.join(", ")}</Table.Td>
-              <Table.Td ta="right">{count(worker.images_in_flight)}</Table.Td>
-              <Table.Td ta="right">{count(worker.images_done)}</Table.Td>
-              <Table.Td ta="right">{worker.images_per_s.toFixed(1)}</Table.Td>
-              <Table.Td>{moment(worker.started_at)}</Table.Td>
-              <Table.Td>{moment(worker.last_seen_at)}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+        ))}
+      </Table.Tbody>
+    </WideTable>
   );
 }
 
