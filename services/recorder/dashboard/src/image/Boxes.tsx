@@ -19,7 +19,7 @@ export function Boxes({ boxes, size, selection, threshold, written }: Props) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: there is no fieldset in SVG
     <svg
-      className={classes["boxes"]}
+      className={classes.boxes}
       viewBox={`0 0 ${size.width} ${size.height}`}
       width={size.width}
       height={size.height}
@@ -55,7 +55,7 @@ const Box = memo(function Box({ box, index, selected, hidden, written }: BoxProp
     <>
       {/* biome-ignore lint/a11y/useSemanticElements: there is no button in SVG */}
       <polygon
-        className={classes["box"]}
+        className={classes.box}
         points={svgPoints(box.bbox)}
         data-box={index}
         data-band={bandOf(box.confidence).name}
@@ -75,7 +75,7 @@ function WrittenText({ box }: { box: TextBox }) {
   const height = bottom - top;
   return (
     <text
-      className={classes["written"]}
+      className={classes.written}
       x={left}
       y={bottom - height / 4}
       fontSize={height * 0.8}

@@ -101,16 +101,16 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
     <>
       {missing}
       {/* biome-ignore lint/a11y/noStaticElementInteractions: boxes and lines in it are the controls */}
-      <div ref={root} className={classes["view"]} onClick={onClick} onKeyDown={onKeyDown}>
+      <div ref={root} className={classes.view} onClick={onClick} onKeyDown={onKeyDown}>
         {picture.state === "loading" ? (
           <Skeleton h="100%" aria-label="The picture is being loaded" />
         ) : (
           size && (
             <Stage ref={setPanZoom} size={size}>
               {picture.state === "shown" ? (
-                <img className={classes["picture"]} src={picture.url} alt="" draggable={false} />
+                <img className={classes.picture} src={picture.url} alt="" draggable={false} />
               ) : (
-                <div className={`${classes["picture"]} ${classes["paper"]}`} />
+                <div className={`${classes.picture} ${classes.paper}`} />
               )}
               <Boxes
                 boxes={boxes}
@@ -123,7 +123,7 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
           )
         )}
         {boxes.length > 0 && (
-          <div className={classes["side"]}>
+          <div className={classes.side}>
             <TextActions
               imagePath={imagePath}
               boxes={boxes.filter(isShown)}

@@ -21,7 +21,7 @@ export function Lines({ ref, boxes, selection, threshold }: Props) {
   return (
     <div
       ref={ref}
-      className={classes["lines"]}
+      className={classes.lines}
       role="listbox"
       aria-label="Lines of text"
       aria-multiselectable
@@ -59,7 +59,7 @@ const Line = memo(function Line({ box, index, selected, hidden, stop }: LineProp
   const band = bandOf(box.confidence);
   return (
     <div
-      className={classes["line"]}
+      className={classes.line}
       role="option"
       aria-selected={selected}
       tabIndex={stop ? 0 : -1}
@@ -67,10 +67,10 @@ const Line = memo(function Line({ box, index, selected, hidden, stop }: LineProp
       data-box={index}
       data-band={band.name}
     >
-      <span className={classes["lineText"]} dir="auto">
+      <span className={classes.lineText} dir="auto">
         {box.text}
       </span>
-      <span className={classes["lineConfidence"]} title={`confidence: ${band.label}`}>
+      <span className={classes.lineConfidence} title={`confidence: ${band.label}`}>
         {percent(box.confidence)}
       </span>
     </div>

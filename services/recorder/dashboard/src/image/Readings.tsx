@@ -34,12 +34,12 @@ function ReadAgain({ pair: { old, new: now, requested_at } }: { pair: Pair }) {
       </Group>
       {now && changed.length === 0 && <Text size="sm">Both say the same.</Text>}
       {changed.length > 0 && (
-        <ol className={classes["changes"]} aria-label="What changed">
+        <ol className={classes.changes} aria-label="What changed">
           {changes.map(({ kind, line }, index) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: the lines never move
             <li key={index} data-change={kind}>
               <span aria-hidden>{MARKS[kind]} </span>
-              <span className={classes["spoken"]}>{SPOKEN[kind]} </span>
+              <span className={classes.spoken}>{SPOKEN[kind]} </span>
               {line}
             </li>
           ))}

@@ -38,23 +38,23 @@ export function Stage({ ref, size, children }: Props) {
   }, [width, height]);
   useImperativeHandle<PanZoom | null, PanZoom | null>(ref, () => panZoom, [panZoom]);
   return (
-    <div className={classes["frame"]}>
+    <div className={classes.frame}>
       <section
         ref={stage}
-        className={classes["stage"]}
+        className={classes.stage}
         aria-label="Picture"
         aria-describedby={help}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: keys move the picture
         tabIndex={0}
       >
-        <div ref={layer} className={classes["layer"]} style={{ width, height }}>
+        <div ref={layer} className={classes.layer} style={{ width, height }}>
           {children}
         </div>
       </section>
       <VisuallyHidden id={help}>
         Arrow keys move the picture, plus and minus change its size, 0 shows all of it.
       </VisuallyHidden>
-      <Paper className={classes["tools"]} withBorder p={4}>
+      <Paper className={classes.tools} withBorder p={4}>
         <Group gap={4} role="toolbar" aria-label="Size">
           <Tool label="Smaller" onClick={() => panZoom?.zoom(1 / STEP)}>
             <IconMinus />

@@ -16,14 +16,9 @@ export function Threshold({ boxes, value, onChange }: Props) {
   const hidden = boxes.filter((box) => box.confidence < value / 100).length;
   return (
     <Stack gap={4}>
-      <Group
-        component="ul"
-        gap="sm"
-        className={classes["legend"]}
-        aria-label="Colours of confidence"
-      >
+      <Group component="ul" gap="sm" className={classes.legend} aria-label="Colours of confidence">
         {BANDS.map((band, index) => (
-          <li key={band.name} data-band={band.name} className={classes["legendItem"]}>
+          <li key={band.name} data-band={band.name} className={classes.legendItem}>
             {`${band.label}${band.from > 0 ? `, ${band.from * 100} % up` : ""} (${counts[index]})`}
           </li>
         ))}

@@ -19,7 +19,7 @@ export function HitPicture({ imagePath, boxes }: Props) {
   const { ref, inViewport } = useInViewport<HTMLDivElement>();
   const picture = usePicture(imagePath, { width: PAGE_WIDTH_PX, wanted: inViewport });
   return (
-    <div ref={ref} className={classes["crop"]}>
+    <div ref={ref} className={classes.crop}>
       {picture.state === "loading" && <Skeleton h="100%" />}
       {picture.state === "missing" && (
         <Text size="xs" c="dimmed" p="xs">
@@ -39,7 +39,7 @@ function Crop({ url, page, boxes }: { url: string; page: Size; boxes: readonly T
       <image href={url} width={page.width} height={page.height} preserveAspectRatio="none" />
       {boxes.map((box, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: its place in the hit is what a box is
-        <polygon key={index} className={classes["hit"]} points={svgPoints(box.bbox)} />
+        <polygon key={index} className={classes.hit} points={svgPoints(box.bbox)} />
       ))}
     </svg>
   );

@@ -40,7 +40,7 @@ export function Results({ search }: { search: SearchOf }) {
           {countText(hits.length, found.hasNextPage)}
         </Text>
       )}
-      <ul className={classes["results"]} aria-label="Images found">
+      <ul className={classes.results} aria-label="Images found">
         {hits.map((hit) => (
           <Result key={hit.image_path} hit={hit} search={search} />
         ))}
@@ -70,15 +70,15 @@ function Result({ hit, search }: { hit: SearchHit; search: SearchOf }) {
   } as const;
   const { batch_id: batchId } = hit;
   return (
-    <li className={classes["result"]}>
-      <Link {...toImage} className={classes["pictured"]} tabIndex={-1} aria-hidden>
+    <li className={classes.result}>
+      <Link {...toImage} className={classes.pictured} tabIndex={-1} aria-hidden>
         <HitPicture imagePath={hit.image_path} boxes={hit.text_boxes} />
       </Link>
       <div>
         <Anchor fw={600} renderRoot={(props) => <Link {...toImage} {...props} />}>
           {imageName(hit.image_path, hit.source_name, hit.page)}
         </Anchor>
-        <Text className={classes["said"]} dir="auto" lineClamp={4}>
+        <Text className={classes.said} dir="auto" lineClamp={4}>
           {textOf(hit.text_boxes)}
         </Text>
         {batchId !== null && (

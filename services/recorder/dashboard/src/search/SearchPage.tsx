@@ -1,5 +1,5 @@
-import { CloseButton, Group, Pill, SegmentedControl, Stack, TextInput } from "@mantine/core";
-import { IconSearch } from "@tabler/icons-react";
+import { Button, CloseButton, Group, SegmentedControl, Stack, TextInput } from "@mantine/core";
+import { IconSearch, IconX } from "@tabler/icons-react";
 import { getRouteApi } from "@tanstack/react-router";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { EmptyState } from "../shell/EmptyState";
@@ -39,14 +39,14 @@ export function SearchPage() {
           ]}
         />
         {search.batch !== undefined && (
-          <Pill
-            size="lg"
-            withRemoveButton
-            onRemove={() => look({ batch: "" })}
-            removeButtonProps={{ "aria-label": "Search all batches" }}
+          <Button
+            variant="default"
+            rightSection={<IconX size={16} aria-hidden />}
+            aria-label={`Only in batch ${search.batch}: search all`}
+            onClick={() => look({ batch: "" })}
           >
-            in batch {search.batch}
-          </Pill>
+            Only in batch {search.batch}
+          </Button>
         )}
       </Group>
       {search.q.trim() === "" ? (
