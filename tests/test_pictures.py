@@ -13,6 +13,9 @@ from ocrstream_recorder.pictures.pool import PicturePool, WebPicture
 from ocrstream_recorder.pictures.source import NoPicture, Trouble
 from ocrstream_worker.decode import DecodeLimits, Decoder
 
+# Pillow says so, and goes on.
+pytestmark = pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+
 DECODER = Decoder(DecodeLimits())
 WIDTH, HEIGHT = 643, 481
 MODES = {
@@ -85,8 +88,6 @@ def _late_orientation() -> bytes:
     plain = file(drawing("RGB"), "PNG")
     chunk = io.BytesIO()
     PngImagePlugin.putchunk(chunk, b"eXIf", exif.tobytes()[6:])
-    end = plain.index(b"IDAT", plain.index(b"IDAT") + 1) if plain.count(b"IDAT") > 1 else None
-    assert end is None
     before_end = plain.index(b"IEND") - 4
     return plain[:before_end] + chunk.getvalue() + plain[before_end:]
 
@@ -141,6 +142,7 @@ def test_files_that_browsers_show_alike_stay(pool: PicturePool) -> None:
     for kind, mode in (("JPEG", "RGB"), ("PNG", "P"), ("PNG", "1"), ("WEBP", "RGB"), ("GIF", "P")):
         data = file(drawing(mode), kind)
         assert pool.make(data, may_stay=True).content == data, (kind, mode)
+        assert pool.make(data, may_stay=True, width=WIDTH).content == data
         assert pool.make(data, may_stay=True, width=64).content != data
 
 

@@ -46,7 +46,8 @@ def make(content: bytes, task: Task) -> tuple[Made, bytes]:
         _refuse_size("more than twice as many pixels as are shown", task.max_pixels)
     with image:
         _check_size(image, task.max_pixels)
-        if task.may_stay and (kind := _kind_as_it_is(image)):
+        fits = task.width is None or image.width <= task.width
+        if task.may_stay and fits and (kind := _kind_as_it_is(image)):
             return Made(*image.size, kind), b""
         lossy = image.format in _LOSSY
         size = _load_upright(image, task)

@@ -15,8 +15,8 @@ MediaType = Literal["image/gif", "image/jpeg", "image/png", "image/webp"]
 class Task(msgspec.Struct, frozen=True):
     """Make a picture of the image file that comes with it.
 
-    At most `width` pixels wide, if that is said. `may_stay`: a file that every browser shows as it
-    was read is to be left as it is.
+    At most `width` pixels wide, if that is said. `may_stay`: a file that is, and that every browser
+    shows as it was read, is to be left as it is.
     """
 
     max_pixels: int
