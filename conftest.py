@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from acls import AUTHORIZING
 from hypothesis import Phase, settings
 from not_run import not_run
 from real_servers import CACHE, LOCAL, Broker, discard, fresh_database, new_broker
@@ -98,9 +99,15 @@ def module_broker(tmp_path_factory: pytest.TempPathFactory) -> Generator[Broker]
     yield from _killable_broker(tmp_path_factory.mktemp("broker") / "kafka")
 
 
-def _killable_broker(folder: Path) -> Generator[Broker]:
+@pytest.fixture
+def guarded_broker(tmp_path: Path) -> Generator[Broker]:
+    """As `own_broker`, and it asks an authorizer who may do what."""
+    yield from _killable_broker(tmp_path / "kafka", AUTHORIZING)
+
+
+def _killable_broker(folder: Path, further_properties: str = "") -> Generator[Broker]:
     try:
-        broker = new_broker(folder)
+        broker = new_broker(folder, further_properties)
     except StackError as error:
         not_run("Kafka", error)
     try:

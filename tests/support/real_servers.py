@@ -42,10 +42,11 @@ class Broker:
         self.server.wait(self.process)
 
 
-def new_broker(folder: Path) -> Broker:
+def new_broker(folder: Path, further_properties: str = "") -> Broker:
     """A broker with no data yet, ready; raises StackError."""
     shutil.rmtree(folder, ignore_errors=True)
-    server = KafkaServer(folder, CACHE, folder / "kafka.log", free_port(), free_port())
+    ports = free_port(), free_port()
+    server = KafkaServer(folder, CACHE, folder / "kafka.log", *ports, further_properties)
     process = server.start(print)
     try:
         server.wait(process)

@@ -68,7 +68,9 @@ class System:
     def start(self, name: str, *, wait: bool = True, **settings: str) -> Process:
         """Start `recorder`, `ingest` or `worker-…`; again on the same port."""
         kind = name.partition("-")[0]
-        port = self.ports.setdefault(name, free_port())
+        for one in (name, "recorder", "ingest"):
+            self.ports.setdefault(one, free_port())
+        port = self.ports[name]
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
             "DATABASE_URL": self.database if kind == "recorder" else "",
@@ -79,10 +81,12 @@ class System:
             "OCRSTREAM_GROUP_ID": f"{kind}-{self.group}",
             # The least that Kafka allows: others wait so long for one that is killed.
             "OCRSTREAM_SESSION_TIMEOUT_S": "6",
+            "OCRSTREAM_WORKER_GROUP_ID": f"worker-{self.group}",
+            "OCRSTREAM_INGEST_URL": self.ingest_url,
+            "OCRSTREAM_ALLOWED_ORIGINS": self.recorder_url,
             **settings,
         }
         if kind == "ingest":
-            self.ports.setdefault("recorder", free_port())
             environment = {"RECORDER_URL": self.recorder_url, **environment}
         service = Service(name, f"ocrstream-{kind}", port, environment)
         self.services[name] = service

@@ -36,13 +36,17 @@ group.initial.rebalance.delay.ms=0
 
 @dataclass(frozen=True)
 class KafkaServer:
-    """A broker with its data under `folder`; started as often as wanted, one at a time."""
+    """A broker with its data under `folder`; started as often as wanted, one at a time.
+
+    `further_properties` stand behind those of `server.properties` that every such broker has.
+    """
 
     folder: Path
     cache: Path
     log: Path
     port: int
     controller_port: int
+    further_properties: str = ""
 
     @property
     def bootstrap_servers(self) -> str:
@@ -60,7 +64,8 @@ class KafkaServer:
                 port=self.port,
                 controller_port=self.controller_port,
                 data=(self.folder / "data").resolve(),
-            ),
+            )
+            + self.further_properties,
             encoding="utf-8",
         )
         if not (self.folder / "data" / "meta.properties").exists():

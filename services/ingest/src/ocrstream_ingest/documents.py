@@ -54,9 +54,9 @@ class Documents:
         """
         found: list[Sequence[Path]] = []
         left = self._limits
-        for file in files:
+        for number, file in enumerate(files):
             kind = kind_of(file.head)
-            pages = await self._split(file.path, file.name, kind, left) if kind else ()
+            pages = await self._split(file, number, kind, left) if kind else ()
             found.append(pages)
             size = await asyncio.to_thread(_bytes_of, pages)
             left = left._replace(
@@ -65,13 +65,13 @@ class Documents:
         return found
 
     async def _split(
-        self, file: Path, name: str | None, kind: str, limits: DocumentLimits
+        self, file: ReceivedFile, number: int, kind: str, limits: DocumentLimits
     ) -> Sequence[Path]:
-        folder = file.with_name(f"{file.name}.pages")
+        folder = file.path.with_name(f"{file.path.name}.pages")
         folder.mkdir()
         task = Task(
             kind=kind,
-            file=str(file),
+            file=str(file.path),
             folder=str(folder),
             max_pages=limits.max_pages,
             max_page_pixels=self._limits.max_page_pixels,
@@ -83,7 +83,7 @@ class Documents:
         async with self._places:
             outcome = await self._run(task)
         if outcome.refused is not None:
-            raise _refused(name, outcome.refused)
+            raise _refused(file.name, number, outcome.refused)
         return [folder / PAGE_NAME.format(number) for number in range(1, outcome.pages + 1)]
 
     async def _run(self, task: Task) -> Outcome:
@@ -124,10 +124,10 @@ def _bytes_of(files: Sequence[Path]) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _refused(name: str | None, why: str) -> Problem:
+def _refused(name: str | None, number: int, why: str) -> Problem:
     return Problem(
         422,
         "The document cannot be split into pages",
         f"{name or 'A file'}: {why}",
-        errors=[{"pointer": "#/files", "detail": why}],
+        errors=[{"pointer": f"#/files/{number}", "detail": why}],
     )

@@ -120,8 +120,9 @@ class FormReader:
             raise _broken(f"the part {FILES_FIELD!r} has no file name, so it is no file")
         if len(self.files) == MAX_FILES:
             raise _broken(f"it has more than {MAX_FILES} files; send more requests")
-        path = self._folder / str(len(self.files))
-        self._file = _File(path, _clean(file_name), self._max_file_bytes)
+        number = len(self.files)
+        path = self._folder / str(number)
+        self._file = _File(path, number, _clean(file_name), self._max_file_bytes)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:
@@ -148,8 +149,9 @@ class FormReader:
 class _File:
     """A file while it comes in."""
 
-    def __init__(self, path: Path, name: str | None, max_bytes: int) -> None:
+    def __init__(self, path: Path, number: int, name: str | None, max_bytes: int) -> None:
         self._path = path
+        self._number = number
         self._name = name
         self._max_bytes = max_bytes
         self._digest = hashlib.sha256()
@@ -160,11 +162,12 @@ class _File:
     def write(self, piece: memoryview) -> None:
         self._size += len(piece)
         if self._size > self._max_bytes:
+            why = f"is larger than {self._max_bytes:,} bytes (OCRSTREAM_MAX_UPLOAD_BYTES)"
             raise Problem(
                 413,
                 "File too large",
-                f"{self._name or 'A file'} is larger than {self._max_bytes:,} bytes"
-                " (OCRSTREAM_MAX_UPLOAD_BYTES)",
+                f"{self._name or 'A file'} {why}",
+                errors=[{"pointer": f"#/{FILES_FIELD}/{self._number}", "detail": why}],
             )
         if len(self._head) < _HEAD_BYTES:
             self._head += piece[: _HEAD_BYTES - len(self._head)]

@@ -66,8 +66,7 @@ async def upload_images(request: Request, parts: Taken, key: Key = None) -> Resp
         submission = Submission(told, attempt.ids["batch_id"], attempt.begun_at)
         parts.backlog.admit([submission.topic])
         images = await _images(parts, form.files, told, submission.batch_id)
-        extra = len(images) - len(form.files)
-        total = len(images) if told.batch_total is None else told.batch_total + extra
+        total = _total(told, images, len(form.files))
         records = [
             submission.image(
                 parts.uploads.reference(image.place),
@@ -152,7 +151,16 @@ async def _images(
     return images
 
 
-def _answer(parts: Parts, submission: Submission, images: Sequence[_Image], total: int) -> str:
+def _total(told: UploadForm, images: Sequence[_Image], files: int) -> int | None:
+    if told.more:
+        return None
+    # Who counts the batch counts files: pages are more.
+    return len(images) if told.batch_total is None else told.batch_total + len(images) - files
+
+
+def _answer(
+    parts: Parts, submission: Submission, images: Sequence[_Image], total: int | None
+) -> str:
     uploaded: list[UploadedImage] = []
     for image in images:
         reference = parts.uploads.reference(image.place)

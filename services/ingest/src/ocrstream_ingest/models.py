@@ -1,8 +1,16 @@
 """Requests and answers of ingest's API. Lengths and ranges are those of the event contract."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ocrstream_schemas.batch_options import check_options
 
@@ -102,7 +110,22 @@ class BatchRequest(BatchDescription):
         },
     )
 
-    images: Annotated[list[ImageReference], Field(min_length=1, max_length=MAX_REFERENCES)]
+    images: Annotated[
+        list[ImageReference],
+        Field(
+            max_length=MAX_REFERENCES,
+            description="None only tell the `batch_total` of a batch whose images came before",
+        ),
+    ]
+
+    @field_validator("images")
+    @classmethod
+    def _some_or_a_total(
+        cls, images: list[ImageReference], told: ValidationInfo
+    ) -> list[ImageReference]:
+        if not images and None in {told.data.get("batch_id"), told.data.get("batch_total")}:
+            raise ValueError("name at least one, or else batch_id and batch_total")
+        return images
 
 
 class ListingRequest(BatchDescription):
@@ -141,6 +164,19 @@ class UploadForm(BatchDescription):
             " first page has it"
         ),
     ] = False
+    more: Annotated[
+        bool,
+        Field(
+            description="Whether more of this batch follows, how much is not known yet: its total"
+            " is unknown, and it does not end, until a request tells it"
+        ),
+    ] = False
+
+    @model_validator(mode="after")
+    def _knows_or_not(self) -> Self:
+        if self.more and (self.batch_id is None or self.batch_total is not None):
+            raise ValueError("more needs a batch_id and goes with no batch_total")
+        return self
 
 
 class UploadBody(UploadForm):
@@ -186,7 +222,8 @@ class BatchAccepted(BaseModel):
     """The broker has the batch and all images of the request."""
 
     batch_id: str
-    total_images: int
+    total_images: int | None
+    """None: more follows, how much is not known yet."""
     accepted_images: int
     links: Links
 

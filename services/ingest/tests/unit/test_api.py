@@ -63,6 +63,7 @@ def nested(levels: int) -> dict[str, Any]:
     ("change", "pointer"),
     [
         ({"images": []}, "#/images"),
+        ({"images": [], "batch_id": "b"}, "#/images"),
         ({"images": [{"image_path": "no-url"}]}, "#/images/0/image_path"),
         ({"images": [{"image_path": "file:///" + "a" * 248}]}, "#/images/0/image_path"),
         ({"images": [{"image_path": "file:///a\0"}]}, "#/images/0/image_path"),
@@ -97,6 +98,30 @@ async def test_uploads_are_kept_as_they_are(api: httpx.AsyncClient, kept: Kept) 
     assert kept.batches[0].total_images == 3
 
 
+async def test_a_batch_can_be_uploaded_whose_total_only_its_end_tells(
+    api: httpx.AsyncClient, kept: Kept
+) -> None:
+    form = {"batch_id": "b", "first_index": "0", "more": "true"}
+    answer = await api.post("/v1/images", files=[("files", ("a.png", b"1"))], data=form)
+    assert (answer.status_code, answer.json()["total_images"]) == (202, None)
+    body = {"batch_id": "b", "batch_total": 1, "images": []}
+    answer = await api.post("/v1/batches", json=body)
+    assert (answer.status_code, answer.json()["accepted_images"]) == (202, 0)
+    assert len(kept.images) == 1
+    assert [batch.total_images for batch in kept.batches] == [None, 1]
+
+
+@pytest.mark.parametrize("form", [{}, {"batch_id": "b", "batch_total": "2"}])
+async def test_more_is_of_a_named_batch_without_a_total(
+    api: httpx.AsyncClient, kept: Kept, form: dict[str, str]
+) -> None:
+    answer = await api.post(
+        "/v1/images", files=[("files", ("a.png", b"1"))], data={"more": "true", **form}
+    )
+    assert answer.status_code == 422
+    assert not kept.batches
+
+
 async def test_submissions_never_share_a_file_unless_they_are_the_same(
     api: httpx.AsyncClient, kept: Kept
 ) -> None:
@@ -114,9 +139,11 @@ async def test_submissions_never_share_a_file_unless_they_are_the_same(
 async def test_what_is_too_large_is_refused(
     api: httpx.AsyncClient, kept: Kept, tmp_path: Path
 ) -> None:
-    file = await api.post("/v1/images", files=[("files", ("big.png", b"x" * 200_001))])
+    files = [("files", ("small.png", b"x")), ("files", ("big.png", b"x" * 200_001))]
+    file = await api.post("/v1/images", files=files)
     assert (file.status_code, file.json()["status"]) == (413, 413)
     assert "big.png" in file.json()["detail"]
+    assert [error["pointer"] for error in file.json()["errors"]] == ["#/files/1"]
     body = await api.post(
         "/v1/images", files=[("files", (str(i), b"x" * 199_999)) for i in range(3)]
     )

@@ -149,6 +149,7 @@ async def test_what_is_too_much_or_broken_is_refused_and_nothing_stays(
     assert answer.status_code == 422, answer.text
     assert why in answer.json()["detail"]
     assert "hostile.bin" in answer.json()["detail"]
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["#/files/1"]
     assert not kept.images
     assert not [path for path in settings.object_root.rglob("*") if path.is_file()]
 

@@ -6,11 +6,13 @@ import {
 } from "@tanstack/react-router";
 import { batchSearch } from "./batch/batchSearch";
 import { batchesSearch } from "./batches/batchesSearch";
+import { letterFilters } from "./dead-letters/filters";
 import { ErrorState } from "./shell/ErrorState";
 import { LoadingState } from "./shell/LoadingState";
 import { NotFoundPage } from "./shell/NotFoundPage";
 import { Shell } from "./shell/Shell";
 import { parseSearch, stringifySearch, texts } from "./shell/searchParams";
+import { taskFilters } from "./tasks/filters";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFoundPage });
 const under = { getParentRoute: () => root } as const;
@@ -37,13 +39,13 @@ const pages = [
   createRoute({
     ...under,
     path: "/search",
-    validateSearch: texts("q"),
+    validateSearch: texts("q", "mode", "batch"),
     component: lazy(() => import("./search/SearchPage"), "SearchPage"),
   }),
   createRoute({
     ...under,
     path: "/tasks",
-    validateSearch: texts("name", "status", "worker"),
+    validateSearch: taskFilters,
     component: lazy(() => import("./tasks/TasksPage"), "TasksPage"),
   }),
   createRoute({
@@ -59,6 +61,7 @@ const pages = [
   createRoute({
     ...under,
     path: "/dead-letters",
+    validateSearch: letterFilters,
     component: lazy(() => import("./dead-letters/DeadLettersPage"), "DeadLettersPage"),
   }),
   createRoute({

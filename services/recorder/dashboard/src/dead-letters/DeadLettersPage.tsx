@@ -1,10 +1,166 @@
-import { Stack } from "@mantine/core";
+import { Button, Group, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import { useState } from "react";
+import { answered } from "../api/errors";
+import { recorder } from "../api/recorder";
+import { EmptyState } from "../shell/EmptyState";
+import { ErrorState } from "../shell/ErrorState";
+import { count } from "../shell/format";
+import { LoadingState } from "../shell/LoadingState";
 import { PageTitle } from "../shell/PageTitle";
+import { ChangeDialog, type Wanted } from "./ChangeDialog";
+import {
+  type LetterFilters,
+  letterFilters,
+  letterParameters,
+  REASONS,
+  STATES,
+  TOPICS,
+} from "./filters";
+import { LetterDrawer } from "./LetterDrawer";
+import { LetterTable } from "./LetterTable";
 
+const route = getRouteApi("/dead-letters");
+const AT_ONCE = 50;
+const NONE: ReadonlySet<number> = new Set();
+
+/** Records that could not be applied: look at them, send them again, or drop them. */
 export function DeadLettersPage() {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const { letter, ...filters } = search;
+  const [selection, setSelection] = useState({ of: "", ids: NONE });
+  const [wanted, setWanted] = useState<Wanted | null>(null);
+  // What is not listed any more cannot be seen to be selected.
+  const listed = JSON.stringify(filters);
+  const selected = selection.of === listed ? selection.ids : NONE;
+  const select = (chosen: ReadonlySet<number>) => setSelection({ of: listed, ids: chosen });
+  const letters = useInfiniteQuery({
+    queryKey: ["dead-letters", filters],
+    initialPageParam: "",
+    queryFn: ({ pageParam: cursor, signal }) =>
+      answered(
+        recorder.GET("/v1/dead-letters", {
+          params: {
+            query: { ...letterParameters(filters), limit: AT_ONCE, ...(cursor && { cursor }) },
+          },
+          signal,
+        }),
+      ),
+    // Who has gone further back reads, and nothing may move meanwhile.
+    refetchInterval: ({ state }) => state.data?.pages.length === 1 && 5_000,
+    getNextPageParam: (last) => last.next_cursor ?? undefined,
+  });
+  const show = (some: LetterFilters) => navigate({ search: some });
+  const rows = letters.data?.pages.flatMap((page) => page.items) ?? [];
+  const ids = rows.map(({ id }) => id).filter((id) => selected.has(id));
   return (
     <Stack>
       <PageTitle title="Dead letters" />
+      <Text c="dimmed">
+        Records that could not be applied. Mend the reason, then redrive them; or drop what nobody
+        wants. Nothing is ever deleted from Kafka here.
+      </Text>
+      <Filters filters={filters} onChange={show} />
+      {letters.isPending && <LoadingState />}
+      {letters.isError && <ErrorState error={letters.error} retry={() => letters.refetch()} />}
+      {letters.isSuccess && rows.length === 0 && (
+        <EmptyState title="No such dead letters">
+          {filters.state === undefined
+            ? "Every record that came in could be applied, or was dealt with."
+            : "Choose other filters to see more."}
+        </EmptyState>
+      )}
+      {rows.length > 0 && (
+        <>
+          <Group role="toolbar" aria-label="Selected dead letters">
+            <Text size="sm" aria-live="polite">
+              {count(ids.length)} selected
+            </Text>
+            <Button
+              size="xs"
+              disabled={ids.length === 0}
+              onClick={() => setWanted({ action: "redrive", ids })}
+            >
+              Redrive
+            </Button>
+            <Button
+              size="xs"
+              variant="default"
+              disabled={ids.length === 0}
+              onClick={() => setWanted({ action: "drop", ids })}
+            >
+              Drop
+            </Button>
+          </Group>
+          <LetterTable
+            letters={rows}
+            selected={selected}
+            onSelect={select}
+            onOpen={(id) => show({ ...filters, letter: String(id) })}
+          />
+          {letters.hasNextPage && (
+            <Button
+              variant="default"
+              loading={letters.isFetchingNextPage}
+              onClick={() => letters.fetchNextPage()}
+            >
+              Show more
+            </Button>
+          )}
+        </>
+      )}
+      <LetterDrawer
+        id={letter === undefined ? null : Number(letter)}
+        onClose={() => show(filters)}
+        onChange={(one) => setWanted(one)}
+      />
+      <ChangeDialog wanted={wanted} onClose={() => setWanted(null)} onDone={() => select(NONE)} />
     </Stack>
+  );
+}
+
+interface FiltersProps {
+  filters: LetterFilters;
+  onChange(filters: LetterFilters): void;
+}
+
+function Filters({ filters, onChange }: FiltersProps) {
+  const change = (some: Record<string, unknown>) =>
+    onChange(letterFilters({ ...filters, ...some }));
+  return (
+    <Group component="search" aria-label="Filter dead letters" align="end" gap="sm">
+      <NativeSelect
+        label="Topic"
+        value={filters.topic ?? ""}
+        onChange={(event) => change({ topic: event.currentTarget.value })}
+        data={[{ value: "", label: "any" }, ...TOPICS]}
+      />
+      <NativeSelect
+        label="Reason"
+        value={filters.reason ?? ""}
+        onChange={(event) => change({ reason: event.currentTarget.value })}
+        data={[{ value: "", label: "any" }, ...REASONS]}
+      />
+      <NativeSelect
+        label="State"
+        value={filters.state ?? "open"}
+        onChange={(event) => change({ state: event.currentTarget.value })}
+        data={[...STATES]}
+      />
+      <TextInput
+        label="Batch"
+        placeholder="any"
+        key={filters.batch ?? ""}
+        defaultValue={filters.batch ?? ""}
+        onBlur={(event) => {
+          if (event.currentTarget.value.trim() !== (filters.batch ?? "")) {
+            change({ batch: event.currentTarget.value.trim() });
+          }
+        }}
+        onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
+      />
+    </Group>
   );
 }

@@ -1,10 +1,93 @@
-import { Stack } from "@mantine/core";
+import { Button, CloseButton, Group, SegmentedControl, Stack, TextInput } from "@mantine/core";
+import { IconSearch, IconX } from "@tabler/icons-react";
+import { getRouteApi } from "@tanstack/react-router";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { EmptyState } from "../shell/EmptyState";
 import { PageTitle } from "../shell/PageTitle";
+import { Results } from "./Results";
+import type { SearchOf } from "./searchQuery";
 
+const TYPING_MS = 250;
+/** As many characters as the recorder takes. */
+const MOST_CHARACTERS = 200;
+
+const route = getRouteApi("/search");
+
+/** Finds images by what they say. What is looked for stands in the address. */
 export function SearchPage() {
+  const { q = "", mode, batch } = route.useSearch();
+  const search: SearchOf = { q, mode: mode === "word" ? "word" : "substring", batch };
+  const navigate = route.useNavigate();
+  const look = useCallback(
+    (changed: { q?: string; mode?: string; batch?: string }) =>
+      navigate({ search: (now) => ({ ...now, ...changed }), replace: true }),
+    [navigate],
+  );
+  const lookFor = useCallback((q: string) => look({ q }), [look]);
   return (
     <Stack>
       <PageTitle title="Search" />
+      <Group align="end" component="search">
+        <Query value={search.q} onChange={lookFor} />
+        <SegmentedControl
+          aria-label="What to find"
+          value={search.mode}
+          onChange={(mode) => look({ mode: mode === "word" ? mode : "" })}
+          data={[
+            { value: "substring", label: "Anywhere" },
+            { value: "word", label: "Whole words" },
+          ]}
+        />
+        {search.batch !== undefined && (
+          <Button
+            variant="default"
+            rightSection={<IconX size={16} aria-hidden />}
+            aria-label={`Only in batch ${search.batch}: search all`}
+            onClick={() => look({ batch: "" })}
+          >
+            Only in batch {search.batch}
+          </Button>
+        )}
+      </Group>
+      {search.q.trim() === "" ? (
+        <EmptyState title="What do they say?">
+          Type a word, a part of one, or several: in any language, one character is enough. Case and
+          width make no difference, and no character is special.
+        </EmptyState>
+      ) : (
+        <Results search={search} />
+      )}
     </Stack>
+  );
+}
+
+/** The input goes ahead of the address until typing pauses, and follows it when it changes. */
+function Query({ value, onChange }: { value: string; onChange: (q: string) => void }) {
+  const [typed, setTyped] = useState(value);
+  const told = useRef(value);
+  useEffect(() => {
+    if (value === told.current) return;
+    told.current = value;
+    setTyped(value);
+  }, [value]);
+  useEffect(() => {
+    if (typed === told.current) return;
+    const timer = setTimeout(() => {
+      told.current = typed;
+      onChange(typed);
+    }, TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [typed, onChange]);
+  return (
+    <TextInput
+      flex="1 1 16rem"
+      type="search"
+      label="Text on images"
+      maxLength={MOST_CHARACTERS}
+      leftSection={<IconSearch size={18} />}
+      value={typed}
+      onChange={(event) => setTyped(event.currentTarget.value)}
+      rightSection={typed && <CloseButton aria-label="Clear" onClick={() => setTyped("")} />}
+    />
   );
 }

@@ -3,6 +3,7 @@ import { useDisclosure } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { useEffect } from "react";
+import { DropAnywhere } from "../submit/DropAnywhere";
 import { ColorSchemeSwitch } from "./ColorSchemeSwitch";
 import { Navigation } from "./Navigation";
 import classes from "./Shell.module.css";
@@ -56,6 +57,7 @@ export function Shell() {
       <main id="main" className={classes.main} tabIndex={-1}>
         <Outlet />
       </main>
+      <DropAnywhere />
     </div>
   );
 }

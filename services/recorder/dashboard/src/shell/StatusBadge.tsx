@@ -21,7 +21,7 @@ export function hasEnded(status: string): boolean {
 /** A status by word and colour. */
 export function StatusBadge({ status }: { status: string }) {
   return (
-    <Badge color={STATUS_COLORS[status] ?? "gray"} variant="light">
+    <Badge color={STATUS_COLORS[status] ?? "gray"} variant="light" miw="max-content">
       {status}
     </Badge>
   );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { counted, duration, rate } from "./format";
+import { bytes, counted, duration, rate } from "./format";
 
 describe("duration", () => {
   it.each([
@@ -36,4 +36,14 @@ describe("counted", () => {
       "2,000 images",
     ]);
   });
+});
+
+it("tells a size in the unit that fits", () => {
+  expect([0, 999, 1_000, 1_540_000, 3e12].map(bytes)).toEqual([
+    "0 B",
+    "999 B",
+    "1 kB",
+    "1.5 MB",
+    "3,000 GB",
+  ]);
 });

@@ -1,5 +1,7 @@
 const numbers = new Intl.NumberFormat("en");
 const rates = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
+const sizes = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const UNITS = ["B", "kB", "MB", "GB"];
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 /** A count with its thousands apart: 12,345. */
@@ -10,6 +12,12 @@ export function count(value: number): string {
 /** A count with its noun: 1 image, 2 images. */
 export function counted(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
+
+/** A size in bytes, in the unit that fits: 1.5 MB. */
+export function bytes(value: number): string {
+  const unit = value < 1_000 ? 0 : Math.min(Math.floor(Math.log10(value) / 3), UNITS.length - 1);
+  return `${sizes.format(value / 1_000 ** unit)} ${UNITS[unit]}`;
 }
 
 /** Images per second; per minute where that tells more. */

@@ -1,10 +1,128 @@
-import { Stack } from "@mantine/core";
+import { Alert, Anchor, Button, Code, Group, Progress, Stack, Text } from "@mantine/core";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { useSyncExternalStore } from "react";
+import { useIngest } from "../api/ingest";
+import { bytes, count } from "../shell/format";
 import { PageTitle } from "../shell/PageTitle";
+import { ChosenFiles } from "./ChosenFiles";
+import { DropZone } from "./DropZone";
+import { ingestAt } from "./ingest";
+import { OptionsForm } from "./OptionsForm";
+import { type UploadsState, uploads } from "./uploads";
 
+/** Files from this machine, to be read as one batch. */
 export function SubmitPage() {
+  const ingest = useIngest();
+  const state = useSyncExternalStore(uploads.subscribe, uploads.state);
+  const navigate = useNavigate();
+  if (ingest.off !== undefined) return <SwitchedOff why={ingest.off} />;
+  const toBatch = () => {
+    const { phase, files, batchId, acceptedImages } = uploads.state();
+    const allSent = files.every((one) => one.state === "sent");
+    if (phase === "done" && allSent && batchId !== null && acceptedImages > 0) {
+      uploads.clear();
+      navigate({ to: "/batches/$batchId", params: { batchId } });
+    }
+  };
   return (
     <Stack>
-      <PageTitle title="Submit" />
+      <PageTitle title="Submit images" />
+      {(state.phase === "choosing" || state.phase === "done") && (
+        <DropZone onFiles={(files) => uploads.add(files)} />
+      )}
+      {state.phase === "choosing" && state.files.length > 0 && (
+        <OptionsForm
+          onSubmit={async (description) => {
+            await uploads.start(description, ingestAt(ingest.url));
+            toBatch();
+          }}
+        />
+      )}
+      <Sending state={state} onResumed={toBatch} />
+      <ChosenFiles
+        files={state.files}
+        onRemove={state.phase === "choosing" ? (id) => uploads.remove(id) : null}
+      />
+    </Stack>
+  );
+}
+
+function SwitchedOff({ why }: { why: string }) {
+  return (
+    <Stack>
+      <PageTitle title="Submit images" />
+      <Alert title="Submitting is switched off here">
+        {why} The <Code>ocrstream submit</Code> command works all the same.
+      </Alert>
+    </Stack>
+  );
+}
+
+/** How far the upload is, and what can be done about it. */
+function Sending({ state, onResumed }: { state: UploadsState; onResumed(): void }) {
+  const { phase, files, batchId, acceptedImages, trouble, leftOut } = state;
+  if (phase === "choosing") return null;
+  const total = files.reduce((sum, one) => sum + one.file.size, 0);
+  const sent = files.reduce((sum, one) => sum + one.sentBytes, 0);
+  const refused = files.filter((one) => one.state === "refused").length;
+  const share = phase === "done" ? 100 : Math.floor((100 * sent) / Math.max(total, 1));
+  return (
+    <Stack component="section" gap="xs" aria-label="Upload">
+      <Text aria-live="polite">
+        {phase === "sending" && `Sending ${bytes(sent)} of ${bytes(total)}`}
+        {phase === "done" &&
+          `${count(acceptedImages)} ${acceptedImages === 1 ? "image" : "images"} submitted`}
+        {phase === "interrupted" && `Interrupted after ${bytes(sent)} of ${bytes(total)}`}
+        {refused > 0 && `, ${count(refused)} refused`}
+      </Text>
+      <Progress
+        value={share}
+        aria-label="Sent"
+        color={phase === "interrupted" ? "yellow" : "blue"}
+      />
+      {leftOut > 0 && (
+        <Text size="sm">
+          {count(leftOut)} files that were dropped meanwhile are not among them: submit them next.
+        </Text>
+      )}
+      {trouble !== null && (
+        <Alert color="red" title="Not all was sent">
+          {trouble}
+        </Alert>
+      )}
+      <Group>
+        {phase === "sending" && (
+          <Button variant="default" onClick={() => uploads.stop()}>
+            Stop
+          </Button>
+        )}
+        {phase === "interrupted" && (
+          <Button onClick={() => uploads.resume().then(onResumed)}>Go on</Button>
+        )}
+        {phase === "interrupted" && acceptedImages > 0 && (
+          // A batch whose total nobody tells would never end.
+          <Button variant="default" onClick={() => uploads.finishEarly()}>
+            Leave the rest out
+          </Button>
+        )}
+        {phase === "interrupted" && acceptedImages === 0 && (
+          <Button variant="default" onClick={() => uploads.clear()}>
+            Give up
+          </Button>
+        )}
+        {phase === "done" && (
+          <Button variant="default" onClick={() => uploads.clear()}>
+            Submit others
+          </Button>
+        )}
+        {batchId !== null && acceptedImages > 0 && (
+          <Anchor
+            renderRoot={(props) => <Link {...props} to="/batches/$batchId" params={{ batchId }} />}
+          >
+            See the batch
+          </Anchor>
+        )}
+      </Group>
     </Stack>
   );
 }

@@ -1,0 +1,89 @@
+import { memo } from "react";
+import { bandOf, percent } from "./confidence";
+import { boundsOf, type Size, svgPoints, type TextBox } from "./geometry";
+import classes from "./image.module.css";
+import type { Selection } from "./selection";
+
+interface Props {
+  boxes: readonly TextBox[];
+  size: Size;
+  selection: Selection;
+  /** Boxes below it are hidden. */
+  threshold: number;
+  /** Whether each box has its text in it, for a page without a picture. */
+  written: boolean;
+}
+
+/** The text boxes of a picture, as polygons in its pixels. */
+export function Boxes({ boxes, size, selection, threshold, written }: Props) {
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: there is no fieldset in SVG
+    <svg
+      className={classes.boxes}
+      viewBox={`0 0 ${size.width} ${size.height}`}
+      width={size.width}
+      height={size.height}
+      role="group"
+      aria-label="Text boxes"
+    >
+      {boxes.map((box, index) => (
+        <Box
+          // biome-ignore lint/suspicious/noArrayIndexKey: its place in the result is what a box is
+          key={index}
+          box={box}
+          index={index}
+          selected={selection.has(index)}
+          hidden={box.confidence < threshold}
+          written={written}
+        />
+      ))}
+    </svg>
+  );
+}
+
+interface BoxProps {
+  box: TextBox;
+  index: number;
+  selected: boolean;
+  hidden: boolean;
+  written: boolean;
+}
+
+const Box = memo(function Box({ box, index, selected, hidden, written }: BoxProps) {
+  if (hidden) return null;
+  return (
+    <>
+      {/* biome-ignore lint/a11y/useSemanticElements: there is no button in SVG */}
+      <polygon
+        className={classes.box}
+        points={svgPoints(box.bbox)}
+        data-box={index}
+        data-band={bandOf(box.confidence).name}
+        role="button"
+        tabIndex={-1}
+        aria-pressed={selected}
+        aria-label={`${box.text}, ${percent(box.confidence)}`}
+      />
+      {written && <WrittenText box={box} />}
+    </>
+  );
+});
+
+/** The text as long and as high as its box; upright boxes only, of text that goes across. */
+function WrittenText({ box }: { box: TextBox }) {
+  const { left, top, right, bottom } = boundsOf(box.bbox);
+  const height = bottom - top;
+  return (
+    <text
+      className={classes.written}
+      x={left}
+      y={bottom - height / 4}
+      fontSize={height * 0.8}
+      textLength={right - left}
+      lengthAdjust="spacingAndGlyphs"
+      aria-hidden
+    >
+      {box.text}
+    </text>
+  );
+}

@@ -1,0 +1,88 @@
+import { Anchor, Table, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import type { Chain, Image } from "../api/recorder";
+import { duration, moment } from "../shell/format";
+import { percent } from "./confidence";
+import { workersQuery } from "./queries";
+
+/** How a result came about: who read it, when, and what it belongs to. */
+export function Details({ image, chain }: { image: Image; chain: Chain | undefined }) {
+  const workers = useQuery(workersQuery());
+  const task = chain?.tasks.filter((one) => one.run === image.run).at(-1);
+  const worker = workers.data?.items.find((one) => one.worker === task?.worker);
+  const confidences = image.text_boxes.map((box) => box.confidence);
+  const mean = confidences.reduce((sum, one) => sum + one, 0) / confidences.length;
+  const rows: [string, ReactNode][] = [
+    ["Path", image.image_path],
+    ["Public path", image.public_path],
+    ["Text boxes", image.text_boxes.length],
+    ["Confidence, mean", confidences.length > 0 && percent(mean)],
+    ["Submitted", image.submitted_at && moment(image.submitted_at)],
+    ["Started", task?.started_at && moment(task.started_at)],
+    ["Took", task?.duration_s != null && duration(task.duration_s)],
+    ["Attempts", task && task.attempt > 1 && task.attempt],
+    ["Run", image.run > 1 && image.run],
+    [
+      "Engine",
+      worker && `${worker.engine} ${worker.versions[worker.engine] ?? ""} on ${worker.device}`,
+    ],
+    ["Worker", task?.worker],
+    [
+      "Batch",
+      chain?.batch_id != null && (
+        <Anchor
+          size="sm"
+          renderRoot={(props) => (
+            <Link {...props} to="/batches/$batchId" params={{ batchId: chain.batch_id ?? "" }} />
+          )}
+        >
+          {chain.batch_id}
+        </Anchor>
+      ),
+    ],
+    [
+      "Chain of tasks",
+      image.chain_id !== null && (
+        <Anchor
+          size="sm"
+          renderRoot={(props) => (
+            <Link {...props} to="/chains/$chainId" params={{ chainId: image.chain_id ?? "" }} />
+          )}
+        >
+          {image.chain_id}
+        </Anchor>
+      ),
+    ],
+  ];
+  return (
+    <section aria-labelledby="details">
+      <Title order={2} size="h4" id="details">
+        Details
+      </Title>
+      <Table withRowBorders={false} verticalSpacing={2}>
+        <Table.Tbody>
+          {rows.map(
+            ([name, value]) =>
+              value !== null &&
+              value !== undefined &&
+              value !== false &&
+              value !== "" && (
+                <Table.Tr key={name}>
+                  <Table.Th
+                    scope="row"
+                    style={{ whiteSpace: "nowrap", verticalAlign: "top" }}
+                    w="10rem"
+                  >
+                    {name}
+                  </Table.Th>
+                  <Table.Td style={{ overflowWrap: "anywhere" }}>{value}</Table.Td>
+                </Table.Tr>
+              ),
+          )}
+        </Table.Tbody>
+      </Table>
+    </section>
+  );
+}

@@ -1,0 +1,93 @@
+import { ActionIcon, Group, Paper, Text, Tooltip, VisuallyHidden } from "@mantine/core";
+import { IconMaximize, IconMinus, IconPlus } from "@tabler/icons-react";
+import {
+  type ReactNode,
+  type Ref,
+  useId,
+  useImperativeHandle,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
+import type { Size } from "./geometry";
+import classes from "./image.module.css";
+import { PanZoom } from "./panZoom";
+
+const STEP = 1.5;
+
+interface Props {
+  ref: Ref<PanZoom | null>;
+  size: Size;
+  /** What lies on the stage, as large as `size`. */
+  children: ReactNode;
+}
+
+/** Shows a picture that can be moved and made larger; `ref` moves it from outside. */
+export function Stage({ ref, size, children }: Props) {
+  const stage = useRef<HTMLElement>(null);
+  const layer = useRef<HTMLDivElement>(null);
+  const [panZoom, setPanZoom] = useState<PanZoom | null>(null);
+  const [scale, setScale] = useState(1);
+  const help = useId();
+  const { width, height } = size;
+  useLayoutEffect(() => {
+    if (!stage.current || !layer.current) return;
+    const moving = new PanZoom(stage.current, layer.current, { width, height }, setScale);
+    setPanZoom(moving);
+    return () => moving.end();
+  }, [width, height]);
+  useImperativeHandle<PanZoom | null, PanZoom | null>(ref, () => panZoom, [panZoom]);
+  return (
+    <div className={classes.frame}>
+      <section
+        ref={stage}
+        className={classes.stage}
+        aria-label="Picture"
+        aria-describedby={help}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: keys move the picture
+        tabIndex={0}
+      >
+        <div ref={layer} className={classes.layer} style={{ width, height }}>
+          {children}
+        </div>
+      </section>
+      <VisuallyHidden id={help}>
+        Arrow keys move the picture, plus and minus change its size, 0 shows all of it.
+      </VisuallyHidden>
+      <Paper className={classes.tools} withBorder p={4}>
+        <Group gap={4} role="toolbar" aria-label="Size">
+          <Tool label="Smaller" onClick={() => panZoom?.zoom(1 / STEP)}>
+            <IconMinus />
+          </Tool>
+          <Text size="sm" w="3.2rem" ta="center">
+            {Math.round(scale * 100)} %
+          </Text>
+          <Tool label="Larger" onClick={() => panZoom?.zoom(STEP)}>
+            <IconPlus />
+          </Tool>
+          <Tool label="Show all of it" onClick={() => panZoom?.showAll()}>
+            <IconMaximize />
+          </Tool>
+        </Group>
+      </Paper>
+    </div>
+  );
+}
+
+function Tool({
+  label,
+  onClick,
+  children,
+}: {
+  label: string;
+  onClick: () => void;
+  children: ReactNode;
+}) {
+  return (
+    <Tooltip label={label}>
+      <ActionIcon variant="subtle" aria-label={label} onClick={onClick}>
+        {children}
+      </ActionIcon>
+    </Tooltip>
+  );
+}

@@ -1,0 +1,59 @@
+import { Button, Group, Menu } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { IconCopy, IconDownload } from "@tabler/icons-react";
+import { counted } from "../shell/format";
+import { copyText } from "./copyText";
+import { exportUrl, FORMATS } from "./exportLinks";
+import type { TextBox } from "./geometry";
+import { textOf } from "./text";
+
+interface Props {
+  imagePath: string;
+  /** All that is shown, in reading order. */
+  boxes: readonly TextBox[];
+  selected: readonly TextBox[];
+}
+
+/** Copy what is selected, or all that is shown; download all in a format. */
+export function TextActions({ imagePath, boxes, selected }: Props) {
+  const chosen = selected.length > 0 ? selected : boxes;
+  const copy = async () => {
+    const copied = await copyText(textOf(chosen));
+    notifications.show(
+      copied
+        ? { message: `${counted(chosen.length, "line")} copied.` }
+        : { color: "red", message: "The browser did not let the text be copied." },
+    );
+  };
+  return (
+    <Group gap="xs">
+      <Button
+        size="compact-md"
+        variant="light"
+        leftSection={<IconCopy size={16} aria-hidden />}
+        disabled={chosen.length === 0}
+        onClick={copy}
+      >
+        {selected.length > 0 ? `Copy selected (${selected.length})` : "Copy all text"}
+      </Button>
+      <Menu>
+        <Menu.Target>
+          <Button
+            size="compact-md"
+            variant="light"
+            leftSection={<IconDownload size={16} aria-hidden />}
+          >
+            Download
+          </Button>
+        </Menu.Target>
+        <Menu.Dropdown>
+          {FORMATS.map(({ format, label }) => (
+            <Menu.Item key={format} component="a" href={exportUrl(imagePath, format)} download>
+              {label}
+            </Menu.Item>
+          ))}
+        </Menu.Dropdown>
+      </Menu>
+    </Group>
+  );
+}

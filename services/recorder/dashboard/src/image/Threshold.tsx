@@ -1,0 +1,46 @@
+import { Group, Slider, Stack, Text } from "@mantine/core";
+import { BANDS, bandCounts } from "./confidence";
+import type { TextBox } from "./geometry";
+import classes from "./image.module.css";
+
+interface Props {
+  boxes: readonly TextBox[];
+  /** In whole percent. */
+  value: number;
+  onChange: (value: number) => void;
+}
+
+/** What the colours of boxes mean, and how sure the engine must have been of what is shown. */
+export function Threshold({ boxes, value, onChange }: Props) {
+  const counts = bandCounts(boxes);
+  const hidden = boxes.filter((box) => box.confidence < value / 100).length;
+  return (
+    <Stack gap={4}>
+      <Group component="ul" gap="sm" className={classes.legend} aria-label="Colours of confidence">
+        {BANDS.map((band, index) => (
+          <li key={band.name} data-band={band.name} className={classes.legendItem}>
+            {`${band.label}${band.from > 0 ? `, ${band.from * 100} % up` : ""} (${counts[index]})`}
+          </li>
+        ))}
+      </Group>
+      <Group gap="sm" wrap="nowrap">
+        <Text size="sm" style={{ whiteSpace: "nowrap" }}>
+          Show from {value} %
+        </Text>
+        <Slider
+          flex={1}
+          value={value}
+          onChange={onChange}
+          label={null}
+          thumbLabel="Least confidence shown"
+          thumbValueText={`${value} %`}
+        />
+      </Group>
+      {hidden > 0 && (
+        <Text size="xs" c="dimmed">
+          {hidden} of {boxes.length} hidden
+        </Text>
+      )}
+    </Stack>
+  );
+}

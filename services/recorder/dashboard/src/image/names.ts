@@ -1,0 +1,9 @@
+/** What people call an image: the file that they sent, with its page, or the end of its path. */
+export function imageName(
+  imagePath: string,
+  sourceName: string | null | undefined,
+  page: number | null | undefined,
+): string {
+  const name = sourceName || imagePath.split("/").filter(Boolean).at(-1) || imagePath;
+  return page ? `${name}, page ${page}` : name;
+}

@@ -1,0 +1,28 @@
+import { describe, expect, it } from "vitest";
+import { textOf } from "./text";
+
+function box(text: string, left: number, top: number) {
+  const bbox = [
+    [left, top],
+    [left + 50, top],
+    [left + 50, top + 20],
+    [left, top + 20],
+  ];
+  return { text, confidence: 1, bbox };
+}
+
+describe("text", () => {
+  it("has the lines of the picture", () => {
+    const boxes = [box("Total", 0, 0), box("12,000", 200, 4), box("합계", 0, 30)];
+    expect(textOf(boxes)).toBe("Total 12,000\n합계");
+  });
+
+  it("does not run lines together on a slope", () => {
+    const boxes = [box("a", 0, 0), box("b", 60, 8), box("c", 120, 16)];
+    expect(textOf(boxes)).toBe("a b\nc");
+  });
+
+  it("of nothing is nothing", () => {
+    expect(textOf([])).toBe("");
+  });
+});

@@ -1,0 +1,64 @@
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { ApiError, asApiError } from "../api/errors";
+import { pictureUrl } from "../api/pictures";
+import type { Size } from "./geometry";
+
+const KEPT_MS = 300_000;
+
+export type Picture =
+  | { state: "loading" }
+  | { state: "shown"; url: string; size: Size }
+  | { state: "missing"; error: Error };
+
+/** What a path shows, at most `width` pixels wide; `size` is that of the whole image, as its boxes have it. */
+export function usePicture(imagePath: string, { width, wanted = true }: Options = {}): Picture {
+  const { data, error } = useQuery({ ...pictureQuery(imagePath, width), enabled: wanted });
+  const url = useObjectUrl(data?.blob);
+  if (data && url) return { state: "shown", url, size: data.size };
+  return error ? { state: "missing", error } : { state: "loading" };
+}
+
+interface Options {
+  width?: number;
+  /** Whether it is asked for at all. */
+  wanted?: boolean;
+}
+
+function pictureQuery(imagePath: string, width: number | undefined) {
+  return queryOptions({
+    queryKey: ["picture", imagePath, width],
+    // Not an address for <img>: that tells neither the image's size nor why there is none.
+    queryFn: async ({ signal }) => {
+      const whole = pictureUrl(imagePath);
+      const url = width === undefined ? whole : `${whole}&width=${width}`;
+      const answer = await fetch(url, { signal }).catch((error: unknown) => {
+        if (signal.aborted) throw error;
+        throw new ApiError(0, "No answer", "The recorder cannot be reached", { cause: error });
+      });
+      if (!answer.ok) {
+        const problem: unknown = await answer.json().catch(() => null);
+        throw asApiError(answer.status, answer.statusText, problem);
+      }
+      const [wide, high] = ["X-Picture-Width", "X-Picture-Height"].map((name) =>
+        Number(answer.headers.get(name)),
+      );
+      return { blob: await answer.blob(), size: { width: wide ?? 0, height: high ?? 0 } };
+    },
+    staleTime: KEPT_MS,
+  });
+}
+
+function useObjectUrl(blob: Blob | undefined): string | undefined {
+  const [url, setUrl] = useState<string>();
+  useEffect(() => {
+    if (!blob) return;
+    const made = URL.createObjectURL(blob);
+    setUrl(made);
+    return () => {
+      setUrl(undefined);
+      URL.revokeObjectURL(made);
+    };
+  }, [blob]);
+  return url;
+}

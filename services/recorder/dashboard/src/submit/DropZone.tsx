@@ -1,0 +1,58 @@
+import { Button, Group, Paper, Text } from "@mantine/core";
+import { type ChangeEvent, useRef, useState } from "react";
+import classes from "./DropZone.module.css";
+import { filesOf, filesOfFolder } from "./pickable";
+
+/** Where files and folders are dropped, or chosen with the keyboard. */
+export function DropZone({ onFiles }: { onFiles(files: File[]): void }) {
+  const [over, setOver] = useState(false);
+  const files = useRef<HTMLInputElement>(null);
+  const folder = useRef<HTMLInputElement>(null);
+  const choose = (event: ChangeEvent<HTMLInputElement>, taken: (chosen: File[]) => File[]) => {
+    onFiles(taken([...(event.currentTarget.files ?? [])]));
+    // Else choosing the same again would change nothing, and tell nothing.
+    event.currentTarget.value = "";
+  };
+  return (
+    <Paper
+      withBorder
+      p="xl"
+      className={classes["zone"]}
+      data-over={over || undefined}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={async (event) => {
+        event.preventDefault();
+        setOver(false);
+        onFiles(await filesOf(event.dataTransfer));
+      }}
+    >
+      <Text ta="center">Drop images, PDF or TIFF files, or folders of them here.</Text>
+      <Group justify="center" mt="md">
+        <Button onClick={() => files.current?.click()}>Choose files</Button>
+        <Button variant="default" onClick={() => folder.current?.click()}>
+          Choose a folder
+        </Button>
+      </Group>
+      <input
+        ref={files}
+        type="file"
+        multiple
+        hidden
+        aria-label="Files"
+        onChange={(event) => choose(event, (chosen) => chosen)}
+      />
+      <input
+        ref={folder}
+        type="file"
+        webkitdirectory=""
+        hidden
+        aria-label="Folder"
+        onChange={(event) => choose(event, filesOfFolder)}
+      />
+    </Paper>
+  );
+}

@@ -1,0 +1,69 @@
+/** Which files of a folder are taken: those that the `ocrstream` command takes, too. */
+
+const SUFFIXES = new Set(
+  "avif bmp gif jfif jp2 jpeg jpg pbm pdf pgm png ppm tif tiff webp".split(" "),
+);
+
+/** Whether a file found in a folder is taken; one that is named by itself always is. */
+export function isTaken(name: string): boolean {
+  const suffix = /^[^.].*\.([^.]+)$/.exec(name)?.[1];
+  return suffix !== undefined && SUFFIXES.has(suffix.toLowerCase());
+}
+
+/** The files of a folder that was chosen, as of one that was dropped. */
+export function filesOfFolder(chosen: Iterable<File>): File[] {
+  return [...chosen]
+    .filter(({ name, webkitRelativePath }) => {
+      const [, ...inside] = webkitRelativePath.split("/");
+      return isTaken(name) && !inside.some((part) => part.startsWith("."));
+    })
+    .sort((one, other) => (one.webkitRelativePath < other.webkitRelativePath ? -1 : 1));
+}
+
+/** The files of a drop, folders opened, in the order of their names within each folder. */
+export async function filesOf(dropped: DataTransfer): Promise<File[]> {
+  // Entries are only there until the event is over: all of them are taken before anything is awaited.
+  const entries = [...dropped.items]
+    .filter((item) => item.kind === "file")
+    .map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+  const found: File[] = [];
+  for (const entry of entries) {
+    if (entry instanceof File) found.push(entry);
+    else if (entry !== null) found.push(...(await filesIn(entry, false)));
+  }
+  return found;
+}
+
+async function filesIn(entry: FileSystemEntry, inFolder: boolean): Promise<File[]> {
+  if (isFile(entry)) {
+    if (inFolder && !isTaken(entry.name)) return [];
+    return [await new Promise<File>((resolve, reject) => entry.file(resolve, reject))];
+  }
+  if (!isFolder(entry) || (inFolder && entry.name.startsWith("."))) return [];
+  const children = await entriesOf(entry);
+  children.sort((one, other) => (one.name < other.name ? -1 : 1));
+  const found: File[] = [];
+  for (const child of children) found.push(...(await filesIn(child, true)));
+  return found;
+}
+
+async function entriesOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
+  const reader = folder.createReader();
+  const entries: FileSystemEntry[] = [];
+  for (;;) {
+    // A reader answers some at a time, and nothing at the end.
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    );
+    if (some.length === 0) return entries;
+    entries.push(...some);
+  }
+}
+
+function isFile(entry: FileSystemEntry): entry is FileSystemFileEntry {
+  return entry.isFile;
+}
+
+function isFolder(entry: FileSystemEntry): entry is FileSystemDirectoryEntry {
+  return entry.isDirectory;
+}

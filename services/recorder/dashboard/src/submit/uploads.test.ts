@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import { type Ingest, Refused } from "./batch-upload";
+import { Uploads } from "./uploads";
+
+const DESCRIPTION = { name: "", options: {} };
+
+function files(...names: string[]): File[] {
+  return names.map((name) => new File(["xx"], name));
+}
+
+function taking(refuse: () => Error | null): Ingest {
+  return {
+    async upload(request, onBytes) {
+      onBytes(3);
+      const error = refuse();
+      if (error) throw error;
+      return request.files.map(() => 1);
+    },
+    async close() {},
+  };
+}
+
+describe("Uploads", () => {
+  it("tells how far each file is, and of which batch", async () => {
+    const uploads = new Uploads();
+    const seen: number[][] = [];
+    uploads.subscribe(() => seen.push(uploads.state().files.map((one) => one.sentBytes)));
+    uploads.add(files("a", "b"));
+    await uploads.start(
+      DESCRIPTION,
+      taking(() => null),
+    );
+    expect(seen).toContainEqual([2, 1]);
+    const { phase, files: sent, batchId, acceptedImages } = uploads.state();
+    expect([phase, acceptedImages]).toEqual(["done", 2]);
+    expect(batchId).not.toBeNull();
+    expect(sent.map((one) => one.state)).toEqual(["sent", "sent"]);
+  });
+
+  it("says why nothing more is sent, and goes on when told to", async () => {
+    const uploads = new Uploads();
+    let full = true;
+    uploads.add(files("a"));
+    await uploads.start(
+      DESCRIPTION,
+      taking(() => (full ? new Refused(507, "the disk is full") : null)),
+    );
+    expect([uploads.state().phase, uploads.state().trouble]).toEqual([
+      "interrupted",
+      "the disk is full",
+    ]);
+    full = false;
+    await uploads.resume();
+    expect([uploads.state().phase, uploads.state().trouble]).toEqual(["done", null]);
+  });
+
+  it("takes no files while an upload is not done, and says so", async () => {
+    const uploads = new Uploads();
+    uploads.add(files("a"));
+    await uploads.start(
+      DESCRIPTION,
+      taking(() => new Refused(500, "broken")),
+    );
+    uploads.add(files("b", "c"));
+    expect(uploads.state().files).toHaveLength(1);
+    expect(uploads.state().leftOut).toBe(2);
+  });
+
+  it("begins anew with what comes after a batch", async () => {
+    const uploads = new Uploads();
+    uploads.add(files("a"));
+    await uploads.start(
+      DESCRIPTION,
+      taking(() => null),
+    );
+    uploads.add(files("b"));
+    expect(uploads.state()).toMatchObject({ phase: "choosing", batchId: null });
+    expect(uploads.state().files.map((one) => one.file.name)).toEqual(["b"]);
+  });
+});

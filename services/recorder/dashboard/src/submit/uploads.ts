@@ -1,0 +1,155 @@
+/** The files that were chosen and how far they are, kept while one looks at other pages. */
+
+import { type BatchDescription, BatchUpload, type Ingest } from "./batch-upload";
+
+export interface ChosenFile {
+  readonly id: number;
+  readonly file: File;
+  readonly state: "waiting" | "sending" | "sent" | "refused";
+  readonly sentBytes: number;
+  /** What it became, once it was sent: a document is an image a page. */
+  readonly images: number;
+  readonly error: string | null;
+}
+
+export interface UploadsState {
+  readonly phase: "choosing" | "sending" | "interrupted" | "done";
+  readonly files: readonly ChosenFile[];
+  readonly batchId: string | null;
+  readonly acceptedImages: number;
+  /** Why nothing more is sent now. */
+  readonly trouble: string | null;
+  /** How many files were dropped meanwhile, and not taken. */
+  readonly leftOut: number;
+}
+
+const NOTHING: UploadsState = {
+  phase: "choosing",
+  files: [],
+  batchId: null,
+  acceptedImages: 0,
+  trouble: null,
+  leftOut: 0,
+};
+
+/** A store as `useSyncExternalStore` wants it; one upload at a time. */
+export class Uploads {
+  #state = NOTHING;
+  #listeners = new Set<() => void>();
+  #nextId = 1;
+  #upload: BatchUpload<ChosenFile> | null = null;
+  #stop = new AbortController();
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  readonly state = (): UploadsState => this.#state;
+
+  /** Takes more files; after an upload they are the next batch. While one goes on none is taken. */
+  add(files: readonly File[]): void {
+    if (this.#state.phase === "sending" || this.#state.phase === "interrupted") {
+      this.#set({ leftOut: this.#state.leftOut + files.length });
+      return;
+    }
+    if (this.#state.phase === "done") this.clear();
+    const chosen = files.map((file): ChosenFile => {
+      return { id: this.#nextId++, file, state: "waiting", sentBytes: 0, images: 0, error: null };
+    });
+    this.#set({ files: [...this.#state.files, ...chosen] });
+  }
+
+  remove(id: number): void {
+    this.#set({ files: this.#state.files.filter((one) => one.id !== id) });
+  }
+
+  /** Forgets all files and the upload; what was sent stays sent. */
+  clear(): void {
+    this.#upload = null;
+    this.#set(NOTHING);
+  }
+
+  /** Sends the files as one batch. */
+  async start(description: BatchDescription, ingest: Ingest): Promise<void> {
+    const listener = {
+      onSending: (files: readonly ChosenFile[], sentBytes: number) => {
+        let left = sentBytes;
+        this.#change(files, ({ file }) => {
+          const share = Math.min(left, file.size);
+          left -= share;
+          return { state: "sending", sentBytes: share };
+        });
+      },
+      onSent: (files: readonly ChosenFile[], images: readonly number[]) =>
+        this.#change(files, ({ file }, place) => {
+          return { state: "sent", sentBytes: file.size, images: images[place] ?? 0 };
+        }),
+      onRefused: (one: ChosenFile, error: string) =>
+        this.#change([one], () => ({ state: "refused", sentBytes: 0, error })),
+    };
+    this.#upload = new BatchUpload(this.#state.files, description, ingest, listener, pause);
+    await this.resume();
+  }
+
+  /** Goes on after a trouble. */
+  async resume(): Promise<void> {
+    const upload = this.#upload;
+    if (upload === null) return;
+    this.#stop = new AbortController();
+    this.#set({ phase: "sending", batchId: upload.batchId, trouble: null });
+    await this.#until(upload, () => upload.run(this.#stop.signal));
+  }
+
+  /** Stops sending; it can be resumed, or finished early. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** Makes what was sent before a trouble the whole batch. */
+  async finishEarly(): Promise<void> {
+    const upload = this.#upload;
+    if (upload === null) return;
+    this.#set({ trouble: null });
+    await this.#until(upload, () => upload.close(new AbortController().signal));
+  }
+
+  async #until(upload: BatchUpload<ChosenFile>, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      this.#set({ phase: "done", acceptedImages: upload.acceptedImages });
+    } catch (error) {
+      const stopped = error instanceof DOMException && error.name === "AbortError";
+      const trouble = stopped
+        ? "You stopped it."
+        : String(error instanceof Error ? error.message : error);
+      this.#set({ phase: "interrupted", acceptedImages: upload.acceptedImages, trouble });
+    }
+  }
+
+  #change(
+    files: readonly ChosenFile[],
+    change: (one: ChosenFile, place: number) => Partial<ChosenFile>,
+  ): void {
+    const changed = new Map(files.map((one, place) => [one.id, change(one, place)]));
+    this.#set({ files: this.#state.files.map((one) => ({ ...one, ...changed.get(one.id) })) });
+  }
+
+  #set(change: Partial<UploadsState>): void {
+    this.#state = { ...this.#state, ...change };
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** The dashboard's uploads. */
+export const uploads = new Uploads();
+
+function pause(seconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("The upload was stopped", "AbortError"));
+    });
+  });
+}

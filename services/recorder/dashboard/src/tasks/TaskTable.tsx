@@ -1,0 +1,115 @@
+import { Anchor, Button, Table, Text } from "@mantine/core";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { answered } from "../api/errors";
+import { recorder, type Task } from "../api/recorder";
+import { EmptyState } from "../shell/EmptyState";
+import { ErrorState } from "../shell/ErrorState";
+import { duration, moment } from "../shell/format";
+import { LoadingState } from "../shell/LoadingState";
+import { StatusBadge } from "../shell/StatusBadge";
+import { WideTable } from "../shell/WideTable";
+import { type TaskFilters, taskParameters } from "./filters";
+
+const AT_ONCE = 50;
+
+/** The tasks that the filters leave, some at a time. */
+export function TaskTable({ filters }: { filters: TaskFilters }) {
+  const tasks = useInfiniteQuery({
+    queryKey: ["tasks", filters],
+    // A cursor belongs to the very times that its first page was asked with.
+    initialPageParam: { cursor: "", asked: new Date() },
+    queryFn: ({ pageParam: { cursor, asked }, signal }) =>
+      answered(
+        recorder.GET("/v1/tasks", {
+          params: {
+            query: { ...taskParameters(filters, asked), limit: AT_ONCE, ...(cursor && { cursor }) },
+          },
+          signal,
+        }),
+      ),
+    // Who has gone further back reads, and nothing may move meanwhile.
+    refetchInterval: ({ state }) => state.data?.pages.length === 1 && 5_000,
+    getNextPageParam: (last, _pages, { asked }) =>
+      last.next_cursor ? { cursor: last.next_cursor, asked } : undefined,
+  });
+  if (tasks.isPending) return <LoadingState />;
+  if (tasks.isError) return <ErrorState error={tasks.error} retry={() => tasks.refetch()} />;
+  const rows = tasks.data.pages.flatMap((page) => page.items);
+  if (rows.length === 0) {
+    return (
+      <EmptyState title="No such tasks">
+        Tasks appear here once a worker takes an image. Widen the filters, or submit some images.
+      </EmptyState>
+    );
+  }
+  return (
+    <>
+      <WideTable label="Tasks" minWidth={760}>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Task</Table.Th>
+            <Table.Th>Status</Table.Th>
+            <Table.Th ta="right">Run</Table.Th>
+            <Table.Th ta="right">Retries</Table.Th>
+            <Table.Th>Started</Table.Th>
+            <Table.Th ta="right">Took</Table.Th>
+            <Table.Th>Worker</Table.Th>
+            <Table.Th>Error</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {rows.map((task) => (
+            <Row key={task.task_id} task={task} />
+          ))}
+        </Table.Tbody>
+      </WideTable>
+      {tasks.hasNextPage && (
+        <Button
+          variant="default"
+          loading={tasks.isFetchingNextPage}
+          onClick={() => tasks.fetchNextPage()}
+        >
+          Show more
+        </Button>
+      )}
+    </>
+  );
+}
+
+function Row({ task }: { task: Task }) {
+  const name = task.task_name ?? task.task_id;
+  return (
+    <Table.Tr>
+      <Table.Td>
+        {task.chain_id === null ? (
+          name
+        ) : (
+          <Anchor
+            renderRoot={(props) => (
+              <Link {...props} to="/chains/$chainId" params={{ chainId: task.chain_id ?? "" }} />
+            )}
+          >
+            {name}
+          </Anchor>
+        )}
+      </Table.Td>
+      <Table.Td>
+        <StatusBadge status={task.status ?? "PENDING"} />
+      </Table.Td>
+      <Table.Td ta="right">{task.run}</Table.Td>
+      <Table.Td ta="right">{task.retries}</Table.Td>
+      <Table.Td>{task.started_at && moment(task.started_at)}</Table.Td>
+      <Table.Td ta="right">{task.duration_s !== null && duration(task.duration_s)}</Table.Td>
+      <Table.Td>{task.worker}</Table.Td>
+      <Table.Td maw={360}>
+        {task.reason && (
+          <Text size="sm" lineClamp={2} title={task.error ?? ""}>
+            {task.reason}
+            {task.error && `: ${task.error}`}
+          </Text>
+        )}
+      </Table.Td>
+    </Table.Tr>
+  );
+}

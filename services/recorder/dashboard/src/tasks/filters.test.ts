@@ -1,0 +1,28 @@
+import { expect, it } from "vitest";
+import { taskFilters, taskParameters } from "./filters";
+
+const NOW = new Date("2026-05-01T12:00:00Z");
+
+it("an address that makes no sense filters nothing", () => {
+  expect(taskFilters({ status: "DONE", reason: 7, hours: "2", retried: "no", name: {} })).toEqual(
+    {},
+  );
+});
+
+it("the slowest are sought within a day unless told otherwise", () => {
+  const filters = taskFilters({ order: "slowest" });
+  expect(taskParameters(filters, NOW)).toEqual({
+    order: "slowest",
+    started_from: "2026-04-30T12:00:00.000Z",
+  });
+});
+
+it("filters become the API's parameters", () => {
+  const filters = taskFilters({ name: "12", status: "FAILURE", reason: "engine", retried: "yes" });
+  expect(taskParameters(filters, NOW)).toEqual({
+    task_name: "12",
+    status: "FAILURE",
+    reason: "engine",
+    min_retries: 1,
+  });
+});

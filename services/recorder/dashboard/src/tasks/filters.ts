@@ -1,0 +1,70 @@
+/** Which tasks are asked for, as the address of the page tells it. */
+
+import type { TasksAsked } from "../api/recorder";
+
+export const STATUSES = ["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"] as const;
+export const REASONS = [
+  "no_text",
+  "not_found",
+  "refused",
+  "undecodable",
+  "too_large",
+  "engine",
+  "timeout",
+  "revoked",
+  "dead_lettered",
+] as const satisfies readonly NonNullable<TasksAsked["reason"]>[];
+export const PERIODS_H = ["1", "24", "168"] as const;
+
+export interface TaskFilters {
+  name?: string;
+  status?: (typeof STATUSES)[number];
+  worker?: string;
+  reason?: (typeof REASONS)[number];
+  retried?: "yes";
+  order?: "slowest";
+  /** How many hours back from now; the slowest are only sought within a time. */
+  hours?: (typeof PERIODS_H)[number];
+}
+
+/** The filters that an address means; what it cannot mean is left out. */
+export function taskFilters(search: Record<string, unknown>): TaskFilters {
+  const filters: TaskFilters = {};
+  const name = text(search["name"]);
+  if (name) filters.name = name;
+  const status = STATUSES.find((one) => one === search["status"]);
+  if (status) filters.status = status;
+  const worker = text(search["worker"]);
+  if (worker) filters.worker = worker;
+  const reason = REASONS.find((one) => one === search["reason"]);
+  if (reason) filters.reason = reason;
+  if (search["retried"] === "yes") filters.retried = "yes";
+  if (search["order"] === "slowest") filters.order = "slowest";
+  const hours = PERIODS_H.find((one) => one === search["hours"]);
+  if (hours) filters.hours = hours;
+  if (filters.order && !filters.hours) filters.hours = "24";
+  return filters;
+}
+
+/** The same as the API's parameters. */
+export function taskParameters(filters: TaskFilters, now: Date): TasksAsked {
+  const { name, status, worker, reason, retried, order, hours } = filters;
+  return {
+    ...(name && { task_name: name }),
+    ...(status && { status }),
+    ...(worker && { worker }),
+    ...(reason && { reason }),
+    ...(retried && { min_retries: 1 }),
+    ...(order && { order }),
+    ...(hours && { started_from: hoursBefore(now, Number(hours)) }),
+  };
+}
+
+/** A moment some hours before another, in ISO 8601. */
+export function hoursBefore(now: Date, hours: number): string {
+  return new Date(now.getTime() - hours * 3_600_000).toISOString();
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value.slice(0, 255) : "";
+}

@@ -1,0 +1,16 @@
+/** The points of a line that fills a box; the greatest value touches its top, 0 lies on its ground. */
+export function linePoints(values: readonly number[], width: number, height: number): string {
+  const greatest = Math.max(...values, 0) || 1;
+  const step = values.length > 1 ? width / (values.length - 1) : 0;
+  return values
+    .map((value, place) => {
+      const x = place * step;
+      const y = height - (value / greatest) * height;
+      return `${round(x)},${round(y)}`;
+    })
+    .join(" ");
+}
+
+function round(length: number): number {
+  return Math.round(length * 100) / 100;
+}
