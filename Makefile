@@ -51,13 +51,13 @@ UV_DOCTR := $(BIN)/uv pip install --quiet --python .venv-doctr/bin/python
 
 # npm empties node_modules first, so each of these is gone when the other is made.
 $(DASHBOARD)/node_modules/build.stamp: $(DASHBOARD)/package-lock.json $(DASHBOARD)/.npmrc | .venv/uv.stamp
-	@echo "Installing what builds the dashboard (about 100 MB, some seconds)"
-	@$(NODE) npm ci --silent --omit=dev
+	@echo "Installing what builds the dashboard (200 MB, some seconds)"
+	@$(NODE) npm ci --loglevel error --omit=dev
 	@touch $@
 
 $(DASHBOARD)/node_modules/dev.stamp: $(DASHBOARD)/package-lock.json $(DASHBOARD)/.npmrc | .venv/uv.stamp
-	@echo "Installing what checks the dashboard, too (about 250 MB, some seconds)"
-	@$(NODE) npm ci --silent
+	@echo "Installing what checks the dashboard, too (360 MB, some seconds)"
+	@$(NODE) npm ci --loglevel error
 	@touch $(DASHBOARD)/node_modules/build.stamp $@
 
 DASHBOARD_BUILT := services/recorder/src/ocrstream_recorder/dashboard/index.html
@@ -76,8 +76,8 @@ dashboard: $(DASHBOARD_BUILT) ## Build the dashboard, which the recorder serves
 try-dashboard: .venv/uv.stamp
 	@$(MAKE) --no-print-directory $(DASHBOARD_BUILT) || echo "The dashboard could not be built and is left out; the reason is above, and 'make dashboard' tries again"
 
-.PHONY: tesseract
-tesseract: ## Install Tesseract, its Korean model and a Korean font with apt-get, as root
+.PHONY: system-packages
+system-packages: ## Install Tesseract with Korean, and Chromium for tests, with apt-get, as root
 	apt-get update -q
 	apt-get install -q -y --no-install-recommends $(shell grep -v '^\#' requirements/apt.txt)
 
@@ -139,6 +139,10 @@ bench-worker: .venv/runtime.stamp ## Measure how fast and safely workers read; A
 bench-read: .venv/runtime.stamp ## Measure how fast the recorder answers while it writes; ARGS="--images 20000 --seconds 5 --rounds 1" tries it
 	@$(BIN)/python bench/read.py $(ARGS)
 
+.PHONY: bench-dashboard
+bench-dashboard: .venv/dev.stamp $(DASHBOARD_BUILT) ## Measure how light and quick the dashboard is in Chromium
+	@PYTHONPATH=tests/support $(BIN)/python bench/dashboard.py
+
 # ---- checks --------------------------------------------------------------------------------------
 
 .PHONY: lint
@@ -159,6 +163,10 @@ format: .venv/dev.stamp $(DASHBOARD)/node_modules/dev.stamp ## Format and fix wh
 docs: .venv/runtime.stamp ## Write the pages that the code tells: configuration, metrics
 	@$(BIN)/python docs/reference.py
 
+.PHONY: pictures
+pictures: .venv/dev.stamp ## Take the README's pictures of the dashboard, of what the local stack has read
+	@PYTHONPATH=tests/support $(BIN)/python docs/pictures.py
+
 .PHONY: dashboard-types
 dashboard-types: .venv/runtime.stamp $(DASHBOARD)/node_modules/dev.stamp ## Write the dashboard's types of both HTTP APIs
 	@$(NODE) ../../../$(BIN)/python ../../../docs/dashboard_types.py
@@ -170,7 +178,7 @@ contract: .venv/runtime.stamp ## Write the event contract: JSON Schemas, AsyncAP
 # ---- tests ---------------------------------------------------------------------------------------
 
 .PHONY: test
-test: .venv/dev.stamp ## Run all tests on real Kafka and PostgreSQL, two files at a time
+test: .venv/dev.stamp try-dashboard ## Run all tests on real Kafka, PostgreSQL and Chromium, two files at a time
 	$(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: test-deep

@@ -1,11 +1,17 @@
 """Whole systems for the tests that look from outside."""
 
-from collections.abc import Generator
+import shutil
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from browsing import CHROMIUM_OPTIONS
+from not_run import not_run
+from playwright.async_api import Browser, async_playwright
 from real_servers import Broker, fresh_database
 from whole_system import System
+
+from ocrstream_recorder.api.dashboard import BUILT
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +49,17 @@ def own_system(own_broker: Broker, database_url: str, tmp_path: Path) -> Generat
         yield system
     finally:
         system.stop()
+
+
+@pytest.fixture
+async def chromium() -> AsyncGenerator[Browser]:
+    """A browser for a dashboard that is built."""
+    program = shutil.which("chromium")
+    if program is None:
+        not_run("Chromium", "it is not installed; make system-packages, as root, installs it")
+    if not (BUILT / "index.html").exists():
+        not_run("the dashboard", "it is not built; make dashboard builds it")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
+        yield browser
+        await browser.close()

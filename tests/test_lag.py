@@ -55,7 +55,7 @@ async def test_what_waits_is_told_by_reader_topic_and_lane(
     own_system: System, own_broker: Broker
 ) -> None:
     system = own_system
-    system.start("recorder", OCRSTREAM_WORKER_GROUP_ID=f"worker-{system.group}")
+    system.start("recorder")
     await submit(system, None, 30)
     await submit(system, "urgent", 7)
     unread = {IMAGES_SUBMITTED: 30, lane_topic("urgent"): 7}

@@ -80,7 +80,9 @@ class System:
         With a recorder comes `recorder-api`, which answers for all of them, if it does not run.
         """
         kind, serves = name.partition("-")[0], name.startswith(API)
-        port = self.ports.setdefault(name, free_port())
+        for one in (name, API, "ingest"):
+            self.ports.setdefault(one, free_port())
+        port = self.ports[name]
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
             "DATABASE_URL": self.database if kind == "recorder" else "",
@@ -91,10 +93,12 @@ class System:
             "OCRSTREAM_GROUP_ID": f"{kind}-{self.group}",
             # The least that Kafka allows: others wait so long for one that is killed.
             "OCRSTREAM_SESSION_TIMEOUT_S": "6",
+            "OCRSTREAM_WORKER_GROUP_ID": f"worker-{self.group}",
+            "OCRSTREAM_INGEST_URL": self.ingest_url,
+            "OCRSTREAM_ALLOWED_ORIGINS": self.recorder_url,
             **settings,
         }
         if kind == "ingest":
-            self.ports.setdefault(API, free_port())
             environment = {"RECORDER_URL": self.recorder_url, **environment}
         command = (f"ocrstream-{kind}", *(["serve"] if serves else []))
         service = Service(name, command, port, environment)

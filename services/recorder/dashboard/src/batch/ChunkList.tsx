@@ -1,5 +1,5 @@
 import { Badge, Button, Group, Table } from "@mantine/core";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { answered } from "../api/errors";
 import { type Batch, recorder } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
@@ -24,6 +24,7 @@ export function ChunkList({ batch }: { batch: Batch }) {
       ),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
+    placeholderData: keepPreviousData,
     refetchInterval: hasEnded(batch.status) ? false : REFRESH_MS,
   });
   if (chunks.error !== null) {

@@ -22,20 +22,15 @@ export function ConfirmDialog({ title, children, action, color, carryOut, onClos
     onSuccess: onClose,
   });
   return (
-    <Modal opened onClose={onClose} title={title} closeButtonProps={{ "aria-label": "Close" }}>
+    <Modal opened onClose={onClose} title={title}>
       <Stack>
         {children}
         {error !== null && <ErrorState error={error} />}
         <Group justify="end">
-          <Button variant="default" onClick={onClose}>
+          <Button variant="default" onClick={onClose} data-autofocus>
             Leave it
           </Button>
-          <Button
-            color={color ?? "blue"}
-            loading={isPending}
-            onClick={() => mutate()}
-            data-autofocus
-          >
+          <Button color={color ?? "blue"} loading={isPending} onClick={() => mutate()}>
             {action}
           </Button>
         </Group>

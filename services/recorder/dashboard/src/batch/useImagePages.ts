@@ -3,7 +3,7 @@ import { answered } from "../api/errors";
 import { type BatchImage, recorder } from "../api/recorder";
 import type { ImageFilter } from "./imageFilter";
 
-export const PAGE_SIZE = 200;
+export const PAGE_SIZE = 500;
 const REFRESH_MS = 250;
 
 /** The images that are wanted, by their places in the list; the end is excluded. */

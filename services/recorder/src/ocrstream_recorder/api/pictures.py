@@ -97,7 +97,7 @@ class Pictures:
             etag = _etag(content, width)
             if matches(etag, known):
                 return Response(status_code=304, headers=_kept(etag))
-            picture = self._pool.make(content, width=width, may_stay=width is None)
+            picture = self._pool.make(content, width=width, may_stay=True)
         except NoPicture as error:
             raise _problem(error) from error
         return Response(picture.content, headers=_kept(etag) | _headers(picture, reference))

@@ -9,17 +9,18 @@ from typing import NoReturn
 
 from PIL import ExifTags, Image, ImageOps
 
-from ocrstream_recorder.pictures.wire import MAX_CONTENT_BYTES, Made, Task
+from ocrstream_recorder.pictures.wire import MAX_CONTENT_BYTES, Made, MediaType, Task
 
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 # MPO: a JPEG file with more images behind it, as cameras make them.
 _LOSSY = {"AVIF", "JPEG", "JPEG2000", "MPO", "WEBP"}
-_SHOWN_MODES = {
-    "GIF": {"1", "L", "P", "RGB"},
-    "JPEG": {"L", "RGB"},
-    "PNG": {"1", "I;16", "L", "P", "RGB"},
-    "WEBP": {"RGB"},
+_SHOWN: dict[str | None, tuple[MediaType, set[str]]] = {
+    "GIF": ("image/gif", {"1", "L", "P", "RGB"}),
+    "JPEG": ("image/jpeg", {"L", "RGB"}),
+    "PNG": ("image/png", {"1", "I;16", "L", "P", "RGB"}),
+    "WEBP": ("image/webp", {"RGB"}),
 }
+"""What every browser shows: formats, and modes of theirs by Pillow's names."""
 _TURNED = range(2, 9)
 _ON_ITS_SIDE = range(5, 9)
 # What "white" may be in samples without a declared range: the first that none exceeds.
@@ -45,8 +46,9 @@ def make(content: bytes, task: Task) -> tuple[Made, bytes]:
         _refuse_size("more than twice as many pixels as are shown", task.max_pixels)
     with image:
         _check_size(image, task.max_pixels)
-        if task.may_stay and _shows_as_it_is(image):
-            return Made(*image.size, Image.MIME[str(image.format)]), b""
+        fits = task.width is None or image.width <= task.width
+        if task.may_stay and fits and (kind := _kind_as_it_is(image)):
+            return Made(*image.size, kind), b""
         lossy = image.format in _LOSSY
         size = _load_upright(image, task)
         return _written(_plain(image), size, task.width, lossy=lossy)
@@ -62,18 +64,20 @@ def _refuse_size(found: str, max_pixels: int) -> NoReturn:
     raise Unshowable(f"it has {found}; at most {max_pixels:,} are shown", too_large=True)
 
 
-def _shows_as_it_is(image: Image.Image) -> bool:
-    """Whether every browser shows of the file what a worker reads."""
-    if image.mode not in _SHOWN_MODES.get(str(image.format), ()):
-        return False
+def _kind_as_it_is(image: Image.Image) -> MediaType | None:
+    """The file's type if every browser shows of it what a worker reads."""
+    kind, modes = _SHOWN.get(image.format, (None, ()))
+    if image.mode not in modes:
+        return None
     if image.format == "PNG":
         # How it lies may stand behind the pixels.
         image.load()
-    return (
+    alike = (
         not image.has_transparency_data
         and not getattr(image, "is_animated", False)
         and _orientation(image) not in _TURNED
     )
+    return kind if alike else None
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -90,7 +94,7 @@ def _load_upright(image: Image.Image, task: Task) -> tuple[int, int]:
     whole = image.size
     smaller = task.width is not None and image.draft(None, _least_size(image, task.width))
     if smaller and _orientation(image) in _ON_ITS_SIDE:
-        whole = image.height, image.width
+        whole = whole[1], whole[0]
     image.load()
     _check_size(image, task.max_pixels)
     try:
@@ -141,11 +145,11 @@ def _written(
     # What describes the image would say again how it lies.
     image.info.clear()
     written = io.BytesIO()
+    kind: MediaType = "image/png"
     if lossy and max(image.size) <= _LONGEST_JPEG_SIDE:
         kind = "image/jpeg"
         (image.convert("L") if image.mode == "1" else image).save(written, "JPEG", quality=90)
     else:
-        kind = "image/png"
         image.save(written, "PNG", compress_level=3)
     if written.tell() > MAX_CONTENT_BYTES:
         raise Unshowable("it is too large to be shown", too_large=True)

@@ -1,7 +1,7 @@
 """What is said to the processes that make pictures, and what they answer."""
 
 import struct
-from typing import IO
+from typing import IO, Literal
 
 import msgspec
 
@@ -9,11 +9,14 @@ _LENGTHS = struct.Struct(">II")
 MAX_CONTENT_BYTES = 256 * 1024 * 1024
 
 
+MediaType = Literal["image/gif", "image/jpeg", "image/png", "image/webp"]
+
+
 class Task(msgspec.Struct, frozen=True):
     """Make a picture of the image file that comes with it.
 
-    At most `width` pixels wide, if that is said. `may_stay`: a file that every browser shows as it
-    was read is to be left as it is.
+    At most `width` pixels wide, if that is said. `may_stay`: a file that is, and that every browser
+    shows as it was read, is to be left as it is.
     """
 
     max_pixels: int
@@ -29,7 +32,7 @@ class Made(msgspec.Struct, frozen=True, tag=True):
 
     width: int
     height: int
-    media_type: str
+    media_type: MediaType
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):

@@ -1,0 +1,287 @@
+"""The dashboard in a real browser, on a whole system."""
+
+import secrets
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsing import Visitor
+from PIL import Image
+from playwright.async_api import Browser, expect
+from whole_system import System, eventually
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+expect.set_options(timeout=60_000)
+
+COMMANDS, RESULTS, SUBMITTED = "batches.commands", "ocr.results", "images.submitted"
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+WIDE, PHONE = (1280, 800), (360, 740)
+
+
+@pytest.fixture
+async def visitor(chromium: Browser, system: System) -> AsyncGenerator[Visitor]:
+    context = await chromium.new_context(
+        viewport={"width": WIDE[0], "height": WIDE[1]}, reduced_motion="reduce"
+    )
+    visitor = await Visitor.arrive(context, system.recorder_url)
+    yield visitor
+    await context.close()
+    assert visitor.faults == []
+
+
+def scans(folder: Path, *names: str) -> list[Path]:
+    files = [folder / name for name in names]
+    for file in files:
+        Image.effect_noise((620, 877), 40).save(file)
+    return files
+
+
+async def submit(system: System, batch_id: str, images: list[str], total: int) -> None:
+    """A batch by references, of which `total` are announced."""
+    announced = {"type": "BatchSubmitted", "batch_id": batch_id, "total_images": total}
+    told = [
+        (SUBMITTED, None, {"image_path": path, "batch_id": batch_id, "index": index})
+        for index, path in enumerate(images)
+    ]
+    await system.send((COMMANDS, None, announced), *told)
+
+
+async def read_as(system: System, batch_id: str, image_path: str, *texts: str) -> None:
+    """A batch of one image that says `texts`, a line each."""
+    now = datetime.now(UTC).isoformat()
+    boxes = [
+        {
+            "text": text,
+            "confidence": 0.4 + 0.1 * line,
+            "bbox": [[20, y], [580, y], [580, y + 60], [20, y + 60]],
+        }
+        for line, text in enumerate(texts)
+        for y in (100 + 90 * line,)
+    ]
+    result: dict[str, Any] = {
+        "type": "OcrSucceeded",
+        "chain_id": f"{batch_id}-0",
+        "task_id": f"{batch_id}-0",
+        "batch_id": batch_id,
+        "batch_total": 1,
+        "index": 0,
+        "image_path": image_path,
+        "source_name": HOSTILE,
+        "submitted_at": now,
+        "started_at": now,
+        "finished_at": now,
+        "boxes": boxes,
+    }
+    announced = {
+        "type": "BatchSubmitted",
+        "batch_id": batch_id,
+        "batch_name": HOSTILE,
+        "total_images": 1,
+    }
+    await system.send((COMMANDS, None, announced), (RESULTS, None, result))
+    system.ended(batch_id)
+
+
+async def test_dropped_files_are_submitted_watched_and_opened(
+    visitor: Visitor, tmp_path: Path
+) -> None:
+    page = visitor.page
+    await visitor.open("/")
+    await visitor.drop(*scans(tmp_path, "first.png", "second.tif", "third.jpg"))
+    await expect(page.get_by_text("second.tif")).to_be_visible()
+    name = f"dropped {secrets.token_hex(4)}"
+    await page.get_by_label("Batch name").fill(name)
+    await page.get_by_role("button", name="Submit", exact=True).click()
+
+    await expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+    progress = page.get_by_role("region", name="Progress")
+    await expect(progress.get_by_text("3 of 3 images done")).to_be_visible()
+    tiles = page.get_by_role("list", name="Images").get_by_role("link")
+    await expect(tiles).to_have_count(3)
+    for tile in await tiles.all():
+        await expect(tile.locator("img")).to_have_js_property("naturalWidth", 320)
+    await visitor.settle()
+    await visitor.shoot("batch")
+
+    await tiles.filter(has_text="second.tif").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("second.tif")
+    boxes = page.get_by_role("group", name="Text boxes").locator("polygon")
+    await expect(boxes).to_have_count(30)
+    lines = page.get_by_role("listbox", name="Lines of text")
+    await boxes.nth(11).click()
+    await expect(lines.get_by_role("option", selected=True)).to_contain_text("line 12")
+    assert "box=" in page.url
+    await lines.get_by_role("option").nth(3).click()
+    await expect(boxes.nth(3)).to_have_attribute("aria-pressed", "true")
+    # The picture's pixels are those that boxes are in.
+    await expect(page.get_by_role("group", name="Text boxes")).to_have_attribute(
+        "viewBox", "0 0 620 877"
+    )
+    await visitor.settle()
+    await visitor.shoot("image")
+
+    # An address that leads here opens the same box again.
+    address = page.url
+    await page.goto(address)
+    await expect(lines.get_by_role("option", selected=True)).to_contain_text("line 4")
+
+
+async def test_text_is_found_and_is_never_markup(visitor: Visitor, system: System) -> None:
+    word = secrets.token_hex(6)
+    batch_id = f"hostile-{word}"
+    image_path = system.image(f"{batch_id}.png", (620, 877))
+    await read_as(system, batch_id, image_path, HOSTILE, f"invoice {word}", "&lt;b&gt; \u202e tail")
+
+    def found() -> bool | None:
+        hits = system.get("/v1/search", q=word)
+        return True if hits and hits["items"] else None
+
+    eventually("the search's index", found)
+    page = visitor.page
+    await visitor.open("/search")
+    await page.get_by_label("Text on images").fill(word)
+    hit = page.get_by_role("list", name="Images found").get_by_role("listitem")
+    await expect(hit).to_have_count(1)
+    await expect(hit).to_contain_text(word)
+    await visitor.settle()
+    await visitor.shoot("search")
+    await hit.get_by_role("link").first.click()
+    selected = page.get_by_role("listbox").get_by_role("option", selected=True)
+    await expect(selected).to_contain_text(f"invoice {word}")
+
+    for path in (f"/batches/{batch_id}", "/", "/search?q=onerror", "/tasks"):
+        await visitor.open(path)
+        await visitor.settle()
+    await page.go_back()
+    await expect(page.get_by_text("<script>alert(2)</script>").first).to_be_visible()
+    assert await page.locator("img[src=x], script:not([src])").count() == 0
+
+
+async def test_a_failed_image_is_read_again(visitor: Visitor, system: System) -> None:
+    batch_id = f"retry-{secrets.token_hex(4)}"
+    late = system.folder / f"{batch_id}.png"
+    await submit(system, batch_id, [system.image("there.png"), late.as_uri()], 2)
+    assert system.ended(batch_id)["status"] == "FAILURE"
+    page = visitor.page
+    await visitor.open(f"/batches/{batch_id}")
+    await page.get_by_text("Failures", exact=True).click()
+    await expect(page.get_by_text("not found").first).to_be_visible()
+    system.image(late.name)
+    await page.get_by_role("button", name="Retry").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Retry").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    progress = page.get_by_role("region", name="Progress")
+    await expect(progress.get_by_text("SUCCESS")).to_be_visible()
+
+
+async def test_a_batch_is_cancelled(visitor: Visitor, system: System) -> None:
+    batch_id = f"cancel-{secrets.token_hex(4)}"
+    await submit(system, batch_id, [system.image("there.png")], 5)
+    page = visitor.page
+
+    def known() -> bool | None:
+        return True if system.get(f"/v1/batches/{batch_id}") else None
+
+    eventually("the batch", known)
+    await visitor.open(f"/batches/{batch_id}")
+    await page.get_by_role("button", name="Cancel", exact=True).click()
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel the batch").click()
+    progress = page.get_by_role("region", name="Progress")
+    await expect(progress.get_by_text("REVOKED")).to_be_visible()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_disabled()
+
+
+async def test_progress_is_shown_as_it_happens(visitor: Visitor, system: System) -> None:
+    batch_id = f"live-{secrets.token_hex(4)}"
+    await submit(system, batch_id, [system.image("there.png")], 3)
+    eventually("the batch", lambda: system.get(f"/v1/batches/{batch_id}"))
+    await visitor.open(f"/batches/{batch_id}")
+    progress = visitor.page.get_by_role("region", name="Progress")
+    await expect(progress.get_by_text("Live", exact=True)).to_be_visible()
+    for done in (1, 2, 3):
+        await expect(progress.get_by_text(f"{done} of 3 images done")).to_be_visible()
+        image = {"image_path": system.image(f"{done}.png"), "batch_id": batch_id, "index": done}
+        if done < 3:
+            await system.send((SUBMITTED, None, image))
+
+
+PAGES = {
+    "batches": "/",
+    "batch": "/batches/{batch}",
+    "batch failures": "/batches/{batch}?view=failures",
+    "batch chunks": "/batches/{batch}?view=chunks",
+    "image": "/images?path={path}",
+    "image unknown": "/images?path=file:///nothing.png",
+    "search": "/search?q=line",
+    "search empty": "/search",
+    "tasks": "/tasks",
+    "chain": "/chains/{chain}",
+    "workers": "/workers",
+    "dead letters": "/dead-letters",
+    "submit": "/submit",
+    "no page": "/nothing/of/this",
+    "no batch": "/batches/unheard-of",
+}
+
+
+@pytest.fixture
+async def seen(system: System) -> dict[str, str]:
+    """What addresses name: a batch with an image that was read, and one that was not."""
+    batch_id = "seen"
+    if system.get(f"/v1/batches/{batch_id}") is None:
+        gone = (system.folder / "gone.png").as_uri()
+        await submit(system, batch_id, [system.image("seen.png", (620, 877)), gone], 2)
+        # Beside it a record that cannot be applied, so that there is a dead letter to be seen.
+        await system.send((RESULTS, None, b"{}"))
+    system.ended(batch_id)
+    (read, _) = system.images(batch_id)
+    return {"batch": batch_id, "path": read["image_path"], "chain": read["chain_id"]}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+async def test_pages_are_for_everybody(
+    chromium: Browser, system: System, seen: dict[str, str], scheme: Any, size: tuple[int, int]
+) -> None:
+    context = await chromium.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+    )
+    visitor = await Visitor.arrive(context, system.recorder_url)
+    wrong: dict[str, list[str] | int] = {}
+    for name, address in PAGES.items():
+        await visitor.open(address.format(**seen))
+        await visitor.settle()
+        await visitor.shoot(f"{name} {scheme} {size[0]}")
+        if troubles := await visitor.shut_out():
+            wrong[f"{name}: axe"] = troubles
+        if beyond := await visitor.width_beyond_window():
+            wrong[f"{name}: pixels too wide"] = beyond
+    await context.close()
+    assert wrong == {}
+    assert visitor.faults == []
+
+
+async def test_it_can_be_used_without_a_pointer(visitor: Visitor, seen: dict[str, str]) -> None:
+    page = visitor.page
+    await visitor.open("/workers")
+    await expect(page.get_by_role("heading", level=1)).to_be_focused()
+    skip = page.get_by_role("link", name="Skip to the page")
+    await skip.focus()
+    await expect(skip).to_be_in_viewport()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.closest('main') !== null")
+
+    await visitor.open(f"/images?path={seen['path']}")
+    option = page.get_by_role("listbox", name="Lines of text").get_by_role("option")
+    await option.first.focus()
+    await page.keyboard.press("ArrowDown")
+    await expect(option.nth(1)).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(option.nth(1)).to_have_attribute("aria-selected", "true")
