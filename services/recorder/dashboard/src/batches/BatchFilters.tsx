@@ -1,6 +1,7 @@
 import { Button, Select, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { getRouteApi } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
 import filters from "../shell/Filters.module.css";
 import { STATUSES } from "./batchFilter";
 
@@ -48,15 +49,28 @@ interface TextProps {
 }
 
 function ExactText({ label, value, onChange }: TextProps) {
-  const typed = useDebouncedCallback(onChange, TYPING_MS);
+  const [text, setText] = useState(value);
+  const told = useRef(value);
+  const tell = useDebouncedCallback((typed: string) => {
+    told.current = typed;
+    onChange(typed);
+  }, TYPING_MS);
+  useEffect(() => {
+    // What comes back of one's own typing is older than what stands there.
+    if (value !== told.current) {
+      told.current = value;
+      setText(value);
+    }
+  }, [value]);
   return (
     <TextInput
-      // Emptied from outside, it is another input.
-      key={value === "" ? "empty" : "filled"}
       label={label}
       placeholder="The whole, exactly"
-      defaultValue={value}
-      onChange={(event) => typed(event.currentTarget.value)}
+      value={text}
+      onChange={(event) => {
+        setText(event.currentTarget.value);
+        tell(event.currentTarget.value);
+      }}
       className={filters.field}
     />
   );
