@@ -209,7 +209,7 @@ def main() -> None:
             say(f"Filling a database with {IMAGES:,} images")
             fill(database, IMAGES)
             with (
-                rig.serving_recorder(database, "dashboard") as url,
+                rig.recorder_api(database) as (url, _),
                 sync_playwright() as playwright,
             ):
                 browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
