@@ -52,12 +52,12 @@ UV_DOCTR := $(BIN)/uv pip install --quiet --python .venv-doctr/bin/python
 # npm empties node_modules first, so each of these is gone when the other is made.
 $(DASHBOARD)/node_modules/build.stamp: $(DASHBOARD)/package-lock.json $(DASHBOARD)/.npmrc | .venv/uv.stamp
 	@echo "Installing what builds the dashboard (200 MB, some seconds)"
-	@$(NODE) npm ci --silent --omit=dev
+	@$(NODE) npm ci --loglevel error --omit=dev
 	@touch $@
 
 $(DASHBOARD)/node_modules/dev.stamp: $(DASHBOARD)/package-lock.json $(DASHBOARD)/.npmrc | .venv/uv.stamp
 	@echo "Installing what checks the dashboard, too (360 MB, some seconds)"
-	@$(NODE) npm ci --silent
+	@$(NODE) npm ci --loglevel error
 	@touch $(DASHBOARD)/node_modules/build.stamp $@
 
 DASHBOARD_BUILT := services/recorder/src/ocrstream_recorder/dashboard/index.html

@@ -43,6 +43,7 @@ def up(
     stack = Stack(Layout(local), SayWithTime())
     addresses = stack.up(workers, engine)
     console.print(f"Up. Addresses are in {local / 'stack.env'}; stop with: make down")
+    console.print(f"  {addresses['RECORDER_URL']} is the dashboard")
     for name in ("INGEST_URL", "RECORDER_URL"):
         console.print(f"  {addresses[name]}/docs")
 

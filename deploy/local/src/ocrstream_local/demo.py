@@ -166,6 +166,7 @@ class Demo:
 
     def _stay(self, addresses: Mapping[str, str]) -> None:
         self._console.print("\nLook around:")
+        self._console.print(f"  {addresses['RECORDER_URL']} is the dashboard")
         for name in ("RECORDER_URL", "INGEST_URL"):
             self._console.print(f"  {addresses[name]}/docs")
         self._console.print("  .venv/bin/ocrstream submit YOUR-IMAGE --wait")
