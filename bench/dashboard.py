@@ -17,14 +17,14 @@ from typing import Any
 import psycopg
 from browsing import CHROMIUM_OPTIONS
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from read_listeners import quantile
 from recorder_load import fill
 from report import Row, limited, publish, reaching
 from rig import LOCAL, Rig, say
 
 PICTURES = (LOCAL / "bench-dashboard-images").resolve()
-WINDOW = {"width": 1280, "height": 800}
+WINDOW: ViewportSize = {"width": 1280, "height": 800}
 UPDATES = 20
 IMAGES, STEP_PX = 10_000, 1_600
 BOXES, GESTURE_S = 500, 10.0

@@ -14,11 +14,11 @@ from typing import Any
 
 from browsing import CHROMIUM_OPTIONS
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 FOLDER = Path(__file__).parent / "images"
 STACK = Path(".local") / "stack.env"
-WINDOW = {"width": 1280, "height": 800}
+WINDOW: ViewportSize = {"width": 1280, "height": 800}
 _COLOURS = 128
 
 
