@@ -43,7 +43,13 @@ export function ChunkList({ batch }: { batch: Batch }) {
   }
   return (
     <>
-      <Table.ScrollContainer minWidth={480}>
+      <Table.ScrollContainer
+        minWidth={480}
+        type="native"
+        role="region"
+        aria-label="Chunks, all columns"
+        tabIndex={0}
+      >
         <Table aria-label="Chunks" verticalSpacing="xs">
           <Table.Thead>
             <Table.Tr>

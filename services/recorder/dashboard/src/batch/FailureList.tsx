@@ -74,6 +74,7 @@ function Failures({ batchId, group }: { batchId: string; group: FailureGroup }) 
             ) : (
               <Anchor
                 size="sm"
+                underline="always"
                 renderRoot={(props) => (
                   <Link to="/images" search={{ path: image.image_path ?? "" }} {...props} />
                 )}

@@ -9,8 +9,11 @@ export function NotFoundPage() {
     <Stack>
       <PageTitle title="No such page" />
       <EmptyState title="Nothing is at this address">
-        See the <Anchor renderRoot={(props) => <Link to="/" {...props} />}>batches</Anchor>, or
-        choose a page from the navigation.
+        See the{" "}
+        <Anchor underline="always" renderRoot={(props) => <Link to="/" {...props} />}>
+          batches
+        </Anchor>
+        , or choose a page from the navigation.
       </EmptyState>
     </Stack>
   );
