@@ -132,7 +132,7 @@ def progress_ms(browser: Browser, url: str, database: str) -> list[float]:
                 time.sleep(0.2 + 0.083 * done % 1)
                 connection.execute(_PROGRESS, (done,))
                 committed_ms = 1000 * time.time()
-                page.wait_for_function(f"window.shown['{done}'] !== undefined")
+                page.get_by_text(f"{done} of 1,000 images done").wait_for()
                 took.append(page.evaluate(f"window.shown['{done}']") - committed_ms)
     return took
 
