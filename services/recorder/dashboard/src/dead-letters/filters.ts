@@ -29,11 +29,11 @@ export interface LetterFilters {
 export function letterFilters(search: Record<string, unknown>): LetterFilters {
   const { batch, letter } = search as { batch?: unknown; letter?: unknown };
   const filters: LetterFilters = {};
-  const topic = TOPICS.find((one) => one === search["topic"]);
+  const topic = TOPICS.find((one) => one === search.topic);
   if (topic) filters.topic = topic;
-  const reason = REASONS.find((one) => one === search["reason"]);
+  const reason = REASONS.find((one) => one === search.reason);
   if (reason) filters.reason = reason;
-  const state = STATES.find((one) => one === search["state"]);
+  const state = STATES.find((one) => one === search.state);
   if (state && state !== "open") filters.state = state;
   if (typeof batch === "string" && batch !== "") filters.batch = batch.slice(0, 255);
   if (typeof letter === "string" && /^[1-9]\d{0,15}$/.test(letter)) filters.letter = letter;

@@ -14,8 +14,8 @@ export function WideTable({ label, minWidth, children }: Props) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached without a mouse
     // biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields
-    <div className={classes["place"]} role="group" aria-label={label} tabIndex={0}>
-      <Table className={classes["table"] ?? ""} aria-label={label} miw={minWidth} highlightOnHover>
+    <div className={classes.place} role="group" aria-label={label} tabIndex={0}>
+      <Table className={classes.table ?? ""} aria-label={label} miw={minWidth} highlightOnHover>
         {children}
       </Table>
     </div>

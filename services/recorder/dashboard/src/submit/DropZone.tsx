@@ -17,7 +17,7 @@ export function DropZone({ onFiles }: { onFiles(files: File[]): void }) {
     <Paper
       withBorder
       p="xl"
-      className={classes["zone"]}
+      className={classes.zone}
       data-over={over || undefined}
       onDragOver={(event) => {
         event.preventDefault();

@@ -18,7 +18,7 @@ export function RunTimeline({ run }: { run: Run<Task> }) {
           {moment(run.beganAt.toISOString())}, {duration(run.lengthS)}
         </Text>
       </Group>
-      <Stack component="ol" className={classes["tasks"]} gap="md" mt="sm">
+      <Stack component="ol" className={classes.tasks} gap="md" mt="sm">
         {run.bars.map((bar) => (
           <li key={bar.task.task_id}>
             <TaskLine bar={bar} lengthS={run.lengthS} />
@@ -38,10 +38,10 @@ function TaskLine({ bar, lengthS }: { bar: Bar<Task>; lengthS: number }) {
         <StatusBadge status={task.status ?? "PENDING"} />
         <Text size="sm">{told(bar, lengthS)}</Text>
       </Group>
-      <Box className={classes["track"]} aria-hidden>
-        {waited && <Box className={classes["waited"]} style={placed(waited)} />}
+      <Box className={classes.track} aria-hidden>
+        {waited && <Box className={classes.waited} style={placed(waited)} />}
         {worked && (
-          <Box className={classes["worked"]} data-status={task.status} style={placed(worked)} />
+          <Box className={classes.worked} data-status={task.status} style={placed(worked)} />
         )}
       </Box>
       {task.reason !== null && (

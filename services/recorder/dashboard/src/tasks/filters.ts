@@ -30,17 +30,17 @@ export interface TaskFilters {
 /** The filters that an address means; what it cannot mean is left out. */
 export function taskFilters(search: Record<string, unknown>): TaskFilters {
   const filters: TaskFilters = {};
-  const name = text(search["name"]);
+  const name = text(search.name);
   if (name) filters.name = name;
-  const status = STATUSES.find((one) => one === search["status"]);
+  const status = STATUSES.find((one) => one === search.status);
   if (status) filters.status = status;
-  const worker = text(search["worker"]);
+  const worker = text(search.worker);
   if (worker) filters.worker = worker;
-  const reason = REASONS.find((one) => one === search["reason"]);
+  const reason = REASONS.find((one) => one === search.reason);
   if (reason) filters.reason = reason;
-  if (search["retried"] === "yes") filters.retried = "yes";
-  if (search["order"] === "slowest") filters.order = "slowest";
-  const hours = PERIODS_H.find((one) => one === search["hours"]);
+  if (search.retried === "yes") filters.retried = "yes";
+  if (search.order === "slowest") filters.order = "slowest";
+  const hours = PERIODS_H.find((one) => one === search.hours);
   if (hours) filters.hours = hours;
   if (filters.order && !filters.hours) filters.hours = "24";
   return filters;

@@ -49,7 +49,7 @@ export function Throughput() {
         />
       </Group>
       {stats.isError && <ErrorState error={stats.error} retry={() => stats.refetch()} />}
-      <div className={classes["series"]}>
+      <div className={classes.series}>
         <Series
           title="Images read"
           of={(one) => one.completed_images}
