@@ -178,7 +178,8 @@ contract: .venv/runtime.stamp ## Write the event contract: JSON Schemas, AsyncAP
 # ---- tests ---------------------------------------------------------------------------------------
 
 .PHONY: test
-test: .venv/dev.stamp try-dashboard ## Run all tests on real Kafka, PostgreSQL and Chromium, two files at a time
+test: .venv/dev.stamp $(DASHBOARD)/node_modules/dev.stamp try-dashboard ## Run all tests on real Kafka, PostgreSQL and Chromium, two files at a time
+	$(NODE) npm run --silent test
 	$(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: test-deep
