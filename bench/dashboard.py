@@ -48,7 +48,7 @@ SELECT %(id)s, 'a line of text, number ' || n, 0.5 + n / 1000.0,
        json_build_array(json_build_array(x, y), json_build_array(x + 420, y),
                         json_build_array(x + 420, y + 24), json_build_array(x, y + 24))
 FROM (SELECT n, 60 + 480 * (n %% 5) x, 40 + 34 * (n / 5) y
-      FROM generate_series(0, %(boxes)s - 1) n)
+      FROM generate_series(0, %(boxes)s - 1) n) places
 """
 # The moment at which each count was put on the page, by the clock that all processes share.
 _WATCH = """
