@@ -48,7 +48,7 @@ SELECT %(id)s, 'a line of text, number ' || n, 0.5 + n / 1000.0,
        json_build_array(json_build_array(x, y), json_build_array(x + 420, y),
                         json_build_array(x + 420, y + 24), json_build_array(x, y + 24))
 FROM (SELECT n, 60 + 480 * (n %% 5) x, 40 + 34 * (n / 5) y
-      FROM generate_series(0, %(boxes)s - 1) n)
+      FROM generate_series(0, %(boxes)s - 1) n) places
 """
 # The moment at which each count was put on the page, by the clock that all processes share.
 _WATCH = """
@@ -170,13 +170,16 @@ def frame_intervals_ms(browser: Browser, url: str, database: str) -> list[float]
 
 
 def _intervals(events: list[dict[str, Any]]) -> list[float]:
-    shown: set[float] = set()
-    for event in events:
-        reporter = event.get("args", {}).get("chrome_frame_reporter", {})
-        if event["name"] == "PipelineReporter" and "PRESENTED" in str(reporter.get("state")):
-            shown.add(event["ts"])
-    moments = sorted(shown)
-    return [(after - before) / 1000 for before, after in pairwise(moments)]
+    """Between the begins of frames that were shown, whole or in part, and not dropped."""
+    shown = sorted(
+        {
+            event["ts"]
+            for event in events
+            if event["name"] == "PipelineReporter"
+            and "PRESENTED" in str(event.get("args", {}).get("frame_reporter", {}).get("state"))
+        }
+    )
+    return [(after - before) / 1000 for before, after in pairwise(shown)]
 
 
 def measure(browser: Browser, url: str, database: str) -> Generator[Row]:

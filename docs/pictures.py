@@ -19,7 +19,8 @@ from playwright.sync_api import Page, ViewportSize, sync_playwright
 FOLDER = Path(__file__).parent / "images"
 STACK = Path(".local") / "stack.env"
 WINDOW: ViewportSize = {"width": 1280, "height": 800}
-_COLOURS = 128
+# Beneath are an image's details, which tell where it lies on this machine.
+_IMAGE_HEIGHT = 690
 
 
 def recorder_url() -> str:
@@ -37,13 +38,13 @@ def ask(url: str, path: str, **parameters: str) -> Any:
         return json.load(answer)["items"]
 
 
-def shoot(page: Page, address: str, name: str) -> None:
-    """Open an address and keep what it shows, in few colours."""
+def shoot(page: Page, address: str, name: str, height: int) -> None:
+    """Open an address and keep the upper part of what it shows."""
     page.goto(address)
     page.get_by_role("heading", level=1).wait_for()
     page.wait_for_load_state("networkidle")
     taken = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
-    taken.quantize(_COLOURS, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
+    taken.crop((0, 0, WINDOW["width"], height)).save(FOLDER / name, optimize=True)
     print(FOLDER / name)  # noqa: T201
 
 
@@ -62,9 +63,9 @@ def main() -> None:
         )
         page = browser.new_page(viewport=WINDOW, reduced_motion="reduce")
         batch = urllib.parse.quote(batches[0]["batch_id"], safe="")
-        shoot(page, f"{url}/batches/{batch}", "batch.png")
+        shoot(page, f"{url}/batches/{batch}", "batch.png", WINDOW["height"])
         path = urllib.parse.urlencode({"path": fullest["image_path"]})
-        shoot(page, f"{url}/images?{path}", "image.png")
+        shoot(page, f"{url}/images?{path}", "image.png", _IMAGE_HEIGHT)
         browser.close()
 
 
