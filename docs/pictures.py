@@ -42,7 +42,7 @@ def shoot(page: Page, address: str, name: str, height: int) -> None:
     """Open an address and keep the upper part of what it shows."""
     page.goto(address)
     page.get_by_role("heading", level=1).wait_for()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function("document.images.length && [...document.images].every(one => one.complete)")
     taken = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     taken.crop((0, 0, WINDOW["width"], height)).save(FOLDER / name, optimize=True)
     print(FOLDER / name)  # noqa: T201
