@@ -5,6 +5,7 @@ import type { Batch } from "../api/recorder";
 import { count, counted, duration, moment, rate, secondsBetween } from "../shell/format";
 import { hasEnded, StatusBadge } from "../shell/StatusBadge";
 import { BatchBar } from "./BatchBar";
+import classes from "./BatchList.module.css";
 
 /** Batches as a table; as cards where a table does not fit. */
 export function BatchList({ batches }: { batches: Batch[] }) {
@@ -49,8 +50,8 @@ function BatchTable({ batches }: { batches: Batch[] }) {
             <Table.Td ta="right" {...(batch.failed_images > 0 && { c: "red" })}>
               {count(batch.failed_images)}
             </Table.Td>
-            <Table.Td ta="right">{rateOf(batch) ?? "–"}</Table.Td>
-            <Table.Td ta="right">{timeOf(batch) ?? "–"}</Table.Td>
+            <Table.Td className={classes.number}>{rateOf(batch) ?? "–"}</Table.Td>
+            <Table.Td className={classes.number}>{timeOf(batch) ?? "–"}</Table.Td>
             <Table.Td>{batch.initiated_by ?? "–"}</Table.Td>
           </Table.Tr>
         ))}
