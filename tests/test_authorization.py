@@ -54,7 +54,7 @@ def readiness(system: System, status: int) -> str:
     """What `/readyz` says of writing, once it answers with this status."""
 
     def look() -> str | None:
-        answer = httpx.get(f"{system.recorder_url}/readyz", timeout=10)
+        answer = httpx.get(f"{system.recording_url}/readyz", timeout=10)
         said: dict[str, str] = answer.json()["troubles"]
         return said.get("writing", "") if answer.status_code == status else None
 
@@ -62,7 +62,7 @@ def readiness(system: System, status: int) -> str:
 
 
 def is_alive(system: System) -> bool:
-    return httpx.get(f"{system.recorder_url}/livez", timeout=10).status_code == 200
+    return httpx.get(f"{system.recording_url}/livez", timeout=10).status_code == 200
 
 
 def letters(system: System) -> list[dict[str, Any]]:

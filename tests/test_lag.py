@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 def asked(system: System) -> tuple[int, Any]:
-    url = f"http://127.0.0.1:{system.ports['recorder']}/v1/lag"
+    url = f"{system.recorder_url}/v1/lag"
     try:
         with urllib.request.urlopen(url, timeout=20) as answer:
             return answer.status, json.load(answer)

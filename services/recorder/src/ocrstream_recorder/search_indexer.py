@@ -53,6 +53,8 @@ class SearchIndexer:
                 await self._measure()
                 if not piece.images:
                     await is_set_within(stop, _INTERVAL_S)
+                    limit = _IMAGES_AT_ONCE
+                    continue
                 rests = await self._give_way(_REST_FACTOR * piece.took_s, stop)
                 limit = _IMAGES_AT_REST if rests else _IMAGES_AT_ONCE
             except (DatabaseUnavailable, DataRefused) as error:

@@ -62,6 +62,8 @@ def grams_of_text(text: str) -> set[int]:
 
 def grams_of_query(query: str) -> set[int]:
     """What every text that holds this normalized query has among its grams."""
+    if not query:
+        return set()
     if len(query) < 3:
         return {_gram_of(query if len(query) == 1 else (query[0], query[1]))}
     return set(map(_gram_of, zip(query, query[1:], query[2:], strict=False)))
