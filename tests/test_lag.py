@@ -1,10 +1,8 @@
 """GET /v1/lag: records that wait, of a real broker and database."""
 
-import json
-import urllib.request
 from typing import Any
-from urllib.error import HTTPError
 
+import httpx
 import pytest
 from real_servers import Broker
 from whole_system import System, eventually
@@ -15,12 +13,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 def asked(system: System) -> tuple[int, Any]:
-    url = f"{system.recorder_url}/v1/lag"
-    try:
-        with urllib.request.urlopen(url, timeout=20) as answer:
-            return answer.status, json.load(answer)
-    except HTTPError as error:
-        return error.code, json.load(error)
+    answer = httpx.get(f"{system.recorder_url}/v1/lag", timeout=20)
+    return answer.status_code, answer.json()
 
 
 def waiting(system: System, reader: str) -> dict[str, int] | None:
