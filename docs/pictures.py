@@ -21,7 +21,6 @@ STACK = Path(".local") / "stack.env"
 WINDOW: ViewportSize = {"width": 1280, "height": 800}
 # Beneath are an image's details, which tell where it lies on this machine.
 _IMAGE_HEIGHT = 690
-_PICTURES_ARE_THERE = "document.images.length && [...document.images].every(one => one.complete)"
 
 
 def recorder_url() -> str:
@@ -43,9 +42,9 @@ def shoot(page: Page, address: str, name: str, height: int) -> None:
     """Open an address and keep the upper part of what it shows."""
     page.goto(address)
     page.get_by_role("heading", level=1).wait_for()
-    page.wait_for_function(
-        "document.images.length && [...document.images].every(one => one.complete)"
-    )
+    pictures = page.get_by_role("main").locator("img")
+    pictures.first.wait_for()
+    pictures.evaluate_all("all => Promise.allSettled(all.map(one => one.decode()))")
     taken = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     taken.crop((0, 0, WINDOW["width"], height)).save(FOLDER / name, optimize=True)
     print(FOLDER / name)  # noqa: T201
