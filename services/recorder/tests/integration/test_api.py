@@ -7,16 +7,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from read_api import get, read_api
 
-from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store import poll
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.health import Health
-from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchSubmitted,
@@ -76,19 +72,8 @@ async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
     with psycopg.connect(database_url, autocommit=True) as connection:
         ledger = Ledger(contribute(event, zone.to_local) for event in events)
         poll.write(connection, ledger, zone, "cluster", {})
-    database = ReadDatabase(database_url, connections=2, timeout_s=5)
-    transport = httpx.ASGITransport(
-        create_api(database, zone, Health(), LetterBox(ServiceSettings()))
-    )
-    async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
+    async with read_api(database_url, zone) as client:
         yield client
-    await database.close()
-
-
-async def get(api: httpx.AsyncClient, path: str, **parameters: Any) -> Any:
-    answer = await api.get(path, params=parameters)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 async def test_a_batch(api: httpx.AsyncClient) -> None:

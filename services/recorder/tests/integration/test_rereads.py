@@ -1,4 +1,4 @@
-"""Reading again: what is chosen, what is kept, what is sent, and that it happens once."""
+"""Reading again: what is kept, what is sent, and that it happens once."""
 
 from collections.abc import AsyncGenerator, Generator
 from datetime import UTC, datetime, timedelta
@@ -7,39 +7,33 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
 from psycopg import Connection
-from recorder_conditions import conditions, holds, written
+from read_api import get, read_api
+from reread_scene import (
+    NOON,
+    ZONE,
+    ask,
+    count,
+    failed,
+    read,
+    result_of,
+    sent,
+    submit_all,
+    submitted,
+    texts,
+    write,
+)
 
-from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.databases import ReadDatabase, marking_engine
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.domain.selection import Condition
-from ocrstream_recorder.letter_box import LetterBox
-from ocrstream_recorder.store import poll, rereads, retries
-from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.health import Health
-from ocrstream_runtime.settings import ServiceSettings
-from ocrstream_schemas.codec import decode
+from ocrstream_recorder.store import rereads, retries
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchRetryRequested,
     BatchRevoked,
     BatchSubmitted,
     ImageSubmitted,
-    OcrFailed,
-    OcrSucceeded,
-    Reason,
-    TextBox,
 )
-from ocrstream_schemas.ids import RecordRef
 
 pytestmark = pytest.mark.integration
-
-# Neither the server's nor UTC: what is compared must be compared as instants.
-ZONE = DatabaseZone("Asia/Seoul")
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -50,118 +44,8 @@ def connection(database_url: str) -> Generator[Connection[Any]]:
 
 @pytest.fixture
 async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
-    database = ReadDatabase(database_url, connections=2, timeout_s=5)
-    marking = marking_engine(database_url)
-    api = create_api(database, ZONE, Health(), LetterBox(ServiceSettings()), writing_engine=marking)
-    transport = httpx.ASGITransport(api)
-    async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
+    async with read_api(database_url, ZONE) as client:
         yield client
-    await database.close()
-    await marking.dispose()
-
-
-def write(connection: Connection[Any], *events: AnyEvent) -> poll.Written:
-    ledger = Ledger(contribute(event, ZONE.to_local) for event in events)
-    return poll.write(connection, ledger, ZONE, "cluster", {})
-
-
-def box(text: str, confidence: float) -> TextBox:
-    return TextBox(text=text, confidence=confidence, bbox=((0, 0), (9.5, 0), (9.5, 4), (0, 4)))
-
-
-def submitted(number: int, **told: Any) -> ImageSubmitted:
-    told = {"batch_id": "b", "index": number, "submitted_at": NOON, **told}
-    return ImageSubmitted(image_path=f"file:///{number}.png", chain_id=f"chain-{number}", **told)
-
-
-def read(number: int, *confidences: float, text: str = "old", **told: Any) -> OcrSucceeded:
-    told = {
-        "image_path": f"file:///{number}.png",
-        "chain_id": f"chain-{number}",
-        "task_id": f"task-{number}-{told.get('run', 1)}",
-        "batch_id": "b",
-        "index": number,
-        "submitted_at": NOON,
-        "started_at": NOON,
-        "finished_at": NOON,
-        "boxes": tuple(box(text, confidence) for confidence in confidences),
-        **told,
-    }
-    return OcrSucceeded(**told)
-
-
-def failed(number: int, **told: Any) -> OcrFailed:
-    boxless: dict[str, Any] = {
-        name: value
-        for name in (*ImageSubmitted.__struct_fields__, "task_id", "started_at", "finished_at")
-        if (value := getattr(read(number, **told), name, None)) is not None
-    }
-    return OcrFailed(**boxless, reason=Reason.NOT_FOUND, error="it is gone")
-
-
-def submit_all(connection: Connection[Any], limit: int = 1000) -> list[int]:
-    """Carry out all rereads that were asked for; how many images each part submitted."""
-    parts: list[int] = []
-    while True:
-        with connection.transaction(), connection.cursor() as cursor:
-            part = rereads.submit_part(cursor, limit, ZONE)
-        if part is None:
-            return parts
-        assert part.looked_at <= limit
-        parts.append(part.submitted)
-
-
-def sent(connection: Connection[Any]) -> list[tuple[str, ImageSubmitted]]:
-    """What went to the lanes, and is now gone from the outbox, as consumers get it."""
-    rows = connection.execute(
-        "DELETE FROM recorder_outbox WHERE topic LIKE 'images%' RETURNING id, topic, key, value"
-    ).fetchall()
-    events: list[tuple[str, ImageSubmitted]] = []
-    for _, topic, key, value in sorted(rows):
-        event = decode(topic, value, RecordRef(topic, 0, 0, 0))
-        assert isinstance(event, ImageSubmitted)
-        assert event.chain_id == key
-        events.append((topic, event))
-    return events
-
-
-def result_of(event: ImageSubmitted, *confidences: float, text: str = "new") -> OcrSucceeded:
-    context = {
-        name: getattr(event, name)
-        for name in OcrSucceeded.__struct_fields__
-        if name in ImageSubmitted.__struct_fields__
-    }
-    boxes = tuple(box(text, confidence) for confidence in confidences)
-    moment = event.submitted_at
-    return OcrSucceeded(
-        **context,
-        task_id=f"{event.chain_id}-{event.run}",
-        boxes=boxes,
-        started_at=moment,
-        finished_at=moment,
-    )
-
-
-async def ask(api: httpx.AsyncClient, expected_status: int = 202, /, **asked: Any) -> Any:
-    answer = await api.post("/v1/rereads", json=asked)
-    assert answer.status_code == expected_status, answer.text
-    return answer.json()
-
-
-async def get(api: httpx.AsyncClient, path: str, **parameters: Any) -> Any:
-    answer = await api.get(path, params=parameters)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-async def count(api: httpx.AsyncClient, **asked: Any) -> tuple[int, int]:
-    answer = await api.post("/v1/rereads/count", json=asked)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["images"], answer.json()["boxes"]
-
-
-def texts(reading: Any) -> list[str] | None:
-    return None if reading is None else [one["text"] for one in reading["text_boxes"]]
 
 
 async def test_what_is_uncertain_is_read_again_and_both_readings_stay(
@@ -464,99 +348,3 @@ async def test_a_reread_and_a_retry_go_side_by_side(
         assert retries.submit_part(cursor, 10) is not None
     events = [event for _, event in sent(connection)]
     assert {event.chain_id: event.run for event in events} == {"chain-0": 2, "chain-1": 2}
-
-
-def images() -> list[dict[str, Any]]:
-    """Images of every kind, as a condition may look at them."""
-    hours = {"age": 3600.0}
-    return [
-        {"confidences": [0.25, 0.75], "run": 1, "lane": "default", **hours},
-        {"confidences": [0.5], "run": 2, "lane": "gpu", **hours},
-        {"confidences": [1.0, 1.0, 1.0], "run": 1, "lane": "urgent", "age": 172_800.0},
-        {"confidences": [], "run": 1, "lane": "default", "reason": "no_text", **hours},
-        {"confidences": None, "run": 3, "lane": "gpu", "reason": "not_found", **hours},
-    ]
-
-
-def as_seen(image: dict[str, Any]) -> dict[str, Any]:
-    confidences: list[float] = image["confidences"] or []
-    return {
-        "reason": None,
-        **image,
-        "boxes": len(confidences),
-        "confidence": sum(confidences) / len(confidences) if confidences else None,
-        "min_confidence": min(confidences, default=None),
-        "status": "success" if confidences else "failed",
-    }
-
-
-@pytest.fixture
-def several(connection: Connection[Any]) -> datetime:
-    """The moment at which `images` are as old as they say."""
-    now = NOON + timedelta(days=7)
-    for index, image in enumerate(images()):
-        told: dict[str, Any] = {
-            "run": image["run"],
-            "submitted_at": now - timedelta(seconds=image["age"]),
-            "options": {"lane": image["lane"]},
-        }
-        confidences = image["confidences"]
-        outcome = (
-            failed(index, **told) if confidences is None else read(index, *confidences, **told)
-        )
-        write(connection, submitted(index, **told), outcome)
-    return now
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(condition=conditions())
-def test_a_condition_chooses_what_it_says(
-    connection: Connection[Any], several: datetime, condition: Condition
-) -> None:
-    chosen = [seen for seen in map(as_seen, images()) if holds(condition, seen)]
-    for batch_id in ("b", None):
-        sql: Any
-        sql, parameters = rereads.count_statement(batch_id, condition, several, ZONE)
-        [told] = connection.execute(sql, parameters).fetchall()
-        assert told == (len(chosen), sum(seen["boxes"] for seen in chosen)), written(condition)
-
-
-@pytest.mark.parametrize(
-    ("asked", "status", "said"),
-    [
-        ({"batch_id": "b", "where": "confidence < high"}, 422, "at character 14:"),
-        ({"batch_id": "b", "where": "'; DROP TABLE x"}, 422, "has no meaning here"),
-        ({"batch_id": "b", "where": "confidence < 0.8\0"}, 422, "NUL"),
-        ({"batch_id": "b", "where": "run = 1 or " * 200}, 422, "1000 characters"),
-        ({"batch_id": "b", "lane": "fast"}, 422, "lane must be one of default, urgent, gpu"),
-        ({"batch_id": "b", "all": True}, 422, "give either batch_id, or all"),
-        ({"all": False}, 422, "#/all"),
-        ({}, 422, "give either batch_id, or all"),
-        ({"batch_id": "b", "were": "boxes = 1"}, 422, "#/were"),
-        ({"batch_id": "unheard-of"}, 404, "unheard-of"),
-        ({"batch_id": "b", "request_id": ""}, 422, "#/request_id"),
-    ],
-)
-async def test_a_bad_request_does_nothing_and_says_why(
-    api: httpx.AsyncClient,
-    connection: Connection[Any],
-    asked: dict[str, Any],
-    status: int,
-    said: str,
-) -> None:
-    write(connection, submitted(0), read(0, 0.5))
-    answer = await api.post("/v1/rereads", json=asked)
-    assert answer.status_code == status
-    assert said in answer.json()["detail"]
-    assert submit_all(connection) == []
-
-
-async def test_what_nobody_has_asked_for_is_not_there(
-    api: httpx.AsyncClient, connection: Connection[Any]
-) -> None:
-    assert (await api.get("/v1/rereads/r")).status_code == 404
-    assert (await api.get("/v1/batches/b/readings")).status_code == 404
-    write(connection, submitted(0), read(0, 0.5))
-    assert (await get(api, "/v1/batches/b/readings"))["items"] == []
-    page = await get(api, "/v1/readings", image_path="file:///0.png")
-    assert (page["items"], page["next_cursor"]) == ([], None)

@@ -3,22 +3,18 @@
 import contextlib
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 from old_database import TABLES, checksums, columns_of, old_database
 from psycopg import Connection
+from read_api import get, read_api
 from taken_over import NOON, UTC_ZONE, filenodes, one, open_database, read, write
 
-from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.databases import ReadDatabase
-from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store.migrate import migrate
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.health import Health
-from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchCompleted,
@@ -35,20 +31,9 @@ IMAGES = 10_000
 
 
 @contextlib.asynccontextmanager
-async def read_api(url: str, zone: DatabaseZone = UTC_ZONE) -> AsyncGenerator[Any]:
-    database = ReadDatabase(url, connections=2, timeout_s=5)
-    transport = httpx.ASGITransport(
-        create_api(database, zone, Health(), LetterBox(ServiceSettings()))
-    )
-    async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
-
-        async def get(path: str, **parameters: Any) -> Any:
-            answer = await client.get(path, params=parameters)
-            assert answer.status_code == 200, answer.text
-            return answer.json()
-
-        yield get
-    await database.close()
+async def asking(url: str, zone: DatabaseZone = UTC_ZONE) -> AsyncGenerator[Any]:
+    async with read_api(url, zone) as client:
+        yield partial(get, client)
 
 
 async def test_ten_thousand_images_are_taken_over_as_they_are(postgres_url: str) -> None:
@@ -71,7 +56,7 @@ async def test_ten_thousand_images_are_taken_over_as_they_are(postgres_url: str)
         assert checksums_of_old(connection, columns, before, lasting)
         assert write(connection, announced, *new).rows["boxes"].staged == 0
 
-        async with read_api(url) as get:
+        async with asking(url) as get:
             batch = await get("/v1/batches/new")
             assert (batch["status"], batch["completed_images"]) == ("SUCCESS", 300)
             await walk_everything(get)
@@ -156,11 +141,11 @@ async def test_a_chain_of_an_old_id_stands_beside_the_old_ones(old: str) -> None
         write(connection, event)
         write(connection, event)
         assert one(connection, f"{rows} WHERE chain_id = 'old-chain-100'") == (3, 1)
-        async with read_api(old) as get:
+        async with asking(old) as get:
             chain = await get("/v1/chains/old-chain-100")
             assert (chain["run"], chain["status"]) == (1, "SUCCESS")
         write(connection, read(3, chain_id="old-chain-3", batch_id="old-3", index=3))
-        async with read_api(old) as get:
+        async with asking(old) as get:
             items = (await get("/v1/batches/old-3/images", limit=1000))["items"]
             assert [(i["run"]) for i in items if i["chain_id"] == "old-chain-3"] == [1]
             assert [i["index"] for i in items[:2]] == [3, 7]
@@ -264,7 +249,7 @@ async def test_times_in_another_zone(old: str) -> None:
         assert one(
             connection, "SELECT finished_at FROM task_logs WHERE task_id = 'new-task-1'"
         ) == (datetime(2026, 5, 1, 14),)  # noqa: DTZ001 (local time, as the old rows have it)
-    async with read_api(old, zone) as get:
+    async with asking(old, zone) as get:
         batch = await get("/v1/batches/old-1")
         assert batch["started_at"] == "2024-06-01T10:00:00Z"
         chain = await get("/v1/chains/old-chain-1")

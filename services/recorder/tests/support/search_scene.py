@@ -7,16 +7,12 @@ from typing import Any
 
 import httpx
 from psycopg import Connection
+from read_api import read_api
 
-from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store import poll, search_index
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.health import Health
-from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.events import AnyEvent, ImageSubmitted, OcrSucceeded, TextBox
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -115,13 +111,8 @@ class Searcher:
 @asynccontextmanager
 async def searching(database_url: str) -> AsyncGenerator[Searcher]:
     """Someone who searches the database through the API."""
-    database = ReadDatabase(database_url, connections=2, timeout_s=30)
-    api = create_api(database, _ZONE, Health(), LetterBox(ServiceSettings()))
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(api), base_url="http://recorder"
-    ) as client:
+    async with read_api(database_url, _ZONE, timeout_s=30) as client:
         yield Searcher(client)
-    await database.close()
 
 
 def plain(texts: Iterable[str]) -> list[tuple[str, float]]:

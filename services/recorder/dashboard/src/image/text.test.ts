@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { textOf } from "./text";
 
-function box(text: string, left: number, top: number) {
+function box(text: string, left: number, top: number, height = 20) {
   const bbox = [
     [left, top],
     [left + 50, top],
-    [left + 50, top + 20],
-    [left, top + 20],
+    [left + 50, top + height],
+    [left, top + height],
   ];
   return { text, confidence: 1, bbox };
 }
@@ -20,6 +20,10 @@ describe("text", () => {
   it("does not run lines together on a slope", () => {
     const boxes = [box("a", 0, 0), box("b", 60, 8), box("c", 120, 16)];
     expect(textOf(boxes)).toBe("a b\nc");
+  });
+
+  it("has a line of its own for what lies beneath a line's middle", () => {
+    expect(textOf([box("large", 0, 0), box("small", 60, 12, 10)])).toBe("large\nsmall");
   });
 
   it("of nothing is nothing", () => {
