@@ -100,13 +100,14 @@ class Bench:
         self.loop("noop", jpegs, 1, "noop loop")
         self.throughput(jpegs, 1, "noop", "noop worker")
         # Twice: an engine is slower at what it sees for the first time.
-        self.loop("engine", [*pages, *pages], 1, "bare loop")
-        self.throughput([*pages, *pages], 1, "rapidocr", "worker")
-        # Both workers get every page once: neighbours go to different ones.
-        twice = [page for page in pages for _ in range(2)]
-        plain = self.loop("plain", pages, 1, "RapidOCR()")
-        batch = self.throughput(twice, 2, "rapidocr", "2 workers")
-        self.loop("engine", pages, 2, "2 bare loops")
+        twice = [*pages, *pages]
+        self.loop("engine", twice, 1, "bare loop")
+        self.throughput(twice, 1, "rapidocr", "worker")
+        plain = self.loop("plain", twice, 1, "RapidOCR()")
+        # Both workers get every page as often as a loop does: neighbours go to different ones.
+        for_both = [page for page in twice for _ in range(2)]
+        batch = self.throughput(for_both, 2, "rapidocr", "2 workers")
+        self.loop("engine", twice, 2, "2 bare loops")
         self.figures.error_rates.append(error_rate(texts_by_file(batch), plain.texts))
         say(f"    characters that differ from RapidOCR()'s: {self.figures.error_rates[-1]:.2%}")
 
