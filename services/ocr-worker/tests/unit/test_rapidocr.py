@@ -71,7 +71,7 @@ def test_reads_what_rapidocr_reads_itself(engine: RapidOcrEngine, quarter_turns:
     assert [box.text.replace(" ", "") for box in boxes] == [
         text.replace(" ", "") for text in own.txts
     ]
-    assert [box.confidence for box in boxes] == pytest.approx(list(own.scores), abs=0.05)
+    assert [box.confidence for box in boxes] == pytest.approx(list(own.scores), abs=0.1)
     for box, polygon in zip(boxes, own.boxes.tolist(), strict=True):
         assert sorted(box.bbox) == [pytest.approx(tuple(point)) for point in sorted(polygon)]
 
