@@ -21,7 +21,7 @@ import httpx
 import psycopg
 from open_loop import Latencies, Load, drive
 from read_listeners import Audience, quantile, reach
-from read_load import IMAGES_A_BATCH, TEXT, feed, feed_in_process, requests
+from read_load import ASKED_ANEW, IMAGES_A_BATCH, TEXT, feed, feed_in_process, requests
 from recorder_load import BOXES, fill
 from report import Row, at_most, limited, plain, publish
 from rig import Rig, cpu_s, say
@@ -35,6 +35,7 @@ PER_S = 50.0
 LISTENERS = 500
 UPDATES = 10
 SHORT_SEARCHES = 30
+REPEATS = 300
 WARM_UP_S = 5.0
 FULL_SPEED_S = 15.0
 INDEX_TIMEOUT_S = 3_600.0
@@ -59,6 +60,9 @@ class Figures:
     def __init__(self) -> None:
         self.latencies: defaultdict[str, list[Latencies]] = defaultdict(list)
         self.cpu_ms: defaultdict[str, list[float]] = defaultdict(list)
+        self.again_ms: defaultdict[str, dict[str, list[float]]] = defaultdict(
+            lambda: {"kept": [], "made": []}
+        )
         self.short_ms: list[float] = []
         self.reached_s: list[float] = []
         self.full_speed = 0.0
@@ -169,6 +173,22 @@ class Bench:
             f" in SQL p50 {sql:.1f} ms"
         )
 
+    def again(self) -> None:
+        """One after the other, while nothing is written: an answer that holds, or is made anew."""
+        with httpx.Client(base_url=self._api_url, timeout=60) as http:
+            for kind in ("progress", "image", "list"):
+                request = next(requests(kind, self._wanted.images, 0))
+                took = self.figures.again_ms[kind]
+                for number in range(2 * REPEATS):
+                    parameters = dict(request.parameters or {})
+                    if number % 2:
+                        parameters[ASKED_ANEW] = str(number)
+                    began = time.monotonic()
+                    http.get(request.path, params=parameters).raise_for_status()
+                    took["made" if number % 2 else "kept"].append(1000 * (time.monotonic() - began))
+                kept, made = (statistics.median(took[way]) for way in ("kept", "made"))
+                say(f"  {kind} again: {kept:.2f} ms, made anew {made:.2f} ms")
+
     def short_searches(self) -> None:
         asked = requests("short search", self._wanted.images, 0)
         with (
@@ -208,6 +228,9 @@ def rows(figures: Figures) -> list[Row]:
         measured.append(at_most(1.5, f"{what}, p50, against its SQL", "ms", medians, in_sql))
         cpu_ms = statistics.median(figures.cpu_ms[kind])
         measured.append(Row(f"{what}, processor's time of the API", round(cpu_ms, 2), "ms"))
+    for kind, took in figures.again_ms.items():
+        what = f"{KINDS[kind]}, asked again while nothing is written, p50"
+        measured.append(at_most(1, what, "ms", took["kept"], took["made"]))
     if figures.short_ms:
         slowest = max(figures.short_ms)
         measured.append(limited(2_000, "a search of one or two characters, slowest", "ms", slowest))
@@ -237,12 +260,12 @@ def main() -> None:
         with rig.recorder(url, "read"), rig.recorder_api(url) as (api_url, api):
             bench = Bench(rig, url, api_url, api, wanted)
             bench.find_full_speed()
+            bench.wait_for_the_index()
+            bench.again()
             for number in range(1, wanted.rounds + 1):
                 minutes = (time.monotonic() - began) / 60
                 say(f"Round {number} of {wanted.rounds}, after {minutes:.0f} minutes")
                 for kind in wanted.measures:
-                    if kind in {"search", "short"}:
-                        bench.wait_for_the_index()
                     if kind in KINDS:
                         bench.measure(kind, number)
                     elif kind == "events":

@@ -18,6 +18,9 @@ from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED, OCR_RES
 IMAGES_A_BATCH = 10_000
 """Of `recorder_load.fill`."""
 
+ASKED_ANEW = "asked"
+"""A parameter that the API does not know: with another value each time, no answer is repeated."""
+
 _WORDS = (
     "invoice",
     "receipt",

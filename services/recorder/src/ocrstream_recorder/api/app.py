@@ -20,6 +20,7 @@ from ocrstream_recorder.api import (
     tasks,
     workers,
 )
+from ocrstream_recorder.api.answer_cache import AnswerCache
 from ocrstream_recorder.api.dashboard import BUILT, install_dashboard
 from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.api.etags import ETags
@@ -65,6 +66,7 @@ def create_api(
         telemetry=HTTP_TELEMETRY,
     )
     app.state.database = database
+    app.state.answers = AnswerCache(database.quick)
     app.state.searches = search.Searches(database.searches)
     app.state.writing_engine = writing_engine or database.engine
     app.state.zone = zone
@@ -77,8 +79,16 @@ def create_api(
     app.state.lag = lag_reader
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
-    for subject in (batches, chains, tasks, images, stats):
-        app.include_router(subject.router, responses=RESPONSES)
+    for router in (
+        batches.router,
+        batches.cached,
+        chains.router,
+        tasks.router,
+        images.router,
+        images.cached,
+        stats.router,
+    ):
+        app.include_router(router, responses=RESPONSES)
     for subject in (events, exports, pictures, search, workers, lag, dead_letters, rereads):
         app.include_router(subject.router)
     install_dashboard(app, ingest_url, dashboard)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Select, bindparam, func, literal, select, tuple_
 
+from ocrstream_recorder.api.answer_cache import DATABASE_STATE
 from ocrstream_recorder.api.batch_models import BatchImage, Chunk, FailureGroup, FailureStatus
 from ocrstream_recorder.api.chain_views import visible_chains
 from ocrstream_recorder.api.cursors import (
@@ -67,6 +68,7 @@ _OF_IMAGE = (
     ChainExecution.reason,
     ChainExecution.error_message,
     ChainExecution.input_data,
+    DATABASE_STATE,
 )
 
 

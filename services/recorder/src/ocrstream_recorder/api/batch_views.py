@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
 
+from ocrstream_recorder.api.answer_cache import DATABASE_STATE
 from ocrstream_recorder.api.batch_models import Batch, Delivery
 from ocrstream_recorder.api.cursors import MAX_INTEGER, decode_number
 from ocrstream_recorder.api.direct_reads import Question
@@ -36,7 +37,8 @@ _BATCH = Question(
             getattr(BatchExecution, name)
             for name in (*Batch.model_fields, *_ESTIMATED_FROM)
             if name not in {"progress", *Estimates._fields}
-        )
+        ),
+        DATABASE_STATE,
     ).where(BatchExecution.batch_id == bindparam("batch_id"))
 )
 

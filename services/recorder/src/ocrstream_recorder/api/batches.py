@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from ocrstream_recorder.api import batch_image_views, batch_views
+from ocrstream_recorder.api.answer_cache import CachedRoute
 from ocrstream_recorder.api.batch_models import Batch, BatchImage, Chunk, Delivery, FailureGroup
 from ocrstream_recorder.api.batch_views import BatchFilter
 from ocrstream_recorder.api.models import Page
@@ -16,6 +17,7 @@ from ocrstream_recorder.store.tables import BatchExecution
 from ocrstream_schemas.events import Reason
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
+cached = APIRouter(prefix="/v1/batches", tags=["batches"], route_class=CachedRoute)
 
 
 @router.get("")
@@ -36,13 +38,13 @@ async def read_batches(
     return await batch_views.batches(reading, wanted, cursor, limit)
 
 
-@router.get("/{batch_id:segment}", responses=NOT_FOUND)
+@cached.get("/{batch_id:segment}", responses=NOT_FOUND)
 async def read_batch(batch_id: Key, reads: QuickReads) -> Batch:
     """A batch with its counts and progress."""
     return found(await batch_views.batch(reads, batch_id), "batch", batch_id)
 
 
-@router.get("/{batch_id:segment}/images", responses=NOT_FOUND)
+@cached.get("/{batch_id:segment}/images", responses=NOT_FOUND)
 async def read_batch_images(
     batch_id: Key,
     reads: QuickReads,

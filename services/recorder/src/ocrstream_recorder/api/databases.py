@@ -1,12 +1,16 @@
 """The API's connections to the database."""
 
+import json
+import select
 from typing import Any
 
+import msgspec
+from psycopg import AsyncConnection
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from ocrstream_recorder.api.direct_reads import DirectReads, has_ended
+from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.api.sessions import ASK_FOR_LESS
 from ocrstream_recorder.store import search
 from ocrstream_recorder.store.migrate import sqlalchemy_url
@@ -25,33 +29,28 @@ class ReadDatabase:
 
     def __init__(self, database_url: str, *, connections: int, timeout_s: float) -> None:
         """`connections` for what is asked most, and as many for the rest, searches aside."""
-        options = _options(timeout_s, plan_cache_mode=_PLAN_BY_VALUE)
-        self.engine = _engine(
-            database_url,
-            connections,
-            options,
-            isolation_level="AUTOCOMMIT",
-            skip_autocommit_rollback=True,
+        by_value = {"plan_cache_mode": _PLAN_BY_VALUE}
+        self.engine = _reading_engine(database_url, connections, timeout_s, by_value)
+        self._quick_engine = _reading_engine(database_url, connections, timeout_s, {})
+        self._searching_engine = _reading_engine(
+            database_url, SEARCHES_AT_ONCE, min(timeout_s, search.TIMEOUT_S), by_value
         )
-        self.quick = DirectReads(
-            database_url, _options(timeout_s), connections=connections, too_much=ASK_FOR_LESS
-        )
+        self.quick = DirectReads(self._quick_engine, too_much=ASK_FOR_LESS)
         self.searches = DirectReads(
-            database_url,
-            _options(min(timeout_s, search.TIMEOUT_S), plan_cache_mode=_PLAN_BY_VALUE),
-            connections=SEARCHES_AT_ONCE,
+            self._searching_engine,
             too_much=f"It took longer than {search.TIMEOUT_S} s; look for a longer text, or in one"
             " batch",
         )
 
     async def close(self) -> None:
         """Close all connections."""
-        await self.engine.dispose()
-        await self.quick.close()
-        await self.searches.close()
+        for engine in (self.engine, self._quick_engine, self._searching_engine):
+            await engine.dispose()
 
 
-def _options(timeout_s: float, **further: str) -> str:
+def _reading_engine(
+    database_url: str, connections: int, timeout_s: float, further: dict[str, str]
+) -> AsyncEngine:
     options = {
         "timezone": "UTC",
         "default_transaction_read_only": "on",
@@ -60,7 +59,14 @@ def _options(timeout_s: float, **further: str) -> str:
         "jit": "off",
         **further,
     }
-    return " ".join(f"-c {name}={value}" for name, value in options.items())
+    return _engine(
+        database_url,
+        connections,
+        " ".join(f"-c {name}={value}" for name, value in options.items()),
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        json_deserializer=_decode_json,
+    )
 
 
 def marking_engine(database_url: str) -> AsyncEngine:
@@ -81,6 +87,22 @@ def _engine(database_url: str, connections: int, options: str, **further: Any) -
 
 
 def _refuse_ended(dbapi_connection: Any, *_: object) -> None:
-    """Have the pool connect anew in place of a connection that has ended."""
-    if has_ended(dbapi_connection.driver_connection):
-        raise DisconnectionError
+    """Have the pool connect anew in place of a connection that the server has ended.
+
+    Asked of the socket, not of the server, as a ping would: who is idle is sent nothing but an end.
+    """
+    connection: AsyncConnection[Any] = dbapi_connection.driver_connection
+    if not connection.closed:
+        readable = select.poll()
+        readable.register(connection.fileno(), select.POLLIN)
+        if not readable.poll(0):
+            return
+    raise DisconnectionError
+
+
+def _decode_json(content: bytes | str) -> Any:
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        # What PostgreSQL takes for JSON and others do not: 1e999, half a surrogate pair.
+        return json.loads(content)

@@ -4,27 +4,24 @@ An answer with one row takes the server a fraction of a millisecond; a session, 
 statement built anew take several times as long as that.
 """
 
-import asyncio
-import json
-import select
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.errors import QueryCanceled
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
-from psycopg.types.json import set_json_loads
 from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ocrstream_recorder.api.sessions import database_unavailable, too_much_to_read
 
 _DIALECT = PGDialect_psycopg()
-_WAIT_S = 30.0
 
 
 class Question:
@@ -41,15 +38,15 @@ class Question:
 
 
 class DirectReads:
-    """As many connections as may be asked at once, each statement a transaction of its own."""
+    """Through an engine's pool past its sessions, each statement a transaction of its own."""
 
-    def __init__(self, database_url: str, options: str, *, connections: int, too_much: str) -> None:
-        """`too_much`: what to ask for instead of what the server did not find in time."""
-        self._url = database_url
-        self._options = options
+    def __init__(self, engine: AsyncEngine, *, too_much: str) -> None:
+        """`engine` is in autocommit, and the caller's.
+
+        `too_much`: what to ask for instead of what the server did not find in time.
+        """
+        self._engine = engine
         self._too_much = too_much
-        self._turns = asyncio.Semaphore(connections)
-        self._idle: list[AsyncConnection[Any]] = []
 
     async def rows(
         self, statement: bytes, parameters: dict[str, Any], *, plan_by_value: bool = False
@@ -62,67 +59,22 @@ class DirectReads:
         prepare = False if plan_by_value else None
         try:
             async with self._connection() as connection:
-                cursor = await connection.execute(statement, parameters, prepare=prepare)
+                cursor = connection.cursor(row_factory=namedtuple_row)
+                await cursor.execute(statement, parameters, prepare=prepare)
                 return await cursor.fetchall()
         except QueryCanceled as error:
             raise too_much_to_read(self._too_much) from error
-        except (psycopg.OperationalError, TimeoutError) as error:
+        except (psycopg.OperationalError, OperationalError, PoolTimeoutError) as error:
             raise database_unavailable() from error
-
-    async def close(self) -> None:
-        """Close the connections that nobody uses."""
-        while self._idle:
-            await self._idle.pop().close()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[AsyncConnection[Any]]:
-        async with asyncio.timeout(_WAIT_S):
-            await self._turns.acquire()
+        pooled = await self._engine.raw_connection()
+        connection: AsyncConnection[Any] = pooled.driver_connection
         try:
-            connection = await self._ready()
-            try:
-                yield connection
-            finally:
-                # Whoever was called off in the middle of a statement leaves it there.
-                if connection.info.transaction_status is TransactionStatus.IDLE:
-                    self._idle.append(connection)
-                else:
-                    await connection.close()
+            yield connection
         finally:
-            self._turns.release()
-
-    async def _ready(self) -> AsyncConnection[Any]:
-        while self._idle:
-            connection = self._idle.pop()
-            if not has_ended(connection):
-                return connection
-            await connection.close()
-        connection = await AsyncConnection.connect(
-            self._url,
-            autocommit=True,
-            options=self._options,
-            connect_timeout=5,
-            row_factory=namedtuple_row,
-        )
-        set_json_loads(_decode_json, connection)
-        return connection
-
-
-def has_ended(connection: AsyncConnection[Any]) -> bool:
-    """Whether the server has ended an idle connection.
-
-    Asked of the socket, not of the server, as a ping would: who is idle is sent nothing but an end.
-    """
-    if connection.closed:
-        return True
-    readable = select.poll()
-    readable.register(connection.fileno(), select.POLLIN)
-    return bool(readable.poll(0))
-
-
-def _decode_json(content: bytes | str) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        # What PostgreSQL takes for JSON and others do not: 1e999, half a surrogate pair.
-        return json.loads(content)
+            # Whoever was called off in the middle of a statement leaves it there.
+            if connection.info.transaction_status is not TransactionStatus.IDLE:
+                pooled.invalidate()
+            pooled.close()

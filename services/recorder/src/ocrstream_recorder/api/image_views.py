@@ -7,6 +7,7 @@ from sqlalchemy import Text, bindparam, cast, func, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import raiseload
 
+from ocrstream_recorder.api.answer_cache import DATABASE_STATE
 from ocrstream_recorder.api.cursors import decode_number
 from ocrstream_recorder.api.direct_reads import Question
 from ocrstream_recorder.api.image_models import Image, OcrExecutionItem, TextBox
@@ -60,6 +61,7 @@ _IMAGE = Question(
         _boxes.c.texts,
         _boxes.c.confidences,
         _boxes.c.bboxes,
+        DATABASE_STATE,
     )
     .join(_boxes, true())
     .where(OcrExecution.image_path == bindparam("image_path"))

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator
 
 from ocrstream_recorder.api import image_views
+from ocrstream_recorder.api.answer_cache import CachedRoute
 from ocrstream_recorder.api.image_models import Image, OcrExecutionItem
 from ocrstream_recorder.api.image_views import BoxOrder, Region
 from ocrstream_recorder.api.models import Page
@@ -16,6 +17,7 @@ from ocrstream_recorder.domain.status import ImageStatus
 from ocrstream_schemas.events import Reason
 
 router = APIRouter(prefix="/v1", tags=["images"])
+cached = APIRouter(prefix="/v1", tags=["images"], route_class=CachedRoute)
 
 
 def _is_region(text: str) -> str:
@@ -30,7 +32,7 @@ def _is_region(text: str) -> str:
     return text
 
 
-@router.get("/images", responses=NOT_FOUND)
+@cached.get("/images", responses=NOT_FOUND)
 async def read_image(
     image_path: Annotated[str, Query(min_length=1, max_length=255), AfterValidator(storable)],
     reads: QuickReads,

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, DefaultClause, TextClause, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
+from starlette.datastructures import State
 
 from ocrstream_recorder.api.direct_reads import DirectReads, Question
 from ocrstream_recorder.api.sessions import open_session
@@ -138,14 +139,18 @@ class DirectReading(NamedTuple):
 
     reads: DirectReads
     zone: DatabaseZone
+    noted: State
 
     async def rows(self, question: Question, parameters: dict[str, Any]) -> Sequence[Any]:
-        """Rows that answer it."""
-        return await self.reads.rows(
+        """Rows that answer it; the `state` of the first is noted, for the cache of answers."""
+        rows = await self.reads.rows(
             question.text,
             {**question.literals, **parameters},
             plan_by_value=question.plan_by_value,
         )
+        if rows and not hasattr(self.noted, "database_state"):
+            self.noted.database_state = rows[0].state
+        return rows
 
 
 class Asks(Protocol):
@@ -167,7 +172,8 @@ async def _open_reading(request: Request) -> AsyncIterator[Reading]:
 
 
 async def _direct_reading(request: Request) -> DirectReading:
-    return DirectReading(request.app.state.database.quick, request.app.state.zone)
+    state = request.app.state
+    return DirectReading(state.database.quick, state.zone, request.state)
 
 
 Reads = Annotated[Reading, Depends(_open_reading)]

@@ -1,0 +1,91 @@
+"""Answers that are given again for as long as the database's state is the one they were made of.
+
+A statement sees what its snapshot shows and nothing else, so the same snapshot means the same
+answer, whoever writes meanwhile. Which one is in force is asked each time: that reads no table, and
+what is outdated is never told.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from cachetools import TTLCache
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from sqlalchemy import literal_column, select
+
+from ocrstream_recorder import serving_metrics
+from ocrstream_recorder.api.direct_reads import DirectReads
+
+_STATE = """(
+    pg_postmaster_start_time() || ' '
+    || CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text
+            ELSE pg_current_snapshot()::text END
+)"""
+DATABASE_STATE = select(literal_column(_STATE).label("state")).scalar_subquery().label("state")
+"""A column that names the state which its statement sees.
+
+It has the server's start in it because another server may have taken over without the last commits.
+"""
+_ASK_STATE = f"SELECT {_STATE} AS state".encode()
+
+# Pace and ETA are told by the clock, not by the database alone.
+_KEPT_S = 5.0
+_MOST_BYTES = 16 << 20
+_MOST_BYTES_OF_ONE = 256 << 10
+
+Handler = Callable[[Request], Awaitable[Response]]
+_Key = tuple[str, bytes]
+
+
+class _Kept(NamedTuple):
+    state: str
+    body: bytes
+
+
+class AnswerCache:
+    """The answers of a process that were asked for last."""
+
+    def __init__(self, reads: DirectReads) -> None:
+        """`reads` goes to the database that the answers are made of."""
+        self._reads = reads
+        self._kept: TTLCache[_Key, _Kept] = TTLCache(
+            _MOST_BYTES, _KEPT_S, getsizeof=lambda kept: len(kept.body)
+        )
+        self._state = ""
+
+    async def answer(self, request: Request, make: Handler) -> Response:
+        """The answer that is kept, if it still holds, else the one that `make` makes.
+
+        Whoever makes it leaves in `request.state.database_state` the state of its first statement.
+        """
+        key = request.scope["path"], request.scope["query_string"]
+        body = await self._body(key)
+        if body is not None:
+            serving_metrics.ANSWERS_REPEATED.inc()
+            return Response(body, media_type="application/json")
+        response = await make(request)
+        self._state = state = request.state.database_state
+        if response.status_code == 200 and len(response.body) <= _MOST_BYTES_OF_ONE:
+            self._kept[key] = _Kept(state, bytes(response.body))
+        return response
+
+    async def _body(self, key: _Key) -> bytes | None:
+        kept = self._kept.get(key)
+        # Once another state was seen, asking again would be in vain.
+        if kept is None or kept.state != self._state:
+            return None
+        ((self._state,),) = await self._reads.rows(_ASK_STATE, {})
+        return kept.body if kept.state == self._state else None
+
+
+class CachedRoute(APIRoute):
+    """A route whose answers are kept in the application's `answers`."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        make = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            answers: AnswerCache = request.app.state.answers
+            return await answers.answer(request, make)
+
+        return handle
