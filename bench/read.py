@@ -170,7 +170,7 @@ class Bench:
         sql = quantile(found.sql_ms, 0.5)
         say(
             f"  {kind}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, {cpu_ms:.1f} ms of a core;"
-            f" in SQL p50 {sql:.1f} ms"
+            f" in SQL p50 {sql:.1f} ms, p99 {quantile(found.sql_ms, 0.99):.1f} ms"
         )
 
     def again(self) -> None:

@@ -90,3 +90,18 @@ async def test_nothing_is_told_while_the_database_is_away(
         admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     assert [answer.status_code for answer in answers] == [503, 503]
     assert await named(api)
+
+
+async def test_a_batch_without_images_has_them_as_soon_as_they_are_there(
+    api: httpx.AsyncClient, database_url: str
+) -> None:
+    path = "/v1/batches/new/images"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO batch_executions (batch_id, run) VALUES ('new', 1)")
+        for _ in range(3):
+            assert (await get(api, path))["items"] == []
+        connection.execute(
+            "INSERT INTO chain_executions (chain_id, batch_id, run, input_data)"
+            """ VALUES ('c', 'new', 1, '{"image_path": "file:///c"}')"""
+        )
+        assert [image["chain_id"] for image in (await get(api, path))["items"]] == ["c"]

@@ -17,7 +17,7 @@ import psycopg
 import pypdfium2
 import pytest
 import uvicorn
-from alto_rules import alto_errors
+from alto_schema import alto_errors
 from PIL import Image
 from sqlalchemy import event
 

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from alto_rules import alto_errors
+from alto_schema import alto_errors
 from exported import box, export, failed, image
 from hypothesis import given
 from hypothesis import strategies as st

@@ -56,7 +56,9 @@ class AnswerCache:
     async def answer(self, request: Request, make: Handler) -> Response:
         """The answer that is kept, if it still holds, else the one that `make` makes.
 
-        Whoever makes it leaves in `request.state.database_state` the state of its first statement.
+        Whoever makes it leaves in `request.state.database_state` the state that its first
+        statement saw: later ones see that or a later one. It is empty where that told none, and
+        then the answer is not kept.
         """
         key = request.scope["path"], request.scope["query_string"]
         body = await self._body(key)
@@ -64,8 +66,9 @@ class AnswerCache:
             serving_metrics.ANSWERS_REPEATED.inc()
             return Response(body, media_type="application/json")
         response = await make(request)
-        self._state = state = request.state.database_state
-        if response.status_code == 200 and len(response.body) <= _MOST_BYTES_OF_ONE:
+        state: str = request.state.database_state
+        if state and response.status_code == 200 and len(response.body) <= _MOST_BYTES_OF_ONE:
+            self._state = state
             self._kept[key] = _Kept(state, bytes(response.body))
         return response
 

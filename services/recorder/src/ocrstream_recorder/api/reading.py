@@ -142,14 +142,14 @@ class DirectReading(NamedTuple):
     noted: State
 
     async def rows(self, question: Question, parameters: dict[str, Any]) -> Sequence[Any]:
-        """Rows that answer it; the `state` of the first is noted, for the cache of answers."""
+        """Rows that answer it; the first answer's `state` is noted, for the cache of answers."""
         rows = await self.reads.rows(
             question.text,
             {**question.literals, **parameters},
             plan_by_value=question.plan_by_value,
         )
-        if rows and not hasattr(self.noted, "database_state"):
-            self.noted.database_state = rows[0].state
+        if not hasattr(self.noted, "database_state"):
+            self.noted.database_state = rows[0].state if rows else ""
         return rows
 
 

@@ -1,4 +1,4 @@
-"""ALTO 4.4: XML with the place of each line and string."""
+"""ALTO 4.3: XML with the place of each line and string."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,8 +11,8 @@ NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 _HEAD = f"""\
 <?xml version="1.0" encoding="UTF-8"?>
 <alto xmlns="{NAMESPACE}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"\
- xsi:schemaLocation="{NAMESPACE} http://www.loc.gov/standards/alto/v4/alto-4-4.xsd"\
- SCHEMAVERSION="4.4">
+ xsi:schemaLocation="{NAMESPACE} http://www.loc.gov/standards/alto/v4/alto-4-3.xsd"\
+ SCHEMAVERSION="4.3">
 <Description>
 <MeasurementUnit>pixel</MeasurementUnit>
 <sourceImageInformation><fileName>{{title}}</fileName></sourceImageInformation>
