@@ -1,11 +1,13 @@
 """Answers that are given again, on a real database that others write to."""
 
 from collections.abc import AsyncGenerator
+from urllib.parse import quote
 
 import httpx
 import psycopg
 import pytest
 from prometheus_client import REGISTRY
+from psycopg import sql
 from read_api import get, read_api
 from read_events import fill
 
@@ -33,12 +35,12 @@ def repeated() -> float:
 async def named(api: httpx.AsyncClient) -> tuple[str, set[str]]:
     """What the batch and its images are called now."""
     batch, page = [await get(api, path) for path in PATHS]
-    return batch["batch_name"], {image["error_message"] for image in page["items"]}
+    return batch["batch_name"], {image["error"] for image in page["items"]}
 
 
 async def test_what_is_asked_again_is_not_made_again(api: httpx.AsyncClient) -> None:
     image = (await get(api, "/v1/ocr-executions"))["items"][0]["image_path"]
-    for path in (*PATHS, f"/v1/images?image_path={image}"):
+    for path in (*PATHS, f"/v1/images?image_path={quote(image)}"):
         first, before = await api.get(path), repeated()
         # Other databases of the server change its state too, so it may take more than one request.
         for _ in range(500):
@@ -80,16 +82,17 @@ async def test_nothing_is_told_while_the_database_is_away(
     database_url: str, api: httpx.AsyncClient
 ) -> None:
     await named(api)
-    with psycopg.connect(database_url.rpartition("/")[0] + "/postgres", autocommit=True) as admin:
-        name = database_url.rpartition("/")[2]
-        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    server, _, name = database_url.rpartition("/")
+    allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+        admin.execute(allow.format(sql.Identifier(name), sql.Literal(False)))
         admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
         )
         answers = [await api.get(path) for path in PATHS]
-        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        admin.execute(allow.format(sql.Identifier(name), sql.Literal(True)))
     assert [answer.status_code for answer in answers] == [503, 503]
-    assert await named(api)
+    assert (await named(api))[0] == "name 0"
 
 
 async def test_a_batch_without_images_has_them_as_soon_as_they_are_there(

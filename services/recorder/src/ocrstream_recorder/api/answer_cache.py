@@ -42,15 +42,17 @@ class _Kept(NamedTuple):
     body: bytes
 
 
+def _bytes_of(kept: _Kept) -> int:
+    return len(kept.body)
+
+
 class AnswerCache:
     """The answers of a process that were asked for last."""
 
     def __init__(self, reads: DirectReads) -> None:
         """`reads` goes to the database that the answers are made of."""
         self._reads = reads
-        self._kept: TTLCache[_Key, _Kept] = TTLCache(
-            _MOST_BYTES, _KEPT_S, getsizeof=lambda kept: len(kept.body)
-        )
+        self._kept = TTLCache[_Key, _Kept, float](_MOST_BYTES, _KEPT_S, getsizeof=_bytes_of)
         self._state = ""
 
     async def answer(self, request: Request, make: Handler) -> Response:

@@ -70,7 +70,7 @@ class DirectReads:
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[AsyncConnection[Any]]:
         pooled = await self._engine.raw_connection()
-        connection: AsyncConnection[Any] = pooled.driver_connection
+        connection: Any = pooled.driver_connection
         try:
             yield connection
         finally:
