@@ -18,3 +18,13 @@ async def test_pieces_are_counted() -> None:
     with pytest.raises(UnreadableFile, match="over 10 bytes") as caught:
         await collect("a", 10, pieces(11), 10)
     assert caught.value.trouble is Trouble.TOO_LARGE
+
+
+async def test_what_is_said_to_be_too_large_is_not_begun() -> None:
+    async def pieces() -> AsyncGenerator[bytes]:
+        pytest.fail("it was begun")
+        yield b""
+
+    with pytest.raises(UnreadableFile, match="a has 11 bytes") as caught:
+        await collect("a", 11, pieces(), 10)
+    assert caught.value.trouble is Trouble.TOO_LARGE
