@@ -8,8 +8,10 @@ from odd_files import GOOD, OddFiles, odd_files
 
 from ocrstream_local.processes import free_port
 from ocrstream_recorder.pictures.source import ImageSource, NoPicture, Trouble
+from ocrstream_recorder.settings import ServingSettings
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.object_stores import AllowedStores, parse_stores
+from ocrstream_runtime.settings import load_settings
 
 SHOWN = "s3://bucket/shown"
 
@@ -92,6 +94,16 @@ def test_what_takes_too_long_is_given_up(store: OddFiles, tmp_path: Path) -> Non
     assert error.trouble is Trouble.UNREACHABLE
     assert "0.5 s (OCRSTREAM_FETCH_TIMEOUT_S)" in str(error)
     assert images.read(f"{SHOWN}/good.png") == GOOD
+
+
+def test_places_that_cannot_be_opened_end_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("OCRSTREAM_OBJECT_STORES", "scans")
+    with pytest.raises(SystemExit):
+        load_settings(ServingSettings)
+    assert "'scans' is no bucket" in capsys.readouterr().err
 
 
 def test_a_store_that_is_away_may_come_back(

@@ -79,8 +79,8 @@ _BATCH_RESPONSES = {
 class Exports:
     """Carries out exports, some at once, so that the rest of the API has its connections.
 
-    Rows are made into bytes on threads of its own: that is work, and file systems
-    and stores may hang.
+    Rows are made into bytes on threads of its own: that is work, and what images are read from may
+    hang.
     """
 
     def __init__(
