@@ -4,29 +4,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
-from enum import Enum
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from ocrstream_runtime.references import Trouble, UnreadableFile, too_large
+
 _NOT_FOUND = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR}
-
-
-class Trouble(Enum):
-    """Why a file is not read; only UNREACHABLE may pass."""
-
-    NOT_FOUND = "not_found"
-    REFUSED = "refused"
-    TOO_LARGE = "too_large"
-    UNREACHABLE = "unreachable"
-
-
-class UnreadableFile(Exception):
-    """The file is not read; the message says why and what to do."""
-
-    def __init__(self, trouble: Trouble, message: str) -> None:
-        super().__init__(message)
-        self.trouble = trouble
 
 
 class AllowedFolders:
@@ -70,18 +54,11 @@ class AllowedFolders:
             if not stat.S_ISREG(status.st_mode):
                 raise UnreadableFile(Trouble.REFUSED, f"{path} is no regular file")
             if status.st_size > self._max_bytes:
-                raise self._too_large(path, f"{status.st_size:,}")
+                raise too_large(str(path), f"{status.st_size:,}", self._max_bytes)
             data = file.read(self._max_bytes + 1)
         if len(data) > self._max_bytes:
-            raise self._too_large(path, f"over {self._max_bytes:,}")
+            raise too_large(str(path), f"over {self._max_bytes:,}", self._max_bytes)
         return data
-
-    def _too_large(self, path: Path, size: str) -> UnreadableFile:
-        return UnreadableFile(
-            Trouble.TOO_LARGE,
-            f"{path} has {size} bytes; at most {self._max_bytes:,} are read"
-            " (OCRSTREAM_MAX_IMAGE_BYTES)",
-        )
 
 
 def _path_of(reference: str) -> Path:

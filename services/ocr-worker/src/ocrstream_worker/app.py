@@ -19,6 +19,7 @@ from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
 from ocrstream_runtime.lifecycle import Stopped, keep_trying, unless_stopped
 from ocrstream_runtime.logs import configure_logs
+from ocrstream_runtime.object_stores import SCHEMES, parse_stores
 from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
@@ -38,7 +39,7 @@ from ocrstream_worker.publisher import Publisher
 from ocrstream_worker.references.files import FileFetcher
 from ocrstream_worker.references.https import HttpsFetcher, parse_hosts
 from ocrstream_worker.references.port import References
-from ocrstream_worker.references.stores import SCHEMES, ObjectStoreFetcher, parse_stores
+from ocrstream_worker.references.stores import ObjectStoreFetcher
 from ocrstream_worker.reuse import Reuse, reading_basis
 from ocrstream_worker.revocations import Revocations
 from ocrstream_worker.settings import WorkerSettings

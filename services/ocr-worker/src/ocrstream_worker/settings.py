@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, field_validator
 
 from ocrstream_runtime.guarded_http import parse_networks
+from ocrstream_runtime.object_stores import open_stores, parse_stores
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.fields import HEARTBEAT_INTERVAL_MAX_S
 from ocrstream_schemas.topics import LANES, lane_topic
@@ -20,7 +21,6 @@ from ocrstream_worker.engines.port import (
     RapidOcrSettings,
 )
 from ocrstream_worker.references.https import parse_hosts
-from ocrstream_worker.references.stores import open_stores, parse_stores
 
 DEFAULT_LANE = "default"
 # The others read one image after the other, however many they get.

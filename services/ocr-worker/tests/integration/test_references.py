@@ -3,32 +3,31 @@
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
-import httpcore
 import obstore
 import pytest
 from obstore.store import S3Store
 from odd_files import s3_server
 from worker_scene import Scene
 
+from ocrstream_runtime.object_stores import parse_stores
 from ocrstream_schemas.events import OcrFailed, OcrSucceeded, Reason
 from ocrstream_worker.image_errors import ImageRejected
-from ocrstream_worker.references.stores import ObjectStoreFetcher, parse_stores
+from ocrstream_worker.references.stores import ObjectStoreFetcher
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
 def s3_environment() -> Generator[dict[str, str]]:
-    with s3_server() as environment:
+    with s3_server("scans") as environment:
         yield environment
 
 
 @pytest.fixture
 def bucket(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> S3Store:
-    """An S3 bucket, and an environment that leads to it."""
+    """The server's bucket, and an environment that leads to it."""
     for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
-    httpcore.request("PUT", f"{s3_environment['AWS_ENDPOINT_URL']}/scans")
     return S3Store("scans")
 
 

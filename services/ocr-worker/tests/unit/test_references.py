@@ -16,12 +16,13 @@ import trustme
 from odd_files import GOOD, LARGE_BYTES, odd_files
 
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
+from ocrstream_runtime.object_stores import parse_stores
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
 from ocrstream_worker.references.files import FileFetcher
 from ocrstream_worker.references.https import HttpsFetcher, parse_hosts
-from ocrstream_worker.references.port import Fetcher, References, collect
-from ocrstream_worker.references.stores import ObjectStoreFetcher, parse_stores
+from ocrstream_worker.references.port import Fetcher, References
+from ocrstream_worker.references.stores import ObjectStoreFetcher
 
 MAX_BYTES = 10
 
@@ -157,18 +158,6 @@ async def test_what_is_not_allowed_is_refused_and_says_how_to_allow_it(source: S
 
 async def test_no_more_than_allowed_is_read_of_what_does_not_say_its_size(https: Source) -> None:
     assert (await refusal(https, "endless.png")).reason is Reason.TOO_LARGE
-
-
-async def test_pieces_are_counted() -> None:
-    async def pieces(*sizes: int) -> AsyncGenerator[bytes]:
-        for size in sizes:
-            yield b"x" * size
-
-    assert len(await collect("a", None, pieces(4, 6), 10)) == 10
-    with pytest.raises(ImageRejected, match="over 10 bytes"):
-        await collect("a", None, pieces(4, 6, 1), 10)
-    with pytest.raises(ImageRejected, match="over 10 bytes"):
-        await collect("a", 10, pieces(11), 10)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.fleet import Fleet, FleetReader
 from ocrstream_recorder.lag import LagReader
 from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.pictures.source import ImageSource
 from ocrstream_recorder.settings import ServingSettings
 from ocrstream_recorder.store.database import Database
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.logs import configure_logs
+from ocrstream_runtime.object_stores import AllowedStores, parse_stores
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.tracing import configure_tracing
@@ -43,7 +45,7 @@ async def run(settings: ServingSettings) -> int:
         health,
         LetterBox(settings),
         writing_engine=marking,
-        image_folders=AllowedFolders(settings.roots, max_bytes=settings.max_image_bytes),
+        image_source=_image_source(settings),
         fleet=fleet,
         batch_watcher=watcher,
         lag_reader=lag_reader,
@@ -58,6 +60,17 @@ async def run(settings: ServingSettings) -> int:
         await watched.close()
         await database.close()
         await marking.dispose()
+
+
+def _image_source(settings: ServingSettings) -> ImageSource:
+    max_bytes = settings.max_image_bytes
+    places = parse_stores(settings.object_stores)
+    return ImageSource(
+        AllowedFolders(settings.roots, max_bytes=max_bytes),
+        # Nobody else asks again for a page of an export.
+        AllowedStores(places, max_bytes=max_bytes, retries=2),
+        fetch_timeout_s=settings.fetch_timeout_s,
+    )
 
 
 async def _check(database: ReadDatabase) -> None:

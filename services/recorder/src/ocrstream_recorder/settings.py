@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from ocrstream_recorder.webhook_client import parse_secrets
 from ocrstream_runtime.guarded_http import parse_networks
+from ocrstream_runtime.object_stores import open_stores, parse_stores
 from ocrstream_runtime.origins import web_origin
 from ocrstream_runtime.settings import ServiceSettings
 
@@ -92,6 +93,12 @@ class ServingSettings(RecorderSettings):
     """Folders whose images may be shown, by exports and the dashboard, separated by colons."""
     object_root: Path = Path(".local/objects")
     """Folder that ingest keeps uploads in; these may always be shown."""
+    object_stores: str = ""
+    """Buckets, or folders in them, whose images may be shown, separated by commas:
+    `s3://scans,gs://bucket/folder`. Credentials and endpoints come from the environment, see
+    [operations](operations.md#references)."""
+    fetch_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
+    """How long an image of a store may take to come until it is not shown."""
     max_image_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
     """The largest image file that is shown, in bytes."""
     event_listeners: Annotated[int, Field(ge=1, le=10_000)] = 1_000
@@ -110,6 +117,12 @@ class ServingSettings(RecorderSettings):
     @classmethod
     def _is_postgresql_too(cls, url: SecretStr) -> SecretStr:
         return _checked(url) if url.get_secret_value() else url
+
+    @field_validator("object_stores")
+    @classmethod
+    def _can_be_opened(cls, stores: str) -> str:
+        open_stores(parse_stores(stores))
+        return stores
 
     @field_validator("ingest_url")
     @classmethod

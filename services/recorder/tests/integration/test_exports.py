@@ -28,10 +28,12 @@ from ocrstream_recorder.api.exports import EXPORTS_AT_ONCE
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.pictures.source import ImageSource
 from ocrstream_recorder.store import poll
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.local_files import AllowedFolders
+from ocrstream_runtime.object_stores import AllowedStores
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.events import (
     AnyEvent,
@@ -99,7 +101,8 @@ async def database(database_url: str) -> AsyncGenerator[ReadDatabase]:
 @pytest.fixture
 def app(database: ReadDatabase, tmp_path: Path) -> Any:
     folders = AllowedFolders([tmp_path], max_bytes=1 << 24)
-    return create_api(database, ZONE, Health(), LetterBox(ServiceSettings()), image_folders=folders)
+    source = ImageSource(folders, AllowedStores((), max_bytes=0), fetch_timeout_s=60)
+    return create_api(database, ZONE, Health(), LetterBox(ServiceSettings()), image_source=source)
 
 
 @pytest.fixture

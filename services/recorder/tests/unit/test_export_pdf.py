@@ -15,8 +15,9 @@ from ocrstream_recorder.export.model import Box, ExportImage, Point
 from ocrstream_recorder.export.pdf import DPI
 from ocrstream_recorder.export.pictures import Pictures, as_picture
 from ocrstream_recorder.pictures.pool import PicturePool
-from ocrstream_recorder.pictures.source import NoPicture
+from ocrstream_recorder.pictures.source import ImageSource, NoPicture
 from ocrstream_runtime.local_files import AllowedFolders
+from ocrstream_runtime.object_stores import AllowedStores
 
 TEXTS = {
     "latin": box("Grüße, World", 20, 20, 300, 40),
@@ -36,7 +37,8 @@ def pool() -> PicturePool:
 
 @pytest.fixture
 def pictures(tmp_path: Path, pool: PicturePool) -> Pictures:
-    return Pictures(AllowedFolders([tmp_path], max_bytes=1 << 24), pool)
+    folders = AllowedFolders([tmp_path], max_bytes=1 << 24)
+    return Pictures(ImageSource(folders, AllowedStores((), max_bytes=0), fetch_timeout_s=60), pool)
 
 
 def picture(folder: Path, name: str = "a.png", mode: str = "RGB", **how: Any) -> str:
@@ -164,10 +166,14 @@ def test_what_cannot_be_shown_says_so_and_keeps_its_text(
         "../out.png": "OCRSTREAM_IMAGE_ROOTS",
     }
     images = [image(box("its text"), image_path=f"{tmp_path.as_uri()}/{name}") for name in names]
-    stored = image(box("its text"), image_path="s3://bucket/a.png")
-    document = opened(pictures, *images, stored, failed(error="계약서 is gone"))
+    others = {
+        "s3://bucket/a.png": "OCRSTREAM_OBJECT_STORES",
+        "https://host/a.png": "does not read https://",
+    }
+    images += [image(box("its text"), image_path=reference) for reference in others]
+    document = opened(pictures, *images, failed(error="계약서 is gone"))
     said = [page.get_textpage().get_text_bounded() for page in document]
-    for text, why in zip(said, [*names.values(), "s3://", None], strict=True):
+    for text, why in zip(said, [*names.values(), *others.values(), None], strict=True):
         if why is not None:
             assert "its text" in text
             assert why in text

@@ -9,17 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from picture_api import picture_api, show
 from PIL import Image
 
 from ocrstream_recorder.api import pictures as pictures_api
-from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.databases import ReadDatabase
-from ocrstream_recorder.letter_box import LetterBox
-from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.health import Health
+from ocrstream_recorder.pictures.source import ImageSource
 from ocrstream_runtime.local_files import AllowedFolders
-from ocrstream_runtime.settings import ServiceSettings
+from ocrstream_runtime.object_stores import AllowedStores
 
 POLYGLOT = b"<script>alert(1)</script>"
 
@@ -40,27 +36,11 @@ def allowed(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def app(allowed: Path) -> FastAPI:
-    database = ReadDatabase("postgresql://nobody@127.0.0.1:1/none", connections=1, timeout_s=1)
-    return create_api(
-        database,
-        DatabaseZone("UTC"),
-        Health(),
-        LetterBox(ServiceSettings()),
-        image_folders=AllowedFolders([allowed], max_bytes=100_000),
-    )
-
-
-@pytest.fixture
-async def api(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://recorder"
-    ) as client:
+async def api(allowed: Path) -> AsyncGenerator[httpx.AsyncClient]:
+    folders = AllowedFolders([allowed], max_bytes=100_000)
+    stores = AllowedStores((), max_bytes=100_000)
+    async with picture_api(ImageSource(folders, stores, fetch_timeout_s=60)) as client:
         yield client
-
-
-async def show(api: httpx.AsyncClient, path: str, **more: Any) -> httpx.Response:
-    return await api.get("/v1/pictures", params={"image_path": path, **more})
 
 
 async def test_a_picture_and_the_size_that_its_boxes_are_in(
@@ -142,9 +122,6 @@ async def test_nothing_else_is_shown(
     [
         "https://example.org/a.png",
         "HTTP://127.0.0.1/a.png",
-        "s3://scans/a.png",
-        "gs://scans/a.png",
-        "az://scans/a.png",
         "data:image/png;base64,AAAA",
         "javascript:alert(1)",
     ],
@@ -153,6 +130,13 @@ async def test_nothing_is_fetched_from_elsewhere(api: httpx.AsyncClient, path: s
     answer = await show(api, path)
     assert (answer.status_code, answer.json()["reason"]) == (409, "elsewhere")
     assert "does not read" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "az"])
+async def test_no_store_is_shown_unless_it_is_allowed(api: httpx.AsyncClient, scheme: str) -> None:
+    answer = await show(api, f"{scheme}://scans/a.png")
+    assert (answer.status_code, answer.json()["reason"]) == (403, "refused")
+    assert "OCRSTREAM_OBJECT_STORES" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["file://host/etc/passwd", "file:etc/passwd", "file://"])

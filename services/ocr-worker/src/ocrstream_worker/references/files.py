@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from pathlib import Path
 
-from ocrstream_runtime.local_files import AllowedFolders, Trouble, UnreadableFile
-from ocrstream_schemas.events import Reason
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+from ocrstream_runtime.local_files import AllowedFolders
+from ocrstream_runtime.references import UnreadableFile
+from ocrstream_worker.references.port import image_error
 
 
 class FileFetcher:
@@ -27,6 +27,4 @@ class FileFetcher:
         try:
             return self._folders.read(reference)
         except UnreadableFile as error:
-            if error.trouble is Trouble.UNREACHABLE:
-                raise ImageUnreachable(Reason.TIMEOUT, str(error)) from error
-            raise ImageRejected(Reason(error.trouble.value), str(error)) from error
+            raise image_error(error) from error

@@ -8,9 +8,10 @@ from urllib.parse import urljoin, urlsplit
 import httpcore
 
 from ocrstream_runtime.guarded_http import AddressRefused, HostUnknown
+from ocrstream_runtime.references import UnreadableFile, collect
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
-from ocrstream_worker.references.port import collect
+from ocrstream_worker.references.port import image_error
 
 _MOST_REDIRECTS = 3
 _CONNECT_TIMEOUT_S = 10.0
@@ -118,6 +119,8 @@ class HttpsFetcher:
                     response.aiter_stream(),
                     self._max_bytes,
                 )
+        except UnreadableFile as error:
+            raise image_error(error) from error
         except AddressRefused as error:
             raise ImageRejected(
                 Reason.REFUSED,

@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
+from ocrstream_runtime.references import Trouble, UnreadableFile
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
 
@@ -55,26 +56,8 @@ class References:
         )
 
 
-async def collect(
-    name: str, told_bytes: int | None, chunks: AsyncIterable[bytes], max_bytes: int
-) -> bytes:
-    """All of a file that comes in pieces. `told_bytes`: how large it is said to be.
-
-    Raises ImageRejected if it is said to be, or is, larger than `max_bytes`; `name` is shown.
-    """
-    if told_bytes is not None and told_bytes > max_bytes:
-        raise too_large(name, f"{told_bytes:,}", max_bytes)
-    content = bytearray()
-    async for chunk in chunks:
-        if len(content) + len(chunk) > max_bytes:
-            raise too_large(name, f"over {max_bytes:,}", max_bytes)
-        content += chunk
-    return bytes(content)
-
-
-def too_large(name: str, size: str, max_bytes: int) -> ImageRejected:
-    """The file is larger than is read."""
-    return ImageRejected(
-        Reason.TOO_LARGE,
-        f"{name} has {size} bytes; at most {max_bytes:,} are read (OCRSTREAM_MAX_IMAGE_BYTES)",
-    )
+def image_error(error: UnreadableFile) -> ImageRejected | ImageUnreachable:
+    """What an unreadable file means for its image."""
+    if error.trouble is Trouble.UNREACHABLE:
+        return ImageUnreachable(Reason.TIMEOUT, str(error))
+    return ImageRejected(Reason(error.trouble.value), str(error))

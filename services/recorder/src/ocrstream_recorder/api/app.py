@@ -31,9 +31,9 @@ from ocrstream_recorder.fleet import Fleet
 from ocrstream_recorder.lag import LagReader
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.pictures.pool import PicturePool
+from ocrstream_recorder.pictures.source import NO_IMAGES, ImageSource
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health, create_ops_router
-from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.tracing import HTTP_TELEMETRY
 
@@ -45,7 +45,7 @@ def create_api(
     letter_box: LetterBox,
     *,
     writing_engine: AsyncEngine | None = None,
-    image_folders: AllowedFolders = exports.NO_FOLDERS,
+    image_source: ImageSource = NO_IMAGES,
     fleet: Fleet | None = None,
     batch_watcher: BatchWatcher | None = None,
     lag_reader: LagReader | None = None,
@@ -54,10 +54,10 @@ def create_api(
 ) -> FastAPI:
     """The application; what it reads and writes through stays the caller's, and it starts nothing.
 
-    `writing_engine` marks dead letters and notes rereads; without it neither can be. Images of
-    `image_folders` are shown. Without a `fleet` that somebody fills, and a `batch_watcher` and a
-    `lag_reader` that somebody runs, it knows no workers, tells no events and knows no lag, and says
-    so. The `dashboard` in that folder submits to `ingest_url`.
+    `writing_engine` marks dead letters and notes rereads; without it neither can be. What
+    `image_source` reads is shown. Without a `fleet` that somebody fills, and a `batch_watcher` and
+    a `lag_reader` that somebody runs, it knows no workers, tells no events and knows no lag, and
+    says so. The `dashboard` in that folder submits to `ingest_url`.
     """
     app = FastAPI(
         title="Ocrstream recorder",
@@ -72,8 +72,8 @@ def create_api(
     app.state.zone = zone
     app.state.letter_box = letter_box
     pool = PicturePool()
-    app.state.exports = exports.Exports(database.engine, zone, image_folders, pool)
-    app.state.pictures = pictures.Pictures(image_folders, pool)
+    app.state.exports = exports.Exports(database.engine, zone, image_source, pool)
+    app.state.pictures = pictures.Pictures(image_source, pool)
     app.state.fleet = fleet or Fleet()
     app.state.batch_watcher = batch_watcher
     app.state.lag = lag_reader

@@ -22,8 +22,8 @@ from ocrstream_recorder.export.formats import Format, open_writer
 from ocrstream_recorder.export.model import ExportImage, Heading, Writer
 from ocrstream_recorder.export.pictures import Pictures
 from ocrstream_recorder.pictures.pool import PicturePool
+from ocrstream_recorder.pictures.source import ImageSource
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.problems import Problem
 
 logger = structlog.get_logger(__name__)
@@ -31,7 +31,6 @@ logger = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["export"])
 
 EXPORTS_AT_ONCE = 4
-NO_FOLDERS = AllowedFolders((), max_bytes=0)
 _PIECE_BYTES = 64 * 1024
 
 AllImages = Callable[[], AsyncIterator[Sequence[ExportImage]]]
@@ -80,14 +79,15 @@ _BATCH_RESPONSES = {
 class Exports:
     """Carries out exports, some at once, so that the rest of the API has its connections.
 
-    Rows are made into bytes on threads of its own: that is work, and file systems may hang.
+    Rows are made into bytes on threads of its own: that is work, and what images are read from may
+    hang.
     """
 
     def __init__(
-        self, engine: AsyncEngine, zone: DatabaseZone, folders: AllowedFolders, pool: PicturePool
+        self, engine: AsyncEngine, zone: DatabaseZone, source: ImageSource, pool: PicturePool
     ) -> None:
         self.rows = ExportRows(engine, zone)
-        self.pictures = Pictures(folders, pool)
+        self.pictures = Pictures(source, pool)
         self.running = 0
         self._threads = ThreadPoolExecutor(EXPORTS_AT_ONCE, "export")
 

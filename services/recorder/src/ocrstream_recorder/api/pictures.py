@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -14,8 +16,7 @@ from ocrstream_recorder.api.etags import matches
 from ocrstream_recorder.api.parameters import storable
 from ocrstream_recorder.export.archive import safe_name
 from ocrstream_recorder.pictures.pool import PicturePool, WebPicture
-from ocrstream_recorder.pictures.source import NoPicture, Trouble, read_image
-from ocrstream_runtime.local_files import AllowedFolders
+from ocrstream_recorder.pictures.source import ImageSource, NoPicture, Trouble, is_stored
 from ocrstream_runtime.problems import Problem
 
 router = APIRouter(prefix="/v1", tags=["images"])
@@ -48,9 +49,9 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         },
     },
     304: {"description": "It is still that of the `ETag` in `If-None-Match`"},
-    403: {"description": "It is outside the folders that may be shown"},
-    404: {"description": "There is no such file"},
-    409: {"description": "It is no file: where it is, the recorder does not read"},
+    403: {"description": "It lies outside what may be shown, or is refused by its store"},
+    404: {"description": "There is no such file or object"},
+    409: {"description": "It is neither: where it is, the recorder does not read"},
     422: {"description": "It is no image, too large, or the request breaks its schema"},
     429: {"description": "Too many pictures at once"},
     503: {"description": "It cannot be read now; ask again"},
@@ -58,18 +59,17 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 """Beside the picture all are problem documents; its member `reason` is one of Trouble."""
 
 
-class Pictures:
-    """Reads images and has pictures made, a few at once, on threads: file systems may hang."""
+class _Queue:
+    """Lets some work at once, on threads of its own; others wait, up to a number."""
 
-    def __init__(self, folders: AllowedFolders, pool: PicturePool) -> None:
-        self._folders = folders
-        self._pool = pool
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "picture")
+    def __init__(self) -> None:
+        self.threads = ThreadPoolExecutor(_AT_ONCE, "picture")
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
 
-    async def answer(self, request: Request, reference: str, width: int | None) -> Response:
-        """The picture, or that it is still the same. Raises Problem."""
+    @asynccontextmanager
+    async def place(self) -> AsyncGenerator[None]:
+        """To work in, when it is one's turn. Raises Problem (429)."""
         if self._waiting >= _MOST_WAITING:
             raise Problem(
                 429,
@@ -80,20 +80,34 @@ class Pictures:
         self._waiting += 1
         try:
             async with self._places:
-                # Whoever scrolls on does not wait for what has left the screen.
-                if await request.is_disconnected():
-                    return Response(status_code=204)
-                known = request.headers.get("if-none-match", "")
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(
-                    self._threads, self._answer, reference, width, known
-                )
+                yield
         finally:
             self._waiting -= 1
 
+
+class Pictures:
+    """Reads images and has pictures made, a few at once, on threads: what is read from may hang."""
+
+    def __init__(self, source: ImageSource, pool: PicturePool) -> None:
+        self._source = source
+        self._pool = pool
+        # A store that is slow, or away, holds up no file.
+        self._files, self._objects = _Queue(), _Queue()
+
+    async def answer(self, request: Request, reference: str, width: int | None) -> Response:
+        """The picture, or that it is still the same. Raises Problem."""
+        queue = self._objects if is_stored(reference) else self._files
+        async with queue.place():
+            # Whoever scrolls on does not wait for what has left the screen.
+            if await request.is_disconnected():
+                return Response(status_code=204)
+            known = request.headers.get("if-none-match", "")
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(queue.threads, self._answer, reference, width, known)
+
     def _answer(self, reference: str, width: int | None, known: str) -> Response:
         try:
-            content = read_image(self._folders, reference)
+            content = self._source.read(reference)
             etag = _etag(content, width)
             if matches(etag, known):
                 return Response(status_code=304, headers=_kept(etag))
@@ -114,7 +128,8 @@ async def read_picture(
 ) -> Response:
     """What an image path shows, upright as it was read, so that its text boxes fit.
 
-    Of a `file://` reference beneath the folders that may be shown, uploads among them.
+    Of a file beneath the folders that may be shown, uploads among them, or of an object of the
+    stores that may be.
     """
     pictures: Pictures = request.app.state.pictures
     return await pictures.answer(request, image_path, width)

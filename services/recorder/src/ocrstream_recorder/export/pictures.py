@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ocrstream_recorder.pictures.pool import MAX_PIXELS, PicturePool
-from ocrstream_recorder.pictures.source import NoPicture, Trouble, read_image
-from ocrstream_runtime.local_files import AllowedFolders
+from ocrstream_recorder.pictures.source import ImageSource, NoPicture, Trouble
 
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
 _PNG_COLORS = {0: 1, 2: 3, 3: 1}
@@ -35,15 +34,15 @@ class Picture:
 
 
 class Pictures:
-    """Pictures of `file://` references beneath the allowed folders. Blocks."""
+    """Pictures of the images that the source reads. Blocks."""
 
-    def __init__(self, folders: AllowedFolders, pool: PicturePool) -> None:
-        self._folders = folders
+    def __init__(self, source: ImageSource, pool: PicturePool) -> None:
+        self._source = source
         self._pool = pool
 
     def open(self, reference: str) -> Picture:
         """The picture, upright. Raises NoPicture."""
-        content = read_image(self._folders, reference)
+        content = self._source.read(reference)
         picture = as_picture(content) or as_picture(self._pool.make(content).content)
         if picture is None:
             raise NoPicture("a PDF cannot hold what was made of it", Trouble.UNDECODABLE)

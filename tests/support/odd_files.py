@@ -130,8 +130,8 @@ def odd_files(context: ssl.SSLContext | None = None) -> Generator[OddFiles]:
 
 
 @contextmanager
-def s3_server() -> Generator[dict[str, str]]:
-    """A real S3 server; yields the environment that clients find it by."""
+def s3_server(bucket: str) -> Generator[dict[str, str]]:
+    """A real S3 server that has a bucket; yields the environment that clients find it by."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     process = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
@@ -141,6 +141,7 @@ def s3_server() -> Generator[dict[str, str]]:
     )
     try:
         _wait_for(url, process)
+        httpcore.request("PUT", f"{url}/{bucket}")
         yield {
             "AWS_ENDPOINT_URL": url,
             "AWS_ALLOW_HTTP": "true",

@@ -2,16 +2,15 @@
 
 import pytest
 
-from ocrstream_schemas.events import Reason
-from ocrstream_worker.image_errors import ImageRejected
-from ocrstream_worker.references.stores import ObjectStoreFetcher, open_stores, parse_stores
+from ocrstream_runtime.object_stores import AllowedStores, open_stores, parse_stores
+from ocrstream_runtime.references import Trouble, UnreadableFile
 
 
 @pytest.fixture
-def fetcher(monkeypatch: pytest.MonkeyPatch) -> ObjectStoreFetcher:
+def stores(monkeypatch: pytest.MonkeyPatch) -> AllowedStores:
     # Nobody answers there: what is asked for is an error that may pass.
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:9")
-    return ObjectStoreFetcher(parse_stores("s3://bucket/scans/, gs://whole"), max_bytes=10)
+    return AllowedStores(parse_stores("s3://bucket/scans/, gs://whole"), max_bytes=10)
 
 
 @pytest.mark.parametrize(
@@ -25,10 +24,10 @@ def fetcher(monkeypatch: pytest.MonkeyPatch) -> ObjectStoreFetcher:
         "az://whole/a.png",
     ],
 )
-async def test_what_lies_elsewhere_is_refused(fetcher: ObjectStoreFetcher, reference: str) -> None:
-    with pytest.raises(ImageRejected, match="OCRSTREAM_OBJECT_STORES") as caught:
-        await fetcher.fetch(reference)
-    assert caught.value.reason is Reason.REFUSED
+async def test_what_lies_elsewhere_is_refused(stores: AllowedStores, reference: str) -> None:
+    with pytest.raises(UnreadableFile, match="OCRSTREAM_OBJECT_STORES") as caught:
+        await stores.read(reference)
+    assert caught.value.trouble is Trouble.REFUSED
     assert "s3://bucket/scans, gs://whole/" in str(caught.value)
 
 
@@ -49,11 +48,11 @@ async def test_what_lies_elsewhere_is_refused(fetcher: ObjectStoreFetcher, refer
     ],
 )
 async def test_what_is_no_object_is_refused(
-    fetcher: ObjectStoreFetcher, reference: str, says: str
+    stores: AllowedStores, reference: str, says: str
 ) -> None:
-    with pytest.raises(ImageRejected, match=says) as caught:
-        await fetcher.fetch(reference)
-    assert caught.value.reason is Reason.REFUSED
+    with pytest.raises(UnreadableFile, match=says) as caught:
+        await stores.read(reference)
+    assert caught.value.trouble is Trouble.REFUSED
 
 
 @pytest.mark.parametrize("text", ["bucket", "ftp://bucket", "s3://", "s3://bucket/../x"])

@@ -1,0 +1,115 @@
+"""Where images are read that are to be shown, from a store that behaves as its keys say."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from odd_files import GOOD, OddFiles, odd_files
+
+from ocrstream_local.processes import free_port
+from ocrstream_recorder.pictures.source import ImageSource, NoPicture, Trouble
+from ocrstream_recorder.settings import ServingSettings
+from ocrstream_runtime.local_files import AllowedFolders
+from ocrstream_runtime.object_stores import AllowedStores, parse_stores
+from ocrstream_runtime.settings import load_settings
+
+SHOWN = "s3://bucket/shown"
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Generator[OddFiles]:
+    with odd_files() as served:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{served.port}")
+        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tester")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-secret")
+        yield served
+
+
+def source(folder: Path, *, fetch_timeout_s: float = 60) -> ImageSource:
+    folders = AllowedFolders([folder], max_bytes=10)
+    stores = AllowedStores(parse_stores(SHOWN), max_bytes=10, retries=2)
+    return ImageSource(folders, stores, fetch_timeout_s=fetch_timeout_s)
+
+
+def refusal(images: ImageSource, reference: str) -> NoPicture:
+    with pytest.raises(NoPicture) as caught:
+        images.read(reference)
+    return caught.value
+
+
+def test_files_and_objects_are_read(store: OddFiles, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"file")
+    images = source(tmp_path)
+    assert images.read((tmp_path / "a.png").as_uri()) == b"file"
+    assert images.read(f"{SHOWN}/good.png") == GOOD
+
+
+@pytest.mark.parametrize(
+    ("name", "trouble", "says"),
+    [
+        ("absent.png", Trouble.NOT_FOUND, "does not exist"),
+        ("denied.png", Trouble.REFUSED, "see its credentials"),
+        ("large.png", Trouble.TOO_LARGE, "OCRSTREAM_MAX_IMAGE_BYTES"),
+        ("cut.png", Trouble.UNREACHABLE, "could not be read"),
+    ],
+)
+def test_why_an_object_is_not_read(
+    store: OddFiles, tmp_path: Path, name: str, trouble: Trouble, says: str
+) -> None:
+    error = refusal(source(tmp_path), f"{SHOWN}/{name}")
+    assert error.trouble is trouble
+    assert f"{SHOWN}/{name}" in str(error)
+    assert says in str(error)
+
+
+@pytest.mark.parametrize(
+    ("reference", "trouble"),
+    [
+        ("s3://bucket/good.png", Trouble.REFUSED),
+        ("s3://bucket/shown-not/good.png", Trouble.REFUSED),
+        ("s3://bucket/shown/../good.png", Trouble.REFUSED),
+        ("s3://other/shown/good.png", Trouble.REFUSED),
+        ("S3://bucket/shown/good.png", Trouble.REFUSED),
+        ("gs://bucket/shown/good.png", Trouble.REFUSED),
+        ("https://bucket/shown/good.png", Trouble.ELSEWHERE),
+        ("good.png", Trouble.ELSEWHERE),
+    ],
+)
+def test_nobody_is_asked_for_what_is_not_shown(
+    store: OddFiles, tmp_path: Path, reference: str, trouble: Trouble
+) -> None:
+    assert refusal(source(tmp_path), reference).trouble is trouble
+    assert store.requests == []
+
+
+def test_what_may_pass_is_asked_for_again(store: OddFiles, tmp_path: Path) -> None:
+    assert source(tmp_path).read(f"{SHOWN}/shaky.png") == GOOD
+    assert len(store.requests) == 2
+
+
+def test_what_takes_too_long_is_given_up(store: OddFiles, tmp_path: Path) -> None:
+    images = source(tmp_path, fetch_timeout_s=0.5)
+    error = refusal(images, f"{SHOWN}/slow.png")
+    assert error.trouble is Trouble.UNREACHABLE
+    assert "0.5 s (OCRSTREAM_FETCH_TIMEOUT_S)" in str(error)
+    assert images.read(f"{SHOWN}/good.png") == GOOD
+
+
+def test_places_that_cannot_be_opened_end_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("OCRSTREAM_OBJECT_STORES", "scans")
+    with pytest.raises(SystemExit):
+        load_settings(ServingSettings)
+    assert "'scans' is no bucket" in capsys.readouterr().err
+
+
+def test_a_store_that_is_away_may_come_back(
+    store: OddFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    error = refusal(source(tmp_path), f"{SHOWN}/good.png")
+    assert error.trouble is Trouble.UNREACHABLE
+    assert "could not be read" in str(error)
