@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 from browsing import PHONE, Visitor
-from playwright.async_api import Browser, CDPSession, FloatRect, Locator, Page, expect
+from playwright.async_api import Browser, CDPSession, Locator, Page, expect
 from whole_system import System
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -49,19 +49,14 @@ class Fingers:
         await self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
-async def place_of(part: Locator) -> FloatRect:
+async def middle(part: Locator) -> Point:
     place = await part.bounding_box()
     assert place is not None
-    return place
-
-
-async def middle(part: Locator) -> Point:
-    place = await place_of(part)
     return place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
 
 
-async def width_of(part: Locator) -> float:
-    return (await place_of(part))["width"]
+async def between(above: Locator, below: Locator) -> float:
+    return (await middle(below))[1] - (await middle(above))[1]
 
 
 async def test_fingers_move_the_picture_and_not_the_page(visitor: Visitor, system: System) -> None:
@@ -79,9 +74,9 @@ async def test_fingers_move_the_picture_and_not_the_page(visitor: Visitor, syste
     x, y = await middle(stage)
 
     # Two fingers that part make it larger.
-    width = await width_of(boxes.nth(12))
+    apart = await between(boxes.first, boxes.nth(12))
     await fingers.move(((x - 40, y - 30), (x - 100, y - 75)), ((x + 40, y + 30), (x + 100, y + 75)))
-    assert await width_of(boxes.nth(12)) == pytest.approx(2.5 * width, rel=0.01)
+    assert await between(boxes.first, boxes.nth(12)) == pytest.approx(2.5 * apart, rel=0.01)
 
     # One finger takes it along.
     box_x, box_y = await middle(boxes.nth(12))
