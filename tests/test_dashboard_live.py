@@ -38,7 +38,7 @@ _LISTEN = """
 class Connection:
     """One request for a batch's events: the id of the last that it knows, and what it was told."""
 
-    last_event_id: str | None
+    last_event_id: str | None = None
     answered: bool = False
     told: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
@@ -46,20 +46,27 @@ class Connection:
 async def connections_of(page: Page) -> dict[str, Connection]:
     """All that the page opens from now on, in their order."""
     found: dict[str, Connection] = {}
+    # What was really sent is told by an event of its own, before or after the request's.
+    headers: dict[str, dict[str, str]] = {}
 
     def on_request(event: dict[str, Any]) -> None:
         if event["request"]["url"].endswith("/events"):
-            found[event["requestId"]] = Connection(event["request"]["headers"].get("Last-Event-ID"))
+            found[event["requestId"]] = Connection()
+
+    def on_headers(event: dict[str, Any]) -> None:
+        headers[event["requestId"]] = event["headers"]
 
     def on_response(event: dict[str, Any]) -> None:
-        if event["requestId"] in found:
-            found[event["requestId"]].answered = True
+        if (connection := found.get(event["requestId"])) is not None:
+            connection.answered = True
+            connection.last_event_id = headers[event["requestId"]].get("Last-Event-ID")
 
     def on_message(event: dict[str, Any]) -> None:
         found[event["requestId"]].told.append((event["eventId"], event["data"]))
 
     session = await page.context.new_cdp_session(page)
     session.on("Network.requestWillBeSent", on_request)
+    session.on("Network.requestWillBeSentExtraInfo", on_headers)
     session.on("Network.responseReceived", on_response)
     session.on("Network.eventSourceMessageReceived", on_message)
     await session.send("Network.enable")
