@@ -5,13 +5,15 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
-from browsing import CHROMIUM_OPTIONS
+from browsing import CHROMIUM_OPTIONS, WIDE, Visitor
 from not_run import not_run
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 from real_servers import Broker, fresh_database
 from whole_system import System
 
 from ocrstream_recorder.api.dashboard import BUILT
+
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +65,13 @@ async def chromium() -> AsyncGenerator[Browser]:
         browser = await playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
         yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def visitor(chromium: Browser, system: System) -> AsyncGenerator[Visitor]:
+    """A person with a window on the system's dashboard, where nothing may go wrong."""
+    context = await chromium.new_context(viewport=WIDE, reduced_motion="reduce")
+    visitor = await Visitor.arrive(context, system.recorder_url)
+    yield visitor
+    await context.close()
+    assert visitor.faults == []

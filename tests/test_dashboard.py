@@ -1,35 +1,23 @@
 """The dashboard in a real browser, on a whole system."""
 
+import csv
+import io
 import secrets
-from collections.abc import AsyncGenerator
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Visitor
+from browsing import PHONE, WIDE, Visitor
 from PIL import Image
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, ViewportSize, expect
 from whole_system import System, eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-expect.set_options(timeout=60_000)
-
-COMMANDS, RESULTS, SUBMITTED = "batches.commands", "ocr.results", "images.submitted"
+COMMANDS, RESULTS = "batches.commands", "ocr.results"
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-WIDE, PHONE = (1280, 800), (360, 740)
-
-
-@pytest.fixture
-async def visitor(chromium: Browser, system: System) -> AsyncGenerator[Visitor]:
-    context = await chromium.new_context(
-        viewport={"width": WIDE[0], "height": WIDE[1]}, reduced_motion="reduce"
-    )
-    visitor = await Visitor.arrive(context, system.recorder_url)
-    yield visitor
-    await context.close()
-    assert visitor.faults == []
 
 
 def scans(folder: Path, *names: str) -> list[Path]:
@@ -37,16 +25,6 @@ def scans(folder: Path, *names: str) -> list[Path]:
     for file in files:
         Image.effect_noise((620, 877), 40).save(file)
     return files
-
-
-async def submit(system: System, batch_id: str, images: list[str], total: int) -> None:
-    """A batch by references, of which `total` are announced."""
-    announced = {"type": "BatchSubmitted", "batch_id": batch_id, "total_images": total}
-    told = [
-        (SUBMITTED, None, {"image_path": path, "batch_id": batch_id, "index": index})
-        for index, path in enumerate(images)
-    ]
-    await system.send((COMMANDS, None, announced), *told)
 
 
 async def read_as(system: System, batch_id: str, image_path: str, *texts: str) -> None:
@@ -160,10 +138,40 @@ async def test_text_is_found_and_is_never_markup(visitor: Visitor, system: Syste
     assert await page.locator("img[src=x], script:not([src])").count() == 0
 
 
+async def test_what_was_read_is_downloaded(visitor: Visitor, system: System) -> None:
+    batch_id = f"kept-{secrets.token_hex(4)}"
+    image_path = system.image(f"{batch_id}.png", (620, 877))
+    await read_as(system, batch_id, image_path, "Rechnung 17", "82,50 €")
+
+    await visitor.open(f"/images?path={image_path}")
+    name, text = await visitor.download("Download", "Text")
+    assert name.endswith(".txt")
+    assert text.decode().splitlines() == ["Rechnung 17", "82,50 €"]
+    name, pdf = await visitor.download("Download", "PDF with text to search")
+    assert name.endswith(".pdf")
+    assert pdf.startswith(b"%PDF-")
+    assert pdf.rstrip().endswith(b"%%EOF")
+
+    await visitor.open(f"/batches/{batch_id}")
+    name, table = await visitor.download("Export", "CSV, a row for each box")
+    assert name.endswith(".csv")
+    rows = list(csv.DictReader(io.StringIO(table.decode("utf-8-sig"))))
+    assert [(row["image_path"], row["text"]) for row in rows] == [
+        (image_path, "Rechnung 17"),
+        (image_path, "82,50 €"),
+    ]
+    name, archive = await visitor.download("Export", "ZIP, a file for each image")
+    assert name.endswith(".zip")
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        assert files.testzip() is None
+        (read,) = [one for one in files.namelist() if one.endswith(".txt")]
+        assert files.read(read).decode().splitlines() == ["Rechnung 17", "82,50 €"]
+
+
 async def test_a_failed_image_is_read_again(visitor: Visitor, system: System) -> None:
     batch_id = f"retry-{secrets.token_hex(4)}"
     late = system.folder / f"{batch_id}.png"
-    await submit(system, batch_id, [system.image("there.png"), late.as_uri()], 2)
+    await system.submit(batch_id, [system.image("there.png"), late.as_uri()], 2)
     assert system.ended(batch_id)["status"] == "FAILURE"
     page = visitor.page
     await visitor.open(f"/batches/{batch_id}")
@@ -179,7 +187,7 @@ async def test_a_failed_image_is_read_again(visitor: Visitor, system: System) ->
 
 async def test_a_batch_is_cancelled(visitor: Visitor, system: System) -> None:
     batch_id = f"cancel-{secrets.token_hex(4)}"
-    await submit(system, batch_id, [system.image("there.png")], 5)
+    await system.submit(batch_id, [system.image("there.png")], 5)
     page = visitor.page
 
     def known() -> bool | None:
@@ -193,20 +201,6 @@ async def test_a_batch_is_cancelled(visitor: Visitor, system: System) -> None:
     await expect(progress.get_by_text("REVOKED")).to_be_visible()
     await expect(page.get_by_role("dialog")).to_have_count(0)
     await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_disabled()
-
-
-async def test_progress_is_shown_as_it_happens(visitor: Visitor, system: System) -> None:
-    batch_id = f"live-{secrets.token_hex(4)}"
-    await submit(system, batch_id, [system.image("there.png")], 3)
-    eventually("the batch", lambda: system.get(f"/v1/batches/{batch_id}"))
-    await visitor.open(f"/batches/{batch_id}")
-    progress = visitor.page.get_by_role("region", name="Progress")
-    await expect(progress.get_by_text("Live", exact=True)).to_be_visible()
-    for done in (1, 2, 3):
-        await expect(progress.get_by_text(f"{done} of 3 images done")).to_be_visible()
-        image = {"image_path": system.image(f"{done}.png"), "batch_id": batch_id, "index": done}
-        if done < 3:
-            await system.send((SUBMITTED, None, image))
 
 
 PAGES = {
@@ -234,7 +228,7 @@ async def seen(system: System) -> dict[str, str]:
     batch_id = "seen"
     if system.get(f"/v1/batches/{batch_id}") is None:
         gone = (system.folder / "gone.png").as_uri()
-        await submit(system, batch_id, [system.image("seen.png", (620, 877)), gone], 2)
+        await system.submit(batch_id, [system.image("seen.png", (620, 877)), gone], 2)
         # Beside it a record that cannot be applied, so that there is a dead letter to be seen.
         await system.send((RESULTS, None, b"{}"))
     system.ended(batch_id)
@@ -245,19 +239,17 @@ async def seen(system: System) -> dict[str, str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 async def test_pages_are_for_everybody(
-    chromium: Browser, system: System, seen: dict[str, str], scheme: Any, size: tuple[int, int]
+    chromium: Browser, system: System, seen: dict[str, str], scheme: Any, size: ViewportSize
 ) -> None:
     context = await chromium.new_context(
-        viewport={"width": size[0], "height": size[1]},
-        color_scheme=scheme,
-        reduced_motion="reduce",
+        viewport=size, color_scheme=scheme, reduced_motion="reduce"
     )
     visitor = await Visitor.arrive(context, system.recorder_url)
     wrong: list[str] = []
     for name, address in PAGES.items():
         await visitor.open(address.format(**seen))
         await visitor.settle()
-        await visitor.shoot(f"{name} {scheme} {size[0]}")
+        await visitor.shoot(f"{name} {scheme} {size['width']}")
         wrong += [f"{name}: {trouble}" for trouble in await visitor.shut_out()]
         if beyond := await visitor.width_beyond_window():
             wrong.append(f"{name}: {beyond} pixels too wide")

@@ -1,12 +1,13 @@
 """A person with a browser: what Chromium is started with, and what a page must never do."""
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import BrowserContext, ConsoleMessage, Page
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, ViewportSize
 
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
@@ -17,6 +18,8 @@ CHROMIUM_OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 360, "height": 740}
 SCREENSHOTS = Path(".local") / "screenshots"
 """What pages looked like, for whoever looks at a run of the tests."""
 
@@ -59,6 +62,14 @@ class Visitor:
             place = {"x": size["width"] // 2, "y": size["height"] // 2}
             await session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
         await session.detach()
+
+    async def download(self, menu: str, item: str) -> tuple[str, bytes]:
+        """The file that comes when an item of a menu is chosen: its name, and what it holds."""
+        await self.page.get_by_role("button", name=menu, exact=True).click()
+        async with self.page.expect_download() as coming:
+            await self.page.get_by_role("menuitem", name=item, exact=True).click()
+        file = await coming.value
+        return file.suggested_filename, await asyncio.to_thread((await file.path()).read_bytes)
 
     async def shut_out(self) -> list[str]:
         """What keeps people out of the page as it is, by axe's rules; only what is serious."""

@@ -17,7 +17,7 @@ from PIL import Image
 from ocrstream_local import processes
 from ocrstream_local.processes import Process, free_port
 from ocrstream_local.services import Service
-from ocrstream_schemas.topics import TOPICS
+from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED, TOPICS
 
 ResultT = TypeVar("ResultT")
 
@@ -137,6 +137,15 @@ class System:
             for topic, key, value in records:
                 raw = value if isinstance(value, bytes) else json.dumps(value).encode()
                 await producer.send_and_wait(topic, raw, key=key, headers=carried)
+
+    async def submit(self, batch_id: str, images: list[str], total: int) -> None:
+        """A batch by references, of which `total` are announced."""
+        announced = {"type": "BatchSubmitted", "batch_id": batch_id, "total_images": total}
+        told = [
+            (IMAGES_SUBMITTED, None, {"image_path": path, "batch_id": batch_id, "index": index})
+            for index, path in enumerate(images)
+        ]
+        await self.send((BATCHES_COMMANDS, None, announced), *told)
 
     async def read(self, topic: str) -> list[bytes]:
         """The values that a topic holds, in order within each partition."""

@@ -1,12 +1,14 @@
 import { Button, Group, Tooltip } from "@mantine/core";
 import { IconBan, IconRefresh } from "@tabler/icons-react";
-import { useState } from "react";
+import { lazyRouteComponent as lazy } from "@tanstack/react-router";
+import { Suspense, useState } from "react";
 import { useIngest } from "../api/ingest";
 import type { Batch } from "../api/recorder";
 import { hasEnded } from "../shell/StatusBadge";
-import { CancelDialog } from "./CancelDialog";
 import { ExportMenu } from "./ExportMenu";
-import { RetryDialog } from "./RetryDialog";
+
+const CancelDialog = lazy(() => import("./CancelDialog"), "CancelDialog");
+const RetryDialog = lazy(() => import("./RetryDialog"), "RetryDialog");
 
 /** What can be done about a batch. What cannot be done now is switched off, and says why. */
 export function BatchActions({ batch }: { batch: Batch }) {
@@ -35,12 +37,14 @@ export function BatchActions({ batch }: { batch: Batch }) {
         onClick={() => setOpen("cancel")}
       />
       <ExportMenu batchId={batch.batch_id} />
-      {ingest.client && open === "retry" && (
-        <RetryDialog client={ingest.client} batch={batch} onClose={close} />
-      )}
-      {ingest.client && open === "cancel" && (
-        <CancelDialog client={ingest.client} batch={batch} onClose={close} />
-      )}
+      <Suspense>
+        {ingest.client && open === "retry" && (
+          <RetryDialog client={ingest.client} batch={batch} onClose={close} />
+        )}
+        {ingest.client && open === "cancel" && (
+          <CancelDialog client={ingest.client} batch={batch} onClose={close} />
+        )}
+      </Suspense>
     </Group>
   );
 }

@@ -21,8 +21,6 @@ export function Boxes({ boxes, size, selection, threshold, written }: Props) {
     <svg
       className={classes.boxes}
       viewBox={`0 0 ${size.width} ${size.height}`}
-      width={size.width}
-      height={size.height}
       role="group"
       aria-label="Text boxes"
     >

@@ -18,7 +18,7 @@ const STEP = 1.5;
 interface Props {
   ref: Ref<PanZoom | null>;
   size: Size;
-  /** What lies on the stage, as large as `size`. */
+  /** What lies on the stage: it fills a layer of the proportions of `size`. */
   children: ReactNode;
 }
 
@@ -47,7 +47,7 @@ export function Stage({ ref, size, children }: Props) {
         // biome-ignore lint/a11y/noNoninteractiveTabindex: keys move the picture
         tabIndex={0}
       >
-        <div ref={layer} className={classes.layer} style={{ width, height }}>
+        <div ref={layer} className={classes.layer}>
           {children}
         </div>
       </section>

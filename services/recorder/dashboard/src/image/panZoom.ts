@@ -7,15 +7,22 @@ const KEY_STEP_PX = 80;
 const KEY_FACTOR = 1.25;
 const LINE_PX = 16;
 
+/** A layer that was painted larger than it is shown is painted anew below this share of its size. */
+const LEAST_SHARE = 0.5;
+/** How much smaller it is painted then, so that it is not soon done again. */
+const AHEAD = 3;
+
 /**
  * Moves a layer on its stage, by pointers, wheel and keys.
  *
  * A frame sets one CSS transform, so that the compositor moves what is painted already; React and the
- * boxes know nothing of it. At rest the layer is painted anew at its size, and `--px` is the length
- * of a stage's pixel in the layer, for lines that are to stay as thin as they were.
+ * boxes know nothing of it. At rest the layer is given the size that it is shown at, and is painted
+ * anew. A browser paints a layer that is to move in its own pixels, so none is painted to begin with.
  */
 export class PanZoom {
   private view: View;
+  /** The scale that the layer is painted at. */
+  private painted = 0;
   private fitted = true;
   private frame = 0;
   private rest = 0;
@@ -53,7 +60,6 @@ export class PanZoom {
     this.resized = new ResizeObserver(() => this.onResize());
     this.resized.observe(stage);
     this.view = wholeView(picture, this.stageSize);
-    this.draw();
     this.comeToRest();
   }
 
@@ -101,17 +107,27 @@ export class PanZoom {
   private readonly draw = () => {
     this.frame = 0;
     const { x, y, scale } = this.view;
-    this.layer.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
-    this.layer.style.willChange = "transform";
+    if (scale < this.painted * LEAST_SHARE) {
+      this.paintAt(Math.max(scale / AHEAD, wholeView(this.picture, this.stageSize).scale));
+    }
+    this.layer.style.transform = `translate(${x}px, ${y}px) scale(${scale / this.painted})`;
     clearTimeout(this.rest);
     this.rest = window.setTimeout(this.comeToRest, REST_MS);
   };
 
   private readonly comeToRest = () => {
-    this.layer.style.willChange = "";
-    this.layer.style.setProperty("--px", String(1 / this.view.scale));
-    this.onRest(this.view.scale);
+    const { x, y, scale } = this.view;
+    this.paintAt(scale);
+    // Between pixels it would be blurred.
+    this.layer.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
+    this.onRest(scale);
   };
+
+  private paintAt(scale: number): void {
+    this.painted = scale;
+    this.layer.style.width = `${this.picture.width * scale}px`;
+    this.layer.style.height = `${this.picture.height * scale}px`;
+  }
 
   private onResize(): void {
     this.stageSize = sizeOf(this.stage);
