@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import structlog
 from acls import AUTHORIZING
 from hypothesis import Phase, settings
 from not_run import not_run
@@ -40,6 +41,15 @@ settings.register_profile(
     "mutants", settings.get_profile("normal"), database=None, phases=[Phase.generate]
 )
 settings.load_profile("normal")
+
+
+# Rich's tracebacks with all that stands in each frame take ten seconds of a processor.
+structlog.configure(
+    [
+        structlog.stdlib.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
