@@ -118,12 +118,19 @@ class Bench:
         settings = {**self._roots, "OCRSTREAM_ENGINE_THREADS": "1"}
         with self._rig.workers(GROUP, 1, settings) as (worker,):
             self.figures.memory_mib = asyncio.run(self._hold(files, worker))
+        say(
+            "  {:,.1f} MiB in the first tenth, {:,.1f} in the last".format(*self.figures.memory_mib)
+        )
 
     async def _hold(self, files: Sequence[Path], worker: Process) -> tuple[float, float]:
         first, last = list[float](), list[float]()
         async with Batch(self._rig.kafka.bootstrap_servers, files) as batch:
             await batch.submit()
+            told = 0
             async for done in batch.progress():
+                if done >= told + len(files) / 10:
+                    told = done
+                    say(f"  {done:,} crops: {resident_mib(worker):,.1f} MiB")
                 if done <= len(files) / 10:
                     first.append(resident_mib(worker))
                 elif done > 0.9 * len(files):
@@ -133,7 +140,7 @@ class Bench:
     def kills(self, kills: int) -> None:
         """Workers are killed in the middle of a batch."""
         say(f"{kills} kills of one of two workers")
-        self.figures.kills = kill_and_count(self._rig, self._roots, self._folder, kills)
+        self.figures.kills = kill_and_count(self._rig, GROUP, self._roots, self._folder, kills)
 
 
 def rows(figures: Figures, memory_images: int) -> list[Row]:
@@ -221,8 +228,8 @@ def main() -> None:
         for number in range(1, asked.rounds + 1):
             say(f"Round {number} of {asked.rounds}")
             bench.one_round()
-        bench.memory(asked.memory_images)
         bench.kills(asked.kills)
+        bench.memory(asked.memory_images)
     spent = {name: statistics.median(found) for name, found in bench.figures.cpu_ms.items()}
     publish(
         "worker",

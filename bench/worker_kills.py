@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,6 @@ from ocrstream_local import processes
 from ocrstream_local.processes import Process
 from ocrstream_schemas.events import OcrSucceeded
 
-_GROUP = "kills"
 _BOXES = 3
 _RECORDED_WITHIN_S = 60.0
 _IMAGE_COUNT = 500
@@ -44,8 +44,13 @@ class Kills(NamedTuple):
     in_flight: int
 
 
-def kill_and_count(rig: Rig, roots: Mapping[str, str], folder: Path, kills: int) -> Kills:
-    """Kill one of two workers, the one that has been there longer, again and again."""
+def kill_and_count(
+    rig: Rig, group: str, roots: Mapping[str, str], folder: Path, kills: int
+) -> Kills:
+    """Kill one of two workers, the one that has been there longer, again and again.
+
+    `group` has read all that was submitted before: another would begin with that.
+    """
     settings = {
         **roots,
         "OCRSTREAM_ENGINE": "noop",
@@ -56,8 +61,10 @@ def kill_and_count(rig: Rig, roots: Mapping[str, str], folder: Path, kills: int)
     }
     files = _copies(folder)
     with rig.database() as url, rig.recorders(url, "recorder-kills"):
-        with rig.workers(_GROUP, 2, settings) as workers:
-            batch, in_flight = asyncio.run(_read(rig, settings, files, workers, kills))
+        with rig.workers(group, 2, settings) as workers:
+            start = partial(rig.start_worker, group, settings)
+            bootstrap = rig.kafka.bootstrap_servers
+            batch, in_flight = asyncio.run(_read(bootstrap, files, workers, start, kills))
         right = _right_rows(url, batch.batch_id)
     same = sum(
         isinstance(found[0], OcrSucceeded)
@@ -69,10 +76,14 @@ def kill_and_count(rig: Rig, roots: Mapping[str, str], folder: Path, kills: int)
 
 
 async def _read(
-    rig: Rig, settings: Mapping[str, str], files: list[Path], workers: list[Process], kills: int
+    bootstrap: str,
+    files: list[Path],
+    workers: list[Process],
+    start: Callable[[], Process],
+    kills: int,
 ) -> tuple[Batch, int]:
     in_flight = killed = 0
-    async with Batch(rig.kafka.bootstrap_servers, files) as batch:
+    async with Batch(bootstrap, files) as batch:
         await batch.submit()
         async for done in batch.progress():
             # All kills fall into the batch, and each on a worker that has read some of it.
@@ -81,7 +92,7 @@ async def _read(
                 in_flight += int(metric(workers[0], "ocrstream_worker_images_in_flight"))
                 processes.kill(workers.pop(0))
                 killed += 1
-                workers.append(rig.start_worker(_GROUP, settings))
+                workers.append(start())
                 say(f"  kill {killed} after {done} images")
     assert killed == kills, f"the batch was over after {killed} kills"
     return batch, in_flight
