@@ -17,6 +17,8 @@ import structlog
 from acls import AUTHORIZING
 from hypothesis import Phase, settings
 from not_run import not_run
+from obstore.store import S3Store
+from odd_files import s3_server
 from real_servers import CACHE, LOCAL, Broker, discard, fresh_database, new_broker
 from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.postgres import PostgresContainer
@@ -73,6 +75,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{count} tests {reason}", yellow=True)
     if find_spec("doctr") is None:
         terminalreporter.write_line("docTR's tests are run by: make test-doctr", yellow=True)
+
+
+@pytest.fixture(scope="module")
+def s3_environment() -> Generator[dict[str, str]]:
+    """What leads to a real S3 server with a bucket `scans`."""
+    with s3_server("scans") as environment:
+        yield environment
+
+
+@pytest.fixture
+def bucket(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    """The server's bucket, and an environment that leads to it."""
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    return S3Store("scans")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from compose import ROOT, Built
 from dockerfiles import Replay
+from not_run import not_run
 from PIL import Image, ImageDraw, ImageFont
 from real_servers import Broker
 
@@ -82,7 +83,7 @@ def test_an_image_holds_what_its_service_needs_and_no_more(roots: Mapping[str, P
 
 def test_no_image_misses_a_library(roots: Mapping[str, Path]) -> None:
     if sys.platform != "linux":
-        pytest.skip("not run: libraries that images need: only Linux has ldd")
+        not_run("libraries that images need", "only Linux has ldd")
     for name, root in roots.items():
         libraries = [one for one in root.rglob("*.so*") if one.is_file() and not one.is_symlink()]
         told = subprocess.run(["ldd", *libraries], capture_output=True, text=True, check=False)

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import pytest
+from not_run import not_run
 from real_servers import CACHE
 
 _PROGRAM = CACHE / "prometheus" / "usr" / "bin" / "promtool"
@@ -24,9 +24,7 @@ def promtool() -> str:
 
 def _unpack() -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        pytest.skip(
-            "not run: promtool: it is not on the path, and this is no Debian to get it from"
-        )
+        not_run("promtool", "it is not on the path, and this is no Debian to get it from")
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as made:
         got = subprocess.run(
@@ -40,7 +38,7 @@ def _unpack() -> None:
         )
         packages = list(Path(made).glob("prometheus_*.deb"))
         if not packages:
-            pytest.skip(f"not run: promtool: {' '.join(got.stdout.split())[-200:]}")
+            not_run("promtool", " ".join(got.stdout.split())[-200:])
         unpacked = Path(made) / "unpacked"
         subprocess.run(["dpkg-deb", "--extract", packages[0], unpacked], check=True)
         shutil.rmtree(CACHE / "prometheus", ignore_errors=True)

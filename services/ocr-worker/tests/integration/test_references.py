@@ -1,12 +1,11 @@
 """References and reuse through a whole worker: images of a real S3 server, over a real broker."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import obstore
 import pytest
 from obstore.store import S3Store
-from odd_files import s3_server
 from worker_scene import Scene
 
 from ocrstream_runtime.object_stores import parse_stores
@@ -15,20 +14,6 @@ from ocrstream_worker.image_errors import ImageRejected
 from ocrstream_worker.references.stores import ObjectStoreFetcher
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
-
-
-@pytest.fixture(scope="module")
-def s3_environment() -> Generator[dict[str, str]]:
-    with s3_server("scans") as environment:
-        yield environment
-
-
-@pytest.fixture
-def bucket(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> S3Store:
-    """The server's bucket, and an environment that leads to it."""
-    for name, value in s3_environment.items():
-        monkeypatch.setenv(name, value)
-    return S3Store("scans")
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx
 import obstore
 import pytest
 from obstore.store import S3Store
-from odd_files import odd_files, s3_server
+from odd_files import odd_files
 from picture_api import picture_api, show
 from PIL import Image
 
@@ -21,20 +21,6 @@ from ocrstream_runtime.object_stores import AllowedStores, parse_stores
 pytestmark = pytest.mark.integration
 
 MAX_BYTES = 100_000
-
-
-@pytest.fixture(scope="module")
-def s3_environment() -> Generator[dict[str, str]]:
-    with s3_server("scans") as environment:
-        yield environment
-
-
-@pytest.fixture
-def bucket(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> S3Store:
-    """The server's bucket, and an environment that leads to it."""
-    for name, value in s3_environment.items():
-        monkeypatch.setenv(name, value)
-    return S3Store("scans")
 
 
 def shown(folder: Path) -> ImageSource:
