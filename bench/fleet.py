@@ -16,11 +16,10 @@ from ocrstream_local.processes import Process
 from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
 from ocrstream_schemas.codec import decode, encode
 from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded
-from ocrstream_schemas.topics import IMAGES_SUBMITTED, OCR_RESULTS, TOPICS
+from ocrstream_schemas.topics import OCR_RESULTS, TOPICS, lane_topic
 
 Outcome = OcrSucceeded | OcrFailed
 
-_PARTITIONS = TOPICS[IMAGES_SUBMITTED].partitions
 _SILENCE_S = 120.0
 _POLL_MS = 200
 
@@ -32,8 +31,9 @@ class Batch:
     comes twice in a row, both get the same work.
     """
 
-    def __init__(self, bootstrap: str, files: Sequence[Path]) -> None:
+    def __init__(self, bootstrap: str, files: Sequence[Path], lane: str | None = None) -> None:
         self._files = files
+        self._topic = lane_topic(lane)
         self.batch_id = secrets.token_hex(6)
         self.outcomes: defaultdict[int, list[Outcome]] = defaultdict(list)
         """By the image's index, as often as they came."""
@@ -47,7 +47,7 @@ class Batch:
         self.began = time.monotonic()
         sent = [
             await self._producer.send(
-                IMAGES_SUBMITTED,
+                self._topic,
                 encode(
                     ImageSubmitted(
                         image_path=path.as_uri(),
@@ -56,7 +56,7 @@ class Batch:
                         batch_total=len(self._files),
                     )
                 ),
-                partition=index % _PARTITIONS,
+                partition=index % TOPICS[self._topic].partitions,
             )
             for index, path in enumerate(self._files)
         ]

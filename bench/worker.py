@@ -1,7 +1,7 @@
 """How fast and how safely the worker reads: `make bench-worker`.
 
 Real workers read images through a real Kafka. Everything that is compared is measured in the same
-run, interleaved; a measure's clock runs from the first submission to the last outcome, with workers
+run, by turns; a measure's clock runs from the first submission to the last outcome, with workers
 that are warm and have joined their group.
 """
 
@@ -12,25 +12,26 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice, repeat
 from pathlib import Path
+from typing import NamedTuple
 
 from fleet import Batch, cpu_s, metric, resident_mib
 from report import Row, at_least, at_most, limited, publish, reaching
 from rig import Rig, say
 from worker_kills import Kills, kill_and_count
-from worker_loops import Kind, Loop, run_loops
+from worker_loops import Loops
 from worker_pages import Pages, draw_pages
 from worker_texts import error_rate, texts_by_file
 
 from ocrstream_local.processes import Process
 
 GROUP = "bench"
-ROUNDS = 3
+ROUNDS = 7
 JPEGS = 600
-# Images that a worker has in work at once.
-PLACES = 6
 BUSY_SERIES = 'ocrstream_worker_process_busy_seconds_total{process="engine"}'
 
 
@@ -50,74 +51,144 @@ class Figures:
         say(f"  {name}: {images_per_s:,.2f} images/s")
 
 
+class Workers(NamedTuple):
+    """Workers that are there, and the lane that they alone serve."""
+
+    processes: list[Process]
+    lane: str | None
+
+    def rest(self) -> None:
+        """Have them take nothing from what is measured meanwhile."""
+        for process in self.processes:
+            for one in reversed(process.family()):
+                one.suspend()
+
+    def wake(self) -> None:
+        """Have them go on."""
+        for process in self.processes:
+            for one in process.family():
+                one.resume()
+
+
+class Course(NamedTuple):
+    """How a batch went; the share is of the first worker's engine, from its first image to the
+    last but one.
+    """
+
+    took_s: float
+    busy_share: float
+    texts: dict[str, list[str]]
+
+
 class Bench:
     """One run: the rig, the files, and the figures so far."""
 
     def __init__(self, rig: Rig, folder: Path, pages: Pages) -> None:
         self._rig = rig
         self._folder = folder
-        self._roots = {"OCRSTREAM_IMAGE_ROOTS": str(folder)}
+        self._roots = {"OCRSTREAM_IMAGE_ROOTS": str(folder), "OCRSTREAM_ENGINE_THREADS": "1"}
         self.pages = pages
         self.figures = Figures()
+        self._texts: dict[str, dict[str, list[str]]] = {}
 
-    def throughput(self, files: Sequence[Path], workers: int, engine: str, name: str) -> Batch:
-        """The workers, of one engine thread each, read all files."""
-        settings = {**self._roots, "OCRSTREAM_ENGINE": engine, "OCRSTREAM_ENGINE_THREADS": "1"}
-        with self._rig.workers(GROUP, workers, settings) as started:
-            return asyncio.run(self._read(files, started, name))
+    @contextmanager
+    def _workers(self, engine: str, count: int, lane: str | None) -> Generator[Workers]:
+        """Workers of one engine thread each that serve one lane."""
+        settings = {
+            **self._roots,
+            "OCRSTREAM_ENGINE": engine,
+            "OCRSTREAM_LANES": lane or "default",
+            # The longest: whoever is at rest is not heard of.
+            "OCRSTREAM_SESSION_TIMEOUT_S": "300",
+        }
+        group = GROUP if lane is None else f"{GROUP}-{lane}"
+        with self._rig.workers(group, count, settings) as started:
+            workers = Workers(started, lane)
+            try:
+                yield workers
+            finally:
+                workers.wake()
 
-    async def _read(self, files: Sequence[Path], workers: list[Process], name: str) -> Batch:
-        # When outcomes came, and how long the first worker's engine had worked by then.
-        seen: list[tuple[float, float]] = []
-        ended = 0.0
-        async with Batch(self._rig.kafka.bootstrap_servers, files) as batch:
-            spent_before_s = cpu_s(workers)
-            await batch.submit()
-            async for done in batch.progress():
-                ended = time.monotonic()
-                # The last images find no queue behind them.
-                if done <= len(files) - PLACES:
-                    seen.append((ended, metric(workers[0], BUSY_SERIES)))
-            spent_ms = 1000 * (cpu_s(workers) - spent_before_s) / len(files)
-        self.figures.tell(name, len(files) / (ended - batch.began))
-        self.figures.cpu_ms[name].append(spent_ms)
-        if name == "worker":
-            (first_at, first_busy_s), (last_at, last_busy_s) = seen[0], seen[-1]
-            share = (last_busy_s - first_busy_s) / (last_at - first_at)
-            self.figures.busy.append(share)
-            say(f"    engine busy {share:.1%}")
-        return batch
+    def rounds(self, count: int) -> None:
+        """All that is compared, by turns: ready all the while, and at rest while others read.
 
-    def loop(self, kind: Kind, files: Sequence[Path], count: int, name: str) -> Loop:
-        loop = run_loops(kind, files, count)
-        self.figures.tell(name, loop.images_per_s)
-        return loop
-
-    def one_round(self) -> None:
-        """All that is compared, once."""
+        A turn is short and the next round goes backwards, since the machine's speed drifts.
+        """
         pages = self.pages.real_looking
         jpegs = list(islice(chain.from_iterable(repeat(self.pages.jpegs)), JPEGS))
-        self.loop("noop", jpegs, 1, "noop loop")
-        self.throughput(jpegs, 1, "noop", "noop worker")
-        # Twice: an engine is slower at what it sees for the first time.
-        twice = [*pages, *pages]
-        self.loop("engine", twice, 1, "bare loop")
-        self.throughput(twice, 1, "rapidocr", "worker")
-        plain = self.loop("plain", twice, 1, "RapidOCR()")
         # Both workers get every page as often as a loop does: neighbours go to different ones.
-        for_both = [page for page in twice for _ in range(2)]
-        batch = self.throughput(for_both, 2, "rapidocr", "2 workers")
-        self.loop("engine", twice, 2, "2 bare loops")
-        self.figures.error_rates.append(error_rate(texts_by_file(batch), plain.texts))
-        say(f"    characters that differ from RapidOCR()'s: {self.figures.error_rates[-1]:.2%}")
+        for_both = [page for page in pages for _ in range(2)]
+        with (
+            Loops("noop", jpegs) as noop_loop,
+            Loops("engine", pages, 2) as loops,
+            Loops("plain", pages) as plain,
+            self._workers("noop", 1, "gpu") as noop,
+            self._workers("rapidocr", 1, "urgent") as one,
+            self._workers("rapidocr", 2, None) as two,
+        ):
+            # An engine is slower at what it sees for the first time; loops have seen it.
+            for workers, files in ((noop, jpegs), (one, pages), (two, for_both)):
+                asyncio.run(self._read(workers, files))
+                workers.rest()
+            turns: list[Callable[[], None]] = [
+                partial(self._loop, "noop loop", noop_loop),
+                partial(self._throughput, "noop worker", noop, jpegs),
+                partial(self._loop, "bare loop", loops),
+                partial(self._throughput, "worker", one, pages),
+                partial(self._throughput, "2 workers", two, for_both),
+                partial(self._loop, "2 bare loops", loops, 2),
+                partial(self._loop, "RapidOCR()", plain),
+            ]
+            for number in range(1, count + 1):
+                say(f"Round {number} of {count}")
+                for turn in turns:
+                    turn()
+                turns.reverse()
+                rate = error_rate(self._texts["2 workers"], self._texts["RapidOCR()"])
+                self.figures.error_rates.append(rate)
+                say(f"    characters that differ from RapidOCR()'s: {rate:.2%}")
+
+    def _loop(self, name: str, loops: Loops, count: int = 1) -> None:
+        found = loops.read(count)
+        self.figures.tell(name, found.images_per_s)
+        self._texts[name] = found.texts
+
+    def _throughput(self, name: str, workers: Workers, files: Sequence[Path]) -> None:
+        workers.wake()
+        # They are back when they have read something, each of them.
+        asyncio.run(self._read(workers, self.pages.crops))
+        spent_before_s = cpu_s(workers.processes)
+        course = asyncio.run(self._read(workers, files))
+        spent_ms = 1000 * (cpu_s(workers.processes) - spent_before_s) / len(files)
+        workers.rest()
+        self.figures.tell(name, len(files) / course.took_s)
+        self.figures.cpu_ms[name].append(spent_ms)
+        self._texts[name] = course.texts
+        if name == "worker":
+            self.figures.busy.append(course.busy_share)
+            say(f"    engine busy {course.busy_share:.1%}")
+
+    async def _read(self, workers: Workers, files: Sequence[Path]) -> Course:
+        # When outcomes came, and how long the first worker's engine had worked by then.
+        seen: list[tuple[float, float]] = []
+        async with Batch(self._rig.kafka.bootstrap_servers, files, workers.lane) as batch:
+            await batch.submit()
+            ended = batch.began
+            async for done in batch.progress():
+                ended = time.monotonic()
+                # After the last image there is nothing to be busy with.
+                if done < len(files):
+                    seen.append((ended, metric(workers.processes[0], BUSY_SERIES)))
+        (first_at, first_busy_s), (last_at, last_busy_s) = seen[0], seen[-1]
+        share = (last_busy_s - first_busy_s) / (last_at - first_at)
+        return Course(ended - batch.began, share, texts_by_file(batch))
 
     def memory(self, images: int) -> None:
         """Crops through one worker; the median of what it holds in the first and last tenth."""
         say(f"Memory over {images:,} crops")
         files = list(islice(chain.from_iterable(repeat(self.pages.crops)), images))
-        settings = {**self._roots, "OCRSTREAM_ENGINE_THREADS": "1"}
-        with self._rig.workers(GROUP, 1, settings) as (worker,):
-            self.figures.memory_mib = asyncio.run(self._hold(files, worker))
+        with self._workers("rapidocr", 1, None) as workers:
+            self.figures.memory_mib = asyncio.run(self._hold(files, workers.processes[0]))
         say(
             "  {:,.1f} MiB in the first tenth, {:,.1f} in the last".format(*self.figures.memory_mib)
         )
@@ -225,9 +296,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, Rig("worker") as rig:
         folder = Path(name).resolve()
         bench = Bench(rig, folder, draw_pages(folder))
-        for number in range(1, asked.rounds + 1):
-            say(f"Round {number} of {asked.rounds}")
-            bench.one_round()
+        bench.rounds(asked.rounds)
         bench.kills(asked.kills)
         bench.memory(asked.memory_images)
     spent = {name: statistics.median(found) for name, found in bench.figures.cpu_ms.items()}

@@ -1,7 +1,7 @@
 """What the worker is measured against: loops without Kafka, each in a process of its own.
 
-Run as `python bench/worker_loops.py KIND FILE...`. It loads and warms up, says that it is ready,
-reads every file once when a line comes, and says what it took and found.
+Run as `python bench/worker_loops.py KIND FILE...`. It loads, reads every file once to be warm and
+says that it is ready; for each line that comes it reads them all, and says what it took and found.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import rapidocr
@@ -33,26 +33,47 @@ class Loop(NamedTuple):
     texts: dict[str, list[str]]
 
 
-def run_loops(kind: Kind, files: Sequence[Path], count: int = 1) -> Loop:
-    """`count` loops begin together, each reads all files; the slowest one's end counts."""
-    command = [sys.executable, __file__, kind, *map(str, files)]
-    loops = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(count)
-    ]
-    try:
-        for loop in loops:
-            assert loop.stdout
-            assert loop.stdout.readline().strip() == _READY, "a loop has ended"
-        for loop in loops:
-            assert loop.stdin
-            print(flush=True, file=loop.stdin)
-        found = [json.loads(loop.communicate()[0]) for loop in loops]
-    finally:
-        for loop in loops:
+class Loops:
+    """`count` loops over the same files, ready and warm as long as the context lasts."""
+
+    def __init__(self, kind: Kind, files: Sequence[Path], count: int = 1) -> None:
+        self._images = len(files)
+        self._command = [sys.executable, __file__, kind, *map(str, files)]
+        self._count = count
+        self._loops: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Self:
+        self._loops = [
+            subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(self._count)
+        ]
+        for loop in self._loops:
+            if self._line(loop) != _READY:
+                self.__exit__()
+                raise RuntimeError("A loop has ended before it was ready")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for loop in self._loops:
             loop.kill()
             loop.wait()
-    return Loop(count * len(files) / max(one["took_s"] for one in found), found[0]["texts"])
+
+    def read(self, count: int = 1) -> Loop:
+        """So many of them begin together and read all files; the slowest one's end counts."""
+        asked = self._loops[:count]
+        for loop in asked:
+            assert loop.stdin
+            print(flush=True, file=loop.stdin)
+        found = [json.loads(self._line(loop)) for loop in asked]
+        took_s = max(one["took_s"] for one in found)
+        return Loop(count * self._images / took_s, found[0]["texts"])
+
+    @staticmethod
+    def _line(loop: subprocess.Popen[str]) -> str:
+        assert loop.stdout
+        return loop.stdout.readline().strip()
 
 
 def _with_engine(engine: Engine, load: Callable[[Path], RgbImage]) -> Callable[[Path], list[str]]:
@@ -94,18 +115,19 @@ def _prepare(kind: Kind, files: Sequence[Path]) -> Callable[[Path], list[str]]:
                 lambda path: decoder.decode(path.read_bytes()),
             )
         case "plain":
-            read = _plain()
-            read(files[0])
-            return read
+            return _plain()
 
 
 def main(kind: Kind, files: Sequence[Path]) -> None:
     read = _prepare(kind, files)
+    # An engine is slower at what it sees for the first time.
+    for path in dict.fromkeys(files):
+        read(path)
     print(_READY, flush=True)
-    sys.stdin.readline()
-    began = time.monotonic()
-    texts = {path.name: read(path) for path in files}
-    json.dump({"took_s": time.monotonic() - began, "texts": texts}, sys.stdout)
+    for _ in sys.stdin:
+        began = time.monotonic()
+        texts = {path.name: read(path) for path in files}
+        print(json.dumps({"took_s": time.monotonic() - began, "texts": texts}), flush=True)
 
 
 if __name__ == "__main__":
