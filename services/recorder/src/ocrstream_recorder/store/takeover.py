@@ -5,7 +5,7 @@ No row is changed, and no statement holds a lock for longer than it takes to cha
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Column, Connection, DefaultClause, Index, MetaData, Table, text
@@ -13,35 +13,11 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateColumn
 
 from ocrstream_recorder.store.catalog import FoundTable, find_table
+from ocrstream_recorder.store.new_indexes import NewIndex
 from ocrstream_recorder.store.old_tables import OLD_TABLES
 
 _DIALECT = postgresql.dialect()
 _VARCHAR = re.compile(r"character varying(?:\((\d+)\))?")
-
-
-class NewIndex(NamedTuple):
-    """An index that is made beside all other work, so outside of any transaction."""
-
-    name: str
-    table: str
-    keys: tuple[str, ...]
-    unique: bool = False
-    where: str | None = None
-
-    def statements(self, found: FoundTable | None) -> Iterator[str]:
-        """Make it; what an interrupted attempt left behind is of no use, and goes first."""
-        if found and any(one.name == self.name and not one.valid for one in found.indexes):
-            yield f"DROP INDEX CONCURRENTLY IF EXISTS {self.name}"
-        yield self.statement()
-
-    def statement(self) -> str:
-        """Make it."""
-        kind = "UNIQUE INDEX" if self.unique else "INDEX"
-        where = f" WHERE {self.where}" if self.where else ""
-        return (
-            f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {self.name}"
-            f" ON {self.table} ({', '.join(self.keys)}){where}"
-        )
 
 
 class CannotTakeOverError(Exception):

@@ -7,9 +7,9 @@ done already: interrupted, the revision is run again from its beginning.
 from alembic import context, op
 
 from ocrstream_recorder.store.catalog import FoundTable, find_table
+from ocrstream_recorder.store.new_indexes import NewIndex, make_indexes, waiting_patiently
 from ocrstream_recorder.store.old_tables import OLD_TABLES
 from ocrstream_recorder.store.takeover import (
-    NewIndex,
     column_changes,
     foreign_key_changes,
     lacking_indexes,
@@ -30,29 +30,21 @@ _NEW_INDEXES = (
 
 
 def upgrade() -> None:
+    if context.is_offline_mode():
+        make_indexes(_NEW_INDEXES)
+        return
+    with waiting_patiently():
+        for table in OLD_TABLES.sorted_tables:
+            found = _found(table.name)
+            mine = [index for index in _NEW_INDEXES if index.table == table.name]
+            for index in lacking_indexes(table, found) + mine:
+                for statement in index.statements(found):
+                    op.execute(statement)
     with op.get_context().autocommit_block():
-        # Waiting for its turn, making an index concurrently holds nobody else up.
-        op.execute("SET lock_timeout = 0")
-        if context.is_offline_mode():
-            for index in _NEW_INDEXES:
-                op.execute(index.statement())
-        else:
-            _upgrade()
-        op.execute("SET lock_timeout = '5s'")
-
-
-def _upgrade() -> None:
-    for table in OLD_TABLES.sorted_tables:
-        found = _found(table.name)
-        mine = [index for index in _NEW_INDEXES if index.table == table.name]
-        for index in lacking_indexes(table, found) + mine:
-            for statement in index.statements(found):
+        for table in OLD_TABLES.sorted_tables:
+            found = _found(table.name)
+            for statement in column_changes(table, found) + foreign_key_changes(table, found):
                 op.execute(statement)
-    op.execute("SET lock_timeout = '5s'")
-    for table in OLD_TABLES.sorted_tables:
-        found = _found(table.name)
-        for statement in column_changes(table, found) + foreign_key_changes(table, found):
-            op.execute(statement)
 
 
 def _found(table: str) -> FoundTable:

@@ -4,10 +4,7 @@ They are made beside all other work, and left out if they are there: interrupted
 run again.
 """
 
-from alembic import context, op
-
-from ocrstream_recorder.store.catalog import find_table
-from ocrstream_recorder.store.takeover import NewIndex
+from ocrstream_recorder.store.new_indexes import NewIndex, make_indexes
 
 revision = "0006"
 down_revision = "0005"
@@ -24,11 +21,4 @@ _NEW_INDEXES = (
 
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        # Waiting for its turn, making an index concurrently holds nobody else up.
-        op.execute("SET lock_timeout = 0")
-        for index in _NEW_INDEXES:
-            found = None if context.is_offline_mode() else find_table(op.get_bind(), index.table)
-            for statement in index.statements(found):
-                op.execute(statement)
-        op.execute("SET lock_timeout = '5s'")
+    make_indexes(_NEW_INDEXES)

@@ -4,10 +4,9 @@ Each statement stands by itself, beside all other work, and is left out when it 
 interrupted, the revision is run again.
 """
 
-from alembic import context, op
+from alembic import op
 
-from ocrstream_recorder.store.catalog import find_table
-from ocrstream_recorder.store.takeover import NewIndex
+from ocrstream_recorder.store.new_indexes import NewIndex, make_indexes
 
 revision = "0009"
 down_revision = "0008"
@@ -48,12 +47,6 @@ _NEW_INDEXES = (
 
 
 def upgrade() -> None:
+    make_indexes(_NEW_INDEXES)
     with op.get_context().autocommit_block():
-        # Waiting for its turn, making an index concurrently holds nobody else up.
-        op.execute("SET lock_timeout = 0")
-        for index in _NEW_INDEXES:
-            found = None if context.is_offline_mode() else find_table(op.get_bind(), index.table)
-            for statement in index.statements(found):
-                op.execute(statement)
-        op.execute("SET lock_timeout = '5s'")
         op.execute("ALTER TABLE ocr_executions ADD COLUMN IF NOT EXISTS text_box_count integer")

@@ -3,10 +3,9 @@
 The index is made beside all other work; interrupted, the revision is run again.
 """
 
-from alembic import context, op
+from alembic import op
 
-from ocrstream_recorder.store.catalog import find_table
-from ocrstream_recorder.store.takeover import NewIndex
+from ocrstream_recorder.store.new_indexes import NewIndex, make_indexes
 
 revision = "0010"
 down_revision = "0009"
@@ -18,13 +17,7 @@ _KEY = NewIndex(
 
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        # Waiting for its turn, making an index concurrently holds nobody else up.
-        op.execute("SET lock_timeout = 0")
-        found = None if context.is_offline_mode() else find_table(op.get_bind(), _TABLE)
-        for statement in _KEY.statements(found):
-            op.execute(statement)
-        op.execute("SET lock_timeout = '5s'")
+    make_indexes([_KEY])
     # The old key goes and the new one is there in one statement, so nobody misses either.
     op.execute(
         f"""
