@@ -17,14 +17,15 @@ from ocrstream_recorder import serving_metrics
 from ocrstream_recorder.api.direct_reads import DirectReads
 
 _STATE = """(
-    pg_postmaster_start_time() || ' '
-    || CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text
-            ELSE pg_current_snapshot()::text END
+    CASE WHEN pg_is_in_recovery() THEN ''
+         ELSE pg_postmaster_start_time() || ' ' || pg_current_snapshot() END
 )"""
 DATABASE_STATE = select(literal_column(_STATE).label("state")).scalar_subquery().label("state")
 """A column that names the state which its statement sees.
 
 It has the server's start in it because another server may have taken over without the last commits.
+A standby names none: its snapshots do not tell one commit from the next, and the position that it
+has applied is read after the snapshot was taken.
 """
 _ASK_STATE = f"SELECT {_STATE} AS state".encode()
 
