@@ -1,8 +1,9 @@
 """Load at a constant rate, whatever the answers take: a request that is late to begin counts from
 when it was due, so a stall is paid by all whom it keeps waiting.
 
-The statements that the API sends for the same requests are timed straight in the database, in
-between. Runs in a process of its own.
+The statements that the API sends for the same requests are run straight in the database, in
+between. These and the requests that are compared with them are timed from when they were sent: how
+late this process was is in neither. Runs in a process of its own.
 """
 
 import asyncio
@@ -52,6 +53,9 @@ class Latencies:
     """In milliseconds; requests that failed are told in `failures`."""
 
     http_ms: list[float] = field(default_factory=list[float])
+    """From when a request was due."""
+    served_ms: list[float] = field(default_factory=list[float])
+    """From when it was sent."""
     sql_ms: list[float] = field(default_factory=list[float])
     failures: list[str] = field(default_factory=list[str])
 
@@ -83,13 +87,16 @@ async def _drive(load: Load) -> Latencies:
 
 
 async def _ask(http: PlainHttp, request: Request, due: float, into: Latencies) -> None:
+    sent = time.monotonic()
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             await http.get(request.path, request.parameters)
     except (RequestFailed, TimeoutError) as error:
         into.failures.append(f"{type(error).__name__}: {error}")
     else:
-        into.http_ms.append(1000 * (time.monotonic() - due))
+        ended = time.monotonic()
+        into.http_ms.append(1000 * (ended - due))
+        into.served_ms.append(1000 * (ended - sent))
 
 
 async def _run(
