@@ -120,4 +120,4 @@ def fill(url: str, images: int, text: LiteralString = _SAME_TEXT) -> None:
         for statement in _FILL:
             parameters = {"images": images, "boxes": BOXES}
             connection.execute(statement.replace("{text}", text), parameters)
-        connection.execute("ANALYZE")
+        connection.execute("VACUUM (ANALYZE)")

@@ -1,10 +1,8 @@
 """The API's connections to the database."""
 
-import json
 import select
 from typing import Any
 
-import msgspec
 from psycopg import AsyncConnection
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
@@ -12,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.api.sessions import ASK_FOR_LESS
+from ocrstream_recorder.api.stored_json import decode_stored
 from ocrstream_recorder.store import search
 from ocrstream_recorder.store.migrate import sqlalchemy_url
 
@@ -65,7 +64,7 @@ def _reading_engine(
         " ".join(f"-c {name}={value}" for name, value in options.items()),
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
-        json_deserializer=_decode_json,
+        json_deserializer=decode_stored,
     )
 
 
@@ -98,11 +97,3 @@ def _refuse_ended(dbapi_connection: Any, *_: object) -> None:
         if not readable.poll(0):
             return
     raise DisconnectionError
-
-
-def _decode_json(content: bytes | str) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        # What PostgreSQL takes for JSON and others do not: 1e999, half a surrogate pair.
-        return json.loads(content)

@@ -1,6 +1,5 @@
 """The queries behind the paths about results of images."""
 
-import json
 from typing import Literal, NamedTuple
 
 from sqlalchemy import Text, bindparam, cast, func, select, true
@@ -14,6 +13,7 @@ from ocrstream_recorder.api.image_models import Image, OcrExecutionItem, TextBox
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Asks, Reading, Shown
+from ocrstream_recorder.api.stored_json import decode_stored
 from ocrstream_recorder.domain.reading_order import in_reading_order
 from ocrstream_recorder.domain.status import ImageStatus
 from ocrstream_recorder.store.tables import OcrExecution, OcrTextBox
@@ -81,7 +81,7 @@ async def image(
     if not rows:
         return None
     (row,) = rows
-    polygons = map(json.loads, row.bboxes or ())
+    polygons = map(decode_stored, row.bboxes or ())
     found = zip(row.texts or (), row.confidences or (), polygons, strict=True)
     boxes = [
         TextBox(text=text, confidence=confidence, bbox=polygon)

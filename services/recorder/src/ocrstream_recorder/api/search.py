@@ -10,6 +10,7 @@ from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
 from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.api.image_models import TextBox
 from ocrstream_recorder.api.models import Page
+from ocrstream_recorder.api.stored_json import decode_stored
 from ocrstream_recorder.domain.search_text import (
     SearchMode,
     gram_of_batch,
@@ -216,7 +217,7 @@ def _hit(image: Candidate, matching: list[int]) -> SearchHit:
         source_name=source_name if isinstance(source_name, str) else None,
         page=page if isinstance(page, int) else None,
         text_boxes=[
-            TextBox(text=box.text, confidence=box.confidence, bbox=msgspec.json.decode(box.bbox))
+            TextBox(text=box.text, confidence=box.confidence, bbox=decode_stored(box.bbox))
             for box in map(image.boxes.__getitem__, matching)
         ],
     )
