@@ -6,19 +6,21 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
 
 from ocrstream_runtime.settings import ServiceSettings, load_settings
 from ocrstream_schemas.topics import NEEDED_TOPICS, TOPICS
 
 _MAX_REPLICATION = 3
+_LISTED_WITHIN_S = 30.0
+_LOOK_INTERVAL_S = 0.05
 
 
 async def ensure_topics(bootstrap_servers: str) -> list[str]:
     """Creates the topics that are missing and returns their names; leaves others as they are.
 
-    Replication is 3 (2 in sync) on three brokers and more, else the number of brokers. Raises
-    KafkaError if the cluster cannot be reached or refuses one.
+    Whoever asks afterwards finds them. Replication is 3 (2 in sync) on three brokers and more, else
+    the number of brokers. Raises KafkaError if the cluster cannot be reached or refuses one.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
@@ -43,9 +45,24 @@ async def ensure_topics(bootstrap_servers: str) -> list[str]:
             # Another service may create the same topic at this moment.
             if code and error is not TopicAlreadyExistsError:
                 raise error(f"{topic}: {message}")
+        await _until_listed(admin)
         return [spec.name for spec in missing]
     finally:
         await admin.close()
+
+
+async def _until_listed(admin: AIOKafkaAdminClient) -> None:
+    """A broker hears of topics a moment after the controller has made them."""
+    try:
+        async with asyncio.timeout(_LISTED_WITHIN_S):
+            while True:
+                if TOPICS.keys() <= set(await admin.list_topics()):
+                    return
+                await asyncio.sleep(_LOOK_INTERVAL_S)
+    except TimeoutError as error:
+        raise KafkaTimeoutError(
+            f"topics were made, but not listed within {_LISTED_WITHIN_S:g} s"
+        ) from error
 
 
 class TopicsMissingError(Exception):
