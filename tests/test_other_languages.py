@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from not_run import not_run
 from real_servers import CACHE
 from whole_system import System
 
@@ -19,7 +20,7 @@ CONTRACT = Path(__file__).parents[1] / "libs" / "schemas" / "contract"
 def test_a_java_producers_images_are_read_under_the_ids_it_derived(system: System) -> None:
     java = shutil.which("java")
     if java is None or shutil.which("javac") is None:
-        pytest.skip("not run: a producer in Java: this machine has no JDK")
+        not_run("a producer in Java", "this machine has no JDK")
     batch_id = f'Grüße "大" \\ {secrets.token_hex(4)}'
     paths = [system.image(f"from java/{index}.png") for index in range(3)]
     ran = subprocess.run(

@@ -60,7 +60,7 @@ class SearchHit(BaseModel):
 
 
 class IndexLag(BaseModel):
-    """How far the index is behind what is recorded."""
+    """How far the index is behind what is recorded; if it is, that is up to a second old."""
 
     waiting_images: Annotated[int, Field(ge=0, le=10_000)]
     """Images, 10,000 at most, that are not found yet by what they say now."""
