@@ -23,6 +23,7 @@ from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.store import search
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
@@ -68,7 +69,7 @@ def drive(load: Load) -> Latencies:
 async def _drive(load: Load) -> Latencies:
     asked = requests(load.kind, load.images, load.seed)
     statements = await _statements(load, list(islice(asked, _STATEMENTS_OF)))
-    connection = await psycopg.AsyncConnection.connect(load.database_url)
+    connection = await _connect(load)
     found = Latencies()
     sql_turn = asyncio.Lock()
     http = PlainHttp(load.api_url)
@@ -84,6 +85,13 @@ async def _drive(load: Load) -> Latencies:
                 group.create_task(_run(connection, sql_turn, chosen, into))
     http.close()
     return found
+
+
+async def _connect(load: Load) -> AsyncConnection[Any]:
+    """With the settings that the API asks with."""
+    settings = search.SETTINGS if load.kind == "search" else {}
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    return await psycopg.AsyncConnection.connect(load.database_url, options=options)
 
 
 async def _ask(http: PlainHttp, request: Request, due: float, into: Latencies) -> None:

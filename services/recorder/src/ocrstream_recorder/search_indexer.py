@@ -1,6 +1,7 @@
 """Makes what images are searched by, behind the polls and giving way to them."""
 
 import asyncio
+import math
 import time
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,19 +16,23 @@ from ocrstream_runtime.lifecycle import is_set_within
 
 logger = structlog.get_logger(__name__)
 
-# The more at once, the fewer ways into the index's tree; and the longer a poll that begins
+# The more at once, the fewer ways into the index's tree; and the longer a poll or a read that comes
 # meanwhile has it beside it.
 _IMAGES_AT_ONCE = 50
-_IMAGES_AT_REST = 500
+_IMAGES_AT_REST = 200
 _INTERVAL_S = 0.5
 _RETRY_S = 5.0
 _MEASURE_INTERVAL_S = 5.0
-_LOOK_INTERVAL_S = 0.02
+_LOOK_INTERVAL_S = 0.05
+_REMEMBERED_S = 2.0
+_AT_REST = 0.01
 # While polls are written without a pause, one twenty-fifth of the time is its own.
 _REST_FACTOR = 24
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
+    """What was indexed in one transaction."""
+
     images: int
     took_s: float
 
@@ -41,6 +46,8 @@ class SearchIndexer:
     def __init__(self, database: Database, recorder_name: str) -> None:
         self._database = database
         self._recorder_name = recorder_name
+        self._recording = 0.0  # of the last seconds, the part in which polls were written
+        self._looked_at = time.monotonic()
         self._measured_at = -_MEASURE_INTERVAL_S
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -51,26 +58,39 @@ class SearchIndexer:
                 piece = await self._database.run(partial(_index, limit))
                 metrics.SEARCH_INDEXED.inc(piece.images)
                 await self._measure()
-                if not piece.images:
+                if piece.images:
+                    await self._give_way(piece.took_s, stop)
+                    limit = _IMAGES_AT_REST if self._recording < _AT_REST else _IMAGES_AT_ONCE
+                else:
                     await is_set_within(stop, _INTERVAL_S)
                     limit = _IMAGES_AT_ONCE
-                    continue
-                rests = await self._give_way(_REST_FACTOR * piece.took_s, stop)
-                limit = _IMAGES_AT_REST if rests else _IMAGES_AT_ONCE
             except (DatabaseUnavailable, DataRefused) as error:
                 logger.warning("cannot index for searches now", error=str(error))
                 await is_set_within(stop, _RETRY_S)
 
-    async def _give_way(self, longest_s: float, stop: asyncio.Event) -> bool:
-        """Wait until no poll is being written, here or elsewhere, though not for longer.
-
-        Returns whether none is.
+    async def _give_way(self, took_s: float, stop: asyncio.Event) -> None:
+        """Rest after a piece until no poll is being written, here or elsewhere, and no more of the
+        time is taken than the square of the part in which none is. So it keeps up with a light
+        load, and is out of the way of a heavy one and of those who read meanwhile.
         """
-        end = time.monotonic() + longest_s
-        while await self._database.run(self._is_recording):
-            if time.monotonic() >= end or await is_set_within(stop, _LOOK_INTERVAL_S):
-                return False
-        return True
+        began = time.monotonic()
+        while True:
+            is_recording = await self._look()
+            rested_s = time.monotonic() - began
+            share = max((1 - self._recording) ** 2, 1 / (1 + _REST_FACTOR))
+            if rested_s >= _REST_FACTOR * took_s:
+                return
+            if not is_recording and rested_s >= took_s * (1 / share - 1):
+                return
+            if await is_set_within(stop, _LOOK_INTERVAL_S):
+                return
+
+    async def _look(self) -> bool:
+        is_recording = await self._database.run(self._is_recording)
+        gone_s = time.monotonic() - self._looked_at
+        self._looked_at += gone_s
+        self._recording += (is_recording - self._recording) * -math.expm1(-gone_s / _REMEMBERED_S)
+        return is_recording
 
     def _is_recording(self, connection: Connection[Any]) -> bool:
         with connection.cursor() as cursor:
@@ -85,11 +105,11 @@ class SearchIndexer:
         metrics.SEARCH_OLDEST_SECONDS.set(backlog.oldest_s)
 
 
-def _index(limit: int, connection: Connection[Any]) -> _Piece:
+def _index(limit: int, connection: Connection[Any]) -> Piece:
     began = time.monotonic()
     with connection.transaction(), connection.cursor() as cursor:
         images = search_index.index_some(cursor, limit)
-    return _Piece(images, time.monotonic() - began)
+    return Piece(images, time.monotonic() - began)
 
 
 def _backlog(connection: Connection[Any]) -> search_index.Backlog:

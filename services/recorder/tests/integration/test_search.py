@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 from psycopg import Connection, sql
 from search_scene import Searcher, index_all, path, plain, record, searching, submit
 
-from ocrstream_recorder.domain.search_text import grams_of_text, image_text, normalize
+from ocrstream_recorder.api.databases import ReadDatabase
+from ocrstream_recorder.domain.search_text import (
+    grams_of_query,
+    grams_of_text,
+    image_text,
+    normalize,
+)
 from ocrstream_recorder.search_indexer import SearchIndexer
 from ocrstream_recorder.store import search, search_index
 from ocrstream_recorder.store.database import Database
@@ -203,6 +209,23 @@ async def test_work_on_many_that_do_not_match_is_bounded(
     assert second["items"] == []
     assert second["next_cursor"]
     assert await searcher.paths("total", min_confidence=0.5) == [path("wanted")]
+
+
+async def test_no_search_reads_a_whole_table(
+    database_url: str, connection: Connection[Any]
+) -> None:
+    """Not even a table as small as this one, of which the planner would rather do that."""
+    record(connection, {"a": plain(["total"])})
+    index_all(connection)
+    connection.execute("ANALYZE")
+    database = ReadDatabase(database_url, connections=1, timeout_s=30)
+    wanted = {"grams": list(grams_of_query("total")), "before": 1 << 62}
+    try:
+        plan = await database.searches.rows(b"EXPLAIN " + search.candidates(20), wanted)
+    finally:
+        await database.close()
+    assert "Seq Scan" not in str(plan)
+    assert "ix_recorder_search_keys" in str(plan)
 
 
 async def test_what_takes_too_long_is_said(

@@ -16,7 +16,8 @@ from ocrstream_recorder.domain.search_text import (
     normalize,
 )
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+# As the database can hold them.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 
 
 @given(TEXTS)
@@ -26,6 +27,19 @@ def test_normalizing_twice_changes_nothing_more(text: str) -> None:
     once = normalize(text)
     assert normalize(once) == once
     assert unicodedata.is_normalized("NFKC", once)
+
+
+@given(st.lists(TEXTS, max_size=5))
+@example(["a", "\u0301b", "\u1112", "\u1161", "\u0345", " ", "ß"])
+def test_an_images_text_is_that_of_its_boxes_one_by_one(texts: list[str]) -> None:
+    assert image_text(texts) == " ".join(filter(None, map(normalize, texts)))
+
+
+@pytest.mark.parametrize("query", ["abc", "abcd", "abcdefg", "abcdefgh", "0123456789" * 20])
+def test_few_runs_of_a_query_are_asked_for_its_ends_among_them(query: str) -> None:
+    grams = grams_of_query(query)
+    assert len(grams) <= 5
+    assert grams_of_query(query[:3]) | grams_of_query(query[-3:]) <= grams
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class ReadDatabase:
         self.engine = _reading_engine(database_url, connections, timeout_s, by_value)
         self._quick_engine = _reading_engine(database_url, connections, timeout_s, {})
         self._searching_engine = _reading_engine(
-            database_url, SEARCHES_AT_ONCE, min(timeout_s, search.TIMEOUT_S), by_value
+            database_url, SEARCHES_AT_ONCE, min(timeout_s, search.TIMEOUT_S), search.SETTINGS
         )
         self.quick = DirectReads(self._quick_engine, too_much=ASK_FOR_LESS)
         self.searches = DirectReads(

@@ -198,11 +198,7 @@ async def search_text(
             examined += 1
             before = candidate.id
             matching = matching_boxes(
-                [box.text for box in candidate.boxes],
-                [box.confidence for box in candidate.boxes],
-                query,
-                mode,
-                min_confidence,
+                candidate.texts, candidate.confidences, query, mode, min_confidence
             )
             if matching and batch_id in {None, candidate.batch_id}:
                 hits.append(_hit(candidate, matching))
@@ -226,7 +222,11 @@ def _hit(image: Candidate, matching: list[int]) -> SearchHit:
         source_name=source_name if isinstance(source_name, str) else None,
         page=page if isinstance(page, int) else None,
         text_boxes=[
-            TextBox(text=box.text, confidence=box.confidence, bbox=decode_stored(box.bbox))
-            for box in map(image.boxes.__getitem__, matching)
+            TextBox(
+                text=image.texts[number],
+                confidence=image.confidences[number],
+                bbox=decode_stored(image.bboxes[number]),
+            )
+            for number in matching
         ],
     )

@@ -10,6 +10,15 @@ from ocrstream_recorder.store.search_index import BACKLOG, SEGMENT_BITS, SEGMENT
 TIMEOUT_S = 2
 """How long one statement of a search may take."""
 
+SETTINGS = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+"""A session's settings for searches. There is one good plan, from row to row by indexes; while the
+index has a list of what is to be merged, the planner would rather read the whole table."""
+
 LAG = BACKLOG.format(at_most=10_000).encode()
 """How far the index is behind; rows as `Backlog`."""
 # Segment by segment from the newest, each looked at only if those before had too few. `OFFSET 0`
@@ -34,19 +43,22 @@ found AS MATERIALIZED (
             OFFSET 0
         ) m
         WHERE m.id < %(before)s AND m.id >> {SEGMENT_BITS} = s.number
-        ORDER BY m.id DESC
+        ORDER BY m.id DESC LIMIT {{limit}}
     ) f
     LIMIT {{limit}}
 )
 SELECT o.id, o.image_path, o.public_path, o.chain_id, c.batch_id, c.image_index, c.input_data,
-       b.boxes
+       b.texts, b.confidences, b.bboxes
 FROM found f
 JOIN ocr_executions o ON o.id = f.id
 CROSS JOIN LATERAL (
-    SELECT json_agg(json_build_array(
-        text, CASE WHEN confidence BETWEEN 0 AND 1 THEN confidence ELSE 0 END, bbox
-    ) ORDER BY id)::text AS boxes
-    FROM ocr_text_boxes WHERE ocr_execution_id = o.id
+    SELECT array_agg(text) AS texts, json_agg(confidence)::text AS confidences,
+        json_agg(bbox)::text AS bboxes
+    FROM (
+        SELECT text, bbox,
+            CASE WHEN confidence BETWEEN 0 AND 1 THEN confidence ELSE 0 END AS confidence
+        FROM ocr_text_boxes WHERE ocr_execution_id = o.id ORDER BY id
+    ) r
 ) b
 LEFT JOIN LATERAL (
     SELECT batch_id, image_index, input_data FROM chain_executions WHERE chain_id = o.chain_id
@@ -56,16 +68,8 @@ ORDER BY o.id DESC
 """
 
 
-class StoredBox(NamedTuple):
-    """A text box; `bbox` is JSON as it is stored."""
-
-    text: str
-    confidence: float
-    bbox: msgspec.Raw
-
-
 class Candidate(NamedTuple):
-    """An image that has all the query's grams, and its boxes in reading order."""
+    """An image that has the query's grams, and its boxes in reading order."""
 
     id: int
     image_path: str
@@ -74,16 +78,22 @@ class Candidate(NamedTuple):
     batch_id: str | None
     image_index: int | None
     input_data: Any
-    boxes: list[StoredBox]
+    texts: list[str]
+    confidences: list[float]
+    bboxes: list[msgspec.Raw]
+    """JSON as it is stored."""
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Self:
         """From a row; an image whose boxes went meanwhile has none."""
-        *told, boxes = row
-        return cls._make([*told, [] if boxes is None else _BOXES.decode(boxes)])
+        *told, texts, confidences, bboxes = row
+        if texts is None:
+            return cls._make([*told, [], [], []])
+        return cls._make([*told, texts, _CONFIDENCES.decode(confidences), _BBOXES.decode(bboxes)])
 
 
-_BOXES = msgspec.json.Decoder(list[StoredBox])
+_CONFIDENCES = msgspec.json.Decoder(list[float])
+_BBOXES = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def candidates(limit: int) -> bytes:

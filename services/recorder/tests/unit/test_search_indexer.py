@@ -1,0 +1,72 @@
+"""How much of the time the search's indexer takes, by how much of it polls are written in."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import pytest
+
+from ocrstream_recorder import search_indexer
+from ocrstream_recorder.search_indexer import Piece, SearchIndexer
+from ocrstream_recorder.store.database import Database
+from ocrstream_recorder.store.search_index import Backlog
+
+PIECE_S = 0.1
+FOR_S = 300.0
+
+
+class Scene:
+    """Stands for the database, the module `time` and all waiting; there is always work."""
+
+    def __init__(self, is_recording: Callable[[float], bool]) -> None:
+        self.now_s = 0.0
+        self.pieces: list[int] = []
+        self.stop = asyncio.Event()
+        self._is_recording = is_recording
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    async def run(self, work: Any) -> Any:
+        if isinstance(work, partial):
+            self.pieces.append(*work.args)
+            self._pass(PIECE_S)
+            return Piece(self.pieces[-1], PIECE_S)
+        is_look = work.__name__ == "_is_recording"
+        return self._is_recording(self.now_s) if is_look else Backlog(0, 0.0)
+
+    async def is_set_within(self, stop: asyncio.Event, seconds: float) -> bool:
+        self._pass(seconds)
+        return stop.is_set()
+
+    def _pass(self, seconds: float) -> None:
+        self.now_s += seconds
+        if self.now_s >= FOR_S:
+            self.stop.set()
+
+
+async def index(is_recording: Callable[[float], bool], monkeypatch: pytest.MonkeyPatch) -> Scene:
+    scene = Scene(is_recording)
+    monkeypatch.setattr(search_indexer, "time", scene)
+    monkeypatch.setattr(search_indexer, "is_set_within", scene.is_set_within)
+    await SearchIndexer(cast("Database", scene), "recorder").run(scene.stop)
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("recording_s_of_2", "least", "most"),
+    [(0.0, 1.0, 1.0), (0.2, 0.5, 0.81), (1.0, 0.1, 0.25), (1.6, 0.035, 0.06), (2.0, 0.035, 0.045)],
+)
+async def test_the_more_is_recorded_the_less_is_its_own(
+    monkeypatch: pytest.MonkeyPatch, recording_s_of_2: float, least: float, most: float
+) -> None:
+    scene = await index(lambda now_s: now_s % 2 < recording_s_of_2, monkeypatch)
+    assert least <= len(scene.pieces) * PIECE_S / FOR_S <= most + 0.001
+    if recording_s_of_2:
+        assert set(scene.pieces[1:]) == {50}
+
+
+async def test_at_rest_it_takes_more_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = await index(lambda now_s: now_s < FOR_S / 2, monkeypatch)
+    assert set(scene.pieces[-100:]) == {200}
