@@ -28,7 +28,7 @@ from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
 
-_SQL_EVERY = 5
+_SQL_EVERY = 10
 _STATEMENTS_OF = 40
 _TIMEOUT_S = 30.0
 
