@@ -45,6 +45,10 @@ def test_memory_does_not_grow_with_the_batch(kind: str) -> None:
             return Archive([Format.TXT], no_picture, dict).writers[:1]
         return [open_writer(Format(kind), no_picture)]
 
+    def grown_bytes() -> int:
+        return kept_bytes(writers(), MANY) - kept_bytes(writers(), FEW)
+
     kept_bytes(writers(), 10)  # what is made once
-    grown = kept_bytes(writers(), MANY) - kept_bytes(writers(), FEW)
-    assert grown < 50_000 + KEPT_BYTES_AN_IMAGE.get(kind, 0) * (MANY - FEW)
+    allowed = 50_000 + KEPT_BYTES_AN_IMAGE.get(kind, 0) * (MANY - FEW)
+    # A table of the interpreter's own, as that of interned strings, may double meanwhile, once.
+    assert any(grown_bytes() < allowed for _ in range(2))
