@@ -77,10 +77,9 @@ class SearchIndexer:
         while True:
             is_recording = await self._look()
             rested_s = time.monotonic() - began
-            share = max((1 - self._recording) ** 2, 1 / (1 + _REST_FACTOR))
             if rested_s >= _REST_FACTOR * took_s:
                 return
-            if not is_recording and rested_s >= took_s * (1 / share - 1):
+            if not is_recording and took_s <= (1 - self._recording) ** 2 * (took_s + rested_s):
                 return
             if await is_set_within(stop, _LOOK_INTERVAL_S):
                 return
