@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from typing import Any, LiteralString, NamedTuple
 
+from msgspec import structs
 from recorder_load import boxes, result
 
 from ocrstream_runtime.kafka import create_producer
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import encode
-from ocrstream_schemas.events import BatchSubmitted, ImageSubmitted
+from ocrstream_schemas.events import BatchSubmitted, ImageSubmitted, TextBox
 from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED, OCR_RESULTS
 
 IMAGES_A_BATCH = 10_000
@@ -31,6 +32,8 @@ _WORDS = (
     "合計金額",
     "Straße",
 )
+
+_DIFFERENT_IMAGES = 1_000
 
 # A word that many boxes have, and eight characters that only this box has.
 TEXT: LiteralString = (
@@ -75,7 +78,8 @@ def requests(kind: str, images: int, seed: int) -> Iterator[Request]:
 async def feed(bootstrap: str, images_per_s: float, for_s: float, name: str) -> None:
     """Produce submissions and results at a constant pace, as one batch called `name`."""
     settings = ServiceSettings.model_validate({"KAFKA_BOOTSTRAP_SERVERS": bootstrap})
-    found, began = boxes(), time.monotonic()
+    found = [_boxes(number) for number in range(_DIFFERENT_IMAGES)]
+    began = time.monotonic()
     async with create_producer(settings, "bench-feed") as producer:
         await producer.send_and_wait(
             BATCHES_COMMANDS, encode(BatchSubmitted(batch_id=name)), key=name.encode()
@@ -85,7 +89,8 @@ async def feed(bootstrap: str, images_per_s: float, for_s: float, name: str) -> 
             if sent >= gone_s * images_per_s:
                 await asyncio.sleep(0.01)
                 continue
-            outcome = result(f"{name}-{sent:07}", found, name, sent)
+            told = found[sent % len(found)]
+            outcome = result(f"{name}-{sent:07}", told, name, sent)
             submission = ImageSubmitted(
                 chain_id=outcome.chain_id,
                 image_path=outcome.image_path,
@@ -97,6 +102,16 @@ async def feed(bootstrap: str, images_per_s: float, for_s: float, name: str) -> 
             await producer.send(IMAGES_SUBMITTED, encode(submission), key=key)
             await producer.send(OCR_RESULTS, encode(outcome), key=key)
             sent += 1
+
+
+def _boxes(image: int) -> tuple[TextBox, ...]:
+    """Boxes that say what those of the filled database say, as new documents do."""
+    return tuple(
+        structs.replace(
+            box, text=f"{_WORDS[(number + 1) % len(_WORDS)]} {_md5(f'new {image} {number}')[:8]}"
+        )
+        for number, box in enumerate(boxes())
+    )
 
 
 def feed_in_process(*arguments: Any) -> None:

@@ -21,13 +21,22 @@ index has a list of what is to be merged, the planner would rather read the whol
 
 LAG = BACKLOG.format(at_most=10_000).encode()
 """How far the index is behind; rows as `Backlog`."""
-# Segment by segment from the newest, each looked at only if those before had too few. `OFFSET 0`
-# and a limit that is no parameter keep the planner from any other way. The text is that of the
-# boxes as they stand, whatever the keys were made of; a system before may have stored NaN.
+_WALKED = 2
+_MOST_WALKED = 256
+
+# First the newest images by their own keys, which finds at once what most of them say; then by the
+# index, segment by segment from the newest, each looked at only if those before had too few.
+# `OFFSET 0` and limits that are no parameters keep the planner from any other way. The text is that
+# of the boxes as they stand, whatever the keys were made of; a system before may have stored NaN.
 _CANDIDATES = f"""
-WITH RECURSIVE segments (number) AS (
+WITH RECURSIVE newest AS MATERIALIZED (
+    SELECT ocr_execution_id AS id, keys FROM recorder_search WHERE ocr_execution_id < %(before)s
+    ORDER BY ocr_execution_id DESC LIMIT {{walked}}
+),
+rest (before) AS MATERIALIZED (SELECT min(id) FROM newest),
+segments (number) AS (
     SELECT max(ocr_execution_id) >> {SEGMENT_BITS} FROM recorder_search
-    WHERE ocr_execution_id < %(before)s
+    WHERE ocr_execution_id < (SELECT before FROM rest)
     UNION ALL
     SELECT (
         SELECT max(ocr_execution_id) >> {SEGMENT_BITS} FROM recorder_search
@@ -36,13 +45,24 @@ WITH RECURSIVE segments (number) AS (
     FROM segments s WHERE s.number IS NOT NULL
 ),
 found AS MATERIALIZED (
+    (
+        SELECT n.id FROM (
+            SELECT s.number, {SEGMENT_KEYS} AS keys
+            FROM (SELECT DISTINCT id >> {SEGMENT_BITS} AS number FROM newest) s
+            CROSS JOIN unnest(%(grams)s::int[]) gram
+            GROUP BY s.number
+        ) wanted
+        JOIN newest n ON n.id >> {SEGMENT_BITS} = wanted.number AND n.keys @> wanted.keys
+        ORDER BY n.id DESC
+    )
+    UNION ALL
     SELECT f.id FROM segments s CROSS JOIN LATERAL (
         SELECT m.id FROM (
             SELECT ocr_execution_id AS id FROM recorder_search
             WHERE keys @> (SELECT {SEGMENT_KEYS} FROM unnest(%(grams)s::int[]) gram)
             OFFSET 0
         ) m
-        WHERE m.id < %(before)s AND m.id >> {SEGMENT_BITS} = s.number
+        WHERE m.id < (SELECT before FROM rest) AND m.id >> {SEGMENT_BITS} = s.number
         ORDER BY m.id DESC LIMIT {{limit}}
     ) f
     LIMIT {{limit}}
@@ -101,4 +121,5 @@ def candidates(limit: int) -> bytes:
 
     `limit` at most, and fewer only if there are no more; rows as `Candidate.of` takes them.
     """
-    return _CANDIDATES.format(limit=int(limit)).encode()
+    walked = min(_WALKED * limit, _MOST_WALKED)
+    return _CANDIDATES.format(limit=int(limit), walked=int(walked)).encode()
