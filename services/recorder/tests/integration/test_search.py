@@ -116,9 +116,18 @@ async def test_a_hit_tells_of_its_image_and_boxes(
 
 
 @pytest.mark.parametrize("limit", [1, 2, 20, 1000])
+@pytest.mark.parametrize(("segments", "looks"), [(1, 1), (2, 3), (1_000, 10)])
 async def test_the_newest_first_page_by_page(
-    connection: Connection[Any], searcher: Searcher, limit: int
+    connection: Connection[Any],
+    searcher: Searcher,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    limit: int,
+    segments: int,
+    looks: int,
 ) -> None:
+    monkeypatch.setattr(search, "_SEGMENTS_AT_ONCE", segments)
+    monkeypatch.setattr("ocrstream_recorder.api.search._MOST_LOOKS", looks)
     # Ids in several segments, of which some are empty; searched for in an order not of their own.
     names = [f"{number:02}" for number in range(45)]
     for number, name in enumerate(names):
@@ -132,7 +141,8 @@ async def test_the_newest_first_page_by_page(
     expected = [path(name) for number, name in reversed(list(enumerate(names))) if number % 3]
     assert await searcher.paths("the", mode="word", limit=limit) == expected
     first = await searcher.answer("the", limit=limit)
-    assert len(first["items"]) == min(limit, len(names))
+    if segments == 1_000:
+        assert len(first["items"]) == min(limit, len(names))
 
 
 async def test_it_may_be_narrowed(connection: Connection[Any], searcher: Searcher) -> None:
@@ -226,6 +236,25 @@ async def test_no_search_reads_a_whole_table(
         await database.close()
     assert "Seq Scan" not in str(plan)
     assert "ix_recorder_search_keys" in str(plan)
+
+
+async def test_no_statement_looks_at_all_that_there_is(
+    connection: Connection[Any], searcher: Searcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_SEGMENTS_AT_ONCE", 2)
+    monkeypatch.setattr("ocrstream_recorder.api.search._MOST_LOOKS", 3)
+    record(connection, {"wanted": plain(["total"])})
+    for number in range(9):
+        connection.execute(
+            "SELECT setval('ocr_executions_id_seq', nextval('ocr_executions_id_seq') + 16384)"
+        )
+        record(connection, {str(number): plain(["other"])})
+    index_all(connection)
+    first = await searcher.answer("total")
+    assert first["items"] == []
+    second = await searcher.answer("total", cursor=first["next_cursor"])
+    assert [item["image_path"] for item in second["items"]] == [path("wanted")]
+    assert second["next_cursor"] is None
 
 
 async def test_what_takes_too_long_is_said(

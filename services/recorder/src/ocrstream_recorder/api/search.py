@@ -20,7 +20,7 @@ from ocrstream_recorder.domain.search_text import (
     normalize,
 )
 from ocrstream_recorder.store import search
-from ocrstream_recorder.store.search import Candidate
+from ocrstream_recorder.store.search import Candidate, Found
 from ocrstream_recorder.store.search_index import Backlog
 from ocrstream_runtime.problems import Problem
 
@@ -28,6 +28,7 @@ router = APIRouter(prefix="/v1", tags=["read"])
 
 _EXAMINED_FIRST = 20
 _MOST_EXAMINED = 1_000
+_MOST_LOOKS = 10
 _LAG_HOLDS_S = 1.0
 _FIRST = 2**63 - 1  # greater than any id that a search has not passed
 
@@ -124,15 +125,10 @@ class Searches:
             self._lag, self._asked_at = Backlog(waiting, oldest_s), asked_at
         return self._lag
 
-    async def candidates(self, grams: set[int], before: int, limit: int) -> list[Candidate]:
-        """Images with all these grams and ids less than `before`, the greatest id first.
-
-        `limit` at most, and fewer only if there are no more.
-        """
+    async def candidates(self, grams: set[int], before: int, limit: int) -> Found:
+        """Images with all these grams and ids less than `before`, `limit` at most."""
         wanted = {"grams": list(grams), "before": before}
-        return [
-            Candidate.of(row) for row in await self._reads.rows(search.candidates(limit), wanted)
-        ]
+        return Found.of(await self._reads.rows(search.candidates(limit), wanted))
 
 
 async def _searches(request: Request) -> Searches:
@@ -183,17 +179,15 @@ async def search_text(
         grams.add(gram_of_batch(batch_id))
     lag = await searches.lag()
     hits: list[SearchHit] = []
-    examined = 0
-    more = True
-    while more and len(hits) < limit and examined < _MOST_EXAMINED:
+    examined = looks = 0
+    while before > 0 and len(hits) < limit and examined < _MOST_EXAMINED and looks < _MOST_LOOKS:
         # The fewer of them match, the more at once.
         wanted = max(limit - len(hits), _EXAMINED_FIRST, 2 * examined)
         wanted = min(wanted, _MOST_EXAMINED - examined)
         found = await searches.candidates(grams, before, wanted)
-        more = len(found) == wanted
-        for candidate in found:
+        looks += 1
+        for candidate in found.candidates:
             if len(hits) == limit:
-                more = True
                 break
             examined += 1
             before = candidate.id
@@ -202,9 +196,12 @@ async def search_text(
             )
             if matching and batch_id in {None, candidate.batch_id}:
                 hits.append(_hit(candidate, matching))
+        else:
+            if len(found.candidates) < wanted:
+                before = found.down_to
     return SearchPage(
         items=hits,
-        next_cursor=encode_cursor(_Position(before)) if more else None,
+        next_cursor=encode_cursor(_Position(before)) if before > 0 else None,
         index=IndexLag(waiting_images=lag.waiting, oldest_waiting_s=max(0.0, lag.oldest_s)),
     )
 

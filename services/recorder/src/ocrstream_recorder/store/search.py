@@ -23,24 +23,36 @@ LAG = BACKLOG.format(at_most=10_000).encode()
 """How far the index is behind; rows as `Backlog`."""
 _WALKED = 2
 _MOST_WALKED = 256
+_SEGMENTS_AT_ONCE = 1_000
 
 # First the newest images by their own keys, which finds at once what most of them say; then by the
 # index, segment by segment from the newest, each looked at only if those before had too few.
 # `OFFSET 0` and limits that are no parameters keep the planner from any other way. The text is that
 # of the boxes as they stand, whatever the keys were made of; a system before may have stored NaN.
 _CANDIDATES = f"""
-WITH RECURSIVE newest AS MATERIALIZED (
-    SELECT ocr_execution_id AS id, keys FROM recorder_search WHERE ocr_execution_id < %(before)s
+WITH RECURSIVE looked (down_to) AS MATERIALIZED (
+    SELECT greatest(
+        0, ((max(ocr_execution_id) >> {SEGMENT_BITS}) - {{segments}} + 1) << {SEGMENT_BITS}
+    )
+    FROM recorder_search WHERE ocr_execution_id < %(before)s
+),
+newest AS MATERIALIZED (
+    SELECT ocr_execution_id AS id, keys FROM recorder_search
+    WHERE ocr_execution_id < %(before)s AND ocr_execution_id >= (SELECT down_to FROM looked)
     ORDER BY ocr_execution_id DESC LIMIT {{walked}}
 ),
 rest (before) AS MATERIALIZED (SELECT min(id) FROM newest),
 segments (number) AS (
-    SELECT max(ocr_execution_id) >> {SEGMENT_BITS} FROM recorder_search
-    WHERE ocr_execution_id < (SELECT before FROM rest)
+    SELECT (
+        SELECT max(ocr_execution_id) >> {SEGMENT_BITS} FROM recorder_search
+        WHERE ocr_execution_id < r.before AND ocr_execution_id >= (SELECT down_to FROM looked)
+    )
+    FROM rest r
     UNION ALL
     SELECT (
         SELECT max(ocr_execution_id) >> {SEGMENT_BITS} FROM recorder_search
         WHERE ocr_execution_id < s.number << {SEGMENT_BITS}
+        AND ocr_execution_id >= (SELECT down_to FROM looked)
     )
     FROM segments s WHERE s.number IS NOT NULL
 ),
@@ -67,24 +79,26 @@ found AS MATERIALIZED (
     ) f
     LIMIT {{limit}}
 )
-SELECT o.id, o.image_path, o.public_path, o.chain_id, c.batch_id, c.image_index, c.input_data,
-       b.texts, b.confidences, b.bboxes
-FROM found f
-JOIN ocr_executions o ON o.id = f.id
-CROSS JOIN LATERAL (
-    SELECT array_agg(text) AS texts, json_agg(confidence)::text AS confidences,
-        json_agg(bbox)::text AS bboxes
-    FROM (
-        SELECT text, bbox,
-            CASE WHEN confidence BETWEEN 0 AND 1 THEN confidence ELSE 0 END AS confidence
-        FROM ocr_text_boxes WHERE ocr_execution_id = o.id ORDER BY id
-    ) r
-) b
-LEFT JOIN LATERAL (
-    SELECT batch_id, image_index, input_data FROM chain_executions WHERE chain_id = o.chain_id
-    ORDER BY run DESC, id DESC LIMIT 1
-) c ON true
-ORDER BY o.id DESC
+SELECT l.down_to, i.* FROM looked l LEFT JOIN LATERAL (
+    SELECT o.id, o.image_path, o.public_path, o.chain_id, c.batch_id, c.image_index, c.input_data,
+           b.texts, b.confidences, b.bboxes
+    FROM found f
+    JOIN ocr_executions o ON o.id = f.id
+    CROSS JOIN LATERAL (
+        SELECT array_agg(text) AS texts, json_agg(confidence)::text AS confidences,
+            json_agg(bbox)::text AS bboxes
+        FROM (
+            SELECT text, bbox,
+                CASE WHEN confidence BETWEEN 0 AND 1 THEN confidence ELSE 0 END AS confidence
+            FROM ocr_text_boxes WHERE ocr_execution_id = o.id ORDER BY id
+        ) r
+    ) b
+    LEFT JOIN LATERAL (
+        SELECT batch_id, image_index, input_data FROM chain_executions WHERE chain_id = o.chain_id
+        ORDER BY run DESC, id DESC LIMIT 1
+    ) c ON true
+) i ON true
+ORDER BY i.id DESC
 """
 
 
@@ -103,13 +117,26 @@ class Candidate(NamedTuple):
     bboxes: list[msgspec.Raw]
     """JSON as it is stored."""
 
+
+class Found(NamedTuple):
+    """What one statement found, the greatest id first."""
+
+    candidates: list[Candidate]
+    down_to: int
+    """If there are fewer than were asked for, there are no more with ids of this or greater."""
+
     @classmethod
-    def of(cls, row: Sequence[Any]) -> Self:
-        """From a row; an image whose boxes went meanwhile has none."""
-        *told, texts, confidences, bboxes = row
-        if texts is None:
-            return cls._make([*told, [], [], []])
-        return cls._make([*told, texts, _CONFIDENCES.decode(confidences), _BBOXES.decode(bboxes)])
+    def of(cls, rows: Sequence[Sequence[Any]]) -> Self:
+        """From the statement's rows."""
+        return cls([_candidate(row[1:]) for row in rows if row[1] is not None], rows[0][0])
+
+
+def _candidate(row: Sequence[Any]) -> Candidate:
+    """From a row; an image whose boxes went meanwhile has none."""
+    *told, texts, confidences, bboxes = row
+    if texts is None:
+        return Candidate._make([*told, [], [], []])
+    return Candidate._make([*told, texts, _CONFIDENCES.decode(confidences), _BBOXES.decode(bboxes)])
 
 
 _CONFIDENCES = msgspec.json.Decoder(list[float])
@@ -117,9 +144,12 @@ _BBOXES = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def candidates(limit: int) -> bytes:
-    """Statement for images with all `grams` and ids less than `before`, the greatest id first.
+    """Statement for images with all `grams` and ids less than `before`, `limit` at most.
 
-    `limit` at most, and fewer only if there are no more; rows as `Candidate.of` takes them.
+    It looks at some segments only, so that it takes no longer the more there are; rows as
+    `Found.of` takes them.
     """
     walked = min(_WALKED * limit, _MOST_WALKED)
-    return _CANDIDATES.format(limit=int(limit), walked=int(walked)).encode()
+    return _CANDIDATES.format(
+        limit=int(limit), walked=int(walked), segments=_SEGMENTS_AT_ONCE
+    ).encode()
