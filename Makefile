@@ -139,6 +139,10 @@ bench-worker: .venv/runtime.stamp ## Measure how fast and safely workers read; A
 bench-read: .venv/runtime.stamp ## Measure how fast the recorder answers while it writes; ARGS="--images 20000 --seconds 5 --rounds 1" tries it
 	@$(BIN)/python bench/read.py $(ARGS)
 
+.PHONY: bench-doctr
+bench-doctr: .venv-doctr/doctr.stamp ## Measure how many pages a second docTR reads on a GPU; ARGS="--device cpu" reads without one
+	@PYTHONPATH=services/ocr-worker/tests/support:tests/support .venv-doctr/bin/python bench/doctr_speed.py $(ARGS)
+
 .PHONY: bench-dashboard
 bench-dashboard: .venv/dev.stamp $(DASHBOARD_BUILT) ## Measure how light and quick the dashboard is in Chromium
 	@PYTHONPATH=tests/support $(BIN)/python bench/dashboard.py

@@ -19,8 +19,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from read_listeners import quantile
 from recorder_load import fill
-from report import Row, limited, publish, reaching
-from rig import LOCAL, Rig, say
+from report import Row, limited, publish, reaching, say
+from rig import LOCAL, Rig
 
 PICTURES = (LOCAL / "bench-dashboard-images").resolve()
 UPDATES = 20

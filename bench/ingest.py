@@ -17,8 +17,8 @@ from pathlib import Path
 
 import httpx
 from aiokafka import AIOKafkaProducer
-from report import Row, at_least, limited, publish
-from rig import Rig, memory_mib, say
+from report import Row, at_least, limited, publish, say
+from rig import Rig, memory_mib
 
 from ocrstream_ingest.models import BatchDescription
 from ocrstream_ingest.publisher import Publisher, Record

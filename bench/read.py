@@ -23,8 +23,8 @@ from open_loop import Latencies, Load, drive
 from read_listeners import Audience, quantile, reach
 from read_load import ASKED_ANEW, IMAGES_A_BATCH, TEXT, feed, feed_in_process, requests
 from recorder_load import BOXES, fill
-from report import Row, at_most, limited, plain, publish
-from rig import Rig, cpu_s, say
+from report import Row, at_most, limited, plain, publish, say
+from rig import Rig, cpu_s
 
 from ocrstream_local.processes import Process
 

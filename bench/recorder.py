@@ -14,8 +14,8 @@ from collections import defaultdict
 import psycopg
 from recorder_baselines import Lines, OrmFigures, copy_lines, rows_of, write_by_orm
 from recorder_load import BATCH_ID, BOXES, boxes, fill, produce, records_of, result
-from report import Row, at_least, at_most, limited, plain, publish
-from rig import Rig, memory_mib, say, until_written
+from report import Row, at_least, at_most, limited, plain, publish, say
+from rig import Rig, memory_mib, until_written
 
 from ocrstream_recorder.store.search_index import LOCK_KEY
 from ocrstream_runtime.kafka import create_producer

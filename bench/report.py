@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,11 @@ class Row:
     ratio: float | None = None
     target: float | None = None
     met: bool | None = None
+
+
+def say(line: str) -> None:
+    """Tell how far the bench is; the figures alone go to standard output."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def plain(measure: str, unit: str, values: list[float], baselines: list[float]) -> Row:

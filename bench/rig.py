@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ import psycopg
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from psycopg import sql
+from report import say
 
 from ocrstream_local import processes
 from ocrstream_local.kafka import KafkaServer
@@ -24,11 +24,6 @@ from ocrstream_runtime.topics import ensure_topics
 
 LOCAL = Path(".local")
 JOIN_TIMEOUT_S = 120.0
-
-
-def say(line: str) -> None:
-    """Tell how far the bench is; the figures alone go to standard output."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class Rig:

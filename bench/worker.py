@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fleet import Batch, cpu_s, metric, resident_mib
-from report import Row, at_least, at_most, limited, publish, reaching
-from rig import Rig, say
+from report import Row, at_least, at_most, limited, publish, reaching, say
+from rig import Rig
 from worker_kills import Kills, kill_and_count
 from worker_loops import Loops
 from worker_pages import Pages, draw_pages

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import psycopg
 from fleet import Batch, metric
-from rig import Rig, say
+from report import say
+from rig import Rig
 
 from ocrstream_local import processes
 from ocrstream_local.processes import Process

@@ -10,7 +10,7 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
-from doctr_weights import DETECTION, RECOGNITION, doctr_settings, torch, weights
+from doctr_weights import DETECTION, DEVICES, RECOGNITION, doctr_settings, needs_gpu, torch, weights
 from engine_pages import INK, blank
 
 from ocrstream_schemas.events import BoxUnit, TextBox
@@ -74,13 +74,18 @@ def expected_middle(word: Place, height: int, width: int, degrees: float) -> tup
 
 
 @cache
-def engine_for(pages: Pages) -> DoctrEngine:
-    return warm(doctr_settings(pages))
+def engine_for(pages: Pages, device: str = "cpu") -> DoctrEngine:
+    return warm(doctr_settings(pages, device=device))
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
 @pytest.fixture(params=["straight", "rotated", "straightened"])
-def engine(request: pytest.FixtureRequest) -> DoctrEngine:
-    return engine_for(request.param)
+def engine(request: pytest.FixtureRequest, device: str) -> DoctrEngine:
+    return engine_for(request.param, device)
 
 
 @pytest.mark.parametrize(("height", "width"), [(600, 400), (600, 900)])
@@ -100,9 +105,9 @@ def test_boxes_are_where_the_ink_is(engine: DoctrEngine, height: int, width: int
 
 @pytest.mark.parametrize("pages", ["rotated", "straightened"])
 @pytest.mark.parametrize("degrees", [-12, 8])
-def test_turned_pages_get_turned_polygons(pages: Pages, degrees: int) -> None:
+def test_turned_pages_get_turned_polygons(pages: Pages, degrees: int, device: str) -> None:
     height, width = 700, 500
-    boxes = read(engine_for(pages), inked(height, width, degrees), "word")
+    boxes = read(engine_for(pages, device), inked(height, width, degrees), "word")
     found = sorted(middle(box) for box in boxes)
     wanted = sorted(expected_middle(word, height, width, degrees) for word in WORDS)
     assert found == [pytest.approx(one, abs=8) for one in wanted]
@@ -152,7 +157,6 @@ def test_the_weights_on_disk_are_those_that_read() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
 def test_the_models_are_in_the_precision_asked_for(precision: Any) -> None:
-    """Built, not run: few CPUs compute with half of the digits at a bearable speed."""
     models = DoctrModels(doctr_settings("rotated", precision=precision))
     predictor = models.build()
     assert models.precision == precision
@@ -161,8 +165,29 @@ def test_the_models_are_in_the_precision_asked_for(precision: Any) -> None:
         assert kinds == {getattr(torch, precision)}
 
 
-def test_the_precision_is_the_device_s_unless_given() -> None:
-    assert DoctrModels(doctr_settings()).precision == "float32"
+def test_the_precision_is_the_device_s_unless_given(device: str) -> None:
+    wanted = {"cpu": "float32", "cuda": "float16"}
+    assert DoctrModels(doctr_settings(device=device)).precision == wanted[device]
+
+
+@needs_gpu
+@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("pages", ["straight", "rotated", "straightened"])
+def test_any_precision_finds_the_same_words(pages: Pages, precision: Any) -> None:
+    """Few CPUs compute with half of the digits at a bearable speed."""
+    engine = warm(doctr_settings(pages, device="cuda", precision=precision))
+    found = sorted(middle(box) for box in read(engine, inked(600, 400), "word"))
+    wanted = sorted(expected_middle(word, 600, 400, 0) for word in WORDS)
+    assert found == [pytest.approx(one, abs=6) for one in wanted]
+
+
+@needs_gpu
+@pytest.mark.timeout(400)
+def test_compiled_models_find_the_same_words() -> None:
+    engine = warm(doctr_settings(device="cuda", compile=True))
+    found = sorted(middle(box) for box in read(engine, inked(600, 400), "word"))
+    wanted = sorted(expected_middle(word, 600, 400, 0) for word in WORDS)
+    assert found == [pytest.approx(one, abs=6) for one in wanted]
 
 
 @pytest.fixture
@@ -255,3 +280,17 @@ def test_a_gpu_without_memory_breaks_the_engine(
     monkeypatch.setattr(engine, "predictor", full)
     with pytest.raises(EngineBroken, match="no memory for 1 pages"):
         read(engine, inked(600, 400), "line")
+
+
+@needs_gpu
+def test_a_gpu_that_is_full_breaks_the_engine_and_reads_when_it_is_not() -> None:
+    engine = engine_for("straight", "cuda")
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info()
+    hog = torch.empty(free - 64 * 2**20, dtype=torch.uint8, device="cuda")
+    images = [inked(600, 400)] * 64
+    with pytest.raises(EngineBroken, match="no memory for 64 pages"):
+        engine.recognize(images, [ReadOptions()] * 64)
+    del hog
+    torch.cuda.empty_cache()
+    assert len(read(engine, inked(600, 400), "line")) == len(LINES)

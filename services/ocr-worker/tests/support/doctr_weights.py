@@ -11,21 +11,30 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
+
 from ocrstream_worker.engines.port import DoctrSettings, EngineSettings
 
+torch: Any = import_module("torch")
 DETECTION = "db_mobilenet_v3_large"
 RECOGNITION = "crnn_mobilenet_v3_small"
 # A quarter of the pixels that docTR looks at, so a fourth of the time.
 _SIDE = 512
+needs_gpu = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="not run: docTR on a GPU: torch finds none"
+)
+DEVICES: list[Any] = ["cpu", pytest.param("cuda", marks=needs_gpu)]
 _FOLDER = tempfile.TemporaryDirectory(prefix="ocrstream-doctr-")
 _MODELS: Any = import_module("doctr.models")
-torch: Any = import_module("torch")
 
 
 @cache
 def weights() -> dict[str, str]:
     """Paths of state dicts: detection, recognition, crop_orientation, page_orientation."""
-    _see_ink()
+    see_ink(_MODELS.detection.DBNet)
+    import_module("doctr.models.detection.differentiable_binarization.pytorch").default_cfgs[
+        DETECTION
+    ]["input_shape"] = (3, _SIDE, _SIDE)
     torch.manual_seed(7)
     empty: dict[str, Any] = {"pretrained": False, "pretrained_backbone": False}
     models = {
@@ -49,6 +58,7 @@ def weights() -> dict[str, str]:
 def doctr_settings(
     pages: Literal["straight", "rotated", "straightened"] = "straight",
     languages: tuple[str, ...] = ("en",),
+    device: str = "cpu",
     **changes: Any,
 ) -> EngineSettings:
     """Settings of a worker that was given these weights by path."""
@@ -57,6 +67,7 @@ def doctr_settings(
     return EngineSettings(
         engine="doctr",
         languages=languages,
+        device=device,
         # What an untrained recogniser reads, it is not sure of.
         min_confidence=0.0,
         batch_size=2,
@@ -65,11 +76,8 @@ def doctr_settings(
     )
 
 
-def _see_ink() -> None:
-    network: Any = _MODELS.detection.DBNet
-    import_module("doctr.models.detection.differentiable_binarization.pytorch").default_cfgs[
-        DETECTION
-    ]["input_shape"] = (3, _SIDE, _SIDE)
+def see_ink(network: Any) -> None:
+    """Have a kind of docTR's detection, `DBNet` or `FAST`, find words of blue ink."""
     real: Callable[..., Any] = network.forward
 
     def forward(self: Any, x: Any, *arguments: Any, **named: Any) -> Any:

@@ -40,10 +40,12 @@ CONFIGURATIONS: dict[str, Callable[[], EngineSettings]] = {
     "tesseract": lambda: EngineSettings(engine="tesseract"),
 }
 if find_spec("doctr"):
-    from doctr_weights import doctr_settings
+    from doctr_weights import doctr_settings, torch
 
     CONFIGURATIONS["doctr-straight"] = lambda: doctr_settings("straight")
     CONFIGURATIONS["doctr-rotated"] = lambda: doctr_settings("rotated")
+    if torch.cuda.is_available():
+        CONFIGURATIONS["doctr-cuda"] = lambda: doctr_settings("rotated", device="cuda")
 READERS = {"rapidocr", "tesseract"}
 
 
@@ -84,7 +86,7 @@ def on_any_backend(settings: EngineSettings) -> EngineSettings:
 def test_says_what_it_is(engine: Engine, settings: EngineSettings) -> None:
     info = engine.info
     assert info.name == settings.engine
-    assert info.device == "cpu"
+    assert info.device == settings.device
     assert all(info.versions.values())
     assert all("/" in name and len(digest) == 64 for name, digest in info.models.items())
     assert bool(info.models) == (info.name != "noop")
@@ -231,8 +233,8 @@ def test_a_gpu_that_is_not_there_is_an_error_unless_the_cpu_will_do(
         return
     settings = on_any_backend(settings)
     with pytest.raises(EngineUnavailable, match="OCRSTREAM_ALLOW_CPU"):
-        create_engine(change(settings, device="cuda")).warm_up()
-    engine = create_engine(change(settings, device="cuda", allow_cpu=True))
+        create_engine(change(settings, device="cuda:99")).warm_up()
+    engine = create_engine(change(settings, device="cuda:99", allow_cpu=True))
     engine.warm_up()
     assert engine.info.device == "cpu"
     assert read(engine, page("CPU")).provenance.device == "cpu"
