@@ -34,7 +34,7 @@ from ocrstream_worker.engines.port import (
 )
 
 ROUNDS = 3
-SECONDS = 8.0
+SECONDS = 3.0
 ENGINES_AT_ONCE = 12
 _A4_150_DPI = (1754, 1240)
 _LINES, _WORDS_A_LINE = 40, 8
@@ -47,17 +47,16 @@ class Variant:
     name: str
     settings: EngineSettings
     engines: int = 1
-    readers: list["Reader"] = field(default_factory=list["Reader"])
     rates: list[float] = field(default_factory=list[float])
 
 
 BASELINE = "docTR's predictor in float32, a page a call"
 
 
-def variants(device: str, weights: dict[str, str], batch: int = 8) -> list[Variant]:
-    """Ways to read on the device. `batch` pages a call are what a worker has by default."""
+def variants(device: str, weights: dict[str, str]) -> list[Variant]:
+    """Ways to read on the device; eight pages a call are what a worker has by default."""
 
-    def settings(batch_size: int = batch, threads: int = 1, **own: Any) -> EngineSettings:
+    def settings(batch_size: int = 8, threads: int = 1, **own: Any) -> EngineSettings:
         return EngineSettings(
             engine="doctr",
             device=device,
@@ -156,27 +155,34 @@ def save_weights(folder: Path) -> dict[str, str]:
     return paths
 
 
+def _readers(measured: list[Variant], stack: ExitStack) -> dict[EngineSettings, list[Reader]]:
+    """As many as the variants with these settings need at once; closed by `stack`."""
+    readers: dict[EngineSettings, list[Reader]] = {}
+    for variant in measured:
+        alike = readers.setdefault(variant.settings, [])
+        while len(alike) < variant.engines:
+            alike.append(Reader(variant.settings, as_a_task=variant.name == BASELINE))
+            stack.callback(alike[-1].close)
+    return readers
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="How many pages a second docTR reads.")
     parser.add_argument("--device", default="cuda", help="cpu, cuda, cuda:1")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="a measure takes")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     wanted = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as readers:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         measured = variants(wanted.device, save_weights(Path(folder)))
-        for variant in measured:
-            as_a_task = variant.name == BASELINE
-            for _ in range(variant.engines):
-                reader = Reader(variant.settings, as_a_task=as_a_task)
-                readers.callback(reader.close)
-                variant.readers.append(reader)
-        say("Starting the engines")
-        for started in [reader.read_for(0) for one in measured for reader in one.readers]:
+        readers = _readers(measured, stack)
+        say(f"Starting {sum(map(len, readers.values()))} engines")
+        for started in [one.read_for(0) for alike in readers.values() for one in alike]:
             started.result()
         for number in range(1, wanted.rounds + 1):
             say(f"Round {number} of {wanted.rounds}")
             for variant in measured:
-                reading = [reader.read_for(wanted.seconds) for reader in variant.readers]
+                alike = readers[variant.settings][: variant.engines]
+                reading = [reader.read_for(wanted.seconds) for reader in alike]
                 variant.rates.append(sum(one.result() for one in reading))
                 say(f"  {variant.name}: {variant.rates[-1]:.1f} pages/s")
     baseline = measured[0].rates
