@@ -73,8 +73,13 @@ def machine() -> str:
     )
 
 
-def publish(name: str, rows: list[Row], *notes: str, keep: bool = True) -> None:
-    """Print the table and the notes; `keep`: also write `bench/results/<name>.json`."""
+def publish(
+    name: str, rows: list[Row], *notes: str, device: str | None = None, keep: bool = True
+) -> None:
+    """Print the table and the notes; `keep`: also write `bench/results/<name>.json`.
+
+    `device`: the GPU that was measured, if one was.
+    """
     table = Table("measure", "value", "unit", "baseline", "ratio", "target", "met")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in asdict(row).values()))
@@ -85,5 +90,6 @@ def publish(name: str, rows: list[Row], *notes: str, keep: bool = True) -> None:
     if not keep:
         return
     RESULTS.mkdir(exist_ok=True)
-    content = {"machine": machine(), "rows": [asdict(row) for row in rows]}
+    measured_on = f"{device}, {machine()}" if device else machine()
+    content = {"machine": measured_on, "rows": [asdict(row) for row in rows]}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
