@@ -84,7 +84,7 @@ class WorkerSettings(ServiceSettings):
     doctr_precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """Numbers that docTR computes with; `auto` is float16 on a GPU, else float32."""
     doctr_compile: bool = False
-    """Whether torch compiles docTR's models at the start: minutes once, then faster."""
+    """Whether torch compiles docTR's models: minutes at the start, to gain if it waits for them."""
     noop_boxes: Annotated[int, Field(ge=0, le=10_000)] = 30
     """How many lines the noop engine reports for an image."""
     noop_image_s: Annotated[float, Field(ge=0, le=60)] = 0.0
