@@ -20,7 +20,7 @@ from psycopg import AsyncConnection
 from read_load import ASKED_ANEW, Request, requests
 
 from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.databases import ReadDatabase
+from ocrstream_recorder.api.databases import ReadDatabase, options_of
 from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.letter_box import LetterBox
 from ocrstream_recorder.store import search
@@ -89,8 +89,7 @@ async def _drive(load: Load) -> Latencies:
 
 async def _connect(load: Load) -> AsyncConnection[Any]:
     """With the settings that the API asks with."""
-    settings = search.SETTINGS if load.kind == "search" else {}
-    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    options = options_of(search.SETTINGS if load.kind == "search" else {})
     return await psycopg.AsyncConnection.connect(load.database_url, options=options)
 
 

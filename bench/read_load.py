@@ -22,7 +22,7 @@ IMAGES_A_BATCH = 10_000
 ASKED_ANEW = "asked"
 """A parameter that the API does not know: with another value each time, no answer is repeated."""
 
-_WORDS = (
+_WORDS: tuple[LiteralString, ...] = (
     "invoice",
     "receipt",
     "total amount",
@@ -35,10 +35,10 @@ _WORDS = (
 
 _DIFFERENT_IMAGES = 1_000
 
-# A word that many boxes have, and eight characters that only this box has.
+# One of the eight words, which many boxes have, and eight characters that only this box has.
 TEXT: LiteralString = (
-    "(ARRAY['invoice', 'receipt', 'total amount', '합계 금액', '세금계산서', '发票号码',"
-    " '合計金額', 'Straße'])[1 + n %% 8] || ' ' || substr(md5(o.image_path || n), 1, 8)"
+    "split_part('" + "|".join(_WORDS) + "', '|', 1 + n %% 8)"
+    " || ' ' || substr(md5(o.image_path || n), 1, 8)"
 )
 
 

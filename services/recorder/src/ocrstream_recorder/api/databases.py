@@ -1,6 +1,7 @@
 """The API's connections to the database."""
 
 import select
+from collections.abc import Mapping
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -61,16 +62,21 @@ def _reading_engine(
     return _engine(
         database_url,
         connections,
-        " ".join(f"-c {name}={value}" for name, value in options.items()),
+        options_of(options),
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         json_deserializer=decode_stored,
     )
 
 
+def options_of(settings: Mapping[str, str]) -> str:
+    """What a connection is opened with, to have these settings."""
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
 def marking_engine(database_url: str) -> AsyncEngine:
     """An engine for the few paths that change a row, one at a time."""
-    return _engine(database_url, 1, "-c timezone=UTC")
+    return _engine(database_url, 1, options_of({"timezone": "UTC"}))
 
 
 def _engine(database_url: str, connections: int, options: str, **further: Any) -> AsyncEngine:
