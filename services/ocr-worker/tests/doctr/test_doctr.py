@@ -171,20 +171,22 @@ def test_the_precision_is_the_device_s_unless_given(device: str) -> None:
 
 
 @needs_gpu
-@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
-@pytest.mark.parametrize("pages", ["straight", "rotated", "straightened"])
-def test_any_precision_finds_the_same_words(pages: Pages, precision: Any) -> None:
+@pytest.mark.timeout(400)  # compiling takes a minute or two
+@pytest.mark.parametrize(
+    ("pages", "changes"),
+    [
+        *(
+            (pages, {"precision": precision})
+            for pages in ("straight", "rotated", "straightened")
+            for precision in ("float32", "float16", "bfloat16")
+        ),
+        ("straight", {"compile": True}),
+    ],
+    ids=str,
+)
+def test_however_a_gpu_computes_it_finds_the_words(pages: Pages, changes: dict[str, Any]) -> None:
     """Few CPUs compute with half of the digits at a bearable speed."""
-    engine = warm(doctr_settings(pages, device="cuda", precision=precision))
-    found = sorted(middle(box) for box in read(engine, inked(600, 400), "word"))
-    wanted = sorted(expected_middle(word, 600, 400, 0) for word in WORDS)
-    assert found == [pytest.approx(one, abs=6) for one in wanted]
-
-
-@needs_gpu
-@pytest.mark.timeout(400)
-def test_compiled_models_find_the_same_words() -> None:
-    engine = warm(doctr_settings(device="cuda", compile=True))
+    engine = warm(doctr_settings(pages, device="cuda", **changes))
     found = sorted(middle(box) for box in read(engine, inked(600, 400), "word"))
     wanted = sorted(expected_middle(word, 600, 400, 0) for word in WORDS)
     assert found == [pytest.approx(one, abs=6) for one in wanted]
