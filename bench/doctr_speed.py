@@ -165,6 +165,7 @@ def _readers(measured: list[Variant], stack: ExitStack) -> dict[EngineSettings, 
 
 
 def _gpu(device: str) -> str | None:
+    """The GPU's name; torch says what is wrong if there is none."""
     return import_module("torch").cuda.get_device_name(device) if device != "cpu" else None
 
 
@@ -174,6 +175,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="a measure takes")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     wanted = parser.parse_args()
+    gpu = _gpu(wanted.device)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         measured = variants(wanted.device, save_weights(Path(folder)))
         readers = _readers(measured, stack)
@@ -194,7 +196,7 @@ def main() -> None:
         f"Medians of {wanted.rounds} rounds of {wanted.seconds:g} s; A4 pages at 150 dpi with"
         f" {_LINES * _WORDS_A_LINE} words; docTR {version('python-doctr')}, torch"
         f" {version('torch')}; baseline: {BASELINE}.",
-        device=_gpu(wanted.device),
+        device=gpu,
         keep=(wanted.seconds, wanted.rounds) == (SECONDS, ROUNDS),
     )
 
