@@ -20,6 +20,7 @@ from ocrstream_recorder.api.direct_reads import Question
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Asks, Reading
+from ocrstream_recorder.api.stored_json import of_kind
 from ocrstream_recorder.domain.batch import DEFAULT_CHUNK_SIZE, ChunkTally, chunk_ended
 from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_recorder.store.tables import BatchExecution, ChainExecution
@@ -185,20 +186,15 @@ def _chains_of(batch_id: str) -> Select[ChainExecution]:
 
 def _batch_image(row: Any) -> BatchImage:
     told: dict[str, Any] = row.input_data if isinstance(row.input_data, dict) else {}
-
-    def said(name: str, kind: type) -> Any:
-        # What stands there from before the recorder may be anything.
-        return value if isinstance(value := told.get(name), kind) else None
-
     return BatchImage(
-        image_path=said("image_path", str),
-        public_path=said("public_path", str),
+        image_path=of_kind(told.get("image_path"), str),
+        public_path=of_kind(told.get("public_path"), str),
         chain_id=row.chain_id,
-        index=said("index", int) if row.image_index is None else row.image_index,
+        index=of_kind(told.get("index"), int) if row.image_index is None else row.image_index,
         run=row.run,
         status=row.status or ProcessStatus.PENDING,
         reason=row.reason,
         error=row.error_message,
-        source_name=said("source_name", str),
-        page=said("page", int),
+        source_name=of_kind(told.get("source_name"), str),
+        page=of_kind(told.get("page"), int),
     )

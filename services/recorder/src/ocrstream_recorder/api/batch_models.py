@@ -1,5 +1,6 @@
 """Batches as the API shows them."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -91,10 +92,11 @@ _FAILED_IMAGE: dict[str, Any] = {
 }
 
 
-class BatchImage(BaseModel):
+@dataclass(slots=True)
+class BatchImage:
     """An image of a batch and what became of it."""
 
-    model_config = with_example(**_FAILED_IMAGE)
+    __pydantic_config__ = with_example(**_FAILED_IMAGE)
 
     image_path: str | None
     public_path: str | None

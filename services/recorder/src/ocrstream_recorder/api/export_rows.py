@@ -1,7 +1,7 @@
 """Reads what exports are made of, some images at a time."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -11,6 +11,7 @@ from ocrstream_recorder.api import batch_image_views, batch_views
 from ocrstream_recorder.api.batch_models import Batch, BatchImage
 from ocrstream_recorder.api.reading import Reading
 from ocrstream_recorder.api.sessions import open_session
+from ocrstream_recorder.api.stored_json import of_kind
 from ocrstream_recorder.domain.status import ImageStatus, ProcessStatus
 from ocrstream_recorder.export.model import Box, ExportImage, Point
 from ocrstream_recorder.store.tables import ChainExecution, OcrExecution, OcrTextBox
@@ -73,13 +74,13 @@ class ExportRows:
                 chain_id=execution.chain_id,
                 image_path=execution.image_path,
                 public_path=execution.public_path,
-                index=_of_kind(told.get("index"), int),
+                index=of_kind(told.get("index"), int),
                 run=execution.run,
                 status=ProcessStatus.SUCCESS if succeeded else ProcessStatus.FAILURE,
                 reason=execution.reason,
                 error=execution.error,
-                source_name=_of_kind(told.get("source_name"), str),
-                page=_of_kind(told.get("page"), int),
+                source_name=of_kind(told.get("source_name"), str),
+                page=of_kind(told.get("page"), int),
                 words=_reads_words(told),
                 boxes=boxes,
             )
@@ -100,20 +101,13 @@ async def _with_boxes(session: AsyncSession, rows: Iterable[BatchImage]) -> list
     told = await _inputs(session, [row.chain_id for row in read])
     images: list[ExportImage] = []
     for row in rows:
-        image = ExportImage(
-            **row.model_dump(include=_OF_ROW), words=_reads_words(told.get(row.chain_id, {}))
-        )
+        words = _reads_words(told.get(row.chain_id, {}))
+        image = ExportImage(**asdict(row), words=words)
         if row.status == ProcessStatus.SUCCESS:
             number, holder = executions.get(row.image_path or "", (0, None))
             image = _filled(image, boxes.get(number, ()), holder)
         images.append(image)
     return images
-
-
-_OF_ROW = {
-    *("chain_id", "image_path", "public_path", "index", "run"),
-    *("status", "reason", "error", "source_name", "page"),
-}
 
 
 def _filled(image: ExportImage, boxes: tuple[Box, ...], holder: str | None) -> ExportImage:
@@ -153,11 +147,6 @@ async def _inputs(
 def _reads_words(told: Mapping[str, Any]) -> bool:
     options = told.get("options")
     return isinstance(options, dict) and options.get("boxes") == "word"
-
-
-def _of_kind(value: Any, kind: type) -> Any:
-    # What stands there from before the recorder may be anything.
-    return value if isinstance(value, kind) else None
 
 
 def _polygon(bbox: Any) -> tuple[Point, ...]:

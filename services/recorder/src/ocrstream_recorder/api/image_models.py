@@ -1,5 +1,6 @@
 """Results of images as the API shows them."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -28,10 +29,11 @@ _RESULT: dict[str, Any] = {
 }
 
 
-class TextBox(BaseModel):
+@dataclass(slots=True)
+class TextBox:
     """A piece of text; `bbox` is its polygon in pixels of the original image."""
 
-    model_config = with_example(**_BOX)
+    __pydantic_config__ = with_example(**_BOX)
 
     text: str
     confidence: Annotated[float, Field(ge=0, le=1)]

@@ -3,21 +3,19 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from pydantic import BaseModel
-
 from ocrstream_recorder.api.cursors import encode_cursor
 from ocrstream_recorder.api.models import Page
 
 RowT = TypeVar("RowT")
-ModelT = TypeVar("ModelT", bound=BaseModel)
+ItemT = TypeVar("ItemT")
 
 
 def page_of(
     rows: Sequence[RowT],
     limit: int,
     position: Callable[[RowT], object],
-    item: Callable[[RowT], ModelT],
-) -> Page[ModelT]:
+    item: Callable[[RowT], ItemT],
+) -> Page[ItemT]:
     """The first `limit` rows as items; of `rows` there is one more if others follow them.
 
     The next page begins after the `position` of the last row shown.

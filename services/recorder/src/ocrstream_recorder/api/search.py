@@ -1,6 +1,7 @@
 """The path of the search."""
 
 import time
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -11,7 +12,7 @@ from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
 from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.api.image_models import TextBox
 from ocrstream_recorder.api.models import Page
-from ocrstream_recorder.api.stored_json import decode_stored
+from ocrstream_recorder.api.stored_json import decode_stored, of_kind
 from ocrstream_recorder.domain.search_text import (
     SearchMode,
     gram_of_batch,
@@ -33,8 +34,8 @@ _LAG_HOLDS_S = 1.0
 _FIRST = 2**63 - 1  # greater than any id that a search has not passed
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    400: {"description": "`q` has nothing to look for, or a bad cursor, as a problem document"},
-    503: {"description": "It took too long, or the database is away, as a problem document"},
+    400: {"description": "`q` has nothing to look for, or a bad cursor"},
+    503: {"description": "It took too long, or the database is away"},
 }
 
 
@@ -44,7 +45,8 @@ class _Position(msgspec.Struct):
     before: Annotated[int, msgspec.Meta(ge=0, le=_FIRST)] = _FIRST
 
 
-class SearchHit(BaseModel):
+@dataclass(slots=True)
+class SearchHit:
     """An image whose newest result has the text, and the boxes that it was found in."""
 
     image_path: str
@@ -208,16 +210,14 @@ async def search_text(
 
 def _hit(image: Candidate, matching: list[int]) -> SearchHit:
     told: dict[str, Any] = image.input_data if isinstance(image.input_data, dict) else {}
-    source_name, page = told.get("source_name"), told.get("page")
     return SearchHit(
         image_path=image.image_path,
         public_path=image.public_path,
         chain_id=image.chain_id,
         batch_id=image.batch_id,
         index=image.image_index,
-        # What stands there from before the recorder may be anything.
-        source_name=source_name if isinstance(source_name, str) else None,
-        page=page if isinstance(page, int) else None,
+        source_name=of_kind(told.get("source_name"), str),
+        page=of_kind(told.get("page"), int),
         text_boxes=[
             TextBox(
                 text=image.texts[number],

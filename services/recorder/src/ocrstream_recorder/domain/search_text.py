@@ -5,10 +5,9 @@ on normalized text: NFKC, case folded, every run of white space one space.
 """
 
 import unicodedata
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from zlib import crc32
 
 GRAM_BITS = 20
@@ -44,10 +43,10 @@ def normalize(text: str) -> str:
 def _fold(text: str) -> str:
     if text.isascii():
         return text.lower()
+    folded = unicodedata.normalize("NFKC", text).casefold()
     # Folding may undo the normal form, and the form bring letters that fold: U+0345, U+2121.
-    folded, last = text, None
-    while folded != last:
-        folded, last = unicodedata.normalize("NFKC", folded).casefold(), folded
+    while not unicodedata.is_normalized("NFKC", folded):
+        folded = unicodedata.normalize("NFKC", folded).casefold()
     return folded
 
 
@@ -61,7 +60,8 @@ def _normalized(texts: Sequence[str]) -> list[str]:
 
     None has a zero character, which no database holds and which joins with nothing.
     """
-    return [" ".join(part.split()) for part in _fold("\0".join(texts)).split("\0")]
+    folded = " ".join(_fold("\0".join(texts)).split())
+    return folded.replace(" \0", "\0").replace("\0 ", "\0").split("\0")
 
 
 def grams_of_text(text: str) -> set[int]:
@@ -104,18 +104,21 @@ def matching_boxes(
     A match may go over several boxes; it counts if each has the confidence.
     """
     parts = _normalized(texts)
-    text = " ".join(filter(None, parts))
+    marked = "\0".join(filter(None, parts))
+    text = marked.replace("\0", " ")
     if query not in text:
         return []  # as most of what shares its grams
     kept = [number for number, part in enumerate(parts) if part]
-    begins = list(accumulate((len(parts[number]) + 1 for number in kept), initial=0))
     found: set[int] = set()
+    first = passed = 0
     for start in _occurrences(text, query, mode):
-        first = bisect_right(begins, start) - 1
-        last = bisect_right(begins, start + len(query) - 1) - 1
+        first += marked.count("\0", passed, start)
+        last = first + marked.count("\0", start, start + len(query))
         touched = kept[first : last + 1]
         if all(confidences[number] >= min_confidence for number in touched):
             found.update(touched)
+        passed = start
+    return sorted(found)
     return sorted(found)
 
 
