@@ -22,7 +22,7 @@ def make_app(health: Health | None = None) -> FastAPI:
     install_problem_handlers(app)
     app.include_router(create_ops_router(health or Health()))
 
-    @app.get("/missing")
+    @app.get("/missing", responses={404: {"description": "There is no such batch"}})
     async def missing() -> None:
         raise Problem(404, "No such batch", "No batch is called b-1", batch_id="b-1")
 
@@ -64,6 +64,22 @@ async def test_every_error_is_a_problem_document(
     assert document["instance"] == path
     assert part in document["detail"]
     assert "secret" not in response.text
+
+
+async def test_every_error_is_described_as_a_problem_document() -> None:
+    app = make_app()
+    document = app.openapi()
+    reference = {"$ref": "#/components/schemas/Problem"}
+    for path, method, status in (("/missing", "get", "404"), ("/items", "post", "422")):
+        described = document["paths"][path][method]["responses"][status]
+        assert described["content"] == {"application/problem+json": {"schema": reference}}
+    assert document["paths"]["/missing"]["get"]["responses"]["404"]["description"] == (
+        "There is no such batch"
+    )
+    assert document["components"]["schemas"].keys() == {"Item", "Problem"}
+    async with client_of(app) as client:
+        problem = (await client.get("/nowhere")).json()
+    assert document["components"]["schemas"]["Problem"]["required"] == list(problem)
 
 
 async def test_extra_members_stand_in_the_document() -> None:

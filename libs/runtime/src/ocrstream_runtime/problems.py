@@ -13,6 +13,19 @@ logger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_ERRORS = 100
+_SCHEMA: dict[str, Any] = {
+    "title": "Problem",
+    "description": "Why a request was not answered (RFC 9457).",
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+    },
+    "required": ["type", "title", "status", "detail", "instance"],
+}
 
 
 class Problem(Exception):
@@ -36,7 +49,7 @@ class Problem(Exception):
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Makes every error of `app`, whoever raised it, a problem document."""
+    """Makes every error of `app`, whoever raised it, a problem document, and describes it so."""
 
     async def on_problem(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)  # noqa: S101 - the handler is registered for this type
@@ -77,6 +90,28 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(Exception, on_bug)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return _with_problems(describe())
+
+    app.openapi = openapi
+
+
+def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document, its errors described as problems instead of as FastAPI's own."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = _SCHEMA
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    content = response.get("content", {}).get(MEDIA_TYPE, {})
+                    schema = {"$ref": "#/components/schemas/Problem"}
+                    response["content"] = {MEDIA_TYPE: {**content, "schema": schema}}
+    return document
 
 
 def _response(

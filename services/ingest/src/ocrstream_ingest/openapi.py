@@ -3,7 +3,6 @@
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -19,17 +18,14 @@ def schema_of(model: type[BaseModel]) -> dict[str, str]:
 
 def install_openapi(app: FastAPI) -> None:
     """Makes `app` describe all models that `schema_of` was asked for."""
+    describe = app.openapi
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in _models], ref_template=_TEMPLATE
+    )
 
-    def describe() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = get_openapi(
-                title=app.title, version=app.version, summary=app.summary, routes=app.routes
-            )
-            _, definitions = models_json_schema(
-                [(model, "validation") for model in _models], ref_template=_TEMPLATE
-            )
-            document["components"]["schemas"].update(definitions["$defs"])
-            app.openapi_schema = document
-        return app.openapi_schema
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        document["components"]["schemas"].update(definitions["$defs"])
+        return document
 
-    app.openapi = describe
+    app.openapi = openapi

@@ -25,7 +25,7 @@ from ocrstream_recorder.api.dashboard import BUILT, install_dashboard
 from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.api.etags import ETags
 from ocrstream_recorder.api.path_segments import PathSegments
-from ocrstream_recorder.api.reading import RESPONSES
+from ocrstream_recorder.api.reading import REFUSALS, RESPONSES
 from ocrstream_recorder.batch_watcher import BatchWatcher
 from ocrstream_recorder.fleet import Fleet
 from ocrstream_recorder.lag import LagReader
@@ -79,18 +79,20 @@ def create_api(
     app.state.lag = lag_reader
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
+    # A request is compared with one after the other, so what is asked most comes first.
     for router in (
-        batches.router,
         batches.cached,
+        images.cached,
+        search.router,
+        batches.router,
         chains.router,
         tasks.router,
         images.router,
-        images.cached,
         stats.router,
     ):
         app.include_router(router, responses=RESPONSES)
-    for subject in (events, exports, pictures, search, workers, lag, dead_letters, rereads):
-        app.include_router(subject.router)
+    for subject in (events, exports, pictures, workers, lag, dead_letters, rereads):
+        app.include_router(subject.router, responses=REFUSALS)
     install_dashboard(app, ingest_url, dashboard)
     app.add_middleware(ETags, prefix="/v1/")
     app.add_middleware(PathSegments)

@@ -29,11 +29,9 @@ from ocrstream_schemas.topics import RECORDED_TOPICS
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
 _UNAVAILABLE: dict[int | str, dict[str, Any]] = {
-    503: {"description": "Kafka or the database cannot be asked now, as a problem document"}
+    503: {"description": "Kafka or the database cannot be asked now"}
 }
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"description": "There is no such dead letter, as a problem document"}
-}
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such dead letter"}}
 
 
 def _recorded(topic: str) -> str:

@@ -36,7 +36,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "Events until one side ends it; those of an ended batch are called `end`",
         "content": {"text/event-stream": {"example": _EXAMPLE}},
     },
-    404: {"description": "Nothing is known of it (yet), as a problem document"},
+    404: {"description": "Nothing is known of it (yet)"},
     503: {"description": "Too many listen, or the database is away; `Retry-After` says when"},
 }
 

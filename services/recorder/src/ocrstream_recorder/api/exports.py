@@ -64,8 +64,8 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "The export. It is streamed: one that breaks off has no proper end",
         "content": {one.media_type: {} for one in Format},
     },
-    404: {"description": "Nothing is known of it (yet), as a problem document"},
-    429: {"description": "Too many exports at once, as a problem document"},
+    404: {"description": "Nothing is known of it (yet)"},
+    429: {"description": "Too many exports at once"},
 }
 _BATCH_RESPONSES = {
     **_RESPONSES,

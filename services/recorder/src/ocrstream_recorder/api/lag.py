@@ -17,7 +17,7 @@ from ocrstream_schemas.topics import IMAGE_TOPICS, IMAGES_SUBMITTED, RECORDED_TO
 router = APIRouter(prefix="/v1", tags=["workers"])
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
-    503: {"description": "Kafka or the database cannot be asked now, as a problem document"}
+    503: {"description": "Kafka or the database cannot be asked now"}
 }
 _DEFAULT_LANE = "default"
 

@@ -40,14 +40,7 @@ NOT_FOUND: dict[int | str, dict[str, Any]] = {
         "No event has told of a batch 'b-1' yet",
     )
 }
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    304: {"description": "The answer is still that of the `ETag` in `If-None-Match`"},
-    400: _problem(
-        "The cursor is none of this API's",
-        400,
-        "Bad cursor",
-        "cursor: not one that this API gave; ask again without it",
-    ),
+REFUSALS: dict[int | str, dict[str, Any]] = {
     422: _problem(
         "The request breaks its schema",
         422,
@@ -62,6 +55,17 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     ),
 }
 """What every path may answer beside what it is asked for."""
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The answer is still that of the `ETag` in `If-None-Match`"},
+    400: _problem(
+        "The cursor is none of this API's",
+        400,
+        "Bad cursor",
+        "cursor: not one that this API gave; ask again without it",
+    ),
+    **REFUSALS,
+}
+"""The same, of paths that answer pages."""
 
 # Set by the SQL in UTC; all other times are in the database's zone.
 _UTC_COLUMNS = frozenset({"created_at", "updated_at"})

@@ -20,13 +20,11 @@ from ocrstream_runtime.problems import Problem
 router = APIRouter(prefix="/v1", tags=["rereads"])
 
 _NO_BATCH: dict[int | str, dict[str, Any]] = {
-    404: {"description": "No event has told of the batch (yet), as a problem document"}
+    404: {"description": "No event has told of the batch (yet)"}
 }
-_NO_REREAD: dict[int | str, dict[str, Any]] = {
-    404: {"description": "There is no such reread, as a problem document"}
-}
+_NO_REREAD: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such reread"}}
 _USED: dict[int | str, dict[str, Any]] = {
-    409: {"description": "The request_id was used for another reread, as a problem document"}
+    409: {"description": "The request_id was used for another reread"}
 }
 
 

@@ -13,7 +13,7 @@ from ocrstream_runtime.problems import Problem
 router = APIRouter(prefix="/v1", tags=["workers"])
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
-    503: {"description": "Heartbeats cannot be read now, as a problem document that says why"}
+    503: {"description": "Heartbeats cannot be read now; the problem says why"}
 }
 
 
