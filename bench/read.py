@@ -65,7 +65,8 @@ class Figures:
         )
         self.short_ms: list[float] = []
         self.reached_s: list[float] = []
-        self.full_speeds: list[float] = []
+        self.full_per_s: list[float] = []
+        """Full speed, as it was last found, for each of `written_per_s`."""
         self.written_per_s: list[float] = []
 
 
@@ -80,6 +81,7 @@ class Bench:
         self._api_url = api_url
         self._api = api
         self._wanted = wanted
+        self._full_per_s = 0.0
         self.figures = Figures()
 
     def recorded(self) -> int:
@@ -92,19 +94,18 @@ class Bench:
         assert row is not None
         return int(row[0])
 
-    def find_full_speed(self) -> None:
+    def find_full_speed(self, number: int) -> None:
         """How many images a second it writes, now, when more than enough wait.
 
         Machines that others share are faster and slower by the minute: half of what one wrote half
         an hour ago may be all that it can write.
         """
-        name = f"full-speed-{len(self.figures.full_speeds)}"
-        asyncio.run(feed(self._rig.kafka.bootstrap_servers, 1e9, FULL_SPEED_S, name))
+        bootstrap = self._rig.kafka.bootstrap_servers
+        asyncio.run(feed(bootstrap, 1e9, FULL_SPEED_S, f"full-speed-{number}"))
         began, at_first = time.monotonic(), self.recorded()
         time.sleep(FULL_SPEED_S / 2)
-        speed = (self.recorded() - at_first) / (time.monotonic() - began)
-        self.figures.full_speeds.append(speed)
-        say(f"  writing at full speed: {speed:,.0f} images/s")
+        self._full_per_s = (self.recorded() - at_first) / (time.monotonic() - began)
+        say(f"  writing at full speed: {self._full_per_s:,.0f} images/s")
         self._until_all_written()
 
     def _until_all_written(self) -> None:
@@ -131,7 +132,9 @@ class Bench:
     @contextmanager
     def writing(self, name: str, for_s: float) -> Generator[None]:
         """The recorder writes at half its full speed meanwhile."""
-        half = self.figures.full_speeds[-1] / 2
+        # Else what is left of the feed before would pass for the beginning of this one.
+        self._until_all_written()
+        half = self._full_per_s / 2
         arguments = (self._rig.kafka.bootstrap_servers, half, for_s + 60, name)
         feeder = _SPAWN.Process(target=feed_in_process, args=arguments)
         feeder.start()
@@ -140,7 +143,9 @@ class Bench:
             began, at_first = time.monotonic(), self.recorded()
             yield
             written = (self.recorded() - at_first) / (time.monotonic() - began)
+            say(f"  {name}: {written:,.0f} of {half:,.0f} images/s were written meanwhile")
             self.figures.written_per_s.append(written)
+            self.figures.full_per_s.append(self._full_per_s)
         finally:
             feeder.terminate()
             feeder.join()
@@ -245,7 +250,7 @@ def rows(figures: Figures) -> list[Row]:
         what = f"an update to {LISTENERS} listeners, slowest of {len(figures.reached_s)}"
         measured.append(limited(1_000, what, "ms", 1000 * max(figures.reached_s)))
     what = "written meanwhile, against full speed"
-    return [*measured, plain(what, "images/s", figures.written_per_s, figures.full_speeds)]
+    return [*measured, plain(what, "images/s", figures.written_per_s, figures.full_per_s)]
 
 
 def main() -> None:
@@ -268,7 +273,7 @@ def main() -> None:
             for number in range(1, wanted.rounds + 1):
                 minutes = (time.monotonic() - began) / 60
                 say(f"Round {number} of {wanted.rounds}, after {minutes:.0f} minutes")
-                bench.find_full_speed()
+                bench.find_full_speed(number)
                 bench.wait_for_the_index()
                 for kind in wanted.measures:
                     if kind in KINDS:
