@@ -1,7 +1,6 @@
 """Deadlines: one cancel for each run that they cut off, whoever looks and however often."""
 
 import threading
-from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,12 +23,6 @@ pytestmark = pytest.mark.integration
 ZONE = DatabaseZone("Europe/Berlin")
 LONG_AGO = datetime(2020, 1, 1, 12, tzinfo=UTC)
 FAR_AHEAD = datetime(2120, 1, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def connection(database_url: str) -> Generator[Connection[Any]]:
-    with psycopg.connect(database_url, autocommit=True, options="-c timezone=UTC") as connection:
-        yield connection
 
 
 def write(connection: Connection[Any], *events: AnyEvent) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -100,12 +100,6 @@ async def http() -> AsyncGenerator[httpx.AsyncClient]:
     transport = httpx.AsyncHTTPTransport(retries=20, limits=httpx.Limits(max_connections=None))
     async with httpx.AsyncClient(transport=transport, timeout=60) as client:
         yield client
-
-
-@pytest.fixture
-def connection(database_url: str) -> Generator[Connection[Any]]:
-    with psycopg.connect(database_url, autocommit=True, options="-c timezone=UTC") as connection:
-        yield connection
 
 
 def write(connection: Connection[Any], *told: AnyEvent) -> None:

@@ -1,11 +1,10 @@
 """What a request to read again chooses, and what it refuses."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from psycopg import Connection
@@ -25,12 +24,6 @@ from ocrstream_recorder.domain.selection import Condition
 from ocrstream_recorder.store import rereads
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def connection(database_url: str) -> Generator[Connection[Any]]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import psycopg
@@ -39,12 +39,6 @@ TEXTS = st.one_of(
     st.text(ALPHABET, max_size=12),
     st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8),
 )
-
-
-@pytest.fixture
-def connection(database_url: str) -> Generator[Connection[Any]]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture

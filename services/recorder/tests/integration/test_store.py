@@ -1,11 +1,9 @@
 """What a poll does to the real database, case by case."""
 
-from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-import psycopg
 import pytest
 from psycopg import Connection
 from recorder_rows import submit_again
@@ -30,12 +28,6 @@ from ocrstream_schemas.events import (
 pytestmark = pytest.mark.integration
 
 ZONE = DatabaseZone("UTC")
-
-
-@pytest.fixture
-def connection(database_url: str) -> Generator[Connection[Any]]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 def write(connection: Connection[Any], events: list[AnyEvent]) -> poll.Written:
