@@ -119,7 +119,6 @@ def matching_boxes(
             found.update(touched)
         passed = start
     return sorted(found)
-    return sorted(found)
 
 
 def _occurrences(text: str, query: str, mode: SearchMode) -> Iterator[int]:
