@@ -102,6 +102,12 @@ def test_a_match_may_go_over_boxes_and_has_all_of_them() -> None:
     assert found(texts, "grandtotal", SearchMode.SUBSTRING) == []
 
 
+@given(st.lists(st.text("ab \u3000", max_size=4), max_size=8))
+def test_every_box_with_a_match_is_found(texts: list[str]) -> None:
+    expected = [number for number, text in enumerate(texts) if "a" in text]
+    assert found(texts, "a", SearchMode.SUBSTRING) == expected
+
+
 def test_each_box_of_a_match_has_the_confidence() -> None:
     texts, confidences = ["grand", "total", "grand total"], [0.4, 0.9, 0.9]
     for least, expected in ((0.0, [0, 1, 2]), (0.4, [0, 1, 2]), (0.5, [2]), (1.0, [])):
