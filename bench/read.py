@@ -8,6 +8,7 @@ the database, in between.
 
 import argparse
 import asyncio
+import math
 import multiprocessing
 import statistics
 import time
@@ -35,9 +36,12 @@ PER_S = 50.0
 LISTENERS = 500
 UPDATES = 10
 SHORT_SEARCHES = 30
+SHORT_SEARCHES_PER_S = 2.0
 REPEATS = 300
 WARM_UP_S = 5.0
-FULL_SPEED_S = 10.0
+FULL_SPEED_FEED_S = 3.0
+FULL_SPEED_S = 5.0
+WRITE_TIMEOUT_S = 300.0
 INDEX_TIMEOUT_S = 3_600.0
 
 KINDS = {
@@ -94,25 +98,37 @@ class Bench:
         assert row is not None
         return int(row[0])
 
-    def find_full_speed(self, number: int) -> None:
+    def find_full_speed(self, name: str) -> None:
         """How many images a second it writes, now, when more than enough wait.
 
         Machines that others share are faster and slower by the minute: half of what one wrote half
         an hour ago may be all that it can write.
         """
-        bootstrap = self._rig.kafka.bootstrap_servers
-        asyncio.run(feed(bootstrap, 1e9, FULL_SPEED_S, f"full-speed-{number}"))
-        began, at_first = time.monotonic(), self.recorded()
-        time.sleep(FULL_SPEED_S / 2)
-        self._full_per_s = (self.recorded() - at_first) / (time.monotonic() - began)
-        say(f"  writing at full speed: {self._full_per_s:,.0f} images/s")
         self._until_all_written()
+        bootstrap, before = self._rig.kafka.bootstrap_servers, self.recorded()
+        sent = asyncio.run(feed(bootstrap, math.inf, FULL_SPEED_FEED_S, f"full-speed-{name}"))
+        began, at_first = time.monotonic(), self.recorded()
+        time.sleep(FULL_SPEED_S)
+        written = self.recorded()
+        self._full_per_s = (written - at_first) / (time.monotonic() - began)
+        say(f"  writing at full speed: {self._full_per_s:,.0f} images/s")
+        if written - before >= sent:
+            raise AssertionError(f"too few waited to tell its full speed: {sent:,}")
 
     def _until_all_written(self) -> None:
-        written = -1
-        while (now := self.recorded()) > written:
-            written = now
-            time.sleep(2)
+        deadline = time.monotonic() + WRITE_TIMEOUT_S
+        # Asked twice, since the answer may be a second old.
+        for _ in range(2):
+            while waiting := self._waiting():
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{waiting:,} records wait to be written")
+                time.sleep(1)
+            time.sleep(1)
+
+    def _waiting(self) -> int:
+        """Records that the recorder has before it."""
+        answer = httpx.get(f"{self._api_url}/v1/lag", timeout=60).raise_for_status().json()
+        return sum(one["waiting_records"] for one in answer["items"] if one["reader"] == "recorder")
 
     def wait_for_the_index(self) -> None:
         """Returns when searches find all that is written."""
@@ -204,10 +220,11 @@ class Bench:
     def short_searches(self) -> None:
         asked = requests("short search", self._wanted.images, 0)
         with (
-            self.writing("short", 2 * SHORT_SEARCHES),
+            self.writing("short", SHORT_SEARCHES / SHORT_SEARCHES_PER_S),
             httpx.Client(base_url=self._api_url, timeout=60) as http,
         ):
             for _ in range(SHORT_SEARCHES):
+                time.sleep(1 / SHORT_SEARCHES_PER_S)
                 request, began = next(asked), time.monotonic()
                 http.get(request.path, params=request.parameters).raise_for_status()
                 self.figures.short_ms.append(1000 * (time.monotonic() - began))
@@ -273,10 +290,11 @@ def main() -> None:
             for number in range(1, wanted.rounds + 1):
                 minutes = (time.monotonic() - began) / 60
                 say(f"Round {number} of {wanted.rounds}, after {minutes:.0f} minutes")
-                bench.find_full_speed(number)
-                bench.wait_for_the_index()
                 for kind in wanted.measures:
+                    bench.wait_for_the_index()
+                    bench.find_full_speed(f"{kind}-{number}")
                     if kind in KINDS:
+                        bench.wait_for_the_index()
                         bench.measure(kind, number)
                     elif kind == "events":
                         bench.events()

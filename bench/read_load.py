@@ -35,6 +35,9 @@ _WORDS: tuple[LiteralString, ...] = (
 
 _DIFFERENT_IMAGES = 1_000
 
+# The shorter, the smaller the batches, and the more of the machine the producer and Kafka take.
+_FEED_INTERVAL_S = 0.05
+
 # One of the eight words, which many boxes have, and eight characters that only this box has.
 TEXT: LiteralString = (
     "split_part('" + "|".join(_WORDS) + "', '|', 1 + n %% 8)"
@@ -75,8 +78,11 @@ def requests(kind: str, images: int, seed: int) -> Iterator[Request]:
                 raise ValueError(kind)
 
 
-async def feed(bootstrap: str, images_per_s: float, for_s: float, name: str) -> None:
-    """Produce submissions and results at a constant pace, as one batch called `name`."""
+async def feed(bootstrap: str, images_per_s: float, for_s: float, name: str) -> int:
+    """Produce submissions and results at a constant pace, as one batch called `name`.
+
+    Returns how many images they are of.
+    """
     settings = ServiceSettings.model_validate({"KAFKA_BOOTSTRAP_SERVERS": bootstrap})
     found = [_boxes(number) for number in range(_DIFFERENT_IMAGES)]
     began = time.monotonic()
@@ -87,7 +93,7 @@ async def feed(bootstrap: str, images_per_s: float, for_s: float, name: str) -> 
         sent = 0
         while (gone_s := time.monotonic() - began) < for_s:
             if sent >= gone_s * images_per_s:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(_FEED_INTERVAL_S)
                 continue
             told = found[sent % len(found)]
             outcome = result(f"{name}-{sent:07}", told, name, sent)
@@ -102,6 +108,7 @@ async def feed(bootstrap: str, images_per_s: float, for_s: float, name: str) -> 
             await producer.send(IMAGES_SUBMITTED, encode(submission), key=key)
             await producer.send(OCR_RESULTS, encode(outcome), key=key)
             sent += 1
+    return sent
 
 
 def _boxes(image: int) -> tuple[TextBox, ...]:

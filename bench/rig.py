@@ -141,11 +141,18 @@ class Rig:
 
     def _recorder(self, name: str, url: str, group: str) -> Service:
         settings = {"DATABASE_URL": url, "OCRSTREAM_GROUP_ID": group}
-        return self._service(name, ("ocrstream-recorder",), settings)
+        return self._service(name, ("ocrstream-recorder",), settings, yields=True)
 
-    def _service(self, name: str, command: tuple[str, ...], settings: Mapping[str, str]) -> Service:
+    def _service(
+        self,
+        name: str,
+        command: tuple[str, ...],
+        settings: Mapping[str, str],
+        *,
+        yields: bool = False,
+    ) -> Service:
         environment = {"KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers, **settings}
-        return Service(name, command, free_port(), environment)
+        return Service(name, command, free_port(), environment, yields)
 
 
 async def until_members(bootstrap: str, group: str, count: int) -> None:

@@ -158,6 +158,12 @@ def test_workers_can_be_scaled() -> None:
         assert not container_ports(services()[name])
 
 
+def test_what_works_off_what_waits_leaves_the_processor_to_those_that_answer() -> None:
+    shares = {name: one.get("cpu_shares") for name, one in services("gpu").items()}
+    assert {name for name, share in shares.items() if share} == {"recorder", *WORKERS}
+    assert {share for share in shares.values() if share} == {102}
+
+
 def test_the_recorder_alone_reaches_the_database() -> None:
     assert project()["networks"]["database"]["internal"]
     on_network = {name for name, one in services().items() if "database" in one["networks"]}

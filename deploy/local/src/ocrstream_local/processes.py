@@ -24,6 +24,13 @@ _LOG_TAIL_BYTES = 16_384
 # Those that this very process started: it must collect them when they end.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
+# How much a process that yields to others is nicer than they are: it has a tenth of their share of
+# a core that all of them want, and all of one that nobody else does.
+_YIELDING = 10
+# Linux takes a change of a session from a user once in so long.
+_SESSION_INTERVAL_S = 0.1
+_SESSION_TRIES = 5
+
 
 @dataclass(frozen=True)
 class Process:
@@ -78,8 +85,12 @@ def start(
     folder: Path | None = None,
     port: int | None = None,
     stop_signal: int = signal.SIGTERM,
+    yields: bool = False,
 ) -> Process:
-    """Start a process in a session of its own, its output appended to `log`."""
+    """Start a process in a session of its own, its output appended to `log`.
+
+    One that `yields` has the processor when others do not want it.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         try:
@@ -98,9 +109,29 @@ def start(
         except OSError as error:
             raise StackError(f"{name} cannot be started: {error}") from error
     _children[started.pid] = started
+    if yields:
+        _yield_to_others(started.pid)
     return Process(
         name, started.pid, psutil.Process(started.pid).create_time(), str(log), port, stop_signal
     )
+
+
+def _yield_to_others(pid: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        process.nice(max(process.nice(), _YIELDING))
+    # Where Linux shares the processor out between sessions, a process is nice to its own alone,
+    # and its session to the others.
+    session = Path(f"/proc/{pid}/autogroup")
+    for _ in range(_SESSION_TRIES if session.exists() else 0):
+        try:
+            session.write_text(str(_YIELDING))
+        except BlockingIOError:
+            time.sleep(_SESSION_INTERVAL_S)
+        except OSError:
+            return
+        else:
+            return
 
 
 def stop(processes: Iterable[Process], grace_s: float) -> None:

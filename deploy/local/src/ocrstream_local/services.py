@@ -17,12 +17,16 @@ _REQUEST_TIMEOUT_S = 5
 
 @dataclass(frozen=True)
 class Service:
-    """A service; `environment` is what it needs beside that of the command."""
+    """A service; `environment` is what it needs beside that of the command.
+
+    One that `yields` works off what waits while those that answer leave it the processor.
+    """
 
     name: str
     command: tuple[str, ...]
     port: int
     environment: dict[str, str]
+    yields: bool = False
 
     @property
     def url(self) -> str:
@@ -40,7 +44,14 @@ class Service:
             "OCRSTREAM_HTTP_PORT": str(self.port),
         }
         log = logs / f"{self.name}.log"
-        return processes.start(self.name, command, log, environment=environment, port=self.port)
+        return processes.start(
+            self.name,
+            command,
+            log,
+            environment=environment,
+            port=self.port,
+            yields=self.yields,
+        )
 
     def wait(self, process: Process) -> None:
         """Returns when it is ready; raises StackError, with what is in its way, if it is not."""

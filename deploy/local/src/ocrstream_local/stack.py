@@ -196,6 +196,7 @@ class Stack:
             ("ocrstream-recorder",),
             self._port(state, "recorder"),
             {**shared, "DATABASE_URL": database},
+            yields=True,
         )
         recorder_api = Service(
             "recorder-api",
@@ -231,7 +232,9 @@ class Stack:
             recorder_api,
             ingest,
             *(
-                Service(name, ("ocrstream-worker",), self._port(state, name), for_workers)
+                Service(
+                    name, ("ocrstream-worker",), self._port(state, name), for_workers, yields=True
+                )
                 for name in names
             ),
         ]
