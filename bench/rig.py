@@ -119,8 +119,8 @@ class Rig:
 
     @contextmanager
     def recorder(self, url: str, group: str) -> Generator[Process]:
-        """A recorder that is ready."""
-        service = self._recorder(group, url, group)
+        """A recorder that is ready, and leaves the processor to others as in the local stack."""
+        service = self._recorder(group, url, group, yields=True)
         process = service.start(self._folder)
         try:
             service.wait(process)
@@ -139,9 +139,9 @@ class Rig:
         finally:
             processes.stop([process], 30)
 
-    def _recorder(self, name: str, url: str, group: str) -> Service:
+    def _recorder(self, name: str, url: str, group: str, *, yields: bool = False) -> Service:
         settings = {"DATABASE_URL": url, "OCRSTREAM_GROUP_ID": group}
-        return self._service(name, ("ocrstream-recorder",), settings, yields=True)
+        return self._service(name, ("ocrstream-recorder",), settings, yields=yields)
 
     def _service(
         self,
