@@ -47,10 +47,11 @@ def test_one_that_yields_is_nice_to_the_others(tmp_path: Path) -> None:
     process = start("sleeper", [sys.executable, "-c", SLEEP], tmp_path / "log", yields=True)
     session = Path(f"/proc/{process.pid}/autogroup")
     nice = psutil.Process(process.pid).nice()
-    told = session.read_text() if session.exists() else "no sessions share the processor: nice 10"
+    # Empty where the processor is not shared out between sessions.
+    told = session.read_text().strip() if session.exists() else ""
     kill(process)
     assert nice == max(psutil.Process().nice(), 10)
-    assert told.rstrip().endswith("nice 10")
+    assert not told or told.endswith("nice 10")
 
 
 def test_a_later_process_with_the_same_pid_is_let_alone(tmp_path: Path) -> None:
