@@ -291,6 +291,7 @@ def main() -> None:
                 minutes = (time.monotonic() - began) / 60
                 say(f"Round {number} of {wanted.rounds}, after {minutes:.0f} minutes")
                 for kind in wanted.measures:
+                    # Before, too, so that its full speed is not long ago when it is measured.
                     if kind == "search":
                         bench.wait_for_the_index()
                     bench.find_full_speed(f"{kind}-{number}")
