@@ -10,13 +10,14 @@ import argparse
 import asyncio
 import math
 import multiprocessing
+import os
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import httpx
 import psycopg
@@ -25,7 +26,7 @@ from read_listeners import Audience, quantile, reach
 from read_load import ASKED_ANEW, IMAGES_A_BATCH, TEXT, feed, feed_in_process, requests
 from recorder_load import BOXES, fill
 from report import Row, at_most, limited, plain, publish, say
-from rig import Rig, cpu_s
+from rig import Rig, cpu_s, stolen_s
 
 from ocrstream_local.processes import Process
 
@@ -39,31 +40,54 @@ SHORT_SEARCHES = 30
 SHORT_SEARCHES_PER_S = 2.0
 REPEATS = 300
 WARM_UP_S = 5.0
-FULL_SPEED_FEED_S = 1.5
+FULL_SPEED_FEED_S = 2.0
 FULL_SPEED_S = 3.0
+COMMIT_TIMEOUT_S = 60.0
+MOST_STOLEN = 0.03
+TRIES = 3
 WRITE_TIMEOUT_S = 300.0
 INDEX_TIMEOUT_S = 3_600.0
 
+# Searches first: before the others write, less is to be indexed before they may begin.
 KINDS = {
+    "search": "a search of three characters or more",
     "progress": "progress of a batch",
     "image": f"an image with its {BOXES} boxes",
     "list": "100 of a batch's images",
-    "search": "a search of three characters or more",
 }
 MEASURES = (*KINDS, "short", "events")
 
 ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
 
+CORES = os.cpu_count() or 1
 _SPAWN = multiprocessing.get_context("spawn")
+
+
+class Measured(NamedTuple):
+    """A kind of requests in one round."""
+
+    latencies: Latencies
+    cpu_ms: float
+    """Processor's time of the API for each request."""
+    stolen: float
+    """The part of the processors that the host gave to others meanwhile."""
+
+    def __str__(self) -> str:
+        found, at = self.latencies, quantile
+        return (
+            f"p50 {at(found.http_ms, 0.5):.1f} ms, p99 {at(found.http_ms, 0.99):.1f} ms,"
+            f" {self.cpu_ms:.1f} ms of a core; from when it was sent p50"
+            f" {at(found.served_ms, 0.5):.1f} ms; in SQL p50 {at(found.sql_ms, 0.5):.1f} ms,"
+            f" p99 {at(found.sql_ms, 0.99):.1f} ms; the host took {self.stolen:.1%}"
+        )
 
 
 class Figures:
     """What was measured, a value a round or an update."""
 
     def __init__(self) -> None:
-        self.latencies: defaultdict[str, list[Latencies]] = defaultdict(list)
-        self.cpu_ms: defaultdict[str, list[float]] = defaultdict(list)
+        self.measured: defaultdict[str, list[Measured]] = defaultdict(list)
         self.again_ms: defaultdict[str, dict[str, list[float]]] = defaultdict(
             lambda: {"kept": [], "made": []}
         )
@@ -82,6 +106,8 @@ class Bench:
     ) -> None:
         self._rig = rig
         self._url = url
+        # Asked many times a second; a new one each time would be a load of its own.
+        self._connection = psycopg.connect(url, autocommit=True)
         self._api_url = api_url
         self._api = api
         self._wanted = wanted
@@ -90,11 +116,9 @@ class Bench:
 
     def recorded(self) -> int:
         """Results that the recorder has written."""
-        with psycopg.connect(self._url) as connection:
-            row = connection.execute(
-                "SELECT coalesce(sum(next_offset), 0) FROM recorder_offsets"
-                " WHERE topic = 'ocr.results'"
-            ).fetchone()
+        row = self._connection.execute(
+            "SELECT coalesce(sum(next_offset), 0) FROM recorder_offsets WHERE topic = 'ocr.results'"
+        ).fetchone()
         assert row is not None
         return int(row[0])
 
@@ -107,13 +131,26 @@ class Bench:
         self._until_all_written()
         bootstrap, before = self._rig.kafka.bootstrap_servers, self.recorded()
         sent = asyncio.run(feed(bootstrap, math.inf, FULL_SPEED_FEED_S, f"full-speed-{name}"))
-        began, at_first = time.monotonic(), self.recorded()
-        time.sleep(FULL_SPEED_S)
-        written = self.recorded()
-        self._full_per_s = (written - at_first) / (time.monotonic() - began)
+        # From a commit to a commit: a poll of thousands of records is written at once.
+        began, at_first = self._next_commit()
+        ended, at_last = began, at_first
+        while ended - began < FULL_SPEED_S:
+            ended, at_last = self._next_commit()
+        self._full_per_s = (at_last - at_first) / (ended - began)
         say(f"  writing at full speed: {self._full_per_s:,.0f} images/s")
-        if written - before >= sent:
+        if at_last - before >= sent:
             raise AssertionError(f"too few waited to tell its full speed: {sent:,}")
+
+    def _next_commit(self) -> tuple[float, int]:
+        """When the recorder has next written results, and how many it has written by then."""
+        before, deadline = self.recorded(), time.monotonic() + COMMIT_TIMEOUT_S
+        while True:
+            recorded, at = self.recorded(), time.monotonic()
+            if recorded != before:
+                return at, recorded
+            if at > deadline:
+                raise TimeoutError("the recorder writes nothing")
+            time.sleep(0.02)
 
     def _until_all_written(self) -> None:
         deadline = time.monotonic() + WRITE_TIMEOUT_S
@@ -155,8 +192,7 @@ class Bench:
         feeder = _SPAWN.Process(target=feed_in_process, args=arguments)
         feeder.start()
         try:
-            self._until_it_writes()
-            began, at_first = time.monotonic(), self.recorded()
+            began, at_first = self._next_commit()
             yield
             written = (self.recorded() - at_first) / (time.monotonic() - began)
             say(f"  {name}: {written:,.0f} of {half:,.0f} images/s were written meanwhile")
@@ -166,14 +202,18 @@ class Bench:
             feeder.terminate()
             feeder.join()
 
-    def _until_it_writes(self) -> None:
-        before, deadline = self.recorded(), time.monotonic() + 60
-        while self.recorded() == before:
-            if time.monotonic() > deadline:
-                raise TimeoutError("the recorder writes nothing")
-            time.sleep(0.1)
-
     def measure(self, kind: str, number: int) -> None:
+        """Put the load of a kind on; anew if the host gave much of the processors to others."""
+        for tried in range(1, TRIES + 1):
+            if kind == "search":
+                self.wait_for_the_index()
+            measured = self._measure(kind, number, f"{kind}-{number}-{tried}")
+            say(f"  {kind}: {measured}")
+            if measured.stolen <= MOST_STOLEN or tried == TRIES:
+                self.figures.measured[kind].append(measured)
+                return
+
+    def _measure(self, kind: str, number: int, name: str) -> Measured:
         load = Load(
             kind,
             self._api_url,
@@ -184,22 +224,15 @@ class Bench:
             WARM_UP_S,
             self._wanted.seconds,
         )
-        with self.writing(f"{kind}-{number}", load.warm_up_s + load.for_s):
-            used_s = cpu_s(self._api)
+        with self.writing(name, load.warm_up_s + load.for_s):
+            used_s, others_s, began = cpu_s(self._api), stolen_s(), time.monotonic()
             found = in_a_process(drive, load)
-            used_s = cpu_s(self._api) - used_s
+            used_s, others_s = cpu_s(self._api) - used_s, stolen_s() - others_s
+            cores_s = CORES * (time.monotonic() - began)
         if found.failures:
             raise AssertionError(f"{len(found.failures)} failed, as {found.failures[0]}")
-        self.figures.latencies[kind].append(found)
-        cpu_ms = 1000 * used_s / (PER_S * (load.warm_up_s + load.for_s))
-        self.figures.cpu_ms[kind].append(cpu_ms)
-        p50, p99 = quantile(found.http_ms, 0.5), quantile(found.http_ms, 0.99)
-        served, sql = quantile(found.served_ms, 0.5), quantile(found.sql_ms, 0.5)
-        say(
-            f"  {kind}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, {cpu_ms:.1f} ms of a core; from when"
-            f" it was sent p50 {served:.1f} ms; in SQL p50 {sql:.1f} ms, p99"
-            f" {quantile(found.sql_ms, 0.99):.1f} ms"
-        )
+        asked = PER_S * (load.warm_up_s + load.for_s)
+        return Measured(found, 1000 * used_s / asked, others_s / cores_s)
 
     def again(self) -> None:
         """One after the other, while nothing is written: an answer that holds, or is made anew."""
@@ -247,15 +280,15 @@ def in_a_process(work: Callable[[ArgumentT], ResultT], argument: ArgumentT) -> R
 def rows(figures: Figures) -> list[Row]:
     measured: list[Row] = []
     for kind, what in KINDS.items():
-        rounds = figures.latencies[kind]
+        rounds = figures.measured[kind]
         if not rounds:
             continue
-        p99 = statistics.median(quantile(one.http_ms, 0.99) for one in rounds)
+        p99 = statistics.median(quantile(one.latencies.http_ms, 0.99) for one in rounds)
         measured.append(limited(50, f"{what}, p99", "ms", p99))
-        medians = [statistics.median(one.served_ms) for one in rounds]
-        in_sql = [statistics.median(one.sql_ms) for one in rounds]
+        medians = [statistics.median(one.latencies.served_ms) for one in rounds]
+        in_sql = [statistics.median(one.latencies.sql_ms) for one in rounds]
         measured.append(at_most(1.5, f"{what}, p50, against its SQL", "ms", medians, in_sql))
-        cpu_ms = statistics.median(figures.cpu_ms[kind])
+        cpu_ms = statistics.median(one.cpu_ms for one in rounds)
         measured.append(Row(f"{what}, processor's time of the API", round(cpu_ms, 2), "ms"))
     for kind, took in figures.again_ms.items():
         what = f"{KINDS[kind]}, asked again while nothing is written, p50"
@@ -267,7 +300,11 @@ def rows(figures: Figures) -> list[Row]:
         what = f"an update to {LISTENERS} listeners, slowest of {len(figures.reached_s)}"
         measured.append(limited(1_000, what, "ms", 1000 * max(figures.reached_s)))
     what = "written meanwhile, against full speed"
-    return [*measured, plain(what, "images/s", figures.written_per_s, figures.full_per_s)]
+    measured.append(plain(what, "images/s", figures.written_per_s, figures.full_per_s))
+    if stolen := [one.stolen for rounds in figures.measured.values() for one in rounds]:
+        what = "of the processors given to others by the host, most in a measure"
+        measured.append(Row(what, round(100 * max(stolen), 1), "%"))
+    return measured
 
 
 def main() -> None:
@@ -295,8 +332,6 @@ def main() -> None:
                     if kind == "search":
                         bench.wait_for_the_index()
                     bench.find_full_speed(f"{kind}-{number}")
-                    if kind == "search":
-                        bench.wait_for_the_index()
                     if kind in KINDS:
                         bench.measure(kind, number)
                     elif kind == "events":

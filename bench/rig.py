@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
@@ -194,6 +195,13 @@ def cpu_s(process: Process) -> float:
     """The processor's time that the process has had, in seconds."""
     told = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def stolen_s() -> float:
+    """What this machine's cores together have waited for their host, in seconds; 0 if it has none
+    or does not tell.
+    """
+    return float(getattr(psutil.cpu_times(), "steal", 0))
 
 
 def memory_mib(process: Process) -> float:
