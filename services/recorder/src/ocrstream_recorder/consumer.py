@@ -1,9 +1,10 @@
 """Reads the topics and has them recorded: poll, write, then commit for the lag metrics.
 
-While one poll is written the next is read, judged, folded and begun: two transactions overlap, in
-the order of their offsets. Where to go on stands in the database alone, so every partition is
-sought there after each assignment, and whenever a poll was not written as it was read: because
-another replica was faster, or to let go of it.
+While much waits, the next poll is read, judged, folded and begun while one is written: two
+transactions overlap, in the order of their offsets. Else one is written at a time, and what comes
+meanwhile is the next. Where to go on stands in the database alone, so every partition is sought
+there after each assignment, and whenever a poll was not written as it was read: because another
+replica was faster, or to let go of it.
 """
 
 import asyncio
@@ -39,6 +40,9 @@ _NO_PARTITION = TopicPartition("", 0)
 _STAY_INTERVAL_S = 1.0
 _BACKOFF_S = 1.0
 WRITES_AT_ONCE = 2
+# From this part of the most that a poll may have, another one is written at the same time. Smaller
+# ones take more of the processors, and of the database, the more of them there are.
+_LARGE_POLL = 0.25
 
 
 class Consumer(ConsumerRebalanceListener):
@@ -66,6 +70,7 @@ class Consumer(ConsumerRebalanceListener):
         # What was read in an earlier epoch is not written any more.
         self._epoch = 0
         self._writes: set[asyncio.Task[None]] = set()
+        self._much_waits = False
         # Set when the last write that began has moved its offsets, or is over.
         self._fenced = asyncio.Event()
         self._fenced.set()
@@ -153,6 +158,8 @@ class Consumer(ConsumerRebalanceListener):
         return dict(self._written)
 
     async def _step(self) -> None:
+        if not self._much_waits:
+            await self._settle()
         if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:
             await self._commit()
         assigned = self._kafka.assignment()
@@ -167,6 +174,7 @@ class Consumer(ConsumerRebalanceListener):
             return
         epoch = self._epoch
         found = await self._poll(readable)
+        self._much_waits = sum(map(len, found.values())) >= _LARGE_POLL * self._poll_records
         records = [
             record
             for partition, part in found.items()

@@ -1,4 +1,4 @@
-"""A write that takes as long as it likes costs no partition."""
+"""How polls are read while one is written: as a member of the group, and how many at once."""
 
 import asyncio
 import secrets
@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from real_servers import Broker
 
 from ocrstream_recorder.consumer import Consumer
 from ocrstream_recorder.drain_limit import DrainLimit
@@ -22,11 +23,14 @@ MAX_POLL_INTERVAL_S = 2.0
 
 
 class HeldRecording:
-    """Writes nothing until it is `released`, or told to let go."""
+    """Writes nothing until it is `released`; the next poll may begin at once if it is `fenced`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fenced: bool = False) -> None:
         self.let_go = asyncio.Event()
         self.writing = asyncio.Event()
+        self.writing_two = asyncio.Event()
+        self._fenced = fenced
+        self._writes = 0
         self.released = asyncio.Event()
 
     async def next_offsets(self, if_unknown: Mapping[Partition, int]) -> dict[Partition, int]:
@@ -44,18 +48,19 @@ class HeldRecording:
     async def record(
         self, poll: Poll, _: Mapping[Partition, int], on_fenced: Callable[[], None]
     ) -> dict[Partition, int]:
-        self.writing.set()
+        self._writes += 1
+        (self.writing if self._writes == 1 else self.writing_two).set()
+        if self._fenced:
+            on_fenced()
         await self.released.wait()
+        self._writes -= 1
         on_fenced()
         return poll.nexts
 
 
-async def test_a_write_longer_than_the_poll_interval_keeps_the_membership(
-    kafka_bootstrap: str,
-) -> None:
-    recording, stop = HeldRecording(), asyncio.Event()
-    kafka = AIOKafkaConsumer(
-        bootstrap_servers=kafka_bootstrap,
+def new_consumer(bootstrap: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
         group_id=f"recorder-{secrets.token_hex(4)}",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -63,18 +68,50 @@ async def test_a_write_longer_than_the_poll_interval_keeps_the_membership(
         heartbeat_interval_ms=200,
         max_poll_interval_ms=int(MAX_POLL_INTERVAL_S * 1000),
     )
+
+
+async def test_a_write_longer_than_the_poll_interval_keeps_the_membership(
+    kafka_bootstrap: str,
+) -> None:
+    recording, stop = HeldRecording(), asyncio.Event()
+    kafka = new_consumer(kafka_bootstrap)
     consumer = Consumer(kafka, cast("Recording", recording), DrainLimit(100), 1000, stop)
     async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
         await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
         running = asyncio.create_task(consumer.run())
         await recording.writing.wait()
-        # What is read next waits for its turn to be written, and nothing more is read.
+        # What comes next is not read before that is written.
         await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
     try:
         # A member that leaves is told so, and lets go of what it writes.
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(recording.let_go.wait(), 3 * MAX_POLL_INTERVAL_S)
         assert kafka.assignment()
+    finally:
+        recording.released.set()
+        stop.set()
+        await running
+
+
+@pytest.mark.parametrize("much_waits", [True, False])
+async def test_two_polls_are_written_at_once_only_while_much_waits(
+    module_broker: Broker, much_waits: bool
+) -> None:
+    recording, stop = HeldRecording(fenced=True), asyncio.Event()
+    kafka, most = new_consumer(module_broker.bootstrap), 4 if much_waits else 1000
+    consumer = Consumer(kafka, cast("Recording", recording), DrainLimit(100), most, stop)
+    async with AIOKafkaProducer(bootstrap_servers=module_broker.bootstrap) as producer:
+        running = asyncio.create_task(consumer.run())
+        for _ in range(2):
+            await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
+            await recording.writing.wait()
+    try:
+        second = asyncio.wait_for(recording.writing_two.wait(), MAX_POLL_INTERVAL_S)
+        if much_waits:
+            await second
+        else:
+            with pytest.raises(TimeoutError):
+                await second
     finally:
         recording.released.set()
         stop.set()
