@@ -17,8 +17,9 @@ from ocrstream_runtime.lifecycle import is_set_within
 logger = structlog.get_logger(__name__)
 
 # The more at once, the fewer ways into the index's tree; and the longer a poll or a read that comes
-# meanwhile has it beside it.
-_IMAGES_AT_ONCE = 50
+# meanwhile has it beside it, and the longer the list that a search reads for each segment until it
+# is merged.
+_IMAGES_AT_ONCE = 20
 _IMAGES_AT_REST = 200
 _INTERVAL_S = 0.5
 _RETRY_S = 5.0

@@ -285,8 +285,23 @@ def test_images_from_before_are_queued_for_searches_even_if_interrupted(old: str
         assert connection.execute(queued).fetchone() == (*images, *images)
         # As after a kill before the last statement: all that came before it is there.
         connection.execute("UPDATE recorder_revision SET version_num = '0006'")
-        assert migrate.migrate(old) == REVISIONS[-1]
+        assert migrate.migrate(old, "0007") == "0007"
         assert connection.execute(queued).fetchone() == (2 * images[0], *images)
+
+
+def test_images_with_keys_from_before_are_queued_for_new_ones_even_if_interrupted(old: str) -> None:
+    migrate.migrate(old, "0012")
+    with open_database(old) as connection:
+        indexed = "INSERT INTO recorder_search SELECT id, '{1}' FROM ocr_executions LIMIT 1"
+        (images,) = connection.execute("SELECT count(*) FROM ocr_executions").fetchall()
+        for _ in range(2):
+            connection.execute(indexed)
+            # As after a kill before the last statement, the second time.
+            connection.execute("UPDATE recorder_revision SET version_num = '0012'")
+            assert migrate.migrate(old, "0013") == "0013"
+            queued = connection.execute("SELECT ocr_execution_id FROM recorder_search_queue")
+            assert (len(queued.fetchall()),) == images
+            assert connection.execute("SELECT FROM recorder_search").fetchall() == []
 
 
 def test_a_table_in_use_is_not_waited_for_long(old_template: str) -> None:

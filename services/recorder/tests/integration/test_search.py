@@ -240,7 +240,8 @@ async def test_no_statement_looks_at_all_that_there_is(
     record(connection, {"wanted": plain(["total"])})
     for number in range(9):
         connection.execute(
-            "SELECT setval('ocr_executions_id_seq', nextval('ocr_executions_id_seq') + 16384)"
+            "SELECT setval('ocr_executions_id_seq', nextval('ocr_executions_id_seq') + %s)",
+            (1 << search_index.SEGMENT_BITS,),
         )
         record(connection, {str(number): plain(["other"])})
     index_all(connection)
@@ -356,7 +357,7 @@ async def test_the_indexer_goes_on_by_itself_and_gives_way(
     await until(0)
     with psycopg.connect(database_url, application_name=recorder) as writer:
         writer.execute("SELECT 1")  # as in the middle of a poll
-        record(connection, {f"more {number}": plain(["text"]) for number in range(60)})
+        record(connection, {f"more {number}": plain(["text"]) for number in range(30)})
         await until(10)
         for _ in range(20):
             await is_set_within(stop, 0.02)

@@ -64,7 +64,7 @@ async def test_the_more_is_recorded_the_less_is_its_own(
     scene = await index(lambda now_s: now_s % 2 < recording_s_of_2, monkeypatch)
     assert least <= len(scene.pieces) * PIECE_S / FOR_S <= most + 0.001
     if recording_s_of_2:
-        assert set(scene.pieces[1:]) == {50}
+        assert set(scene.pieces[1:]) == {20}
 
 
 async def test_at_rest_it_takes_more_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

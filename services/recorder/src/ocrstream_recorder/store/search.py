@@ -23,7 +23,7 @@ LAG = BACKLOG.format(at_most=10_000).encode()
 """How far the index is behind; rows as `Backlog`."""
 _WALKED = 2
 _MOST_WALKED = 256
-_SEGMENTS_AT_ONCE = 1_000
+_SEGMENTS_AT_ONCE = 500
 
 # First the newest images by their own keys, which finds at once what most of them say; then by the
 # index, segment by segment from the newest, each looked at only if those before had too few.

@@ -16,8 +16,8 @@ from ocrstream_recorder.domain.search_text import (
     image_text,
 )
 
-SEGMENT_BITS = 14
-"""A segment has 16,384 row ids."""
+SEGMENT_BITS = 16
+"""A segment has 65,536 row ids."""
 
 LOCK_KEY = 0x0C25_5EA2  # any number that no one else's advisory lock uses
 """The advisory lock that whoever indexes holds."""

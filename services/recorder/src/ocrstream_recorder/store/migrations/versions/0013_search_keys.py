@@ -1,0 +1,19 @@
+"""Images are found by other keys: those from before go, and all images are queued for new ones.
+
+Interrupted, the revision is run again. A replica from before makes keys of the old kind; no image
+is found by those.
+"""
+
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    op.execute("TRUNCATE recorder_search, recorder_search_queue")
+    with op.get_context().autocommit_block():
+        op.execute(
+            "INSERT INTO recorder_search_queue (ocr_execution_id)"
+            " SELECT id FROM ocr_executions ORDER BY id"
+        )
