@@ -213,13 +213,38 @@ BoxUnit = Literal["line", "word"]
 """What a result's boxes are; one result never mixes them."""
 
 
+class WarningCode(StrEnum):
+    """Why a result that counts as read may still be wrong."""
+
+    UNREADABLE_SCRIPT = "unreadable_script"
+    LOW_CONFIDENCE = "low_confidence"
+    SMALL_TEXT = "small_text"
+
+
+class ResultWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that speaks against a result; readers may meet codes that are newer than they.
+
+    `code` is one of `WarningCode`, `detail` says what was seen and which engine or model would do
+    better.
+    """
+
+    code: Name
+    detail: str
+
+
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What read the image, in the outcome's `attempt`.
+    """What read the image, in the outcome's `attempt`, and what was done to the page for it.
 
     `versions` are those of the engine and of what it computes with, `models` the SHA-256 of its
     model files by `role/file name`, `device` the one that was really used. `boxes` says what was
     asked for. `width` and `height` are the raster's in pixels, `timings_s` seconds by step.
     `reused`: this was read earlier, from a file of the same bytes.
+
+    `turn`: by how many degrees clockwise the page was turned before it was read; `skew`: by how
+    many degrees its lines rise to the right after that. `turned_lines`: how many lines were read
+    the other way up than the page. `tiles`: in how many overlapping pieces text was looked for.
+    `shrink`: by how much the page was shrunk, along a side, to look for text. `ordered`: the boxes
+    stand in reading order.
     """
 
     engine: Name
@@ -231,6 +256,13 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     height: Count | None = None
     timings_s: dict[str, float] = {}
     reused: bool = False
+    turn: Literal[0, 90, 180, 270] = 0
+    skew: float = 0.0
+    turned_lines: Count = 0
+    tiles: PositiveCount = 1
+    shrink: float = 1.0
+    ordered: bool = False
+    warnings: Annotated[tuple[ResultWarning, ...], msgspec.Meta(max_length=16)] = ()
 
 
 class _OcrOutcome(_ImageContext, frozen=True, kw_only=True, omit_defaults=True):
