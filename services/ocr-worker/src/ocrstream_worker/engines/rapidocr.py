@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any, Literal
@@ -11,11 +11,9 @@ import cv2
 import msgspec
 import numpy as np
 import rapidocr
-from numpy.typing import NDArray
-from rapidocr.utils.process_img import map_boxes_to_original
 
 from ocrstream_worker.engines.languages import Language, lacking
-from ocrstream_worker.engines.lines import Line, to_boxes
+from ocrstream_worker.engines.lines import to_boxes
 from ocrstream_worker.engines.model_files import find_or_fetch, hash_files
 from ocrstream_worker.engines.port import (
     EngineInfo,
@@ -27,8 +25,8 @@ from ocrstream_worker.engines.port import (
     RgbImage,
 )
 from ocrstream_worker.engines.rapidocr_models import bundled, listed_recognizer
-from ocrstream_worker.engines.rapidocr_words import split_line
-from ocrstream_worker.engines.raster import Fitted, fit, is_thin
+from ocrstream_worker.engines.rapidocr_networks import READER_PARAMETERS, RapidOcrNetworks
+from ocrstream_worker.engines.rapidocr_page import PageReader
 from ocrstream_worker.engines.readers import check_readable, find_languages
 
 Backend = Literal["openvino", "onnxruntime"]
@@ -36,19 +34,6 @@ Backend = Literal["openvino", "onnxruntime"]
 _DETECTION = "PP-OCRv6_det_small.onnx"
 _ORIENTATION = "ch_ppocr_mobile_v2.0_cls_mobile.onnx"
 _RECOGNITION = "PP-OCRv6_rec_small.onnx"
-# RapidOCR enlarges thin images until their short side is 736 pixels: one of 1 by 2000 would take
-# over 10 GB. Long ones it shrinks to 2000 pixels, one that is thin as well to nothing.
-_MIN_SIDE = 32
-_MAX_SIDE = 2000
-_MAX_RATIO = 8.0
-# With more, lines are padded to the width of longer ones and no faster.
-_LINES_AT_ONCE = 2
-_WIDTH_STEP = 32
-# Shorter lines are padded to it, and to no more: RapidOCR's 320 takes twice the time to read a word
-# no better, and with less than 128 it reads words worse.
-_LEAST_WIDTH = 160
-# As in RapidOCR: an area so much higher than wide is read turned to the left.
-_TURNED_RATIO = 1.5
 
 
 class RapidOcrEngine:
@@ -66,7 +51,8 @@ class RapidOcrEngine:
             "orientation": Path(own.orientation_model or bundled(_ORIENTATION)),
             "recognition": Path(own.recognition_model or bundled(_RECOGNITION)),
         }
-        self._reader = self._choose_recognizer(find_languages(settings.languages))
+        self._networks = self._choose_networks(find_languages(settings.languages))
+        self._pages = PageReader(self._networks, own.box_threshold)
         self.info = EngineInfo(
             name="rapidocr",
             versions={"rapidocr": version("rapidocr"), self._backend: _version(self._backend)},
@@ -88,10 +74,10 @@ class RapidOcrEngine:
     ) -> list[Outcome]:
         return [self._recognize_one(*one) for one in zip(images, options, strict=True)]
 
-    def _choose_recognizer(self, languages: Sequence[Language]) -> Any:
-        """A reader whose recogniser has the languages' characters, or EngineUnavailable."""
-        reader = self._new_reader()
-        missing = lacking(_characters(reader), languages)
+    def _choose_networks(self, languages: Sequence[Language]) -> RapidOcrNetworks:
+        """Networks whose recogniser has the languages' characters, or EngineUnavailable."""
+        networks = self._load()
+        missing = lacking(networks.characters, languages)
         listed = {
             one.code: model for one in languages if (model := listed_recognizer(one)) is not None
         }
@@ -102,11 +88,11 @@ class RapidOcrEngine:
             found = find_or_fetch(wanted.pop(), folder, fetch=self._settings.fetch_models)
             if found is not None:
                 self._models["recognition"] = found
-                reader = self._new_reader()
+                networks = self._load()
         recognizer = self._models["recognition"].name
         check_readable(
             languages,
-            _characters(reader),
+            networks.characters,
             recognizer,
             {
                 code: f"RapidOCR's {model.name} may: put it, SHA-256 {model.sha256}, into {folder}"
@@ -116,98 +102,33 @@ class RapidOcrEngine:
                 if model.name != recognizer
             },
         )
-        return reader
+        return networks
 
-    def _new_reader(self) -> Any:
+    def _load(self) -> RapidOcrNetworks:
         settings = self._settings
         reader: Any = rapidocr.RapidOCR(
             params={
                 "Global.log_level": "critical",
-                "Det.box_thresh": settings.rapidocr.box_threshold,
-                "Rec.rec_batch_num": _LINES_AT_ONCE,
-                "Rec.rec_img_shape": [3, 48, _LEAST_WIDTH],
+                **READER_PARAMETERS,
                 **_model_parameters(self._backend, self._models),
                 **_thread_parameters(self._threads),
                 **_device_parameters(settings.device),
             }
         )
-        # Models are loaded when they are first used.
-        blank = np.full((48, 96, 3), 255, dtype=np.uint8)
-        reader.run_ocr_steps(blank, {})
-        reader.recognize_txt([blank])
-        # As lists they would have every page prepared in 64 bits, for a model that takes 32.
-        reader.text_det.mean = np.float32(reader.text_det.mean)
-        reader.text_det.std = np.float32(reader.text_det.std)
-        reader.text_rec.session = _FewWidths(reader.text_rec.session)
-        return reader
+        return RapidOcrNetworks(reader)
 
     def _check_device(self) -> None:
-        parts = (self._reader.text_det, self._reader.text_cls, self._reader.text_rec)
-        providers = [part.session.session.get_providers()[0] for part in parts]
+        providers = [one.session.get_providers()[0] for one in self._networks.sessions]
         device = real_device(self._settings, providers)
         self.info = msgspec.structs.replace(self.info, device=device)
 
     def _recognize_one(self, image: RgbImage, options: ReadOptions) -> Recognition:
         height, width = image.shape[:2]
-        fitted = _fit(image)
-        self._reader.return_word_box = options.boxes == "word"
-        # Its models were trained on OpenCV's channel order.
-        bgr = np.ascontiguousarray(fitted.pixels[:, :, ::-1])
-        shrunk, steps = self._reader.preprocess_img(bgr)
-        # Not its own call: that resizes every line's pixels again, gives words the wrong confidence
-        # and rounds their corners.
-        found, turns, read, _ = self._reader.run_ocr_steps(shrunk, steps)
-        lines = self._lines(found, turns, read, steps, fitted)
+        page = self._pages.read(image, words=options.boxes == "word")
         return Recognition(
-            boxes=to_boxes(lines, options.boxes, self._settings.min_confidence, width, height),
-            provenance=self.info.provenance(
-                image,
-                options,
-                {
-                    name: float(step.elapse)
-                    for name, step in (("detect", found), ("orient", turns), ("recognize", read))
-                    if step.elapse is not None
-                },
-            ),
+            boxes=to_boxes(page.lines, options.boxes, self._settings.min_confidence, width, height),
+            provenance=self.info.provenance(image, options, page.timings_s),
         )
-
-    def _lines(
-        self, found: Any, turns: Any, read: Any, steps: Any, fitted: Fitted
-    ) -> Iterator[Line]:
-        # All are None where there is no text.
-        if found.boxes is None or read.txts is None:
-            return
-        firsts = [
-            _first_corner(box, turn, self._reader.text_cls.cls_thresh)
-            for box, turn in zip(found.boxes, turns.cls_res, strict=True)
-        ]
-        height, width = fitted.pixels.shape[:2]
-        boxes = map_boxes_to_original(found.boxes, steps, height, width) * fitted.scale
-        for box, first, text, score, words in zip(
-            boxes, firsts, read.txts, read.scores, read.word_results, strict=True
-        ):
-            corners = np.roll(box, -first, axis=0)
-            yield Line(text, score, corners.tolist(), split_line(text, words, corners))
-
-
-class _FewWidths:
-    """A recogniser's session that sees lines of few different widths.
-
-    OpenVINO prepares itself anew for every width that it has not seen. What is added is what
-    RapidOCR itself adds to shorter lines, and what is read in it is taken away again.
-    """
-
-    def __init__(self, session: Any) -> None:
-        self._session = session
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
-
-    def __call__(self, lines: NDArray[np.float32]) -> NDArray[np.float32]:
-        width = lines.shape[3]
-        added = -width % _WIDTH_STEP
-        read = self._session(np.pad(lines, ((0, 0), (0, 0), (0, 0), (0, added))))
-        return read[:, : round(read.shape[1] * width / (width + added))]
 
 
 def choose_backend(settings: EngineSettings) -> Backend:
@@ -249,25 +170,6 @@ def real_device(settings: EngineSettings, providers: Sequence[str]) -> str:
         f" {', '.join(sorted(set(providers)))}. Install onnxruntime-gpu in place of onnxruntime,"
         " with the CUDA and cuDNN it asks for, or set OCRSTREAM_ALLOW_CPU=true"
     )
-
-
-def _fit(image: RgbImage) -> Fitted:
-    if min(image.shape[:2]) >= _MIN_SIDE and not is_thin(image, _MAX_RATIO):
-        return Fitted(image)
-    return fit(image, min_side=_MIN_SIDE, max_side=_MAX_SIDE, max_ratio=_MAX_RATIO)
-
-
-def _first_corner(box: Any, turn: tuple[str, float], sure: float) -> int:
-    """Which corner, clockwise from the box's top left, is the top left of the text in it."""
-    sides = [float(np.linalg.norm(box[one] - box[(one + 1) % 4])) for one in range(4)]
-    width, height = int(max(sides[0], sides[2])), int(max(sides[1], sides[3]))
-    label, score = turn
-    upside_down = "180" in label and score > sure
-    return (height >= _TURNED_RATIO * width) + 2 * upside_down
-
-
-def _characters(reader: Any) -> list[str]:
-    return reader.text_rec.session.get_character_list()
 
 
 def _version(backend: Backend) -> str:

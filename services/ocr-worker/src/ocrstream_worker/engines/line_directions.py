@@ -1,0 +1,109 @@
+"""Which way the lines of a page run: geometry alone, before any of them is read.
+
+The longer side of an area tells the line along which it is read, not from which end. That is for
+the page to say, and for single lines where they are turned against it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ocrstream_worker.engines.text_areas import Area
+
+# An area that is squarer does not tell along which of its sides it is read.
+_LONG_RATIO = 1.5
+
+
+@dataclass(frozen=True)
+class DirectedArea:
+    """An area that is read along `direction`, of length 1, in the page's pixels.
+
+    `aside`: it runs across the page's lines.
+    """
+
+    center: NDArray[np.float64]
+    direction: NDArray[np.float64]
+    length: float
+    height: float
+    aside: bool = False
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """Four `[x, y]`, clockwise from where the text's own top left is."""
+        along = self.direction * (self.length / 2)
+        down = _turned_right(self.direction) * (self.height / 2)
+        return self.center + np.array([-along - down, along - down, along + down, down - along])
+
+    def reversed(self) -> "DirectedArea":
+        """The same area, read from its other end."""
+        return DirectedArea(self.center, -self.direction, self.length, self.height, self.aside)
+
+
+def page_direction(areas: Sequence[Area]) -> NDArray[np.float64]:
+    """The direction to the right, or down, in which most of the page's text runs.
+
+    Areas count by their length. It is skewed as the middle one of those that run this way is.
+    """
+    weights = np.array([area.length if _is_long(area) else 0.0 for area in areas])
+    if not weights.any():
+        return np.array([1.0, 0.0])
+    angles = np.array([math.atan2(area.along[1], area.along[0]) for area in areas])
+    upright = np.abs(np.sin(angles)) > math.sqrt(0.5)
+    is_upright = bool(weights[upright].sum() > weights[~upright].sum())
+    of_page = upright == is_upright
+    base = math.pi / 2 if is_upright else 0.0
+    # Angles are the same after half a turn; between -90 and 90 degrees of the base each is near 0.
+    skews = (angles[of_page] - base + math.pi / 2) % math.pi - math.pi / 2
+    angle = base + _weighted_median(skews, weights[of_page])
+    return np.array([math.cos(angle), math.sin(angle)])
+
+
+def direct(area: Area, page: NDArray[np.float64]) -> DirectedArea:
+    """The area, read as the page is, or across it if its shape says so: then to the page's right.
+
+    To the right of a page that is read to the right is downwards.
+    """
+    if not _is_long(area):
+        sides = [
+            (sign * side, length, height)
+            for side, length, height in (
+                (area.along, area.length, area.height),
+                (_turned_right(area.along), area.height, area.length),
+            )
+            for sign in (1, -1)
+        ]
+        direction, length, height = max(sides, key=lambda one: float(one[0] @ page))
+        return DirectedArea(area.center, direction, length, height)
+    aside = abs(float(area.along @ page)) < math.sqrt(0.5)
+    wanted = _turned_right(page) if aside else page
+    direction = area.along if float(area.along @ wanted) > 0 else -area.along
+    return DirectedArea(area.center, direction, area.length, area.height, aside)
+
+
+def quarter_turns(direction: NDArray[np.float64]) -> tuple[int, float]:
+    """By how many quarter turns clockwise the page must be turned so that its text runs to the
+
+    right, and by how many degrees, -45 to 45, that then rises.
+    """
+    # How far the text's direction is turned clockwise, as y points down.
+    degrees = math.degrees(math.atan2(direction[1], direction[0]))
+    quarters = round(degrees / 90)
+    return -quarters % 4, 90 * quarters - degrees
+
+
+def _is_long(area: Area) -> bool:
+    return area.length >= _LONG_RATIO * area.height
+
+
+def _turned_right(direction: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A quarter turn clockwise, as y points down."""
+    return np.array([-direction[1], direction[0]])
+
+
+def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    order = np.argsort(values)
+    sums = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(sums, sums[-1] / 2)])

@@ -1,0 +1,143 @@
+"""How surely each pixel of a page is of a line of text, by a network that sees some megapixels.
+
+A page that is too large for one look is looked at through windows that overlap. Their answers are
+laid into one map before lines are taken from it, so no line is cut where two windows meet, and none
+is found twice.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ocrstream_worker.engines.port import RgbImage
+
+Network = Callable[[RgbImage], NDArray[np.float32]]
+"""From height by width by 3, both multiples of 32, to probabilities, height by width."""
+
+_STRIDE = 32
+# An A4 page at 170 dpi is looked at as it is, and at once.
+_WHOLE_PIXELS = 3_000_000
+# The network finds lower-case letters of 4 to 100 pixels, so larger pages may be shrunk. They are
+# not shrunk more: letters of 7 pixels are worth reading.
+_MAX_SHRINK = 1.6
+_WINDOW_SIDE = 1_472
+# An answer depends on what lies so far around it, more or less.
+_MARGIN = 96
+# Letters at the very edge of a picture are not found without some paper around them.
+_FRAME = 16
+# The paper and the compression of an empty part of a page differ by less.
+_BLANK_RANGE = 16
+
+
+@dataclass(frozen=True)
+class TextMap:
+    """Probabilities from 0 to 255 on a shrunk page in a frame.
+
+    A point of the map, less `frame` in x and y, times `scale`, is one of the page. `windows`: how
+    many the page was looked at through.
+    """
+
+    probabilities: NDArray[np.uint8]
+    scale: float
+    frame: int
+    windows: int
+
+
+def map_text(image: RgbImage, network: Network) -> TextMap:
+    """The map at the scale at which the smallest text worth reading is found."""
+    height, width = image.shape[:2]
+    scale = min(max(1.0, math.sqrt(height * width / _WHOLE_PIXELS)), _MAX_SHRINK)
+    return _map_at(image, network, scale)
+
+
+def map_large_text(image: RgbImage, network: Network) -> TextMap:
+    """The map of the page shrunk until it is looked at whole, which shows letters of any height."""
+    height, width = image.shape[:2]
+    return _map_at(image, network, max(1.0, math.sqrt(height * width / _WHOLE_PIXELS)))
+
+
+def _map_at(image: RgbImage, network: Network, scale: float) -> TextMap:
+    page = _framed(_shrunk(image, scale))
+    height, width = page.shape[:2]
+    # Rounding and the frame may make it a little larger than what fits.
+    if height * width <= 1.3 * _WHOLE_PIXELS:
+        windows = [_Window(0, height, 0, width)]
+    else:
+        windows = list(_windows(height, width))
+    if len(windows) == 1:
+        return TextMap(_quantized(network(page)), scale, _FRAME, 1)
+    probabilities = np.zeros((height, width), dtype=np.uint8)
+    for window in windows:
+        pixels = page[window.top : window.bottom, window.left : window.right]
+        if np.ptp(pixels[::2, ::2]) < _BLANK_RANGE:
+            continue
+        seen = _quantized(network(np.ascontiguousarray(pixels)))
+        inner = window.inner(height, width)
+        probabilities[inner.top : inner.bottom, inner.left : inner.right] = seen[
+            inner.top - window.top : inner.bottom - window.top,
+            inner.left - window.left : inner.right - window.left,
+        ]
+    return TextMap(probabilities, scale, _FRAME, len(windows))
+
+
+@dataclass(frozen=True)
+class _Window:
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def inner(self, height: int, width: int) -> "_Window":
+        """The part whose answers see all that they depend on."""
+        return _Window(
+            self.top + (_MARGIN if self.top else 0),
+            self.bottom - (_MARGIN if self.bottom < height else 0),
+            self.left + (_MARGIN if self.left else 0),
+            self.right - (_MARGIN if self.right < width else 0),
+        )
+
+
+def _windows(height: int, width: int) -> Iterator[_Window]:
+    """Windows of one size, since a network prepares itself anew for every size."""
+    high, wide = min(height, _WINDOW_SIDE), min(width, _WINDOW_SIDE)
+    for top, left in product(_starts(height, high), _starts(width, wide)):
+        yield _Window(top, top + high, left, left + wide)
+
+
+def _starts(length: int, window: int) -> list[int]:
+    """Where windows begin, so that their inner parts cover the whole length."""
+    count = max(1, math.ceil((length - 2 * _MARGIN) / (window - 2 * _MARGIN)))
+    return [round(n * (length - window) / max(1, count - 1)) for n in range(count)]
+
+
+def _shrunk(image: RgbImage, scale: float) -> RgbImage:
+    height, width = image.shape[:2]
+    size = (max(1, round(width / scale)), max(1, round(height / scale)))
+    if size == (width, height):
+        return image
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # pyright: ignore[reportReturnType]
+
+
+def _framed(page: RgbImage) -> RgbImage:
+    """In a frame of the paper's colour, with sides that are multiples of 32."""
+    height, width = page.shape[:2]
+    right = _FRAME + -(width + 2 * _FRAME) % _STRIDE
+    bottom = _FRAME + -(height + 2 * _FRAME) % _STRIDE
+    return cv2.copyMakeBorder(  # pyright: ignore[reportReturnType]
+        page, _FRAME, bottom, _FRAME, right, cv2.BORDER_CONSTANT, value=_paper(page)
+    )
+
+
+def _paper(page: RgbImage) -> list[float]:
+    """The colour that most of the page's edge has."""
+    edge = np.concatenate([page[0], page[-1], page[:, 0], page[:, -1]])
+    return np.median(edge, axis=0).tolist()
+
+
+def _quantized(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return (probabilities * 255).astype(np.uint8)
