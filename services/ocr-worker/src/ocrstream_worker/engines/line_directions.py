@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ocrstream_worker.engines.port import Turn
 from ocrstream_worker.engines.text_areas import Area
 
+_TURNS: tuple[Turn, ...] = (0, 90, 180, 270)
 # An area that is squarer does not tell along which of its sides it is read.
 _LONG_RATIO = 1.5
 
@@ -83,15 +85,15 @@ def direct(area: Area, page: NDArray[np.float64]) -> DirectedArea:
     return DirectedArea(area.center, direction, area.length, area.height, aside)
 
 
-def quarter_turns(direction: NDArray[np.float64]) -> tuple[int, float]:
-    """By how many quarter turns clockwise the page must be turned so that its text runs to the
+def turn_and_skew(direction: NDArray[np.float64]) -> tuple[Turn, float]:
+    """By how many degrees clockwise a page whose text runs this way must be turned so that it runs
 
-    right, and by how many degrees, -45 to 45, that then rises.
+    to the right; and by how many, -45 to 45, it then still rises.
     """
     # How far the text's direction is turned clockwise, as y points down.
     degrees = math.degrees(math.atan2(direction[1], direction[0]))
     quarters = round(degrees / 90)
-    return -quarters % 4, 90 * quarters - degrees
+    return _TURNS[-quarters % 4], 90 * quarters - degrees
 
 
 def _is_long(area: Area) -> bool:

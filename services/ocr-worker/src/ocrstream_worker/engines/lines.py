@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
+from ocrstream_layout import in_reading_order
 from ocrstream_schemas.events import BoxUnit, TextBox
 from ocrstream_schemas.fields import Point
 
@@ -52,12 +53,13 @@ def is_unspaced(character: str) -> bool:
 def to_boxes(
     lines: Iterable[Line], unit: BoxUnit, min_confidence: float, width: int, height: int
 ) -> tuple[TextBox, ...]:
-    """One box for each line, or for each word of each line, in order.
+    """One box for each line, or for each word of each line, in reading order.
 
     Left out: lines that the engine is less sure of than `min_confidence`, with all their words; and
     what is blank.
     """
-    kept = (line for line in lines if line.confidence >= min_confidence)
+    sure = (line for line in lines if line.confidence >= min_confidence)
+    kept = in_reading_order(sure, lambda line: line.corners, lambda line: line.text)
     pieces = kept if unit == "line" else (word for line in kept for word in line.words)
     return tuple(
         text_box(piece.text, piece.confidence, piece.corners, width, height)

@@ -11,10 +11,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ocrstream_schemas.events import BoxUnit, Provenance, TextBox
+from ocrstream_schemas.events import BoxUnit, Provenance, ResultWarning, TextBox
 
 RgbImage = NDArray[np.uint8]
 """Height by width by 3, red first."""
+
+READING_VERSION = "2"
+"""Counted up whenever the same engine and models read pages better: `versions["ocrstream"]`.
+
+1 is what said nothing of it: lines as the engine gave them, some of them read upside down.
+"""
+
+Turn = Literal[0, 90, 180, 270]
+"""Degrees clockwise."""
 
 EngineName = Literal["rapidocr", "tesseract", "doctr", "noop"]
 
@@ -91,6 +100,17 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     boxes: BoxUnit = "line"
 
 
+class Treatment(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done to a page so that it could be read; see `Provenance`, which repeats it."""
+
+    turn: Turn = 0
+    skew: float = 0.0
+    turned_lines: int = 0
+    tiles: int = 1
+    shrink: float = 1.0
+    warnings: tuple[ResultWarning, ...] = ()
+
+
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What is running: the engine, the versions of what it is made of, the device it uses.
 
@@ -103,9 +123,13 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, str] = {}
 
     def provenance(
-        self, image: RgbImage, options: ReadOptions, timings_s: dict[str, float]
+        self,
+        image: RgbImage,
+        options: ReadOptions,
+        timings_s: dict[str, float],
+        treatment: Treatment,
     ) -> Provenance:
-        """What a result of this engine says about where it comes from."""
+        """What a result of this engine, in reading order, says about where it comes from."""
         return Provenance(
             engine=self.name,
             versions=self.versions,
@@ -115,13 +139,15 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
             width=image.shape[1],
             height=image.shape[0],
             timings_s=timings_s,
+            ordered=True,
+            **msgspec.structs.asdict(treatment),
         )
 
 
 class Recognition(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """An image was read. No box means that there is no text on it.
 
-    Boxes are lines or words as asked for, never both. Polygons are in the pixels of the image that
+    Boxes are lines or words as asked for, never both, in reading order. Polygons are in the pixels of the image that
     was given, clipped to it, clockwise from where the text's own top left is.
     """
 

@@ -16,6 +16,7 @@ from ocrstream_worker.engines.languages import Language, lacking
 from ocrstream_worker.engines.lines import to_boxes
 from ocrstream_worker.engines.model_files import find_or_fetch, hash_files
 from ocrstream_worker.engines.port import (
+    READING_VERSION,
     EngineInfo,
     EngineSettings,
     EngineUnavailable,
@@ -55,7 +56,11 @@ class RapidOcrEngine:
         self._pages = PageReader(self._networks, own.box_threshold)
         self.info = EngineInfo(
             name="rapidocr",
-            versions={"rapidocr": version("rapidocr"), self._backend: _version(self._backend)},
+            versions={
+                "ocrstream": READING_VERSION,
+                "rapidocr": version("rapidocr"),
+                self._backend: _version(self._backend),
+            },
             models=hash_files(self._models),
             device="cpu",
         )
@@ -127,7 +132,7 @@ class RapidOcrEngine:
         page = self._pages.read(image, words=options.boxes == "word")
         return Recognition(
             boxes=to_boxes(page.lines, options.boxes, self._settings.min_confidence, width, height),
-            provenance=self.info.provenance(image, options, page.timings_s),
+            provenance=self.info.provenance(image, options, page.timings_s, page.treatment),
         )
 
 

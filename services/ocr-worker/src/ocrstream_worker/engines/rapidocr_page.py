@@ -11,10 +11,10 @@ from ocrstream_worker.engines.line_directions import (
     DirectedArea,
     direct,
     page_direction,
-    quarter_turns,
+    turn_and_skew,
 )
 from ocrstream_worker.engines.lines import Line
-from ocrstream_worker.engines.port import RgbImage
+from ocrstream_worker.engines.port import RgbImage, Treatment
 from ocrstream_worker.engines.rapidocr_networks import RapidOcrNetworks, Read
 from ocrstream_worker.engines.rapidocr_words import split_line
 from ocrstream_worker.engines.text_areas import Area, find_areas
@@ -27,10 +27,13 @@ _VOTERS = 12
 # As sure as the classifier must be of a page on average, else some lines are read both ways.
 _SURE_VOTE = 0.6
 _READ_VOTERS = 4
-# Lines that are read upside down have a confidence of 0.6 to 0.8.
+# Of clean lines read upside down 95 in 100 have a confidence below the first, and half of them one
+# below 0.72; of those read upright nine in ten have one above it, and hardly one is below the second.
+_UNDOUBTED = 0.97
 _DOUBTED = 0.85
+_SURELY_UPRIGHT = 0.8
 # By so much the other way up must be read better.
-_CLEARLY = 0.05
+_CLEARLY = 0.03
 
 
 @dataclass
@@ -45,14 +48,10 @@ class _Line:
 
 @dataclass(frozen=True)
 class PageReading:
-    """Lines in no order yet, and what was done to read them, as `Provenance` has it."""
+    """Lines in no order yet, what was done to read them, and the seconds of each step."""
 
     lines: list[Line]
-    turn: int
-    skew: float
-    turned_lines: int
-    windows: int
-    shrink: float
+    treatment: Treatment
     timings_s: dict[str, float]
 
 
@@ -81,7 +80,7 @@ class PageReader:
         self._read(lines, words)
         lines = self._read_again(lines, words)
         clock.lap("recognize")
-        turn, skew = quarter_turns(page)
+        turn, skew = turn_and_skew(page)
         return PageReading(
             lines=[
                 Line(
@@ -93,11 +92,13 @@ class PageReader:
                 for line in lines
                 if line.read.text
             ],
-            turn=90 * turn,
-            skew=skew,
-            turned_lines=sum(float(line.area.direction @ page) < -0.5 for line in lines),
-            windows=text.windows,
-            shrink=text.scale,
+            treatment=Treatment(
+                turn=turn,
+                skew=round(skew, 2),
+                turned_lines=sum(float(line.area.direction @ page) < -0.5 for line in lines),
+                tiles=text.windows,
+                shrink=round(text.scale, 3),
+            ),
             timings_s=clock.seconds,
         )
 
@@ -138,7 +139,10 @@ class PageReader:
         ]
 
     def _is_doubtful(self, line: _Line) -> bool:
-        return line.read.confidence < _DOUBTED
+        if line.read.confidence >= _UNDOUBTED:
+            return False
+        face = self._face(line)
+        return face < (_SURELY_UPRIGHT if line.read.confidence < _DOUBTED else 0)
 
 
 def _with_large(areas: Sequence[Area], large: Sequence[Area]) -> list[Area]:
