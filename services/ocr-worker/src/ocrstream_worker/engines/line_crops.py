@@ -1,4 +1,4 @@
-"""Lines cut from a page, upright, and the pieces of them by which one sees which way up they are."""
+"""Lines cut from a page, and the pieces of them by which one sees which way up they are."""
 
 from collections.abc import Iterator
 

@@ -6,7 +6,7 @@ the page to say, and for single lines where they are turned against it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from ocrstream_worker.engines.text_areas import Area
 _TURNS: tuple[Turn, ...] = (0, 90, 180, 270)
 # An area that is squarer does not tell along which of its sides it is read.
 _LONG_RATIO = 1.5
+# Pieces of one line, in shares of its height: so far apart at most, and so much beside each other.
+_WORD_GAP = 0.8
+_SAME_LINE = 0.4
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class DirectedArea:
 
     def reversed(self) -> "DirectedArea":
         """The same area, read from its other end."""
-        return DirectedArea(self.center, -self.direction, self.length, self.height, self.aside)
+        return replace(self, direction=-self.direction)
 
 
 def page_direction(areas: Sequence[Area]) -> NDArray[np.float64]:
@@ -83,6 +86,50 @@ def direct(area: Area, page: NDArray[np.float64]) -> DirectedArea:
     wanted = _turned_right(page) if aside else page
     direction = area.along if float(area.along @ wanted) > 0 else -area.along
     return DirectedArea(area.center, direction, area.length, area.height, aside)
+
+
+def join_pieces(areas: Sequence[DirectedArea]) -> list[DirectedArea]:
+    """The areas, with those that run across the page joined to lines.
+
+    A network that was taught level lines finds such a line in pieces. Those of level lines are left
+    as they are: a wide blank may part two cells of a table.
+    """
+    joined = [area for area in areas if not area.aside]
+    open_pieces = sorted(
+        (area for area in areas if area.aside), key=lambda area: float(area.center @ area.direction)
+    )
+    lines: list[DirectedArea] = []
+    for piece in open_pieces:
+        at = next((n for n, line in enumerate(lines) if _goes_on(line, piece)), None)
+        if at is None:
+            lines.append(piece)
+        else:
+            lines[at] = _joined(lines[at], piece)
+    return [*joined, *lines]
+
+
+def _goes_on(line: DirectedArea, piece: DirectedArea) -> bool:
+    apart = piece.center - line.center
+    along, across = float(apart @ line.direction), float(apart @ _turned_right(line.direction))
+    height = max(line.height, piece.height)
+    return (
+        float(line.direction @ piece.direction) > math.cos(math.radians(5))
+        and abs(across) < _SAME_LINE * height
+        and min(line.height, piece.height) > _SAME_LINE * height
+        and along - (line.length + piece.length) / 2 < _WORD_GAP * height
+    )
+
+
+def _joined(line: DirectedArea, piece: DirectedArea) -> DirectedArea:
+    places = [float((one.center - line.center) @ line.direction) for one in (line, piece)]
+    begin = min(place - one.length / 2 for place, one in zip(places, (line, piece), strict=True))
+    end = max(place + one.length / 2 for place, one in zip(places, (line, piece), strict=True))
+    return replace(
+        line,
+        center=line.center + line.direction * ((begin + end) / 2),
+        length=end - begin,
+        height=max(line.height, piece.height),
+    )
 
 
 def turn_and_skew(direction: NDArray[np.float64]) -> tuple[Turn, float]:

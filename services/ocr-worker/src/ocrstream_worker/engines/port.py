@@ -147,8 +147,8 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
 class Recognition(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """An image was read. No box means that there is no text on it.
 
-    Boxes are lines or words as asked for, never both, in reading order. Polygons are in the pixels of the image that
-    was given, clipped to it, clockwise from where the text's own top left is.
+    Boxes are lines or words as asked for, never both, in reading order. Polygons are in the pixels
+    of the image that was given, clipped to it, clockwise from where the text's own top left is.
     """
 
     boxes: tuple[TextBox, ...]

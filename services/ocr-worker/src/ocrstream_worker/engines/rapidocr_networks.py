@@ -1,7 +1,7 @@
 """RapidOCR's three networks, each as one function of pixels.
 
-Its own call is left aside: it shrinks a page before lines are cut from it, squeezes long lines until
-nobody can tell which way up they are, and resizes every line's pixels once more.
+Its own call is left aside: it shrinks a page before lines are cut from it, squeezes long lines
+until nobody can tell which way up they are, and resizes every line's pixels once more.
 """
 
 from collections.abc import Sequence
@@ -72,7 +72,9 @@ class RapidOcrNetworks:
         sure: list[float] = []
         height, width = self._classifier.cls_image_shape[1:]
         for begin in range(0, len(pieces), _PIECES_AT_ONCE):
-            batch = np.zeros((len(pieces[begin : begin + _PIECES_AT_ONCE]), 3, height, width), np.float32)
+            batch = np.zeros(
+                (len(pieces[begin : begin + _PIECES_AT_ONCE]), 3, height, width), np.float32
+            )
             for place, piece in zip(batch, pieces[begin:], strict=False):
                 fitted = min(width, max(1, round(height * piece.shape[1] / piece.shape[0])))
                 place[:, :, :fitted] = _normalized(cv2.resize(piece, (fitted, height)))

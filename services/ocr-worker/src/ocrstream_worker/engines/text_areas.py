@@ -1,4 +1,7 @@
-"""Lines as areas of a map of text: Differentiable Binarization (arXiv:1911.08947), its last step."""
+"""Lines as areas of a map of text: the last step of Differentiable Binarization.
+
+Minghui Liao et al., arXiv:1911.08947.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,0 +1,35 @@
+"""Characters that look alike, told apart by their neighbours.
+
+A recogniser sees shapes. The zero of old-style figures is a small o, and some katakana have the
+shape of Chinese characters.
+"""
+
+import re
+
+# Digits and small o, in groups that figures are written in, like 2o12, o8:30 or 1.2o6,o4.
+_FIGURES = re.compile(r"(?<!\w)[\do]+(?:[.,:/-][\do]+)*(?!\w)")
+# An o at the end of plain digits is the sign of an ordinal number, as in 10o.
+_ORDINAL = re.compile(r"\d+o")
+
+_KATAKANA = "ァ-ヺー"
+_ALIKE = str.maketrans("夕口力二工卜八一―—", "タロカニエトハーーー")
+# Between two katakana, or before one where no Chinese character precedes, it is one itself.
+_AS_KATAKANA = re.compile(
+    rf"(?<=[{_KATAKANA}])[夕口力二工卜八](?=[{_KATAKANA}])"
+    rf"|(?<![\u3400-\u9fff{_KATAKANA}])[夕口力二工卜八](?=[{_KATAKANA}])"
+    rf"|(?<=[{_KATAKANA}])[一―—]"
+)
+_EVENING = re.compile(rf"(?<![{_KATAKANA}])タ(?![{_KATAKANA}])")
+
+
+def resolve_confusions(text: str) -> str:
+    """The text with such characters as their neighbours have them; as long as before."""
+    figures = _FIGURES.sub(_as_figures, text)
+    katakana = _AS_KATAKANA.sub(lambda found: found.group().translate(_ALIKE), figures)
+    return _EVENING.sub("夕", katakana)
+
+
+def _as_figures(found: re.Match[str]) -> str:
+    token = found.group()
+    digits = sum(one.isdigit() for one in token)
+    return token if digits < 2 or _ORDINAL.fullmatch(token) else token.replace("o", "0")
