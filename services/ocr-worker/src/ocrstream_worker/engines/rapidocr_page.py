@@ -32,8 +32,8 @@ _VOTERS = 12
 _SURE_VOTE = 0.6
 _READ_VOTERS = 4
 # Of 400 clean lines, half of them single words, 95 in 100 had less than the first when they were
-# read upside down, and half of them less than 0.72. Read upright, 95 in 100 had more, and all had more
-# than the second.
+# read upside down, and half of them less than 0.72. Read upright, 95 in 100 had more than it, and
+# all had more than the second.
 _UNDOUBTED = 0.97
 _DOUBTED = 0.85
 _SURELY_UPRIGHT = 0.8
