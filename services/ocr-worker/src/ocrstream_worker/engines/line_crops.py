@@ -8,32 +8,39 @@ import numpy as np
 from ocrstream_worker.engines.line_directions import DirectedArea
 from ocrstream_worker.engines.port import RgbImage
 
-# Recognisers look at lines of 48 pixels; more than twice as many would be shrunk with gaps.
-_MAX_HEIGHT = 96
+# Recognisers look at lines of 48 pixels. Those that are much higher are shrunk before they are
+# turned: it is faster, and leaves no gaps between the pixels that count.
+_MAX_HEIGHT = 72
 _PIECE_RATIO = 4
 _MAX_PIECES = 3
 
 
 def cut(image: RgbImage, area: DirectedArea) -> RgbImage:
     """The area as an image of its own, its text running to the right."""
-    scale = min(1.0, _MAX_HEIGHT / area.height)
-    width, height = max(1, round(area.length * scale)), max(1, round(area.height * scale))
-    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
     corners = area.corners
-    # Warped from its surroundings alone: a shrunk copy of a large page for each line would be dear.
-    left, top = np.floor(corners.min(axis=0)).astype(int) - 2
-    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 2
-    rows, columns = slice(max(top, 0), max(bottom, 0)), slice(max(left, 0), max(right, 0))
-    around = image[rows, columns]
-    corners = corners - (columns.start, rows.start)
+    # From its surroundings alone: a shrunk copy of a large page for each line would be dear.
+    left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
+    right, bottom = np.maximum(np.ceil(corners.max(axis=0)).astype(int), 0)
+    around = image[top:bottom, left:right]
+    if not around.size:
+        return np.full((1, 1, 3), 255, dtype=np.uint8)
+    scale = min(1.0, _MAX_HEIGHT / area.height)
     if scale < 1.0:
         size = max(1, round(around.shape[1] * scale)), max(1, round(around.shape[0] * scale))
-        shrunk = cv2.resize(around, size, interpolation=cv2.INTER_AREA)
-        corners = corners * (size[0] / around.shape[1], size[1] / around.shape[0])
-        around = shrunk
-    matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), target)
+        around = cv2.resize(around, size, interpolation=cv2.INTER_AREA)
+    # Level, or upright: its pixels are taken as they are.
+    if min(abs(area.direction)) * area.length < 1:
+        x, y = area.direction.round()
+        return np.rot90(around, {(1, 0): 0, (0, 1): 1, (-1, 0): 2, (0, -1): 3}[(x, y)])  # pyright: ignore[reportReturnType]
+    width, height = max(1, round(area.length * scale)), max(1, round(area.height * scale))
+    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
+    source = ((corners - (left, top)) * scale).astype(np.float32)
     return cv2.warpPerspective(  # pyright: ignore[reportReturnType]
-        around, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        around,
+        cv2.getPerspectiveTransform(source, target),
+        (width, height),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
     )
 
 

@@ -18,7 +18,7 @@ _TURNS: tuple[Turn, ...] = (0, 90, 180, 270)
 # An area that is squarer does not tell along which of its sides it is read.
 _LONG_RATIO = 1.5
 # Pieces of one line, in shares of its height: so far apart at most, and so much beside each other.
-_WORD_GAP = 0.8
+_WORD_GAP = 1.2
 _SAME_LINE = 0.4
 
 

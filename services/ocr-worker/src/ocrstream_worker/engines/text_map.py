@@ -24,7 +24,7 @@ _STRIDE = 32
 _WHOLE_PIXELS = 3_000_000
 # The network finds lower-case letters of 4 to 100 pixels, so larger pages may be shrunk. They are
 # not shrunk more: letters of 7 pixels are worth reading.
-_MAX_SHRINK = 1.6
+_MAX_SHRINK = 1.75
 # About what the network was taught on. It weighs what it sees against all else in its view: a lone
 # word on a megapixel of blank paper is not found.
 _WINDOW_SIDE = 736
@@ -150,8 +150,11 @@ def _framed(page: RgbImage) -> RgbImage:
 def _inked_blocks(page: RgbImage) -> NDArray[np.bool_]:
     """Which blocks of 32 by 32 pixels are not blank."""
     height, width = page.shape[:2]
-    blocks = page.reshape(height // _STRIDE, _STRIDE, width // _STRIDE, _STRIDE, 3)
-    darkest, lightest = blocks.min(axis=(1, 3)), blocks.max(axis=(1, 3))
+    # Whole rows first, which are fast to compare.
+    rows = page.reshape(height // _STRIDE, _STRIDE, width * 3)
+    blocks = (height // _STRIDE, width // _STRIDE, _STRIDE, 3)
+    darkest = rows.min(axis=1).reshape(blocks).min(axis=2)
+    lightest = rows.max(axis=1).reshape(blocks).max(axis=2)
     return (lightest - darkest).max(axis=2) >= _BLANK_RANGE
 
 
