@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ocrstream_worker.engines.port import Turn
+from ocrstream_worker.engines.port import TURNS, Turn
 from ocrstream_worker.engines.text_areas import Area
 
-_TURNS: tuple[Turn, ...] = (0, 90, 180, 270)
 # An area that is squarer does not tell along which of its sides it is read.
 _LONG_RATIO = 1.5
 # Pieces of one line, in shares of its height: so far apart at most, and so much beside each other.
@@ -140,7 +139,7 @@ def turn_and_skew(direction: NDArray[np.float64]) -> tuple[Turn, float]:
     # How far the text's direction is turned clockwise, as y points down.
     degrees = math.degrees(math.atan2(direction[1], direction[0]))
     quarters = round(degrees / 90)
-    return _TURNS[-quarters % 4], 90 * quarters - degrees
+    return TURNS[-quarters % 4], 90 * quarters - degrees
 
 
 def _is_long(area: Area) -> bool:

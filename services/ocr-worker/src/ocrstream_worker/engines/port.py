@@ -24,6 +24,7 @@ READING_VERSION = "2"
 
 Turn = Literal[0, 90, 180, 270]
 """Degrees clockwise."""
+TURNS: tuple[Turn, ...] = (0, 90, 180, 270)
 
 EngineName = Literal["rapidocr", "tesseract", "doctr", "noop"]
 

@@ -1,14 +1,17 @@
 """Tesseract, as the system has it: over a hundred languages, and several at once."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
 from ocrstream_worker.engines.languages import find_language
-from ocrstream_worker.engines.lines import Line, Word, line_of_words, to_boxes, upright
+from ocrstream_worker.engines.lines import Corners, Line, Word, line_of_words, to_boxes, upright
 from ocrstream_worker.engines.model_files import hash_files
 from ocrstream_worker.engines.port import (
+    READING_VERSION,
+    TURNS,
     EngineInfo,
     EngineSettings,
     EngineUnavailable,
@@ -17,19 +20,26 @@ from ocrstream_worker.engines.port import (
     Recognition,
     Refused,
     RgbImage,
+    Treatment,
+    Turn,
 )
 from ocrstream_worker.engines.raster import fit
-from ocrstream_worker.engines.tesseract_library import ModelsMissing, TesseractLibrary
+from ocrstream_worker.engines.tesseract_library import Layout, ModelsMissing, TesseractLibrary
+from ocrstream_worker.engines.upright import find_skew, turned
 
 # It refuses longer sides, and rasters of a few pixels.
 _MAX_SIDE = 32_000
 _MIN_SIDE = 32
 _MAX_RATIO = 1_000.0
 _LINE, _WORD = 4, 5
+_LAYOUTS: tuple[Layout, ...] = ("automatic", "column")
+# Where it is less sure how a page is turned, and reads it badly, it reads it any other way, too.
+_SURE_TURN = 5.0
+_SURE_READING = 0.75
 
 
 class TesseractEngine:
-    """Lines and words of upright pages, one image after the other, on the CPU.
+    """Lines and words of pages, turned upright first, one image after the other, on the CPU.
 
     Its models are those of `OCRSTREAM_LANGUAGES`, in that order, the first being the likeliest.
     """
@@ -51,7 +61,7 @@ class TesseractEngine:
             ) from error
         self.info = EngineInfo(
             name="tesseract",
-            versions={"tesseract": self._library.version},
+            versions={"ocrstream": READING_VERSION, "tesseract": self._library.version},
             device="cpu",
             models=hash_files(self._library.model_files),
         )
@@ -68,17 +78,72 @@ class TesseractEngine:
         begun = time.perf_counter()
         height, width = image.shape[:2]
         fitted = fit(image, min_side=_MIN_SIDE, max_side=_MAX_SIDE, max_ratio=_MAX_RATIO)
-        lines: list[Line] = []
-        # Looking for the parts of a page it overlooks a lone line, above all a Korean one.
-        for one_column in (False, True):
-            found = self._library.read(fitted.pixels, one_column=one_column)
-            if found is None:
-                return Refused(error="Tesseract gave up on the image")
-            if lines := list(parse_tsv(found, fitted.scale)):
-                break
-        boxes = to_boxes(lines, options.boxes, self._min_confidence, width, height)
+        reading = self._read(fitted.pixels)
+        if reading is None:
+            return Refused(error="Tesseract gave up on the image")
+        boxes = to_boxes(
+            (_scaled(line, fitted.scale) for line in reading.lines),
+            options.boxes,
+            self._min_confidence,
+            width,
+            height,
+        )
+        treatment = Treatment(
+            turn=reading.turn, skew=reading.skew, shrink=round(max(fitted.scale), 3)
+        )
         timings_s = {"recognize": time.perf_counter() - begun}
-        return Recognition(boxes=boxes, provenance=self.info.provenance(image, options, timings_s))
+        return Recognition(
+            boxes=boxes, provenance=self.info.provenance(image, options, timings_s, treatment)
+        )
+
+    def _read(self, page: RgbImage) -> "_Reading | None":
+        """The page read upright; None if Tesseract gave up on it."""
+        skew = find_skew(page)
+        turn, sure = self._library.find_turn(turned(page, 0, skew).pixels)
+        first = self._read_turned(page, turn, skew)
+        if first is None or sure >= _SURE_TURN or first.sureness >= _SURE_READING:
+            return first
+        others = (self._read_turned(page, other, skew) for other in TURNS if other != turn)
+        return max([first, *filter(None, others)], key=lambda one: one.weight)
+
+    def _read_turned(self, page: RgbImage, turn: Turn, skew: float) -> "_Reading | None":
+        upright_page = turned(page, turn, skew)
+        # Looking for the parts of a page it overlooks a lone line, above all a Korean one.
+        for layout in _LAYOUTS:
+            found = self._library.read(upright_page.pixels, layout)
+            if found is None:
+                return None
+            if lines := list(parse_tsv(found)):
+                return _Reading([_moved(line, upright_page.back) for line in lines], turn, skew)
+        return _Reading([], turn, skew)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Lines in the page's pixels, and how the page was turned to read them."""
+
+    lines: list[Line]
+    turn: Turn
+    skew: float
+
+    @property
+    def weight(self) -> float:
+        """How much was read how surely."""
+        return sum(line.confidence * len(line.text) for line in self.lines)
+
+    @property
+    def sureness(self) -> float:
+        """The mean confidence of a character."""
+        return self.weight / (sum(len(line.text) for line in self.lines) or 1)
+
+
+def _moved(line: Line, move: Callable[[Corners], Corners]) -> Line:
+    words = [replace(word, corners=move(word.corners)) for word in line.words]
+    return replace(line, corners=move(line.corners), words=words)
+
+
+def _scaled(line: Line, scale: tuple[float, float]) -> Line:
+    return _moved(line, lambda corners: [(x * scale[0], y * scale[1]) for x, y in corners])
 
 
 def model_names(languages: Sequence[str]) -> tuple[str, ...]:
@@ -97,13 +162,13 @@ class _Row(NamedTuple):
     text: str
 
 
-def parse_tsv(tsv: str, scale: tuple[float, float] = (1.0, 1.0)) -> Iterator[Line]:
-    """The lines in Tesseract's tab-separated values, in its reading order.
+def parse_tsv(tsv: str) -> Iterator[Line]:
+    """The lines in Tesseract's tab-separated values.
 
     A row is level, page, block, paragraph, line, word, left, top, width, height, confidence in
-    percent, text. A line's row comes before those of its words. `scale` takes places to pixels.
+    percent, text. A line's row comes before those of its words.
     """
-    rows = (_parse_row(row, scale) for row in tsv.splitlines())
+    rows = (_parse_row(row) for row in tsv.splitlines())
     pieces = (row for row in rows if row.level in (_LINE, _WORD))
     for _, group in groupby(pieces, key=lambda row: row.line):
         line, *rest = group
@@ -112,14 +177,13 @@ def parse_tsv(tsv: str, scale: tuple[float, float] = (1.0, 1.0)) -> Iterator[Lin
             yield line_of_words(words, line.box)
 
 
-def _parse_row(row: str, scale: tuple[float, float]) -> _Row:
+def _parse_row(row: str) -> _Row:
     level, *fields = row.split("\t", 11)
     left, top, width, height = (int(field) for field in fields[5:9])
-    x, y = scale
     return _Row(
         level=int(level),
         line=tuple(fields[:4]),
-        box=upright(left * x, top * y, (left + width) * x, (top + height) * y),
+        box=upright(left, top, left + width, top + height),
         confidence=float(fields[9]) / 100,
         text=fields[10],
     )
