@@ -5,13 +5,15 @@ from typing import Literal, get_args
 from prometheus_client import Counter, Gauge, Histogram
 
 from ocrstream_runtime.metrics import Family
-from ocrstream_schemas.events import Reason
+from ocrstream_schemas.events import Event, OcrFailed, OcrSucceeded, Reason, WarningCode
 from ocrstream_schemas.topics import IMAGE_TOPICS
 
 Success = Literal["success"]
 Stage = Literal["fetch", "decode", "recognize", "publish", "rest"]
 Child = Literal["engine", "decoder"]
 ReuseOutcome = Literal["found", "missing", "unreadable", "unwritable"]
+OtherWarning = Literal["other"]
+_WARNING_CODES = frozenset[str](WarningCode)
 
 IMAGES = Family[Counter, Success | Reason](
     Counter(
@@ -20,6 +22,15 @@ IMAGES = Family[Counter, Success | Reason](
     (*get_args(Success), *Reason),
 )
 BOXES = Counter("ocrstream_worker_boxes", "Text boxes in published results")
+WARNINGS = Family[Counter, WarningCode | OtherWarning](
+    Counter(
+        "ocrstream_worker_warnings",
+        "Published results that carry a warning, by `code`: unreadable_script, low_confidence,"
+        " small_text; and other, in stored results of newer workers",
+        ["code"],
+    ),
+    (*WarningCode, *get_args(OtherWarning)),
+)
 RETRIES = Family[Counter, Reason](
     Counter("ocrstream_worker_retries", "Attempts that are tried again, by `reason`", ["reason"]),
     Reason,
@@ -107,3 +118,10 @@ LAG = Family[Gauge, str](
     ),
     IMAGE_TOPICS,
 )
+
+
+def count_warnings(event: Event) -> None:
+    """Count the warnings of an outcome, each code once."""
+    if isinstance(event, OcrSucceeded | OcrFailed) and event.provenance is not None:
+        for code in {warning.code for warning in event.provenance.warnings}:
+            WARNINGS.labels(WarningCode(code) if code in _WARNING_CODES else "other").inc()

@@ -2,6 +2,7 @@
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from ocrstream_worker.engines.languages import Language, all_languages, lacking
 
@@ -12,15 +13,21 @@ _PUNCTUATION = frozenset("¿¡")
 
 @dataclass(frozen=True)
 class Coverage:
-    """The languages whose letters a model has, nearly all of them, and the others.
-
-    `half_known`: letters that it has of the others alone, each with the first language that it is
-    of. They are what it gives for a text in one of these: Greek without its accents.
-    """
+    """The languages whose letters a model has, nearly all of them, and the others."""
 
     readable: tuple[Language, ...]
     unreadable: tuple[Language, ...]
-    half_known: dict[str, Language]
+
+    def betrays(self, word: str) -> Language | None:
+        """The language that cannot be read and is the only kind to have all letters of the word.
+
+        Of a language that it half knows, a model gives such words: Greek without its accents. A
+        lone letter is a sign, as in formulas, and no word.
+        """
+        letters = {one for one in word if one.isalpha()}
+        if len(letters) < 2 or any(letters <= one.characters for one in self.readable):
+            return None
+        return next((one for one in self.unreadable if letters <= one.characters), None)
 
     def describe(self) -> str:
         """Like `Latin alphabets (not Vietnamese), Chinese, Japanese`."""
@@ -35,19 +42,21 @@ class Coverage:
         return _SCRIPT_NAMES[script] + (f" (not {', '.join(others)})" if others else "")
 
 
+@runtime_checkable
+class KnowsCharacters(Protocol):
+    """An engine that can say which characters its model has."""
+
+    @property
+    def characters(self) -> AbstractSet[str]:
+        """All that it can give."""
+        ...
+
+
 def coverage(characters: AbstractSet[str]) -> Coverage:
     """What can be read with these characters, by the rule of `languages.lacking`."""
     languages = all_languages()
     missing = lacking(characters | _PUNCTUATION, languages)
-    readable = tuple(one for one in languages if one.code not in missing)
-    unreadable = tuple(one for one in languages if one.code in missing)
-    known = frozenset[str]().union(*(one.characters for one in readable))
     return Coverage(
-        readable,
-        unreadable,
-        {
-            letter: one
-            for one in reversed(unreadable)
-            for letter in (one.characters & characters) - known - _PUNCTUATION
-        },
+        tuple(one for one in languages if one.code not in missing),
+        tuple(one for one in languages if one.code in missing),
     )

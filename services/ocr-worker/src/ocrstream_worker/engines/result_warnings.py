@@ -15,41 +15,60 @@ from statistics import median
 
 from ocrstream_schemas.events import ResultWarning, WarningCode
 from ocrstream_worker.engines.coverage import Coverage
-from ocrstream_worker.engines.lines import Line, Word
+from ocrstream_worker.engines.lines import Corners, Line
+from ocrstream_worker.engines.port import EngineName
 
 # Readability below which words are wrong. Engines are sure of themselves in different ways: clean
 # pages have 0.95 and more from RapidOCR, 0.9 from Tesseract; docTR's could not be measured.
-_CLEAR = {"rapidocr": 0.9, "tesseract": 0.85}
-_CLEAR_TO_OTHERS = 0.7
+_CLEAR: dict[EngineName, float] = {
+    "rapidocr": 0.9,
+    "tesseract": 0.85,
+    "doctr": 0.7,
+    "noop": 0.0,
+}
 # Large text in a script that the model has is seldom below, however faint.
 _OF_ANOTHER_SCRIPT = 0.75
 _LARGE_PX = 18.0
 # Wide letters are about as wide as their line is high: fewer to this length are not its text.
 _LEAST_DENSITY = 0.35
 _LEAST_DENSITY_FROM = 2.0
+# Detection leaves so much around the ink of a line, in heights.
+_MARGIN = 1.0
 # What is lower than this share of the median is a rule or a speck.
 _LEAST_HEIGHT = 0.5
-# Less than a word, in line heights, is nothing to warn of.
-_LEAST_LENGTH = 2.0
+# Less than a letter or two, in line heights, is nothing to warn of.
+_LEAST_LENGTH = 1.0
 _LEAST_HALF_KNOWN_WORDS = 2
-_LEAST_HALF_KNOWN_SHARE = 0.1
+_LEAST_HALF_KNOWN_SHARE = 0.05
+
+_TESSERACT = (
+    "OCRSTREAM_ENGINE=tesseract with the page's language in OCRSTREAM_LANGUAGES (like ko) may read"
+    " it"
+)
+_ADVICE: dict[EngineName, str] = {
+    "rapidocr": f"{_TESSERACT}, or RapidOCR's recogniser for that script (like"
+    " korean_PP-OCRv5_rec_mobile.onnx)",
+    "tesseract": "Tesseract's model of the page's language, named in OCRSTREAM_LANGUAGES (like ko,"
+    " Debian's tesseract-ocr-kor), may read it, or OCRSTREAM_ENGINE=rapidocr if it is Chinese or"
+    " Japanese",
+    "doctr": f"{_TESSERACT}, or a recogniser whose vocabulary has its letters",
+    "noop": _TESSERACT,
+}
 
 
 @dataclass(frozen=True)
 class Reader:
     """What read the page. `coverage` None: nobody can say which characters the model has."""
 
-    engine: str
+    engine: EngineName
     model: str
-    languages: Sequence[str]
     coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A word, or a line whose words are not known. `length` is in heights, `height` in pixels."""
+    """Text, or where there should be some: `length` in heights, `height` in pixels."""
 
-    text: str
     certainty: float
     length: float
     height: float
@@ -64,12 +83,12 @@ def find_warnings(
     """
     if warning := _half_known(lines, reader):
         return (warning,)
-    told = [piece for piece in _text_pieces(lines) if not _is_number(piece.text)]
+    told = _text_pieces(lines)
     length = sum(piece.length for piece in told)
     if length < _LEAST_LENGTH:
         return ()
     readability = sum(piece.length * piece.certainty for piece in told) / length
-    if readability >= _CLEAR.get(reader.engine, _CLEAR_TO_OTHERS):
+    if readability >= _CLEAR[reader.engine]:
         return ()
     left_out = sum(line.confidence < min_confidence or not line.text.strip() for line in lines)
     seen = (
@@ -77,84 +96,86 @@ def find_warnings(
         f" counted as 0, and {left_out} of {len(lines)} lines were left out"
     )
     large = median(piece.height for piece in told) >= _LARGE_PX
-    if readability < _OF_ANOTHER_SCRIPT and large:
-        return (
-            ResultWarning(
-                code=WarningCode.UNREADABLE_SCRIPT,
-                detail=f"{seen}: the page seems to be in a script that {_reads(reader)} does not"
-                f" read, or beyond reading; {_ADVICE}",
-            ),
-        )
-    return (
-        ResultWarning(
-            code=WarningCode.LOW_CONFIDENCE,
-            detail=f"{seen}: the page is hard to see, or in a language that {_reads(reader)} does"
-            f" not read; a sharper or larger image is read better, and {_ADVICE}",
-        ),
-    )
-
-
-_ADVICE = (
-    "OCRSTREAM_ENGINE=tesseract with the page's language in OCRSTREAM_LANGUAGES (like ko) reads any"
-    " that it has a model for, RapidOCR those of the model that an error then names (like"
-    " korean_PP-OCRv5_rec_mobile.onnx)"
-)
+    if large and readability < _OF_ANOTHER_SCRIPT:
+        code = WarningCode.UNREADABLE_SCRIPT
+        guess = f"the page seems to be in a script that {_reads(reader)} does not read"
+    else:
+        code = WarningCode.LOW_CONFIDENCE
+        guess = f"the page is hard to see, or in a language that {_reads(reader)} does not read"
+    return (ResultWarning(code=code, detail=f"{seen}: {guess}; {_ADVICE[reader.engine]}"),)
 
 
 def _half_known(lines: Sequence[Line], reader: Reader) -> ResultWarning | None:
-    """Letters of an alphabet that the model has only in part."""
+    """Words of a language whose alphabet the model has only in part."""
     if reader.coverage is None:
         return None
     words = [word for line in lines for word in line.text.split() if any(map(str.isalpha, word))]
-    letters = reader.coverage.half_known
     found = Counter(
-        next(letters[one] for one in word if one in letters).code
-        for word in words
-        if any(one in letters for one in word)
+        language for word in words if (language := reader.coverage.betrays(word)) is not None
     )
-    for code, count in found.most_common(1):
-        if count < max(_LEAST_HALF_KNOWN_WORDS, _LEAST_HALF_KNOWN_SHARE * len(words)):
-            return None
-        language = next(one for one in reader.coverage.unreadable if one.code == code)
-        return ResultWarning(
-            code=WarningCode.UNREADABLE_SCRIPT,
-            detail=f"{count} of {len(words)} words have letters of {language.name}, whose alphabet"
-            f" {_reads(reader)} has only in part; OCRSTREAM_ENGINE=tesseract with"
-            f" OCRSTREAM_LANGUAGES={code} (Debian's {language.debian_package}) reads it",
-        )
-    return None
+    least = max(_LEAST_HALF_KNOWN_WORDS, _LEAST_HALF_KNOWN_SHARE * len(words))
+    if found.total() < least:
+        return None
+    language = found.most_common(1)[0][0]
+    return ResultWarning(
+        code=WarningCode.UNREADABLE_SCRIPT,
+        detail=f"{found.total()} of {len(words)} words have letters of {language.name}, whose"
+        f" alphabet {_reads(reader)} has only in part; OCRSTREAM_ENGINE=tesseract with"
+        f" OCRSTREAM_LANGUAGES={language.code} (Debian's {language.debian_package}) reads it",
+    )
 
 
 def _text_pieces(lines: Sequence[Line]) -> list[_Piece]:
-    pieces = list(_pieces(lines))
+    pieces = [piece for line in lines for piece in _pieces(line)]
     least = _LEAST_HEIGHT * median([piece.height for piece in pieces] or [0.0])
-    return [piece for piece in pieces if piece.height >= least]
+    return [piece for piece in pieces if piece.height >= least and piece.length > 0]
 
 
-def _pieces(lines: Sequence[Line]) -> Iterator[_Piece]:
-    for line in lines:
-        for part in line.words or (line,):
-            height, width = _sides(part)
-            length = width / max(height, 1.0)
-            yield _Piece(part.text, _certainty(part, length), length, height)
+def _pieces(line: Line) -> Iterator[_Piece]:
+    """What of the line is no number: its words, and its ends where no word reaches them."""
+    axis = _Axis.of(line.corners)
+    for part in line.words or (line,):
+        begin, end = axis.span(part.corners)
+        length = (end - begin) / axis.height
+        visible = "".join(part.text.split())
+        sparse = length > _LEAST_DENSITY_FROM and len(visible) < _LEAST_DENSITY * length
+        if not visible or sparse:
+            yield _Piece(0.0, length, axis.height)
+        else:
+            letters = sum(map(str.isalpha, visible)) / len(visible)
+            yield _Piece(part.confidence, length * letters, axis.height)
+    if line.words:
+        spans = [axis.span(word.corners) for word in line.words]
+        gaps = (min(begin for begin, _ in spans), axis.length - max(end for _, end in spans))
+        for gap in gaps:
+            yield _Piece(0.0, max(gap / axis.height - _MARGIN, 0.0), axis.height)
 
 
-def _certainty(part: Line | Word, length: float) -> float:
-    count = sum(not one.isspace() for one in part.text)
-    sparse = length > _LEAST_DENSITY_FROM and count < _LEAST_DENSITY * length
-    return 0.0 if count == 0 or sparse or not math.isfinite(part.confidence) else part.confidence
+@dataclass(frozen=True)
+class _Axis:
+    """The way that a line runs: along its longer side, for vertical text is as long as high."""
 
+    origin: Sequence[float]
+    step: tuple[float, float]
+    length: float
+    height: float
 
-def _sides(part: Line | Word) -> tuple[float, float]:
-    """The shorter and the longer side: vertical text is as long as it is high."""
-    first, second, _, last = part.corners
-    shorter, longer = sorted((math.dist(first, second), math.dist(first, last)))
-    return shorter, longer
+    @classmethod
+    def of(cls, corners: Corners) -> "_Axis":
+        origin, right, _, below = corners
+        ends = sorted((right, below), key=lambda corner: math.dist(origin, corner))
+        height, length = (max(math.dist(origin, corner), 1.0) for corner in ends)
+        end = ends[1]
+        step = ((end[0] - origin[0]) / length, (end[1] - origin[1]) / length)
+        return cls(origin, step, length, height)
 
-
-def _is_number(text: str) -> bool:
-    """Digits and signs, in whatever order: every model reads them."""
-    return bool(text.strip()) and not any(map(str.isalpha, text))
+    def span(self, corners: Corners) -> tuple[float, float]:
+        """From where to where these corners reach, in pixels from the line's origin."""
+        places = [
+            (x - self.origin[0]) * self.step[0] + (y - self.origin[1]) * self.step[1]
+            for x, y in corners
+        ]
+        return min(places), max(places)
 
 
 def _reads(reader: Reader) -> str:
