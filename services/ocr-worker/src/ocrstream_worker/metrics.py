@@ -12,7 +12,6 @@ Success = Literal["success"]
 Stage = Literal["fetch", "decode", "recognize", "publish", "rest"]
 Child = Literal["engine", "decoder"]
 ReuseOutcome = Literal["found", "missing", "unreadable", "unwritable"]
-OtherWarning = Literal["other"]
 _WARNING_CODES = frozenset[str](WarningCode)
 
 IMAGES = Family[Counter, Success | Reason](
@@ -22,14 +21,14 @@ IMAGES = Family[Counter, Success | Reason](
     (*get_args(Success), *Reason),
 )
 BOXES = Counter("ocrstream_worker_boxes", "Text boxes in published results")
-WARNINGS = Family[Counter, WarningCode | OtherWarning](
+WARNINGS = Family[Counter, str](
     Counter(
         "ocrstream_worker_warnings",
         "Published results that carry a warning, by `code`: unreadable_script, low_confidence,"
         " small_text; and other, in stored results of newer workers",
         ["code"],
     ),
-    (*WarningCode, *get_args(OtherWarning)),
+    (*_WARNING_CODES, "other"),
 )
 RETRIES = Family[Counter, Reason](
     Counter("ocrstream_worker_retries", "Attempts that are tried again, by `reason`", ["reason"]),
@@ -123,5 +122,6 @@ LAG = Family[Gauge, str](
 def count_warnings(event: Event) -> None:
     """Count the warnings of an outcome, each code once."""
     if isinstance(event, OcrSucceeded | OcrFailed) and event.provenance is not None:
-        for code in {warning.code for warning in event.provenance.warnings}:
-            WARNINGS.labels(WarningCode(code) if code in _WARNING_CODES else "other").inc()
+        warnings = event.provenance.warnings
+        for code in {one.code if one.code in _WARNING_CODES else "other" for one in warnings}:
+            WARNINGS.labels(code).inc()

@@ -18,11 +18,11 @@ from ocrstream_worker.engines.coverage import Coverage
 from ocrstream_worker.engines.lines import Corners, Line
 from ocrstream_worker.engines.port import EngineName
 
-# Readability below which words are wrong. Engines are sure of themselves in different ways: clean
-# pages have 0.95 and more from RapidOCR, 0.9 from Tesseract; docTR's could not be measured.
+# Readability below which words are wrong, as each engine is sure of itself; docTR's could not be
+# measured, and noop reads everything.
 _CLEAR: dict[EngineName, float] = {
     "rapidocr": 0.9,
-    "tesseract": 0.85,
+    "tesseract": 0.8,
     "doctr": 0.7,
     "noop": 0.0,
 }
@@ -32,12 +32,16 @@ _LARGE_PX = 18.0
 # Wide letters are about as wide as their line is high: fewer to this length are not its text.
 _LEAST_DENSITY = 0.35
 _LEAST_DENSITY_FROM = 2.0
+# What is blank and about as long as high may be a picture.
+_LEAST_BLANK = 1.5
 # Detection leaves so much around the ink of a line, in heights.
 _MARGIN = 1.0
 # What is lower than this share of the median is a rule or a speck.
 _LEAST_HEIGHT = 0.5
 # Less than a letter or two, in line heights, is nothing to warn of.
 _LEAST_LENGTH = 1.0
+# What is so much higher than wide is written from top to bottom.
+_VERTICAL_RATIO = 1.5
 _LEAST_HALF_KNOWN_WORDS = 2
 _LEAST_HALF_KNOWN_SHARE = 0.05
 
@@ -140,10 +144,11 @@ def _pieces(line: Line) -> Iterator[_Piece]:
         visible = "".join(part.text.split())
         sparse = length > _LEAST_DENSITY_FROM and len(visible) < _LEAST_DENSITY * length
         if not visible or sparse:
-            yield _Piece(0.0, length, axis.height)
+            if length >= _LEAST_BLANK:
+                yield _Piece(0.0, length, axis.height)
         else:
             letters = sum(map(str.isalpha, visible)) / len(visible)
-            yield _Piece(part.confidence, length * letters, axis.height)
+            yield _Piece(_certainty(part.confidence), length * letters, axis.height)
     if line.words:
         spans = [axis.span(word.corners) for word in line.words]
         gaps = (min(begin for begin, _ in spans), axis.length - max(end for _, end in spans))
@@ -153,7 +158,7 @@ def _pieces(line: Line) -> Iterator[_Piece]:
 
 @dataclass(frozen=True)
 class _Axis:
-    """The way that a line runs: along its longer side, for vertical text is as long as high."""
+    """The way that a line runs: from its first corner to the second, or to the last if vertical."""
 
     origin: Sequence[float]
     step: tuple[float, float]
@@ -163,11 +168,12 @@ class _Axis:
     @classmethod
     def of(cls, corners: Corners) -> "_Axis":
         origin, right, _, below = corners
-        ends = sorted((right, below), key=lambda corner: math.dist(origin, corner))
-        height, length = (max(math.dist(origin, corner), 1.0) for corner in ends)
-        end = ends[1]
+        width, height = (max(math.dist(origin, corner), 1.0) for corner in (right, below))
+        end, length, across = right, width, height
+        if height >= _VERTICAL_RATIO * width:
+            end, length, across = below, height, width
         step = ((end[0] - origin[0]) / length, (end[1] - origin[1]) / length)
-        return cls(origin, step, length, height)
+        return cls(origin, step, length, across)
 
     def span(self, corners: Corners) -> tuple[float, float]:
         """From where to where these corners reach, in pixels from the line's origin."""
@@ -176,6 +182,10 @@ class _Axis:
             for x, y in corners
         ]
         return min(places), max(places)
+
+
+def _certainty(confidence: float) -> float:
+    return min(max(confidence, 0.0), 1.0) if math.isfinite(confidence) else 0.0
 
 
 def _reads(reader: Reader) -> str:
