@@ -72,6 +72,16 @@ def test_numbers_do_not_hide_what_was_not_read() -> None:
     assert codes(KOREAN_BETWEEN_NUMBERS) == ["unreadable_script"]
 
 
+def test_a_line_begins_and_ends_where_its_words_do() -> None:
+    only_the_price = line("/44,000", 0.98, 100, [("/44,000", 0.98, 60, 98)])
+    assert codes([only_the_price]) == ["unreadable_script"]
+    assert codes([line("44,000", 0.98, 100, [("44,000", 0.98, 20, 85)])]) == []
+
+
+def test_what_has_no_confidence_was_not_read() -> None:
+    assert "confidence of 0.00 on average" in detail([line("Total", math.nan, 100)])
+
+
 def test_clean_pages_are_not_warned_of() -> None:
     assert codes(ENGLISH_RECEIPT) == []
     assert codes([line("合计", 0.99, 50), line("ラーメン 680", 0.98, 120), *PRICES]) == []
@@ -138,7 +148,7 @@ def test_whatever_an_engine_gives_there_is_one_warning_at_most(
 ) -> None:
     warnings = find_warnings(given_lines, reader, min_confidence=0.5)
     assert len(warnings) <= 1
-    assert not any(math.isnan(len(one.detail)) for one in warnings)
+    assert not any("of nan" in one.detail for one in warnings)
 
 
 @pytest.mark.parametrize("order", [KOREAN_RECEIPT, KOREAN_BETWEEN_NUMBERS, ENGLISH_RECEIPT])
