@@ -67,7 +67,7 @@ def ended(addresses: dict[str, str], batch_id: str) -> bool:
     return answer.status_code == 200 and answer.json()["status"] == "FAILURE"
 
 
-def test_up_again_scaled_killed_and_down(layout: Layout) -> None:
+def test_up_again_scaled_killed_and_down(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = Stack(layout, print)
     addresses = stack.up(workers=1, engine="noop")
     assert layout.stack_env.read_text().count("\n") == 6
@@ -80,6 +80,9 @@ def test_up_again_scaled_killed_and_down(layout: Layout) -> None:
     assert pids(stack).items() >= first.items()
     assert Stack(layout, print).up(workers=1, engine="noop") == addresses
     assert pids(stack) == first
+    monkeypatch.setenv("OCRSTREAM_LANGUAGES", "ko")
+    assert Stack(layout, print).up(workers=1, engine="noop") == addresses
+    assert {name for name, pid in pids(stack).items() if pid != first[name]} == {"worker-1"}
     submit(addresses, "before")
     eventually("the batch before", lambda: ended(addresses, "before") or None)
 
@@ -100,8 +103,8 @@ def test_up_again_scaled_killed_and_down(layout: Layout) -> None:
 def test_what_does_not_start_is_shown_and_can_be_stopped(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OCRSTREAM_MAX_ATTEMPTS", "none at all")
-    with pytest.raises(StackError, match=r"worker-1 ended(.|\n)*OCRSTREAM_MAX_ATTEMPTS"):
+    monkeypatch.setenv("OCRSTREAM_POLL_RECORDS", "none at all")
+    with pytest.raises(StackError, match=r"recorder ended(.|\n)*OCRSTREAM_POLL_RECORDS"):
         Stack(layout, print).up(workers=1, engine="noop")
     Stack(layout, print).down()
     assert under(layout.local) == []

@@ -119,5 +119,6 @@ def main() -> None:
     try:
         app()
     except StackError as error:
-        console.print(str(error), style="red", markup=False)
+        # Commands and addresses in it are to be copied: no line is broken.
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         sys.exit(1)

@@ -12,6 +12,7 @@ from ocrstream_local import containers, downloads, processes
 from ocrstream_local import state as states
 from ocrstream_local.containers import KafkaContainer, PostgresContainer
 from ocrstream_local.downloads import Say
+from ocrstream_local.engines import LANGUAGES, check_engine
 from ocrstream_local.errors import StackError
 from ocrstream_local.kafka import KafkaServer
 from ocrstream_local.postgres import PostgresServer
@@ -74,10 +75,12 @@ class Stack:
     def up(self, workers: int, engine: str) -> dict[str, str]:
         """Start what does not run; returns what stands in stack.env.
 
-        Workers beyond `workers` are stopped; with another `engine` than before all are replaced.
-        Raises StackError if something cannot be started; what runs by then stays for `down`.
+        Workers beyond `workers` are stopped; with another `engine` or other languages than before
+        all are replaced. Raises StackError if something cannot be started; what runs by then stays
+        for `down`. That the engine reads the languages is made sure of before anything starts.
         """
         with states.locked(self._layout.local):
+            self._say(check_engine(engine))
             state = states.load(self._layout.state)
             outside = _outside_servers(self._layout.stack_env)
             kafka, database = self._servers(state, outside)
@@ -238,8 +241,10 @@ class Stack:
                 for name in names
             ),
         ]
-        self._stop_workers(state, set() if engine != state.engine else set(names))
-        state.engine = engine
+        reading = engine, os.environ.get(LANGUAGES)
+        as_before = reading == (state.engine, state.languages)
+        self._stop_workers(state, set(names) if as_before else set())
+        state.engine, state.languages = reading
         self._layout.objects.mkdir(parents=True, exist_ok=True)
         self._layout.samples.mkdir(parents=True, exist_ok=True)
         started = [

@@ -14,11 +14,15 @@ from ocrstream_local.processes import Process
 
 @dataclass
 class State:
-    """Processes by name, and the ports that were given to them, kept for the next start."""
+    """Processes by name, and the ports that were given to them, kept for the next start.
+
+    `engine` and `languages` are what the workers were started with.
+    """
 
     processes: dict[str, Process] = field(default_factory=dict[str, Process])
     ports: dict[str, int] = field(default_factory=dict[str, int])
     engine: str | None = None
+    languages: str | None = None
 
     def running(self) -> list[Process]:
         """Those that run."""
@@ -35,6 +39,7 @@ def load(file: Path) -> State:
             {name: Process(**fields) for name, fields in content["processes"].items()},
             content["ports"],
             content["engine"],
+            content.get("languages"),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise StackError(
@@ -48,6 +53,7 @@ def save(file: Path, state: State) -> None:
         "processes": {name: asdict(process) for name, process in state.processes.items()},
         "ports": state.ports,
         "engine": state.engine,
+        "languages": state.languages,
     }
     replace(file, json.dumps(content, indent=1))
 

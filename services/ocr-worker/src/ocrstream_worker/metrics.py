@@ -5,13 +5,14 @@ from typing import Literal, get_args
 from prometheus_client import Counter, Gauge, Histogram
 
 from ocrstream_runtime.metrics import Family
-from ocrstream_schemas.events import Reason
+from ocrstream_schemas.events import Event, OcrFailed, OcrSucceeded, Reason, WarningCode
 from ocrstream_schemas.topics import IMAGE_TOPICS
 
 Success = Literal["success"]
 Stage = Literal["fetch", "decode", "recognize", "publish", "rest"]
 Child = Literal["engine", "decoder"]
 ReuseOutcome = Literal["found", "missing", "unreadable", "unwritable"]
+_WARNING_CODES = frozenset[str](WarningCode)
 
 IMAGES = Family[Counter, Success | Reason](
     Counter(
@@ -20,6 +21,15 @@ IMAGES = Family[Counter, Success | Reason](
     (*get_args(Success), *Reason),
 )
 BOXES = Counter("ocrstream_worker_boxes", "Text boxes in published results")
+WARNINGS = Family[Counter, str](
+    Counter(
+        "ocrstream_worker_warnings",
+        "Published results that carry a warning, by `code`: unreadable_script, low_confidence,"
+        " small_text; and other, in stored results of newer workers",
+        ["code"],
+    ),
+    (*_WARNING_CODES, "other"),
+)
 RETRIES = Family[Counter, Reason](
     Counter("ocrstream_worker_retries", "Attempts that are tried again, by `reason`", ["reason"]),
     Reason,
@@ -107,3 +117,11 @@ LAG = Family[Gauge, str](
     ),
     IMAGE_TOPICS,
 )
+
+
+def count_warnings(event: Event) -> None:
+    """Count the warnings of an outcome, each code once."""
+    if isinstance(event, OcrSucceeded | OcrFailed) and event.provenance is not None:
+        warnings = event.provenance.warnings
+        for code in {one.code if one.code in _WARNING_CODES else "other" for one in warnings}:
+            WARNINGS.labels(code).inc()

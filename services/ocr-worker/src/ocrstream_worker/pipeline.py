@@ -260,6 +260,7 @@ def _stage(stage: metrics.Stage) -> Generator[None]:
 
 
 def _count(message: Message) -> None:
+    metrics.count_warnings(message.event)
     match message.event:
         case OcrSucceeded(boxes=boxes):
             metrics.IMAGES.labels("success").inc()

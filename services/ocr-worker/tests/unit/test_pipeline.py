@@ -11,6 +11,7 @@ from typing import cast
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
+from prometheus_client import REGISTRY
 
 from ocrstream_runtime.kafka import RawRecord, RecordTooLarge
 from ocrstream_schemas.codec import encode
@@ -22,10 +23,12 @@ from ocrstream_schemas.events import (
     OcrSucceeded,
     Provenance,
     Reason,
+    ResultWarning,
     TaskRetried,
     TaskRevoked,
     TaskStarted,
     TextBox,
+    WarningCode,
 )
 from ocrstream_schemas.topics import BATCHES_COMMANDS
 from ocrstream_worker import pipeline as pipeline_module
@@ -218,6 +221,21 @@ async def test_a_read_image_is_one_result(scene: Scene) -> None:
     (event,) = scene.sink.events
     assert isinstance(event, OcrSucceeded)
     assert event.boxes == (BOX,)
+
+
+async def test_warnings_are_counted_when_the_result_is_published(scene: Scene) -> None:
+    def counted() -> float:
+        name, labels = "ocrstream_worker_warnings_total", {"code": "low_confidence"}
+        return REGISTRY.get_sample_value(name, labels) or 0.0
+
+    warning = ResultWarning(code=WarningCode.LOW_CONFIDENCE, detail="seen")
+    unclear = Recognition(boxes=(BOX,), provenance=Provenance(engine="fake", warnings=(warning,)))
+    before = counted()
+    await scene.process(Engine(unclear))
+    (event,) = scene.sink.events
+    assert isinstance(event, OcrSucceeded)
+    assert event.provenance == unclear.provenance
+    assert counted() == before + 1
 
 
 async def test_a_blank_page_fails(scene: Scene) -> None:

@@ -34,6 +34,11 @@ def find_language(name: str) -> Language | None:
     return _BY_NAME.get(name.strip().lower())
 
 
+def all_languages() -> tuple[Language, ...]:
+    """Every language that is known, those of one script side by side."""
+    return _LANGUAGES
+
+
 def known_names() -> str:
     """All codes and scripts, for an error text."""
     return ", ".join([*(language.code for language in _LANGUAGES), *_SCRIPTS])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ocrstream_worker.engines.coverage import coverage
 from ocrstream_worker.engines.languages import (
     Language,
     find_language,
@@ -9,6 +10,18 @@ from ocrstream_worker.engines.languages import (
     lacking,
 )
 from ocrstream_worker.engines.port import EngineUnavailable
+
+
+class LanguagesUnreadable(EngineUnavailable):
+    """The model lacks the characters of languages. `reads` says which it has got.
+
+    The text names each language, and which models have its characters.
+    """
+
+    def __init__(self, text: str, languages: Sequence[Language], reads: str) -> None:
+        super().__init__(text)
+        self.languages = languages
+        self.reads = reads
 
 
 def find_languages(names: Sequence[str]) -> list[Language]:
@@ -29,20 +42,21 @@ def check_readable(
     model: str,
     advice: Mapping[str, str],
 ) -> None:
-    """Raises EngineUnavailable if the model has not got the characters of one of the languages.
+    """Raises LanguagesUnreadable if the model has not got the characters of one of the languages.
 
     `advice`: what else the engine offers for a language, by code; Tesseract is always named.
     """
-    missing = lacking(characters, languages)
+    known = frozenset(characters)
+    missing = lacking(known, languages)
     if not missing:
         return
+    unread = [language for language in languages if language.code in missing]
     parts = [
         f"{model} does not read {language.name} ({language.code}): it has not got"
         f" {missing[language.code]}. {_advice(language, advice)}"
-        for language in languages
-        if language.code in missing
+        for language in unread
     ]
-    raise EngineUnavailable("; ".join(parts))
+    raise LanguagesUnreadable("; ".join(parts), unread, coverage(known).describe())
 
 
 def _advice(language: Language, advice: Mapping[str, str]) -> str:

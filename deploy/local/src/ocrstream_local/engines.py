@@ -1,0 +1,72 @@
+"""Whether the workers' engine reads the languages, asked of the worker before anything starts."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ocrstream_local.errors import StackError
+
+LANGUAGES = "OCRSTREAM_LANGUAGES"
+_TIMEOUT_S = 120
+_TESSERACT_WITH_KOREAN = {"tesseract-ocr", "tesseract-ocr-kor", "tesseract-ocr-eng"}
+
+
+def check_engine(engine: str) -> str:
+    """What workers of this engine will read, as a line for the user.
+
+    Raises StackError with what does read the languages, and the command for it, if it does not.
+    """
+    answer = _ask({**os.environ, "OCRSTREAM_ENGINE": engine})
+    languages = ",".join(answer["languages"])
+    if answer["problem"] is None:
+        reads = answer["reads"] or "nothing: it makes up lines"
+        return f"The workers' engine {engine} reads {reads} ({LANGUAGES}={languages})"
+    raise StackError(describe_problem(answer))
+
+
+def describe_problem(answer: Mapping[str, Any]) -> str:
+    """Why the engine cannot be used, and what can. `answer` is that of `ocrstream_worker.check`."""
+    engine, unread = answer["engine"], answer["unread"]
+    lines = [
+        f"{engine} does not read {', '.join(unread)}; it reads {answer['reads']}."
+        if unread
+        else f"{engine} cannot be used: {answer['problem']}."
+    ]
+    for proposal in answer["proposals"]:
+        command = f"{LANGUAGES}={','.join(answer['languages'])} make up ENGINE={proposal['engine']}"
+        if not proposal["packages"]:
+            lines.append(f"{proposal['engine']} reads it, and is installed. Start it with:")
+        else:
+            lines.append(f"{_installing(proposal['packages'])}. Then start it with:")
+        lines.append(f"  {command}")
+    if unread:
+        lines.append(f"About models: {answer['problem']}")
+    return "\n".join(lines)
+
+
+def _installing(packages: Sequence[str]) -> str:
+    by_apt = f"apt-get install {' '.join(packages)}"
+    if _TESSERACT_WITH_KOREAN.issuperset(packages):
+        by_apt = f"make system-packages, or {by_apt}"
+    return f"tesseract reads it once it is installed; on Debian, as root: {by_apt}"
+
+
+def _ask(environment: Mapping[str, str]) -> Any:
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", "ocrstream_worker.check"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise StackError(f"The engine did not load within {_TIMEOUT_S} s") from error
+    try:
+        return json.loads(ran.stdout)
+    except ValueError as error:
+        raise StackError(f"Workers would not start: {ran.stderr.strip()[-2000:]}") from error

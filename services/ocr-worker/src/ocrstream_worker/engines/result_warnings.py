@@ -1,0 +1,194 @@
+"""Whether what a model read says that it cannot read the page.
+
+A model that lacks a script does not say so. Where a line of it stands, it gives nothing, or far too
+few characters, or wrong ones that it is not sure of; the numbers in between it reads well. So
+numbers tell nothing here, and the rest of the page has a readability from 0 to 1: the mean
+confidence by length, with 0 for what gave nothing. The limits come from drawn pages, see
+docs/adr/0054-warnings.md.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from ocrstream_schemas.events import ResultWarning, WarningCode
+from ocrstream_worker.engines.coverage import Coverage
+from ocrstream_worker.engines.lines import Corners, Line
+from ocrstream_worker.engines.port import EngineName
+
+# Readability below which words are wrong, as each engine is sure of itself; docTR's could not be
+# measured, and noop reads everything.
+_CLEAR: dict[EngineName, float] = {
+    "rapidocr": 0.9,
+    "tesseract": 0.8,
+    "doctr": 0.7,
+    "noop": 0.0,
+}
+# Large text in a script that the model has is seldom below, however faint.
+_OF_ANOTHER_SCRIPT = 0.75
+_LARGE_PX = 18.0
+# Wide letters are about as wide as their line is high: fewer to this length are not its text.
+_LEAST_DENSITY = 0.35
+_LEAST_DENSITY_FROM = 2.0
+# What is blank and about as long as high may be a picture.
+_LEAST_BLANK = 1.5
+# Detection leaves so much around the ink of a line, in heights.
+_MARGIN = 1.0
+# What is lower than this share of the median is a rule or a speck.
+_LEAST_HEIGHT = 0.5
+# Less than a letter or two, in line heights, is nothing to warn of.
+_LEAST_LENGTH = 1.0
+# What is so much higher than wide is written from top to bottom.
+_VERTICAL_RATIO = 1.5
+_LEAST_HALF_KNOWN_WORDS = 2
+_LEAST_HALF_KNOWN_SHARE = 0.05
+
+_TESSERACT = (
+    "OCRSTREAM_ENGINE=tesseract with the page's language in OCRSTREAM_LANGUAGES (like ko) may read"
+    " it"
+)
+_ADVICE: dict[EngineName, str] = {
+    "rapidocr": f"{_TESSERACT}, or RapidOCR's recogniser for that script (like"
+    " korean_PP-OCRv5_rec_mobile.onnx)",
+    "tesseract": "Tesseract's model of the page's language, named in OCRSTREAM_LANGUAGES (like ko,"
+    " Debian's tesseract-ocr-kor), may read it, or OCRSTREAM_ENGINE=rapidocr if it is Chinese or"
+    " Japanese",
+    "doctr": f"{_TESSERACT}, or a recogniser whose vocabulary has its letters",
+    "noop": _TESSERACT,
+}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What read the page. `coverage` None: nobody can say which characters the model has."""
+
+    engine: EngineName
+    model: str
+    coverage: Coverage | None = None
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Text, or where there should be some: `length` in heights, `height` in pixels."""
+
+    certainty: float
+    length: float
+    height: float
+
+
+def find_warnings(
+    lines: Sequence[Line], reader: Reader, *, min_confidence: float
+) -> tuple[ResultWarning, ...]:
+    """What speaks against the result; nothing mostly, one warning at most.
+
+    `lines` are all that the recogniser gave: blank ones and those below `min_confidence`, too.
+    """
+    if warning := _half_known(lines, reader):
+        return (warning,)
+    told = _text_pieces(lines)
+    length = sum(piece.length for piece in told)
+    if length < _LEAST_LENGTH:
+        return ()
+    readability = sum(piece.length * piece.certainty for piece in told) / length
+    if readability >= _CLEAR[reader.engine]:
+        return ()
+    left_out = sum(line.confidence < min_confidence or not line.text.strip() for line in lines)
+    seen = (
+        f"What is no number was read with a confidence of {readability:.2f} on average, blanks"
+        f" counted as 0, and {left_out} of {len(lines)} lines were left out"
+    )
+    large = median(piece.height for piece in told) >= _LARGE_PX
+    if large and readability < _OF_ANOTHER_SCRIPT:
+        code = WarningCode.UNREADABLE_SCRIPT
+        guess = f"the page seems to be in a script that {_reads(reader)} does not read"
+    else:
+        code = WarningCode.LOW_CONFIDENCE
+        guess = f"the page is hard to see, or in a language that {_reads(reader)} does not read"
+    return (ResultWarning(code=code, detail=f"{seen}: {guess}; {_ADVICE[reader.engine]}"),)
+
+
+def _half_known(lines: Sequence[Line], reader: Reader) -> ResultWarning | None:
+    """Words of a language whose alphabet the model has only in part."""
+    if reader.coverage is None:
+        return None
+    words = [word for line in lines for word in line.text.split() if any(map(str.isalpha, word))]
+    found = Counter(
+        language for word in words if (language := reader.coverage.betrays(word)) is not None
+    )
+    least = max(_LEAST_HALF_KNOWN_WORDS, _LEAST_HALF_KNOWN_SHARE * len(words))
+    if found.total() < least:
+        return None
+    language = found.most_common(1)[0][0]
+    return ResultWarning(
+        code=WarningCode.UNREADABLE_SCRIPT,
+        detail=f"{found.total()} of {len(words)} words have letters of {language.name}, whose"
+        f" alphabet {_reads(reader)} has only in part; OCRSTREAM_ENGINE=tesseract with"
+        f" OCRSTREAM_LANGUAGES={language.code} (Debian's {language.debian_package}) reads it",
+    )
+
+
+def _text_pieces(lines: Sequence[Line]) -> list[_Piece]:
+    pieces = [piece for line in lines for piece in _pieces(line)]
+    least = _LEAST_HEIGHT * median([piece.height for piece in pieces] or [0.0])
+    return [piece for piece in pieces if piece.height >= least and piece.length > 0]
+
+
+def _pieces(line: Line) -> Iterator[_Piece]:
+    """What of the line is no number: its words, and its ends where no word reaches them."""
+    axis = _Axis.of(line.corners)
+    for part in line.words or (line,):
+        begin, end = axis.span(part.corners)
+        length = (end - begin) / axis.height
+        visible = "".join(part.text.split())
+        sparse = length > _LEAST_DENSITY_FROM and len(visible) < _LEAST_DENSITY * length
+        if not visible or sparse:
+            if length >= _LEAST_BLANK:
+                yield _Piece(0.0, length, axis.height)
+        else:
+            letters = sum(map(str.isalpha, visible)) / len(visible)
+            yield _Piece(_certainty(part.confidence), length * letters, axis.height)
+    if line.words:
+        spans = [axis.span(word.corners) for word in line.words]
+        gaps = (min(begin for begin, _ in spans), axis.length - max(end for _, end in spans))
+        for gap in gaps:
+            yield _Piece(0.0, max(gap / axis.height - _MARGIN, 0.0), axis.height)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The way that a line runs: from its first corner to the second, or to the last if vertical."""
+
+    origin: Sequence[float]
+    step: tuple[float, float]
+    length: float
+    height: float
+
+    @classmethod
+    def of(cls, corners: Corners) -> "_Axis":
+        origin, right, _, below = corners
+        width, height = (max(math.dist(origin, corner), 1.0) for corner in (right, below))
+        end, length, across = right, width, height
+        if height >= _VERTICAL_RATIO * width:
+            end, length, across = below, height, width
+        step = ((end[0] - origin[0]) / length, (end[1] - origin[1]) / length)
+        return cls(origin, step, length, across)
+
+    def span(self, corners: Corners) -> tuple[float, float]:
+        """From where to where these corners reach, in pixels from the line's origin."""
+        places = [
+            (x - self.origin[0]) * self.step[0] + (y - self.origin[1]) * self.step[1]
+            for x, y in corners
+        ]
+        return min(places), max(places)
+
+
+def _certainty(confidence: float) -> float:
+    return min(max(confidence, 0.0), 1.0) if math.isfinite(confidence) else 0.0
+
+
+def _reads(reader: Reader) -> str:
+    if reader.coverage is not None:
+        return f"{reader.engine}'s {reader.model} ({reader.coverage.describe()})"
+    return f"{reader.engine} with {reader.model}"

@@ -1,0 +1,38 @@
+"""Warnings are counted by code, each result once."""
+
+from prometheus_client import REGISTRY
+
+from ocrstream_schemas.events import (
+    OcrSucceeded,
+    Provenance,
+    ResultWarning,
+    TaskStarted,
+    WarningCode,
+)
+from ocrstream_worker.metrics import count_warnings
+
+
+def counted() -> dict[str, float]:
+    codes = [*WarningCode, "other"]
+    values = {
+        str(code): REGISTRY.get_sample_value("ocrstream_worker_warnings_total", {"code": code})
+        for code in codes
+    }
+    return {code: value for code, value in values.items() if value is not None}
+
+
+def result(*codes: str) -> OcrSucceeded:
+    warnings = tuple(ResultWarning(code=code, detail="seen") for code in codes)
+    provenance = Provenance(engine="fake", warnings=warnings)
+    return OcrSucceeded(chain_id="c", image_path="file:///a", boxes=(), provenance=provenance)
+
+
+def test_a_result_counts_once_for_each_of_its_codes() -> None:
+    before = counted()
+    assert set(before) == {"unreadable_script", "low_confidence", "small_text", "other"}
+    count_warnings(result())
+    count_warnings(result("small_text", "small_text", "low_confidence"))
+    count_warnings(result("of_a_newer_worker", "another"))
+    count_warnings(TaskStarted(task_id="t", task_name="ocr", chain_id="c"))
+    change = {code: value - before[code] for code, value in counted().items()}
+    assert change == {"unreadable_script": 0, "low_confidence": 1, "small_text": 1, "other": 1}
