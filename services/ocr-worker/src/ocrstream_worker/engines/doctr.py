@@ -9,20 +9,24 @@ from typing import Any
 
 import numpy as np
 
+from ocrstream_worker.engines.coverage import coverage
 from ocrstream_worker.engines.doctr_models import DoctrModels
-from ocrstream_worker.engines.lines import Corners, Line, Word, line_of_words, to_boxes, upright
+from ocrstream_worker.engines.lines import Corners, Line, Word, line_of_words, upright
 from ocrstream_worker.engines.model_files import hash_files
 from ocrstream_worker.engines.port import (
+    READING_VERSION,
     EngineBroken,
     EngineInfo,
     EngineSettings,
     Outcome,
     ReadOptions,
-    Recognition,
     RgbImage,
+    Treatment,
 )
 from ocrstream_worker.engines.raster import fit
 from ocrstream_worker.engines.readers import check_readable, find_languages
+from ocrstream_worker.engines.result_warnings import Reader
+from ocrstream_worker.engines.results import PageReading, to_recognition
 
 _MIN_SIDE = 32
 _MAX_SIDE = 8192
@@ -50,11 +54,15 @@ class DoctrEngine:
             f"docTR's {own.recognition}",
             {},
         )
+        self.characters = frozenset(self._models.vocabulary)
+        """All that its recogniser can give."""
+        self._reader = Reader("doctr", own.recognition, coverage(self.characters))
         self.predictor: Any = None
         """docTR's own predictor, once it is warm."""
         self.info = EngineInfo(
             name="doctr",
             versions={
+                "ocrstream": READING_VERSION,
                 "python-doctr": version("python-doctr"),
                 "torch": version("torch"),
                 "detection": own.detection,
@@ -84,11 +92,22 @@ class DoctrEngine:
         ]
         pages = self._read([one.pixels for one in fitted])
         timings_s = {"recognize": (time.perf_counter() - begun) / len(images)}
-        return [
-            self._recognition(
-                image, option, page_lines(page, *_size(one.pixels, one.scale)), timings_s
+        readings = [
+            PageReading(
+                list(page_lines(page, *_size(one.pixels, one.scale))),
+                Treatment(shrink=round(max(one.scale), 3)),
+                timings_s,
             )
-            for page, one, image, option in zip(pages, fitted, images, options, strict=True)
+            for page, one in zip(pages, fitted, strict=True)
+        ]
+        return [
+            to_recognition(
+                *one,
+                info=self.info,
+                reader=self._reader,
+                min_confidence=self._settings.min_confidence,
+            )
+            for one in zip(readings, images, options, strict=True)
         ]
 
     def _read(self, images: Sequence[RgbImage]) -> Sequence[Mapping[str, Any]]:
@@ -96,17 +115,6 @@ class DoctrEngine:
             return self.predictor(list(images)).export()["pages"]
         except self._models.out_of_memory as error:
             raise EngineBroken(f"the GPU has no memory for {len(images)} pages") from error
-
-    def _recognition(
-        self,
-        image: RgbImage,
-        options: ReadOptions,
-        lines: Iterator[Line],
-        timings_s: dict[str, float],
-    ) -> Recognition:
-        height, width = image.shape[:2]
-        boxes = to_boxes(lines, options.boxes, self._settings.min_confidence, width, height)
-        return Recognition(boxes=boxes, provenance=self.info.provenance(image, options, timings_s))
 
 
 def page_lines(page: Mapping[str, Any], width: float, height: float) -> Iterator[Line]:

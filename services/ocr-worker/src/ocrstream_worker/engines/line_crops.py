@@ -11,6 +11,8 @@ from ocrstream_worker.engines.port import RgbImage
 # Recognisers look at lines of 48 pixels. Those that are much higher are shrunk before they are
 # turned: it is faster, and leaves no gaps between the pixels that count.
 _MAX_HEIGHT = 72
+# How often a line that runs this way is turned to the left to run to the right.
+_LEFT_TURNS = {(1, 0): 0, (0, 1): 1, (-1, 0): 2, (0, -1): 3}
 _PIECE_RATIO = 4
 _MAX_PIECES = 3
 
@@ -27,21 +29,21 @@ def cut(image: RgbImage, area: DirectedArea) -> RgbImage:
     scale = min(1.0, _MAX_HEIGHT / area.height)
     if scale < 1.0:
         size = max(1, round(around.shape[1] * scale)), max(1, round(around.shape[0] * scale))
-        around = cv2.resize(around, size, interpolation=cv2.INTER_AREA)
+        around = np.asarray(cv2.resize(around, size, interpolation=cv2.INTER_AREA), np.uint8)
     # Level, or upright: its pixels are taken as they are.
     if min(abs(area.direction)) * area.length < 1:
-        x, y = area.direction.round()
-        return np.rot90(around, {(1, 0): 0, (0, 1): 1, (-1, 0): 2, (0, -1): 3}[(x, y)])  # pyright: ignore[reportReturnType]
+        return np.rot90(around, _LEFT_TURNS[tuple(area.direction.round().astype(int))])
     width, height = max(1, round(area.length * scale)), max(1, round(area.height * scale))
     target = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
     source = ((corners - (left, top)) * scale).astype(np.float32)
-    return cv2.warpPerspective(  # pyright: ignore[reportReturnType]
+    line = cv2.warpPerspective(
         around,
         cv2.getPerspectiveTransform(source, target),
         (width, height),
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return np.asarray(line, np.uint8)
 
 
 def pieces(line: RgbImage) -> Iterator[RgbImage]:

@@ -11,6 +11,7 @@ from ocrstream_worker.engines.port import (
     ReadOptions,
     Recognition,
     RgbImage,
+    Treatment,
 )
 
 
@@ -40,7 +41,8 @@ class NoopEngine:
         lines = (self._line(number, width, height) for number in range(self._lines))
         boxes = to_boxes(lines, options.boxes, 0, width, height)
         timings_s = {"recognize": time.perf_counter() - begun}
-        return Recognition(boxes=boxes, provenance=self.info.provenance(image, options, timings_s))
+        provenance = self.info.provenance(image, options, timings_s, Treatment())
+        return Recognition(boxes=boxes, provenance=provenance)
 
     def _line(self, number: int, width: int, height: int) -> Line:
         top = height * number / self._lines

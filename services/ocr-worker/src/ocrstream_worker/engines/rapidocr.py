@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 import rapidocr
 
+from ocrstream_worker.engines.coverage import coverage
 from ocrstream_worker.engines.languages import Language, lacking
-from ocrstream_worker.engines.lines import to_boxes
 from ocrstream_worker.engines.model_files import find_or_fetch, hash_files
 from ocrstream_worker.engines.port import (
     READING_VERSION,
@@ -29,6 +29,8 @@ from ocrstream_worker.engines.rapidocr_models import bundled, listed_recognizer
 from ocrstream_worker.engines.rapidocr_networks import READER_PARAMETERS, RapidOcrNetworks
 from ocrstream_worker.engines.rapidocr_page import PageReader
 from ocrstream_worker.engines.readers import check_readable, find_languages
+from ocrstream_worker.engines.result_warnings import Reader
+from ocrstream_worker.engines.results import to_recognition
 
 Backend = Literal["openvino", "onnxruntime"]
 
@@ -54,6 +56,11 @@ class RapidOcrEngine:
         }
         self._networks = self._choose_networks(find_languages(settings.languages))
         self._pages = PageReader(self._networks, own.box_threshold)
+        self.characters = frozenset(self._networks.characters)
+        """All that its recogniser can give."""
+        self._reader = Reader(
+            "rapidocr", self._models["recognition"].name, coverage(self.characters)
+        )
         self.info = EngineInfo(
             name="rapidocr",
             versions={
@@ -128,11 +135,13 @@ class RapidOcrEngine:
         self.info = msgspec.structs.replace(self.info, device=device)
 
     def _recognize_one(self, image: RgbImage, options: ReadOptions) -> Recognition:
-        height, width = image.shape[:2]
-        page = self._pages.read(image, words=options.boxes == "word")
-        return Recognition(
-            boxes=to_boxes(page.lines, options.boxes, self._settings.min_confidence, width, height),
-            provenance=self.info.provenance(image, options, page.timings_s, page.treatment),
+        return to_recognition(
+            self._pages.read(image),
+            image,
+            options,
+            info=self.info,
+            reader=self._reader,
+            min_confidence=self._settings.min_confidence,
         )
 
 

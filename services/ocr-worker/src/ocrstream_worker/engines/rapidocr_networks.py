@@ -50,6 +50,7 @@ class RapidOcrNetworks:
         self._recognizer: Any = reader.text_rec
         self._input: Any = type(reader.text_rec)
         self._reader = reader
+        self._reader.return_word_box = True
         self._upside_down = list(self._classifier.postprocess_op.label_list).index("180")
         self._recognizer.session = _FewWidths(self._recognizer.session)
 
@@ -77,15 +78,16 @@ class RapidOcrNetworks:
             )
             for place, piece in zip(batch, pieces[begin:], strict=False):
                 fitted = min(width, max(1, round(height * piece.shape[1] / piece.shape[0])))
-                place[:, :, :fitted] = _normalized(cv2.resize(piece, (fitted, height)))
+                place[:, :, :fitted] = _normalized(
+                    np.asarray(cv2.resize(piece, (fitted, height)), np.uint8)
+                )
             sure += self._classifier.session(batch)[:, self._upside_down].tolist()
         return sure
 
-    def read(self, lines: Sequence[RgbImage], *, words: bool) -> list[Read]:
-        """What stands on each line, which must be upright; `words`: and where its words are."""
+    def read(self, lines: Sequence[RgbImage]) -> list[Read]:
+        """What stands on each line, which must be upright, and where its words are."""
         if not lines:
             return []
-        self._reader.return_word_box = words
         # Its models were trained on OpenCV's channel order.
         found = self._reader.recognize_txt([line[:, :, ::-1] for line in lines])
         return [

@@ -20,6 +20,7 @@ from ocrstream_worker.engines.lines import Line, is_unspaced
 from ocrstream_worker.engines.port import RgbImage, Treatment
 from ocrstream_worker.engines.rapidocr_networks import RapidOcrNetworks, Read
 from ocrstream_worker.engines.rapidocr_words import split_line
+from ocrstream_worker.engines.results import PageReading
 from ocrstream_worker.engines.text_areas import Area, find_areas
 from ocrstream_worker.engines.text_map import TextMap, map_large_text, map_text
 from ocrstream_worker.engines.vertical_lines import set_horizontally
@@ -62,15 +63,6 @@ class _Line:
         return _Line(self.area.reversed(), np.ascontiguousarray(np.rot90(self.crop, 2)))
 
 
-@dataclass(frozen=True)
-class PageReading:
-    """Lines in no order yet, what was done to read them, and the seconds of each step."""
-
-    lines: list[Line]
-    treatment: Treatment
-    timings_s: dict[str, float]
-
-
 class PageReader:
     """Reads pages. `threshold`: areas that detection is less sure of are no text."""
 
@@ -78,8 +70,8 @@ class PageReader:
         self._networks = networks
         self._threshold = threshold
 
-    def read(self, image: RgbImage, *, words: bool) -> PageReading:
-        """All lines, also those that nobody can be sure of."""
+    def read(self, image: RgbImage) -> PageReading:
+        """All lines with their words, also those that nobody can be sure of, and blank ones."""
         clock = _Clock()
         text = map_text(image, self._networks.detect)
         areas = find_areas(text, self._threshold)
@@ -94,12 +86,12 @@ class PageReader:
             page = -page
             lines = [line.turned() for line in lines]
         clock.lap("orient")
-        self._read(lines, words)
-        lines = self._read_again(lines, words)
-        self._read_columns(lines, words)
+        self._read(lines)
+        lines = self._read_again(lines)
+        self._read_columns(lines)
         clock.lap("recognize")
         return PageReading(
-            lines=[_as_line(line) for line in lines if line.read.text],
+            lines=[_as_line(line) for line in lines],
             treatment=_treatment(lines, page, text),
             timings_s=clock.seconds,
         )
@@ -116,23 +108,22 @@ class PageReader:
             return bool(vote < 0)
         few = voters[:_READ_VOTERS]
         turned = [line.turned() for line in few]
-        self._read([*few, *turned], words=False)
+        self._read([*few, *turned])
         return _sureness(turned) > _sureness(few)
 
     def _face(self, line: _Line) -> float:
         """From 1 (upright) to -1 (upside down)."""
         return 1 - 2 * float(np.mean(self._networks.upside_down(list(pieces(line.crop)))))
 
-    def _read(self, lines: Sequence[_Line], words: bool) -> None:
-        for line, read in zip(
-            lines, self._networks.read([line.crop for line in lines], words=words), strict=True
-        ):
+    def _read(self, lines: Sequence[_Line]) -> None:
+        reads = self._networks.read([line.crop for line in lines])
+        for line, read in zip(lines, reads, strict=True):
             line.read = read
 
-    def _read_again(self, lines: Sequence[_Line], words: bool) -> list[_Line]:
+    def _read_again(self, lines: Sequence[_Line]) -> list[_Line]:
         """Those that read badly are read from the other end, too; the better reading is kept."""
         doubted = {n: line.turned() for n, line in enumerate(lines) if self._is_doubtful(line)}
-        self._read(list(doubted.values()), words)
+        self._read(list(doubted.values()))
         return [
             doubted[n]
             if n in doubted and doubted[n].read.confidence > line.read.confidence + _CLEARLY
@@ -140,14 +131,14 @@ class PageReader:
             for n, line in enumerate(lines)
         ]
 
-    def _read_columns(self, lines: Sequence[_Line], words: bool) -> None:
+    def _read_columns(self, lines: Sequence[_Line]) -> None:
         """Reads Chinese and Japanese that runs downwards once more, set to run to the right."""
         columns = [line for line in lines if line.runs_down]
         set_anew = [
             set_horizontally(np.ascontiguousarray(np.rot90(one.crop, 3))) for one in columns
         ]
         readable = [one for one in zip(columns, set_anew, strict=True) if one[1] is not None]
-        reads = self._networks.read([crop for _, crop in readable if crop is not None], words=words)
+        reads = self._networks.read([crop for _, crop in readable if crop is not None])
         for (line, _), read in zip(readable, reads, strict=True):
             if read.confidence > line.read.confidence - _CLEARLY:
                 line.read, line.vertical = read, True
@@ -190,7 +181,7 @@ def _with_large(areas: Sequence[Area], large: Sequence[Area]) -> list[Area]:
 def _holds(area: Area, point: NDArray[np.float64]) -> bool:
     x, y = area.along
     across, along = np.array([-y, x]) @ (point - area.center), area.along @ (point - area.center)
-    return abs(along) <= area.length / 2 and abs(across) <= area.height / 2
+    return bool(abs(along) <= area.length / 2 and abs(across) <= area.height / 2)
 
 
 def _sureness(lines: Sequence[_Line]) -> float:

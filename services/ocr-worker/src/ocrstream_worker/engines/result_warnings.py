@@ -42,6 +42,8 @@ _LEAST_HEIGHT = 0.5
 _LEAST_LENGTH = 1.0
 # What is so much higher than wide is written from top to bottom.
 _VERTICAL_RATIO = 1.5
+# Lines with letters of three or four pixels, as high as detection leaves them.
+_SMALL_PX = 14.0
 _LEAST_HALF_KNOWN_WORDS = 2
 _LEAST_HALF_KNOWN_SHARE = 0.05
 
@@ -81,19 +83,28 @@ class _Piece:
 def find_warnings(
     lines: Sequence[Line], reader: Reader, *, min_confidence: float
 ) -> tuple[ResultWarning, ...]:
-    """What speaks against the result; nothing mostly, one warning at most.
+    """What speaks against the result; nothing mostly.
 
     `lines` are all that the recogniser gave: blank ones and those below `min_confidence`, too.
     """
-    if warning := _half_known(lines, reader):
-        return (warning,)
+    found = (
+        _half_known(lines, reader) or _unreadable(lines, reader, min_confidence),
+        _small(lines),
+    )
+    return tuple(warning for warning in found if warning is not None)
+
+
+def _unreadable(
+    lines: Sequence[Line], reader: Reader, min_confidence: float
+) -> ResultWarning | None:
+    """A page of which too little could be read with too little certainty."""
     told = _text_pieces(lines)
     length = sum(piece.length for piece in told)
     if length < _LEAST_LENGTH:
-        return ()
+        return None
     readability = sum(piece.length * piece.certainty for piece in told) / length
     if readability >= _CLEAR[reader.engine]:
-        return ()
+        return None
     left_out = sum(line.confidence < min_confidence or not line.text.strip() for line in lines)
     seen = (
         f"What is no number was read with a confidence of {readability:.2f} on average, blanks"
@@ -106,7 +117,21 @@ def find_warnings(
     else:
         code = WarningCode.LOW_CONFIDENCE
         guess = f"the page is hard to see, or in a language that {_reads(reader)} does not read"
-    return (ResultWarning(code=code, detail=f"{seen}: {guess}; {_ADVICE[reader.engine]}"),)
+    return ResultWarning(code=code, detail=f"{seen}: {guess}; {_ADVICE[reader.engine]}")
+
+
+def _small(lines: Sequence[Line]) -> ResultWarning | None:
+    """A page of which most has letters of too few pixels for any engine."""
+    axes = [_Axis.of(line.corners) for line in lines]
+    length = sum(axis.length for axis in axes)
+    small = [axis for axis in axes if axis.height < _SMALL_PX]
+    if not length or 2 * sum(axis.length for axis in small) <= length:
+        return None
+    return ResultWarning(
+        code=WarningCode.SMALL_TEXT,
+        detail=f"{len(small)} of {len(lines)} lines are lower than {_SMALL_PX:.0f} pixels, with"
+        " letters of 3 or 4; a scan or picture with twice as many pixels reads better",
+    )
 
 
 def _half_known(lines: Sequence[Line], reader: Reader) -> ResultWarning | None:

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ocrstream_worker.engines.languages import find_language
-from ocrstream_worker.engines.lines import Corners, Line, Word, line_of_words, to_boxes, upright
+from ocrstream_worker.engines.lines import Corners, Line, Word, line_of_words, upright
 from ocrstream_worker.engines.model_files import hash_files
 from ocrstream_worker.engines.port import (
     READING_VERSION,
@@ -17,13 +17,14 @@ from ocrstream_worker.engines.port import (
     EngineUnavailable,
     Outcome,
     ReadOptions,
-    Recognition,
     Refused,
     RgbImage,
     Treatment,
     Turn,
 )
 from ocrstream_worker.engines.raster import fit
+from ocrstream_worker.engines.result_warnings import Reader
+from ocrstream_worker.engines.results import PageReading, to_recognition
 from ocrstream_worker.engines.tesseract_library import Layout, ModelsMissing, TesseractLibrary
 from ocrstream_worker.engines.upright import find_skew, turned
 
@@ -59,6 +60,7 @@ class TesseractEngine:
                 f"{error}. On Debian: apt-get install {' '.join(packages)}. Elsewhere: put their"
                 " .traineddata files there, or set TESSDATA_PREFIX to where they are"
             ) from error
+        self._model = Reader("tesseract", "+".join(model_names(settings.languages)))
         self.info = EngineInfo(
             name="tesseract",
             versions={"ocrstream": READING_VERSION, "tesseract": self._library.version},
@@ -76,24 +78,22 @@ class TesseractEngine:
 
     def _recognize_one(self, image: RgbImage, options: ReadOptions) -> Outcome:
         begun = time.perf_counter()
-        height, width = image.shape[:2]
         fitted = fit(image, min_side=_MIN_SIDE, max_side=_MAX_SIDE, max_ratio=_MAX_RATIO)
-        reading = self._read(fitted.pixels)
-        if reading is None:
+        found = self._read(fitted.pixels)
+        if found is None:
             return Refused(error="Tesseract gave up on the image")
-        boxes = to_boxes(
-            (_scaled(line, fitted.scale) for line in reading.lines),
-            options.boxes,
-            self._min_confidence,
-            width,
-            height,
+        reading = PageReading(
+            [_scaled(line, fitted.scale) for line in found.lines],
+            Treatment(turn=found.turn, skew=found.skew, shrink=round(max(fitted.scale), 3)),
+            {"recognize": time.perf_counter() - begun},
         )
-        treatment = Treatment(
-            turn=reading.turn, skew=reading.skew, shrink=round(max(fitted.scale), 3)
-        )
-        timings_s = {"recognize": time.perf_counter() - begun}
-        return Recognition(
-            boxes=boxes, provenance=self.info.provenance(image, options, timings_s, treatment)
+        return to_recognition(
+            reading,
+            image,
+            options,
+            info=self.info,
+            reader=self._model,
+            min_confidence=self._min_confidence,
         )
 
     def _read(self, page: RgbImage) -> "_Reading | None":

@@ -46,7 +46,7 @@ def _areas(text: TextMap, threshold: float) -> Iterator[Area]:
         center, (a, b), _ = rectangle
         if min(a, b) < _MIN_SIDE:
             continue
-        corners = cv2.boxPoints(rectangle)
+        corners = np.asarray(cv2.boxPoints(rectangle), np.float32)
         if _mean_inside(probabilities, corners) < threshold * 255:
             continue
         # The network was taught lines that are thinner than they are, by this much on each side.

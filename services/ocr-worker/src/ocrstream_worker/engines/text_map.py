@@ -134,7 +134,7 @@ def _shrunk(image: RgbImage, scale: float) -> RgbImage:
     size = (max(1, round(width / scale)), max(1, round(height / scale)))
     if size == (width, height):
         return image
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # pyright: ignore[reportReturnType]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _framed(page: RgbImage) -> RgbImage:
@@ -142,9 +142,10 @@ def _framed(page: RgbImage) -> RgbImage:
     height, width = page.shape[:2]
     right = _FRAME + -(width + 2 * _FRAME) % _STRIDE
     bottom = _FRAME + -(height + 2 * _FRAME) % _STRIDE
-    return cv2.copyMakeBorder(  # pyright: ignore[reportReturnType]
+    framed = cv2.copyMakeBorder(
         page, _FRAME, bottom, _FRAME, right, cv2.BORDER_CONSTANT, value=_paper(page)
     )
+    return np.asarray(framed, np.uint8)
 
 
 def _inked_blocks(page: RgbImage) -> NDArray[np.bool_]:

@@ -83,6 +83,7 @@ def _moved(cell: RgbImage, paper: NDArray[np.float64]) -> RgbImage:
     """A comma or full stop, from the upper right corner of its place to the lower left."""
     side = cell.shape[0]
     matrix = np.array([[1, 0, -side * 0.5], [0, 1, side * 0.5]], dtype=np.float32)
-    return cv2.warpAffine(  # pyright: ignore[reportReturnType]
+    moved = cv2.warpAffine(
         cell, matrix, (side, side), borderMode=cv2.BORDER_CONSTANT, borderValue=paper.tolist()
     )
+    return np.asarray(moved, np.uint8)
