@@ -1,0 +1,71 @@
+"""Fragments that stand right below each other become stacks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ocrstream_layout.areas import Area, around, facing
+from ocrstream_layout.fragments import Fragment
+
+_TOUCH = 0.1  # share of the narrower one's width from which two fragments count as neighbours
+_BELOW = 0.5  # the same, from which one may go on below the other
+_LEADING = 1.2  # widest gap between two lines of a stack, in line heights
+_SAME_SIZE = 1.6
+
+
+@dataclass(slots=True, eq=False)
+class Stack(Area):
+    """Fragments of one column, each right below the one before it.
+
+    `measure` is the width of the column: all lines but the longest tenth are shorter.
+    """
+
+    fragments: list[Fragment]
+    measure: float
+
+
+def stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stack]:
+    """All fragments in stacks; they must come from the top.
+
+    Two are of one stack if each is the only neighbour that the other one has on that side. So a
+    headline across columns belongs to none of them.
+    """
+    below: dict[int, int] = {}
+    above: dict[int, int] = {}
+    links: list[tuple[int, int]] = []
+    for upper, lower, shared in facing([(one.start, one.end) for one in fragments]):
+        narrower = min(fragments[upper].width, fragments[lower].width)
+        if shared < _TOUCH * narrower:
+            continue
+        below[upper] = below.get(upper, 0) + 1
+        above[lower] = above.get(lower, 0) + 1
+        if shared >= _BELOW * narrower:
+            links.append((upper, lower))
+    after = {
+        upper: lower
+        for upper, lower in links
+        if below[upper] == 1
+        and above[lower] == 1
+        and _goes_on(fragments[upper], fragments[lower], line_height)
+    }
+    made: list[Stack] = []
+    for first in sorted(set(range(len(fragments))) - set(after.values())):
+        chain = [first]
+        while chain[-1] in after:
+            chain.append(after[chain[-1]])
+        made.append(_stack([fragments[at] for at in chain]))
+    return made
+
+
+def _goes_on(upper: Fragment, lower: Fragment, line_height: float) -> bool:
+    if upper.turned or lower.turned:
+        return False
+    smaller, larger = sorted((upper.height, lower.height))
+    gap = lower.top - upper.bottom
+    return larger <= _SAME_SIZE * smaller and gap <= _LEADING * max(smaller, line_height)
+
+
+def _stack(fragments: list[Fragment]) -> Stack:
+    area = around(fragments)
+    widths = sorted(one.width for one in fragments)
+    measure = widths[(9 * (len(widths) - 1)) // 10]
+    return Stack(area.start, area.end, area.top, area.bottom, fragments, measure)
