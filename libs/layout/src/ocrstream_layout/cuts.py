@@ -1,4 +1,4 @@
-"""The order of areas by a recursive XY-cut that knows columns.
+"""The order of rows by a recursive XY-cut that knows columns.
 
 Cut by horizontal gaps alone, two columns with level lines fall apart line by line; cut by vertical
 gaps alone, a headline joins the columns below it. So the page is cut into strips first, and strips
@@ -7,27 +7,25 @@ next to each other that are cut by the same vertical gap are one band, to be cut
 
 import math
 from collections.abc import Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from ocrstream_layout.areas import Area
-
-AreaT = TypeVar("AreaT", bound=Area)
+from ocrstream_layout.rows import Row
 
 Interval = tuple[float, float]
 
 # All of these are in line heights.
-_NEAR = 1.5  # a strip of one column so far from the next belongs to the columns there
-_FAR = 4.0  # strips so far from each other are not of the same columns
+_NEAR = 2.0  # strips so far from each other belong together
 _TRIM_ACROSS, _TRIM_ALONG = 0.25, 0.1  # what of a line's box may overlap others
 _NARROWEST = 0.1
+_FOOTER = 2  # lines that are no more may be a footer
 # Real pages are done after some ten cuts; boxes that spiral inwards are not worth more.
 _DEEPEST = 40
 
 
-class _Strip(NamedTuple, Generic[AreaT]):
-    """Areas between two horizontal gaps; `free` are the gaps beside and between them."""
+class _Strip(NamedTuple):
+    """Rows between two horizontal gaps; `free` are the gaps beside and between them."""
 
-    areas: list[AreaT]
+    rows: list[Row]
     extent: Interval
     free: list[Interval]
 
@@ -36,43 +34,38 @@ class _Strip(NamedTuple, Generic[AreaT]):
         return self.free[1:-1]
 
 
-def cut(areas: Sequence[AreaT], line_height: float) -> list[AreaT]:
-    """The areas in reading order; they must come from the top."""
-    return _cut(list(areas), line_height, 0)
+def cut(rows: Sequence[Row], line_height: float) -> list[Row]:
+    """The rows in reading order; they must come from the top."""
+    return _cut(list(rows), line_height, 0)
 
 
-def _cut(areas: list[AreaT], line_height: float, depth: int) -> list[AreaT]:
-    if len(areas) < 2 or depth == _DEEPEST:
-        return areas
-    bands = _bands(_strips(areas, line_height), line_height)
-    if len(bands) == 1:
-        columns = _columns(areas, line_height)
-        if len(columns) == 1:
-            return areas
-        return [one for column in columns for one in _cut(column, line_height, depth + 1)]
-    return [one for band in bands for one in _cut(band, line_height, depth + 1)]
+def _cut(rows: list[Row], line_height: float, depth: int) -> list[Row]:
+    if len(rows) < 2 or depth == _DEEPEST:
+        return rows
+    # A stack is cut last, so that columns stay whole whose lines fill each other's gaps.
+    for whole_stacks in (True, False):
+        parts = _bands(_strips(rows, line_height, whole_stacks=whole_stacks), line_height)
+        if len(parts) == 1:
+            parts = [[rows[at] for at in group] for group, _ in _groups(_widths(rows, line_height))]
+        if len(parts) > 1:
+            return [one for part in parts for one in _cut(part, line_height, depth + 1)]
+    return rows
 
 
-def _strips(areas: Sequence[AreaT], line_height: float) -> list[_Strip[AreaT]]:
-    cores = [_across(area, line_height) for area in areas]
-    strips: list[_Strip[AreaT]] = []
-    for group, extent in _groups(cores):
-        members = [areas[at] for at in sorted(group)]
-        beside = _groups([_along(area, line_height) for area in members])
+def _strips(rows: Sequence[Row], line_height: float, *, whole_stacks: bool) -> list[_Strip]:
+    strips: list[_Strip] = []
+    for group, extent in _groups([_core(row, line_height, whole_stacks) for row in rows]):
+        members = [rows[at] for at in group]
+        beside = _groups(_widths(members, line_height))
         ends = [-math.inf, *(end for _, (_, end) in beside)]
         starts = [*(start for _, (start, _) in beside), math.inf]
         strips.append(_Strip(members, extent, list(zip(ends, starts, strict=True))))
     return strips
 
 
-def _columns(areas: Sequence[AreaT], line_height: float) -> list[list[AreaT]]:
-    groups = _groups([_along(area, line_height) for area in areas])
-    return [[areas[at] for at in sorted(group)] for group, _ in groups]
-
-
-def _bands(strips: Sequence[_Strip[AreaT]], line_height: float) -> list[list[AreaT]]:
+def _bands(strips: Sequence[_Strip], line_height: float) -> list[list[Row]]:
     """Strips that are cut by the same gaps, together; the others each by itself."""
-    bands: list[list[_Strip[AreaT]]] = []
+    bands: list[list[_Strip]] = []
     at = 0
     while at < len(strips):
         gaps = strips[at].gaps
@@ -94,25 +87,30 @@ def _bands(strips: Sequence[_Strip[AreaT]], line_height: float) -> list[list[Are
             bands.pop()
         bands.append(band)
         at = end
-    return [[area for strip in band for area in strip.areas] for band in bands]
+    return [[row for strip in band for row in strip.rows] for band in bands]
 
 
 def _end_of_band(
-    strips: Sequence[_Strip[AreaT]], begin: int, line_height: float
+    strips: Sequence[_Strip], begin: int, line_height: float
 ) -> tuple[int, list[Interval]]:
     """Where the columns end that begin at a strip, and the gaps that all of them have.
 
-    Below, a column may be longer than the others; what is far below them all is a footer.
+    Below, one column may go on longer than the others, and beneath a figure. A line or two far
+    below them all are a footer.
     """
     gaps = strips[begin].gaps
     end, certain = begin + 1, gaps
+    since = begin  # where the strips begin that are near each other
+    rows = 0  # in them
     for at in range(begin + 1, len(strips)):
-        distance = strips[at].extent[0] - strips[at - 1].extent[1]
-        shared = _shared(gaps, strips[at].gaps or strips[at].free, line_height)
-        if not shared or distance > _FAR * line_height:
+        shared = _shared(gaps, strips[at].free, line_height)
+        if not shared:
             break
         gaps = shared
-        if strips[at].gaps or (end == at and distance <= _NEAR * line_height):
+        if strips[at].extent[0] - strips[at - 1].extent[1] > _NEAR * line_height:
+            since, rows = at, 0
+        rows += len(strips[at].rows)
+        if strips[at].gaps or since < end or rows > _FOOTER:
             end, certain = at + 1, gaps
     return end, certain
 
@@ -135,7 +133,7 @@ def _shared(
 
 
 def _groups(intervals: Sequence[Interval]) -> list[tuple[list[int], Interval]]:
-    """Indices of intervals that overlap or touch, and what they cover, in order."""
+    """Indices of intervals that overlap or touch, in order, and what they cover."""
     groups: list[tuple[list[int], Interval]] = []
     for index in sorted(range(len(intervals)), key=lambda at: (intervals[at], at)):
         low, high = intervals[index]
@@ -145,14 +143,15 @@ def _groups(intervals: Sequence[Interval]) -> list[tuple[list[int], Interval]]:
             groups[-1] = members, (start, max(end, high))
         else:
             groups.append(([index], (low, high)))
-    return groups
+    return [(sorted(members), extent) for members, extent in groups]
 
 
-def _across(area: Area, line_height: float) -> Interval:
-    trim = _TRIM_ACROSS * min(area.height, 2 * line_height)
-    return area.top + trim, area.bottom - trim
+def _core(row: Row, line_height: float, whole_stacks: bool) -> Interval:
+    trim = _TRIM_ACROSS * min(row.height, 2 * line_height)
+    bottom = row.bottom - trim
+    return row.top + trim, max(bottom, row.until) if whole_stacks else bottom
 
 
-def _along(area: Area, line_height: float) -> Interval:
-    trim = min(_TRIM_ALONG * line_height, area.width / 4)
-    return area.start + trim, area.end - trim
+def _widths(rows: Sequence[Row], line_height: float) -> list[Interval]:
+    trims = [min(_TRIM_ALONG * line_height, row.width / 4) for row in rows]
+    return [(row.start + trim, row.end - trim) for row, trim in zip(rows, trims, strict=True)]

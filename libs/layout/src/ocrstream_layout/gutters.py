@@ -64,8 +64,10 @@ class Gutters:
 
 
 def _evidence(stack: Stack) -> float:
+    """That the stack's last line is short, as that of a paragraph, says nothing."""
     full = sum(one.width >= _FULL * stack.measure for one in stack.fragments)
-    return full * _FOR + (len(stack.fragments) - full) * _AGAINST
+    last = stack.fragments[-1].width < _FULL * stack.measure
+    return full * _FOR + (len(stack.fragments) - full - last) * _AGAINST
 
 
 def _are_columns(before: Stack, after: Stack, line_height: float) -> bool:

@@ -16,9 +16,13 @@ _LEVEL_SHARE = 0.65  # of the fragments beside each other in two stacks, if they
 
 @dataclass(slots=True, eq=False)
 class Row(Area):
-    """What is read from its start to its end: a line of prose, or the cells of a table's row."""
+    """What is read from its start to its end: a line of prose, or the cells of a table's row.
+
+    `until` is where the next line of its stack stands, if it is a line and has one.
+    """
 
     fragments: list[Fragment]
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,17 @@ def rows(fragments: Sequence[Fragment], stacks: Sequence[Stack], line_height: fl
             chain.append(after[chain[-1]])
         cells = [ordered[at] for at in chain]
         area = around(cells)
-        made.append(Row(area.start, area.end, area.top, area.bottom, cells))
+        made.append(Row(area.start, area.end, area.top, area.bottom, cells, area.top))
+    _set_until(made, stacks)
     return sorted(made, key=lambda one: (*one.place, one.fragments[0].pieces[0].index))
+
+
+def _set_until(rows: Iterable[Row], stacks: Iterable[Stack]) -> None:
+    lines = {id(row.fragments[0]): row for row in rows if len(row.fragments) == 1}
+    for stack in stacks:
+        for upper, lower in zip(stack.fragments, stack.fragments[1:], strict=False):
+            if id(upper) in lines and id(lower) in lines:
+                lines[id(upper)].until = lower.middle
 
 
 def _beside(ordered: Sequence[Fragment]) -> list[_Beside]:

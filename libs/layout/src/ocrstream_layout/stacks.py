@@ -67,5 +67,5 @@ def _goes_on(upper: Fragment, lower: Fragment, line_height: float) -> bool:
 def _stack(fragments: list[Fragment]) -> Stack:
     area = around(fragments)
     widths = sorted(one.width for one in fragments)
-    measure = widths[(9 * (len(widths) - 1)) // 10]
+    measure = widths[-1 - len(widths) // 10]
     return Stack(area.start, area.end, area.top, area.bottom, fragments, measure)
