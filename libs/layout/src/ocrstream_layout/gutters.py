@@ -16,6 +16,7 @@ _ENDING = 2 * _AGAINST  # a column that just begins may have its short lines fir
 _LEAST_MEASURE = 7.0  # line heights; the narrowest of four columns on A4 has eight
 _CELLS = 3  # so many lines that speak against it are no column's beginning or end
 _ALIGNED = 1.0  # line heights between the starts of what stands in one column
+_FILLS = 1.5  # line heights between a line's end and the gutter, if the line fills its column
 _NEAR = 4.0  # line heights between two stretches of one gutter, with headings or captions between
 
 
@@ -113,7 +114,10 @@ def _extend(gutters: Sequence[Gutter], possible: list[Gutter], line_height: floa
             one
             for one in possible[low:high]
             if one.end >= gutter.start
-            and abs(one.before - gutter.before) <= _ALIGNED * line_height
+            and (
+                one.start >= gutter.start - _FILLS * line_height
+                or abs(one.before - gutter.before) <= _ALIGNED * line_height
+            )
             and abs(one.after - gutter.after) <= _ALIGNED * line_height
         ]
         for one in sorted(beside, key=lambda one: (one.top, *one.place)):

@@ -1,5 +1,6 @@
 """Fragments that stand right below each other become stacks."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,22 +30,15 @@ def stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stack]:
     Two are of one stack if each is the only neighbour that the other one has on that side. So a
     headline across columns belongs to none of them.
     """
-    below: dict[int, int] = {}
-    above: dict[int, int] = {}
-    links: list[tuple[int, int]] = []
-    for upper, lower, shared in facing([(one.start, one.end) for one in fragments]):
-        narrower = min(fragments[upper].width, fragments[lower].width)
-        if shared < _TOUCH * narrower:
-            continue
-        below[upper] = below.get(upper, 0) + 1
-        above[lower] = above.get(lower, 0) + 1
-        if shared >= _BELOW * narrower:
-            links.append((upper, lower))
+    links = _next_below(fragments)
+    below = Counter(upper for upper, _ in links)
+    above = Counter(lower for _, lower in links)
     after = {
         upper: lower
-        for upper, lower in links
+        for (upper, lower), shared in links.items()
         if below[upper] == 1
         and above[lower] == 1
+        and shared >= _BELOW
         and _goes_on(fragments[upper], fragments[lower], line_height)
     }
     made: list[Stack] = []
@@ -54,6 +48,25 @@ def stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stack]:
             chain.append(after[chain[-1]])
         made.append(_stack([fragments[at] for at in chain]))
     return made
+
+
+def _next_below(fragments: Sequence[Fragment]) -> dict[tuple[int, int], float]:
+    """Which fragment stands below which, and the share of the narrower one's width that does.
+
+    Beside a short line the one below it sees the one above it, too: that is no neighbour.
+    """
+    seen: dict[tuple[int, int], float] = {}
+    above: dict[int, list[int]] = {}
+    for upper, lower, shared in facing([(one.start, one.end) for one in fragments]):
+        share = shared / min(fragments[upper].width, fragments[lower].width)
+        if share >= _TOUCH:
+            seen[upper, lower] = share
+            above.setdefault(lower, []).append(upper)
+    return {
+        (upper, lower): share
+        for (upper, lower), share in seen.items()
+        if not any((upper, between) in seen for between in above[lower])
+    }
 
 
 def _goes_on(upper: Fragment, lower: Fragment, line_height: float) -> bool:
