@@ -17,6 +17,7 @@ Interval = tuple[float, float]
 _NEAR = 2.0  # strips so far from each other belong together
 _TRIM_ACROSS, _TRIM_ALONG = 0.25, 0.1  # what of a line's box may overlap others
 _NARROWEST = 0.1
+_LARGE = 1.5  # of a headline
 _FOOTER = 2  # lines that are no more may be a footer
 # Real pages are done after some ten cuts; boxes that spiral inwards are not worth more.
 _DEEPEST = 40
@@ -80,7 +81,8 @@ def _bands(strips: Sequence[_Strip], line_height: float) -> list[list[Row]]:
             (above,) = bands[-1]
             near = band[0].extent[0] - above.extent[1] <= _NEAR * line_height
             shared = _shared(gaps, above.free, line_height)
-            if not near or not shared:
+            headline = any(row.height > _LARGE * line_height for row in above.rows)
+            if not near or not shared or headline:
                 break
             band.insert(0, above)
             gaps = shared

@@ -4,14 +4,15 @@ import statistics
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ocrstream_layout.areas import Area, facing
 from ocrstream_layout.scripts import Run
 
 # All of these are in line heights.
 _REACH = 0.5  # gap within a fragment on a page of lines; columns may be as near as 0.6
-_LEAST_REACH, _MOST_REACH = 0.6, 1.0  # on a page of words
-_WORD_GAPS = 2.2  # a gap of so many usual word gaps is none between words
+_LEAST_REACH, _MOST_REACH = 0.6, 1.2  # on a page of words
+_WORD_GAPS = 2.5  # a gap of so many usual word gaps is none between words
 _FARTHEST_WORD = 1.5
 _BRIDGED = 2.0  # gap within a line between two that have none there
 _OVERLAP = 0.5  # share of the lower piece's height that two neighbours have in common
@@ -96,7 +97,7 @@ def _next_to_each_other(
     found: set[tuple[int, int]] = set()
     for group in groups:
         group.sort(key=lambda at: (made[at].start, at))
-        for first, second in zip(group, group[1:], strict=False):
+        for first, second in pairwise(group):
             before, after = made[first], made[second]
             level = abs(before.middle - after.middle) <= min(before.height, after.height) / 4
             near = 0 < after.start - before.end <= _BRIDGED * line_height
@@ -114,7 +115,7 @@ def _reach(level: Sequence[Piece], line_height: float) -> float:
     gaps = [
         after.start - before.end
         for chain in _chains(level, _FARTHEST_WORD * line_height, line_height)
-        for before, after in zip(chain.pieces, chain.pieces[1:], strict=False)
+        for before, after in pairwise(chain.pieces)
     ]
     if len(gaps) < 0.6 * len(level):
         return _REACH * line_height

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ocrstream_layout.areas import Area, around, facing
 from ocrstream_layout.fragments import Fragment
@@ -74,7 +75,7 @@ def rows(fragments: Sequence[Fragment], stacks: Sequence[Stack], line_height: fl
 def _set_until(rows: Iterable[Row], stacks: Iterable[Stack]) -> None:
     lines = {id(row.fragments[0]): row for row in rows if len(row.fragments) == 1}
     for stack in stacks:
-        for upper, lower in zip(stack.fragments, stack.fragments[1:], strict=False):
+        for upper, lower in pairwise(stack.fragments):
             if id(upper) in lines and id(lower) in lines:
                 lines[id(upper)].until = lower.middle
 

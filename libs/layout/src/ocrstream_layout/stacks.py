@@ -1,8 +1,10 @@
 """Fragments that stand right below each other become stacks."""
 
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ocrstream_layout.areas import Area, around, facing
 from ocrstream_layout.fragments import Fragment
@@ -10,6 +12,7 @@ from ocrstream_layout.fragments import Fragment
 _TOUCH = 0.1  # share of the narrower one's width from which two fragments count as neighbours
 _BELOW = 0.5  # the same, from which one may go on below the other
 _LEADING = 1.2  # widest gap between two lines of a stack, in line heights
+_BREAK = 0.7  # by how much a gap is wider than a stack's others that parts it
 _SAME_SIZE = 1.6
 
 
@@ -46,8 +49,18 @@ def stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stack]:
         chain = [first]
         while chain[-1] in after:
             chain.append(after[chain[-1]])
-        made.append(_stack([fragments[at] for at in chain]))
+        made.extend(map(_stack, _regular([fragments[at] for at in chain], line_height)))
     return made
+
+
+def _regular(chain: list[Fragment], line_height: float) -> list[list[Fragment]]:
+    """The chain, parted where a gap is much wider than is usual in it."""
+    gaps = [lower.top - upper.bottom for upper, lower in pairwise(chain)]
+    if not gaps:
+        return [chain]
+    widest = statistics.median_low(gaps) + _BREAK * line_height
+    breaks = [0, *(at + 1 for at, gap in enumerate(gaps) if gap > widest), len(chain)]
+    return [chain[begin:end] for begin, end in pairwise(breaks)]
 
 
 def _next_below(fragments: Sequence[Fragment]) -> dict[tuple[int, int], float]:

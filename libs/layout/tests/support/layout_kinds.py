@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from layout_pages import Page
+from layout_pages import SPACE, Page
 
 Kind = Callable[[Page], None]
 
@@ -163,3 +163,16 @@ def drawn(kind: str, seed: int, *, words: bool = False, alphabet: str | None = N
         page.alphabet = alphabet
     KINDS[kind](page)
     return page
+
+
+def text_table(page: Page) -> None:
+    """Cells of words in all columns, which start at the left."""
+    count = page.rng.randint(2, 4)
+    room = (WIDTH - 2 * MARGIN) / count
+    columns = [(MARGIN + room * at, "left") for at in range(count)]
+    most = max(1, int((room - 2 * page.size) / (4.5 * page.size + SPACE * page.size)))
+    pitch = page.rng.uniform(1.3, 2.6)
+    page.table(columns, 100, page.rng.randint(3, 25), pitch=pitch, most_words=most)
+
+
+KINDS["text_table"] = text_table
