@@ -55,14 +55,17 @@ class Facing(NamedTuple):
 def facing(intervals: Sequence[tuple[float, float]]) -> list[Facing]:
     """Which intervals see each other, each looking back through those that came before it.
 
-    An interval hides what lies behind it. Each is put into a skyline of the newest ones, so all
-    pairs are found in about n log n steps; there are fewer than three for each interval.
+    An interval hides what lies behind it; an empty one sees nothing. Each is put into a skyline of
+    the newest ones, so all pairs are found in about n log n steps; there are fewer than three for
+    each interval.
     """
     starts: list[float] = []
     ends: list[float] = []
     owners: list[int] = []
     found: list[Facing] = []
     for index, (start, end) in enumerate(intervals):
+        if end <= start:
+            continue
         first = bisect_right(ends, start)
         last = bisect_left(starts, end, first)
         rest: list[tuple[float, float, int]] = []
@@ -76,9 +79,8 @@ def facing(intervals: Sequence[tuple[float, float]]) -> list[Facing]:
             if ends[at] > end:
                 rest.append((end, ends[at], owner))
         found.extend(Facing(owner, index, part) for owner, part in shared.items())
-        if end > start:
-            rest = sorted([*rest, (start, end, index)])
-            starts[first:last] = [one[0] for one in rest]
-            ends[first:last] = [one[1] for one in rest]
-            owners[first:last] = [one[2] for one in rest]
+        rest = sorted([*rest, (start, end, index)])
+        starts[first:last] = [one[0] for one in rest]
+        ends[first:last] = [one[1] for one in rest]
+        owners[first:last] = [one[2] for one in rest]
     return found

@@ -12,12 +12,14 @@ from ocrstream_layout.scripts import Run
 # All of these are in line heights.
 _REACH = 0.5  # gap within a fragment on a page of lines; columns may be as near as 0.6
 _LEAST_REACH, _MOST_REACH = 0.6, 1.2  # on a page of words
+_WORDS = 0.6  # share of pieces right before another one, if they are words
 _WORD_GAPS = 2.5  # a gap of so many usual word gaps is none between words
 _FARTHEST_WORD = 1.5
 _BRIDGED = 2.0  # gap within a line between two that have none there
 _OVERLAP = 0.5  # share of the lower piece's height that two neighbours have in common
 _SCRIPT_OVERLAP = 0.3  # of a subscript or superscript, which is smaller and touches
 _OTHER_SIZE = 1.7  # from here on neighbours are of another size: initials, headings beside text
+_INITIAL = 2.0  # how far below the middle of its line that of an initial may be
 _LOOKED_AT = 12  # open fragments above and below a piece, so that heaps of boxes take no longer
 
 
@@ -117,7 +119,7 @@ def _reach(level: Sequence[Piece], line_height: float) -> float:
         for chain in _chains(level, _FARTHEST_WORD * line_height, line_height)
         for before, after in pairwise(chain.pieces)
     ]
-    if len(gaps) < 0.6 * len(level):
+    if not gaps or len(gaps) < _WORDS * len(level):
         return _REACH * line_height
     usual = _WORD_GAPS * statistics.median_low(gaps)
     return max(_LEAST_REACH * line_height, min(_MOST_REACH * line_height, usual))
@@ -129,7 +131,7 @@ def _chains(level: Sequence[Piece], reach: float, line_height: float) -> list[_O
     done: list[_Open] = []
     for piece in level:
         at = bisect_left(middles, piece.middle)
-        window = max(line_height, piece.height)
+        window = _INITIAL * line_height + piece.height
         low = max(at - _LOOKED_AT, bisect_left(middles, piece.middle - window))
         high = min(at + _LOOKED_AT, bisect_right(middles, piece.middle + window))
         left_behind = [one for one in range(low, high) if piece.start - lines[one].end > 2 * reach]

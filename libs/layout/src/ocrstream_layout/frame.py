@@ -55,20 +55,16 @@ def page_direction(quads: Sequence[Quad]) -> int:
     weighted = sorted(
         (one.direction, 1 + round(_FULL_WEIGHT * one.length / longest)) for one in votes
     )
+    # Three rounds of the circle, so that no window meets its end.
     directions = [direction + turn for turn in (0, FULL, 2 * FULL) for direction, _ in weighted]
     sums = list(accumulate((weight for _, weight in weighted * 3), initial=0))
-    best: tuple[int, int, int, int] | None = None
-    count = len(weighted)
-    for middle in range(count, 2 * count):
-        direction = directions[middle]
-        if middle > count and direction == directions[middle - 1]:
-            continue
+
+    def window(direction: int) -> tuple[int, int, int, int]:
         low = bisect_left(directions, direction - _SPREAD)
         high = bisect_left(directions, direction + _SPREAD + 1)
         upright = -min(direction % FULL, FULL - direction % FULL)
-        if best is None or (sums[high] - sums[low], upright) > best[:2]:
-            best = (sums[high] - sums[low], upright, low, high)
-    assert best is not None
-    _, _, low, high = best
+        return sums[high] - sums[low], upright, low, high
+
+    _, _, low, high = max(map(window, sorted(set(directions[len(weighted) : 2 * len(weighted)]))))
     half = bisect_left(sums, (sums[low] + sums[high]) / 2, low + 1, high)
     return directions[half - 1] % FULL

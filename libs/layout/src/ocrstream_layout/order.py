@@ -87,5 +87,6 @@ def _in_logical_order(fragment: Fragment, page: Run) -> list[Piece]:
     pieces = fragment.pieces if line is page else fragment.pieces[::-1]
     ordered: list[Piece] = []
     for against, group in groupby(pieces, lambda one: one.run not in (line, Run.NEUTRAL)):
-        ordered.extend(list(group)[::-1] if against else group)
+        words = list(group)
+        ordered.extend(reversed(words) if against else words)
     return ordered

@@ -73,8 +73,9 @@ def _corners(polygon: Polygon) -> tuple[Point, Point, Point, Point]:
 
 
 def _finite(value: float) -> float:
-    if value != value:
+    if isinstance(value, float) and math.isnan(value):
         return 0.0
+    # Cut before it becomes a float: JSON's integers may be larger than those.
     return float(max(-_FARTHEST, min(_FARTHEST, value)))
 
 

@@ -1,9 +1,8 @@
 """Kinds of pages, each drawn at random in its true order."""
 
-import random
 from collections.abc import Callable
 
-from layout_pages import SPACE, Page
+from layout_pages import SPACE, Page, chance
 
 Kind = Callable[[Page], None]
 
@@ -139,6 +138,16 @@ def sections(page: Page) -> None:
             y = page.prose(x, y + 2 * page.size, width, page.rng.randint(4, 12)) + page.size
 
 
+def text_table(page: Page) -> None:
+    """Cells of words in all columns, which start at the left."""
+    count = page.rng.randint(2, 4)
+    room = (WIDTH - 2 * MARGIN) / count
+    columns = [(MARGIN + room * at, "left") for at in range(count)]
+    most = max(1, int((room - 2 * page.size) / (4.5 * page.size + SPACE * page.size)))
+    pitch = page.rng.uniform(1.3, 2.6)
+    page.table(columns, 100, page.rng.randint(3, 25), pitch=pitch, most_words=most)
+
+
 KINDS: dict[str, Kind] = {
     kind.__name__: kind
     for kind in (
@@ -147,6 +156,7 @@ KINDS: dict[str, Kind] = {
         three_columns,
         headline_and_columns,
         table,
+        text_table,
         receipt,
         form,
         mixed,
@@ -158,21 +168,8 @@ KINDS: dict[str, Kind] = {
 
 def drawn(kind: str, seed: int, *, words: bool = False, alphabet: str | None = None) -> Page:
     """A page of a kind; the same for the same seed."""
-    page = Page(random.Random(f"{kind} {seed}"), words=words)
+    page = Page(chance(f"{kind} {seed}"), words=words)
     if alphabet is not None:
         page.alphabet = alphabet
     KINDS[kind](page)
     return page
-
-
-def text_table(page: Page) -> None:
-    """Cells of words in all columns, which start at the left."""
-    count = page.rng.randint(2, 4)
-    room = (WIDTH - 2 * MARGIN) / count
-    columns = [(MARGIN + room * at, "left") for at in range(count)]
-    most = max(1, int((room - 2 * page.size) / (4.5 * page.size + SPACE * page.size)))
-    pitch = page.rng.uniform(1.3, 2.6)
-    page.table(columns, 100, page.rng.randint(3, 25), pitch=pitch, most_words=most)
-
-
-KINDS["text_table"] = text_table

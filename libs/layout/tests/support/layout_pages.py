@@ -15,6 +15,11 @@ ADVANCE = 0.5  # a letter's width in font sizes
 SPACE = 0.28
 
 
+def chance(seed: object) -> random.Random:
+    """The same for the same seed."""
+    return random.Random(str(seed))  # noqa: S311 - it draws pages, no secrets
+
+
 @dataclass(frozen=True)
 class Piece:
     """A piece of text and its corners from the text's top left; `number` makes it one of a kind."""
