@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+_CORE = 0.2  # share of an area's height that is left off at its top and at its bottom
+_BESIDE = 0.5  # share of the lower one's core that areas beside each other see of each other
+
 
 @dataclass(slots=True, eq=False)
 class Area:
@@ -26,6 +29,11 @@ class Area:
     @property
     def middle(self) -> float:
         return (self.top + self.bottom) / 2
+
+    @property
+    def along(self) -> float:
+        """Its middle along the lines."""
+        return (self.start + self.end) / 2
 
     @property
     def place(self) -> tuple[float, float, float, float]:
@@ -84,3 +92,29 @@ def facing(intervals: Sequence[tuple[float, float]]) -> list[Facing]:
         ends[first:last] = [one[1] for one in rest]
         owners[first:last] = [one[2] for one in rest]
     return found
+
+
+class Beside(NamedTuple):
+    """Two areas, by index, with nothing in between; `offset` of their middles in lower heights."""
+
+    first: int
+    second: int
+    offset: float
+
+
+def beside(ordered: Sequence[Area]) -> list[Beside]:
+    """Which areas stand right beside each other; they must come by their start."""
+    found: list[Beside] = []
+    for first, second, shared in facing([_core(one) for one in ordered]):
+        before, after = ordered[first], ordered[second]
+        lower = min(before.height, after.height)
+        # Boxes of detectors may reach a little into each other.
+        if after.start < before.end - lower / 2:
+            continue
+        if shared >= _BESIDE * (1 - 2 * _CORE) * lower:
+            found.append(Beside(first, second, abs(before.middle - after.middle) / lower))
+    return found
+
+
+def _core(area: Area) -> tuple[float, float]:
+    return area.top + _CORE * area.height, area.bottom - _CORE * area.height

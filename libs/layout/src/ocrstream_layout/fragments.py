@@ -27,12 +27,14 @@ _LOOKED_AT = 12  # open fragments above and below a piece, so that heaps of boxe
 class Piece(Area):
     """A piece of text in the frame; `index` is its place in the input put into one order.
 
-    `turned`: its text runs across the page's direction.
+    `turned`: its text runs across the page's direction. `slope`: how much it falls along its line,
+    if its shape says it.
     """
 
     index: int
     turned: bool
     run: Run
+    slope: float | None
 
 
 @dataclass(slots=True, eq=False)

@@ -36,6 +36,11 @@ class Frame:
             x, y = x * cos + y * sin, y * cos - x * sin
         return (-x if self.mirrored else x), y
 
+    def slope(self, direction: int) -> float:
+        """How much text of a direction, or of its opposite, falls along the frame's lines."""
+        slope = math.tan(math.radians((direction - self.direction) / 100))
+        return -slope if self.mirrored else slope
+
     def apart(self, direction: int) -> int:
         """By how much a direction differs from the frame's, 0 to 18000 hundredths of a degree."""
         difference = (direction - self.direction) % FULL

@@ -8,6 +8,7 @@ from typing import TypeVar
 from ocrstream_layout.cuts import cut
 from ocrstream_layout.fragments import Fragment, Piece, fragments
 from ocrstream_layout.frame import Frame, page_direction
+from ocrstream_layout.level import make_level
 from ocrstream_layout.polygons import QUARTER, Polygon, Quad, quad
 from ocrstream_layout.rows import rows
 from ocrstream_layout.scripts import Run, run_of, strong_letters
@@ -44,6 +45,7 @@ def _fragments(polygons: Sequence[Polygon], texts: Sequence[str] | None) -> list
     page = run_of(sum(one for one, _ in letters), sum(one for _, one in letters))
     frame = Frame(page_direction(quads), mirrored=page is Run.RIGHT_TO_LEFT)
     placed = [_placed(one, at, frame, run_of(*letters[at])) for at, one in enumerate(quads)]
+    make_level(sorted(placed, key=lambda one: (one.start, *one.place)))
     placed.sort(key=lambda one: (*one.place, texts[one.index] if texts else "", one.index))
     level = [one.height for one in placed if not one.turned and one.height > 0]
     line_height = statistics.median_low(level) if level else 1.0
@@ -68,7 +70,8 @@ def _placed(one: Quad, index: int, frame: Frame, run: Run) -> Piece:
         # A line that slopes against the page is no taller than it is.
         middle = (top + bottom) / 2
         top, bottom = middle - one.height / 2, middle + one.height / 2
-    return Piece(min(starts), max(starts), top, bottom, index, turned, run)
+    slope = None if turned or one.free else frame.slope(one.direction)
+    return Piece(min(starts), max(starts), top, bottom, index, turned, run, slope)
 
 
 def _in_logical_order(fragment: Fragment, page: Run) -> list[Piece]:

@@ -4,13 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ocrstream_layout.areas import Area, around, facing
+from ocrstream_layout.areas import Area, Beside, around, beside
 from ocrstream_layout.fragments import Fragment
 from ocrstream_layout.gutters import Gutters
 from ocrstream_layout.stacks import Stack
 
-_CORE = 0.2  # share of a line's height that is left off at its top and at its bottom
-_BESIDE = 0.5  # share of the lower one's core that fragments beside each other see of each other
 _LEVEL = 0.35  # how far apart the middles of a row's cells may be, in heights of the lower one
 _LEVEL_SHARE = 0.65  # of the fragments beside each other in two stacks, if they are a table's
 
@@ -26,15 +24,6 @@ class Row(Area):
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Beside:
-    """Two fragments with nothing in between; `offset` of their middles in lower heights."""
-
-    first: int
-    second: int
-    offset: float
-
-
 def rows(fragments: Sequence[Fragment], stacks: Sequence[Stack], line_height: float) -> list[Row]:
     """All fragments in rows, from the top.
 
@@ -44,7 +33,7 @@ def rows(fragments: Sequence[Fragment], stacks: Sequence[Stack], line_height: fl
     ordered = sorted(fragments, key=lambda one: (one.start, *one.place, one.pieces[0].index))
     stack_of = {id(one): number for number, stack in enumerate(stacks) for one in stack.fragments}
     owners = [stack_of[id(one)] for one in ordered]
-    pairs = _beside(ordered)
+    pairs = beside(ordered)
     between = sorted({(owners[pair.first], owners[pair.second]) for pair in pairs})
     gutters = Gutters(((stacks[one], stacks[other]) for one, other in between), line_height)
     level = _level_stacks(pairs, owners)
@@ -80,27 +69,7 @@ def _set_until(rows: Iterable[Row], stacks: Iterable[Stack]) -> None:
                 lines[id(upper)].until = lower.middle
 
 
-def _beside(ordered: Sequence[Fragment]) -> list[_Beside]:
-    cores = [_core(one) for one in ordered]
-    found: list[_Beside] = []
-    for first, second, shared in facing(cores):
-        before, after = ordered[first], ordered[second]
-        lower = min(before.height, after.height)
-        # Boxes of detectors may reach a little into each other.
-        if lower <= 0 or after.start < before.end - lower / 2:
-            continue
-        if shared < _BESIDE * (1 - 2 * _CORE) * lower:
-            continue
-        offset = abs(before.middle - after.middle) / lower
-        found.append(_Beside(first, second, offset))
-    return found
-
-
-def _core(area: Area) -> tuple[float, float]:
-    return area.top + _CORE * area.height, area.bottom - _CORE * area.height
-
-
-def _level_stacks(pairs: Iterable[_Beside], owners: Sequence[int]) -> set[tuple[int, int]]:
+def _level_stacks(pairs: Iterable[Beside], owners: Sequence[int]) -> set[tuple[int, int]]:
     """The pairs of stacks of which most lines that are beside each other are level."""
     all_pairs: dict[tuple[int, int], int] = {}
     level: dict[tuple[int, int], int] = {}
