@@ -13,8 +13,10 @@ from layout_pages import (
     Piece,
     chance,
     downwards,
+    fanned,
     jittered,
     mirrored,
+    noisy,
     turned,
     upright,
 )
@@ -46,6 +48,8 @@ Change = Callable[[list[Piece], random.Random], list[Piece]]
 CHANGES: dict[str, Change] = {
     "as it is": lambda pieces, rng: pieces,
     "noise of 10 %": lambda pieces, rng: jittered(pieces, rng, 0.1),
+    "corners a tenth off": lambda pieces, rng: noisy(pieces, rng, 0.1),
+    "in perspective": lambda pieces, rng: fanned(pieces, rng.uniform(-2, 2)),
     "skewed": lambda pieces, rng: turned(jittered(pieces, rng, 0.05), rng.uniform(-15, 15)),
     "turned by 90": lambda pieces, rng: turned(pieces, 90),
     "turned by 180": lambda pieces, rng: turned(jittered(pieces, rng, 0.1), 180),

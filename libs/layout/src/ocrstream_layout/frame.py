@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from ocrstream_layout.medians import SURE, estimate
 from ocrstream_layout.polygons import FULL, QUARTER, Point, Quad
 
 # Lines of one direction differ by so much where paper is bent or seen in perspective.
@@ -50,8 +51,9 @@ class Frame:
 def page_direction(quads: Sequence[Quad]) -> int:
     """The direction of most text, in hundredths of a degree: a vote, weighted by length.
 
-    The directions within 15 degrees of one that have the most text win, and their weighted
-    median is the page's. Weights are whole numbers, so that no order of adding them matters.
+    The directions within 15 degrees of one that have the most text win, and their weighted median
+    is the page's, or the right angle that it may as well be. Weights are whole numbers, so that no
+    order of adding them matters.
     """
     votes = [one for one in quads if not one.free] or list(quads)
     longest = max((one.length for one in votes), default=0.0)
@@ -71,5 +73,8 @@ def page_direction(quads: Sequence[Quad]) -> int:
         return sums[high] - sums[low], upright, low, high
 
     _, _, low, high = max(map(window, sorted(set(directions[len(weighted) : 2 * len(weighted)]))))
-    half = bisect_left(sums, (sums[low] + sums[high]) / 2, low + 1, high)
-    return directions[half - 1] % FULL
+    found = estimate([(directions[at], weighted[at % len(weighted)][1]) for at in range(low, high)])
+    quarter = round(found.value / QUARTER) * QUARTER
+    if abs(found.value - quarter) <= SURE * found.error:
+        return quarter % FULL
+    return round(found.value) % FULL

@@ -1,16 +1,15 @@
 """Rows made level that slope a little against the page, or fan out as in perspective."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ocrstream_layout.areas import beside
 from ocrstream_layout.fragments import Piece
+from ocrstream_layout.medians import SURE, Estimate, estimate, weighted_median
 
 _ROUNDS = 2  # the first brings what is far apart within a row's reach, the second measures it
 _WITHIN = 0.5  # heights of the lower piece between the middles of two of a row
 _FEWEST = 12  # slopes in each half of a page, for its rows may fan out
-_SURE = 3.0  # by how many standard errors the halves must differ
 
 
 class _Slope(NamedTuple):
@@ -19,11 +18,6 @@ class _Slope(NamedTuple):
     slope: float
     weight: float
     middle: float
-
-
-class _Median(NamedTuple):
-    value: float
-    error: float
 
 
 def make_level(pieces: Sequence[Piece]) -> None:
@@ -38,10 +32,10 @@ def make_level(pieces: Sequence[Piece]) -> None:
         slopes = _slopes(pieces)
         if not slopes:
             return
-        whole = _median(slopes)
-        _turn(pieces, whole.value)
+        whole = _estimate(slopes)
         if whole.value == 0:
             break
+        _turn(pieces, whole.value)
     _close_fan(pieces)
 
 
@@ -57,22 +51,8 @@ def _slopes(pieces: Sequence[Piece]) -> list[_Slope]:
     return [one for one in found if one.weight > 0]
 
 
-def _median(slopes: Sequence[_Slope]) -> _Median:
-    """The weighted median, and its standard error from the weighted median deviation."""
-    value = _weighted_median([(one.slope, one.weight) for one in slopes])
-    spread = _weighted_median([(abs(one.slope - value), one.weight) for one in slopes])
-    return _Median(value, 1.86 * spread / math.sqrt(len(slopes)))
-
-
-def _weighted_median(weighted: list[tuple[float, float]]) -> float:
-    weighted.sort()
-    half = math.fsum(weight for _, weight in weighted) / 2
-    total = 0.0
-    for value, weight in weighted:
-        total += weight
-        if total >= half:
-            return value
-    return weighted[-1][0]
+def _estimate(slopes: Sequence[_Slope]) -> Estimate:
+    return estimate([(one.slope, one.weight) for one in slopes])
 
 
 def _turn(pieces: Sequence[Piece], slope: float) -> None:
@@ -90,11 +70,11 @@ def _close_fan(pieces: Sequence[Piece]) -> None:
     if half < _FEWEST:
         return
     upper, lower = slopes[:half], slopes[half:]
-    first, second = _median(upper), _median(lower)
-    top = _weighted_median([(one.middle, one.weight) for one in upper])
-    bottom = _weighted_median([(one.middle, one.weight) for one in lower])
+    first, second = _estimate(upper), _estimate(lower)
+    top = weighted_median([(one.middle, one.weight) for one in upper])
+    bottom = weighted_median([(one.middle, one.weight) for one in lower])
     difference = second.value - first.value
-    if bottom <= top or abs(difference) <= _SURE * (first.error + second.error):
+    if bottom <= top or abs(difference) <= SURE * (first.error + second.error):
         return
     least, most = min(one.start for one in pieces), max(one.end for one in pieces)
     for one in pieces:

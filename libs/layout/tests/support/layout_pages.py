@@ -183,6 +183,32 @@ def jittered(pieces: Iterable[Piece], rng: random.Random, share: float) -> list[
     return moved
 
 
+def noisy(pieces: Iterable[Piece], rng: random.Random, share: float) -> list[Piece]:
+    """Each corner moved for itself by up to a share of the piece's height, as detectors do."""
+    moved: list[Piece] = []
+    for one in pieces:
+        amount = share * math.dist(one.corners[0], one.corners[3])
+        corners = tuple(
+            (x + rng.uniform(-amount, amount), y + rng.uniform(-amount, amount))
+            for x, y in one.corners
+        )
+        moved.append(replace(one, corners=corners))
+    return moved
+
+
+def fanned(pieces: Iterable[Piece], degrees: float) -> list[Piece]:
+    """Lines fall by so much at the page's top and rise by as much at its bottom."""
+    found = list(pieces)
+    middle = max(one.extent[2] for one in found) / 2
+    bottom = max(one.extent[3] for one in found)
+
+    def lean(point: tuple[float, float]) -> tuple[float, float]:
+        x, y = point
+        return x, y + (x - middle) * math.tan(math.radians(degrees)) * (1 - 2 * y / bottom)
+
+    return [replace(one, corners=tuple(map(lean, one.corners))) for one in found]
+
+
 def scaled(pieces: Iterable[Piece], factor: float, right: float, down: float) -> list[Piece]:
     """The page enlarged, then moved."""
     return [
