@@ -165,3 +165,10 @@ def test_a_line_turned_against_the_page_joins_no_other() -> None:
         for one in page.pieces
     ]
     assert order(upside_down) == truth(page.pieces)
+
+
+def test_columns_stay_whole_whose_lines_fill_each_others_gaps() -> None:
+    page = Page(chance("loose"))
+    page.prose(0, 0, 400, 9, leading=2.6)
+    page.prose(500, 26, 400, 9, leading=2.6)
+    assert order(page.pieces) == truth(page.pieces)

@@ -2,11 +2,11 @@
 
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ocrstream_layout.areas import Area, facing
+from ocrstream_layout.areas import Area
 from ocrstream_layout.scripts import Run
 
 # All of these are in line heights.
@@ -15,7 +15,6 @@ _LEAST_REACH, _MOST_REACH = 0.6, 1.2  # on a page of words
 _WORDS = 0.6  # share of pieces right before another one, if they are words
 _WORD_GAPS = 2.5  # a gap of so many usual word gaps is none between words
 _FARTHEST_WORD = 1.5
-_BRIDGED = 2.0  # gap within a line between two that have none there
 _OVERLAP = 0.5  # share of the lower piece's height that two neighbours have in common
 _SCRIPT_OVERLAP = 0.3  # of a subscript or superscript, which is smaller and touches
 _OTHER_SIZE = 1.7  # from here on neighbours are of another size: initials, headings beside text
@@ -65,49 +64,7 @@ def fragments(pieces: Sequence[Piece], line_height: float) -> list[Fragment]:
     reach = _reach(level, line_height)
     made = [_fragment(one.pieces) for one in _chains(level, reach, line_height)]
     made.extend(_fragment([one]) for one in pieces if one.turned)
-    made.sort(key=_place)
-    return _bridged(made, line_height)
-
-
-def _place(one: Fragment) -> tuple[float, ...]:
-    return (*one.place, one.pieces[0].index)
-
-
-def _bridged(made: list[Fragment], line_height: float) -> list[Fragment]:
-    """Wide gaps of justified lines closed: the lines above and below run past them."""
-    above: dict[int, list[int]] = {}
-    below: dict[int, list[int]] = {}
-    for upper, lower, _ in facing([(one.start, one.end) for one in made]):
-        above.setdefault(lower, []).append(upper)
-        below.setdefault(upper, []).append(lower)
-    past_top = _next_to_each_other(made, below.values(), line_height)
-    past_bottom = _next_to_each_other(made, above.values(), line_height)
-    after = dict(past_top & past_bottom)
-    if not after:
-        return made
-    joined: list[Fragment] = []
-    for first in sorted(set(range(len(made))) - set(after.values())):
-        chain = [first]
-        while chain[-1] in after:
-            chain.append(after[chain[-1]])
-        joined.append(_fragment([piece for at in chain for piece in made[at].pieces]))
-    return sorted(joined, key=_place)
-
-
-def _next_to_each_other(
-    made: Sequence[Fragment], groups: Iterable[list[int]], line_height: float
-) -> set[tuple[int, int]]:
-    """Of fragments below or above one, those that may be of one line."""
-    found: set[tuple[int, int]] = set()
-    for group in groups:
-        group.sort(key=lambda at: (made[at].start, at))
-        for first, second in pairwise(group):
-            before, after = made[first], made[second]
-            level = abs(before.middle - after.middle) <= min(before.height, after.height) / 4
-            near = 0 < after.start - before.end <= _BRIDGED * line_height
-            if level and near and not before.turned and not after.turned:
-                found.add((first, second))
-    return found
+    return sorted(made, key=lambda one: (*one.place, one.pieces[0].index))
 
 
 def _reach(level: Sequence[Piece], line_height: float) -> float:
