@@ -6,6 +6,7 @@ from sqlalchemy import Text, bindparam, cast, func, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import raiseload
 
+from ocrstream_layout import in_reading_order
 from ocrstream_recorder.api.answer_cache import DATABASE_STATE
 from ocrstream_recorder.api.cursors import decode_number
 from ocrstream_recorder.api.direct_reads import Question
@@ -14,7 +15,6 @@ from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Asks, Reading, Shown
 from ocrstream_recorder.api.stored_json import decode_stored
-from ocrstream_recorder.domain.reading_order import in_reading_order
 from ocrstream_recorder.domain.status import ImageStatus
 from ocrstream_recorder.store.tables import OcrExecution, OcrTextBox
 from ocrstream_schemas.events import Reason
@@ -89,7 +89,7 @@ async def image(
         if confidence >= min_confidence and (region is None or region.touches(polygon))
     ]
     if order == "reading":
-        boxes = in_reading_order(boxes, lambda box: box.bbox)
+        boxes = in_reading_order(boxes, lambda box: box.bbox, lambda box: box.text)
     return Shown(asks.zone).view(Image, row, OcrExecution, text_boxes=boxes)
 
 

@@ -3,27 +3,18 @@
 import math
 from collections.abc import Sequence
 
+from ocrstream_layout import split_into_lines
 from ocrstream_recorder.export.model import Box, ExportImage
-
-# Two words stand on one line if they share so much of the lower one's height.
-_SHARED_HEIGHT = 0.5
 
 
 def lines_of(image: ExportImage) -> list[tuple[Box, ...]]:
     """The image's boxes by line, in reading order; a box that is a line is one by itself.
 
-    The order of the boxes is the engine's and is kept: a word goes on with the line of the one
-    before it if it stands beside and not before it, seen along the text's direction.
+    The order of the boxes is kept.
     """
     if not image.words:
         return [(box,) for box in image.boxes]
-    lines: list[list[Box]] = []
-    for box in image.boxes:
-        if lines and _goes_on(lines[-1][-1], box):
-            lines[-1].append(box)
-        else:
-            lines.append([box])
-    return [tuple(line) for line in lines]
+    return split_into_lines(image.boxes, lambda box: box.polygon, lambda box: box.text)
 
 
 def text_of(line: Sequence[Box]) -> str:
@@ -45,19 +36,3 @@ def extent_of(boxes: Sequence[Box]) -> tuple[float, float, float, float]:
         return 0.0, 0.0, 0.0, 0.0
     lefts, tops, rights, bottoms = zip(*(box.extent for box in boxes), strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
-
-
-def _goes_on(before: Box, box: Box) -> bool:
-    angle = math.radians(angle_of(before))
-    first, second = _along(before, angle), _along(box, angle)
-    shared = min(first[3], second[3]) - max(first[1], second[1])
-    lower = min(first[3] - first[1], second[3] - second[1])
-    middle = (first[0] + first[2]) / 2
-    return shared >= _SHARED_HEIGHT * lower and second[0] >= middle
-
-
-def _along(box: Box, angle: float) -> tuple[float, float, float, float]:
-    """The box's extent in a system whose x axis is the text's direction."""
-    cos, sin = math.cos(angle), math.sin(angle)
-    turned = tuple((x * cos - y * sin, x * sin + y * cos) for x, y in box.polygon)
-    return Box("", 0.0, turned).extent

@@ -1,0 +1,120 @@
+"""Boxes in the page's frame, and which of them face each other."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+_CORE = 0.2  # share of an area's height that is left off at its top and at its bottom
+_BESIDE = 0.5  # share of the lower one's core that areas beside each other see of each other
+
+
+@dataclass(slots=True, eq=False)
+class Area:
+    """A box in the frame: `start` to `end` along the lines, `top` to `bottom` across them."""
+
+    start: float
+    end: float
+    top: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return self.end - self.start
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+    @property
+    def middle(self) -> float:
+        return (self.top + self.bottom) / 2
+
+    @property
+    def along(self) -> float:
+        """Its middle along the lines."""
+        return (self.start + self.end) / 2
+
+    @property
+    def place(self) -> tuple[float, float, float, float]:
+        """Sorts areas from the top, those at one height from the start: a total order."""
+        return self.middle, self.start, self.end, self.height
+
+
+def around(areas: Iterable[Area]) -> Area:
+    """The smallest area with all of them in it; there must be one."""
+    every = list(areas)
+    return Area(
+        min(area.start for area in every),
+        max(area.end for area in every),
+        min(area.top for area in every),
+        max(area.bottom for area in every),
+    )
+
+
+class Facing(NamedTuple):
+    """Two intervals, by index, of which the later one sees the earlier one over `shared`."""
+
+    earlier: int
+    later: int
+    shared: float
+
+
+def facing(intervals: Sequence[tuple[float, float]]) -> list[Facing]:
+    """Which intervals see each other, each looking back through those that came before it.
+
+    An interval hides what lies behind it; an empty one sees nothing. Each is put into a skyline of
+    the newest ones, so all pairs are found in about n log n steps; there are fewer than three for
+    each interval.
+    """
+    starts: list[float] = []
+    ends: list[float] = []
+    owners: list[int] = []
+    found: list[Facing] = []
+    for index, (start, end) in enumerate(intervals):
+        if end <= start:
+            continue
+        first = bisect_right(ends, start)
+        last = bisect_left(starts, end, first)
+        rest: list[tuple[float, float, int]] = []
+        shared: dict[int, float] = {}
+        for at in range(first, last):
+            owner = owners[at]
+            part = min(end, ends[at]) - max(start, starts[at])
+            shared[owner] = shared.get(owner, 0.0) + part
+            if starts[at] < start:
+                rest.append((starts[at], start, owner))
+            if ends[at] > end:
+                rest.append((end, ends[at], owner))
+        found.extend(Facing(owner, index, part) for owner, part in shared.items())
+        rest = sorted([*rest, (start, end, index)])
+        starts[first:last] = [one[0] for one in rest]
+        ends[first:last] = [one[1] for one in rest]
+        owners[first:last] = [one[2] for one in rest]
+    return found
+
+
+class Beside(NamedTuple):
+    """Two areas, by index, with nothing in between; `offset` of their middles in lower heights."""
+
+    first: int
+    second: int
+    offset: float
+
+
+def beside(ordered: Sequence[Area]) -> list[Beside]:
+    """Which areas stand right beside each other; they must come by their start."""
+    found: list[Beside] = []
+    for first, second, shared in facing([_core(one) for one in ordered]):
+        before, after = ordered[first], ordered[second]
+        lower = min(before.height, after.height)
+        # Boxes of detectors may reach a little into each other.
+        if after.start < before.end - lower / 2:
+            continue
+        if shared >= _BESIDE * (1 - 2 * _CORE) * lower:
+            found.append(Beside(first, second, abs(before.middle - after.middle) / lower))
+    return found
+
+
+def _core(area: Area) -> tuple[float, float]:
+    return area.top + _CORE * area.height, area.bottom - _CORE * area.height

@@ -1,0 +1,159 @@
+"""The order of rows by a recursive XY-cut that knows columns.
+
+Cut by horizontal gaps alone, two columns with level lines fall apart line by line; cut by vertical
+gaps alone, a headline joins the columns below it. So the page is cut into strips first, and strips
+next to each other that are cut by the same vertical gap are one band, to be cut there.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ocrstream_layout.rows import Row
+
+Interval = tuple[float, float]
+
+# All of these are in line heights.
+_NEAR = 2.0  # strips so far from each other belong together
+_TRIM_ACROSS, _TRIM_ALONG = 0.25, 0.1  # what of a line's box may overlap others
+_NARROWEST = 0.1
+_LARGE = 1.5  # of a headline
+_FOOTER = 2  # lines that are no more may be a footer
+# Real pages are done after some ten cuts; boxes that spiral inwards are not worth more.
+_DEEPEST = 40
+
+
+class _Strip(NamedTuple):
+    """Rows between two horizontal gaps; `free` are the gaps beside and between them."""
+
+    rows: list[Row]
+    extent: Interval
+    free: list[Interval]
+
+    @property
+    def gaps(self) -> list[Interval]:
+        return self.free[1:-1]
+
+
+def cut(rows: Sequence[Row], line_height: float) -> list[Row]:
+    """The rows in reading order; they must come from the top."""
+    return _cut(list(rows), line_height, 0)
+
+
+def _cut(rows: list[Row], line_height: float, depth: int) -> list[Row]:
+    if len(rows) < 2 or depth == _DEEPEST:
+        return rows
+    # A stack is cut last, so that columns stay whole whose lines fill each other's gaps.
+    for whole_stacks in (True, False):
+        parts = _bands(_strips(rows, line_height, whole_stacks=whole_stacks), line_height)
+        if len(parts) == 1:
+            parts = [[rows[at] for at in group] for group, _ in _groups(_widths(rows, line_height))]
+        if len(parts) > 1:
+            return [one for part in parts for one in _cut(part, line_height, depth + 1)]
+    return rows
+
+
+def _strips(rows: Sequence[Row], line_height: float, *, whole_stacks: bool) -> list[_Strip]:
+    strips: list[_Strip] = []
+    for group, extent in _groups([_core(row, line_height, whole_stacks) for row in rows]):
+        members = [rows[at] for at in group]
+        beside = _groups(_widths(members, line_height))
+        ends = [-math.inf, *(end for _, (_, end) in beside)]
+        starts = [*(start for _, (start, _) in beside), math.inf]
+        strips.append(_Strip(members, extent, list(zip(ends, starts, strict=True))))
+    return strips
+
+
+def _bands(strips: Sequence[_Strip], line_height: float) -> list[list[Row]]:
+    """Strips that are cut by the same gaps, together; the others each by itself."""
+    bands: list[list[_Strip]] = []
+    at = 0
+    while at < len(strips):
+        gaps = strips[at].gaps
+        if not gaps:
+            bands.append([strips[at]])
+            at += 1
+            continue
+        end, gaps = _end_of_band(strips, at, line_height)
+        band = list(strips[at:end])
+        # A column may begin above the one before it, beside a figure.
+        while bands and not bands[-1][-1].gaps and len(bands[-1]) == 1:
+            (above,) = bands[-1]
+            near = band[0].extent[0] - above.extent[1] <= _NEAR * line_height
+            shared = _shared(gaps, above.free, line_height)
+            headline = any(row.height > _LARGE * line_height for row in above.rows)
+            if not near or not shared or headline:
+                break
+            band.insert(0, above)
+            gaps = shared
+            bands.pop()
+        bands.append(band)
+        at = end
+    return [[row for strip in band for row in strip.rows] for band in bands]
+
+
+def _end_of_band(
+    strips: Sequence[_Strip], begin: int, line_height: float
+) -> tuple[int, list[Interval]]:
+    """Where the columns end that begin at a strip, and the gaps that all of them have.
+
+    Below, one column may go on longer than the others, and beneath a figure. A line or two far
+    below them all are a footer.
+    """
+    gaps = strips[begin].gaps
+    end, certain = begin + 1, gaps
+    since = begin  # where the strips begin that are near each other
+    rows = 0  # in them
+    for at in range(begin + 1, len(strips)):
+        shared = _shared(gaps, strips[at].free, line_height)
+        if not shared:
+            break
+        gaps = shared
+        if strips[at].extent[0] - strips[at - 1].extent[1] > _NEAR * line_height:
+            since, rows = at, 0
+        rows += len(strips[at].rows)
+        if strips[at].gaps or since < end or rows > _FOOTER:
+            end, certain = at + 1, gaps
+    return end, certain
+
+
+def _shared(
+    first: Sequence[Interval], second: Sequence[Interval], line_height: float
+) -> list[Interval]:
+    """What two lists of gaps, each in order, have in common and is wide enough."""
+    found: list[Interval] = []
+    i = j = 0
+    while i < len(first) and j < len(second):
+        low, high = max(first[i][0], second[j][0]), min(first[i][1], second[j][1])
+        if high - low >= _NARROWEST * line_height:
+            found.append((low, high))
+        if first[i][1] < second[j][1]:
+            i += 1
+        else:
+            j += 1
+    return found
+
+
+def _groups(intervals: Sequence[Interval]) -> list[tuple[list[int], Interval]]:
+    """Indices of intervals that overlap or touch, in order, and what they cover."""
+    groups: list[tuple[list[int], Interval]] = []
+    for index in sorted(range(len(intervals)), key=lambda at: (intervals[at], at)):
+        low, high = intervals[index]
+        if groups and low <= groups[-1][1][1]:
+            members, (start, end) = groups[-1]
+            members.append(index)
+            groups[-1] = members, (start, max(end, high))
+        else:
+            groups.append(([index], (low, high)))
+    return [(sorted(members), extent) for members, extent in groups]
+
+
+def _core(row: Row, line_height: float, whole_stacks: bool) -> Interval:
+    trim = _TRIM_ACROSS * min(row.height, 2 * line_height)
+    bottom = row.bottom - trim
+    return row.top + trim, max(bottom, row.until) if whole_stacks else bottom
+
+
+def _widths(rows: Sequence[Row], line_height: float) -> list[Interval]:
+    trims = [min(_TRIM_ALONG * line_height, row.width / 4) for row in rows]
+    return [(row.start + trim, row.end - trim) for row, trim in zip(rows, trims, strict=True)]

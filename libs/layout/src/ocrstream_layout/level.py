@@ -1,0 +1,89 @@
+"""Rows made level that slope a little against the page, or fan out as in perspective."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ocrstream_layout.areas import beside
+from ocrstream_layout.fragments import Piece
+from ocrstream_layout.medians import SURE, Estimate, estimate, weighted_median
+
+_ROUNDS = 2  # the first brings what is far apart within a row's reach, the second measures it
+_WITHIN = 0.5  # heights of the lower piece between the middles of two of a row
+_FEWEST = 12  # slopes in each half of a page, for its rows may fan out
+
+
+class _Slope(NamedTuple):
+    """How much text falls along its line, by `weight`, the pixels that it was seen over."""
+
+    slope: float
+    weight: float
+    middle: float
+
+
+def make_level(pieces: Sequence[Piece]) -> None:
+    """Moves pieces so that rows are level; none is turned or changes its size.
+
+    Slopes are those of the pieces themselves and of the way from each to the next one in its row.
+    Corners are a tenth of a line's height off, so in a table of short cells only the latter are
+    seen over lengths at which they tell. Their weighted median is the page's; if those of its upper
+    and its lower half differ, rows fan out.
+    """
+    for _ in range(_ROUNDS):
+        slopes = _slopes(pieces)
+        if not slopes:
+            return
+        whole = _estimate(slopes)
+        if whole.value == 0:
+            break
+        _turn(pieces, whole.value)
+    _close_fan(pieces)
+
+
+def _slopes(pieces: Sequence[Piece]) -> list[_Slope]:
+    found = [_Slope(one.slope, one.width, one.middle) for one in pieces if one.slope is not None]
+    level = [one for one in pieces if not one.turned]
+    for pair in beside(level):
+        before, after = level[pair.first], level[pair.second]
+        along = (after.start + after.end - before.start - before.end) / 2
+        if pair.offset <= _WITHIN and along > 0:
+            across = after.middle - before.middle
+            found.append(_Slope(across / along, along, (before.middle + after.middle) / 2))
+    return [one for one in found if one.weight > 0]
+
+
+def _estimate(slopes: Sequence[_Slope]) -> Estimate:
+    return estimate([(one.slope, one.weight) for one in slopes])
+
+
+def _turn(pieces: Sequence[Piece], slope: float) -> None:
+    """About the origin; for the few degrees that are left, the sine is the slope."""
+    for one in pieces:
+        across, along = one.along * slope, one.middle * slope
+        _move(one, along, -across)
+        if one.slope is not None:
+            one.slope -= slope
+
+
+def _close_fan(pieces: Sequence[Piece]) -> None:
+    slopes = sorted(_slopes(pieces), key=lambda one: (one.middle, one.slope, one.weight))
+    half = len(slopes) // 2
+    if half < _FEWEST:
+        return
+    upper, lower = slopes[:half], slopes[half:]
+    first, second = _estimate(upper), _estimate(lower)
+    top = weighted_median([(one.middle, one.weight) for one in upper])
+    bottom = weighted_median([(one.middle, one.weight) for one in lower])
+    difference = second.value - first.value
+    if bottom <= top or abs(difference) <= SURE * (first.error + second.error):
+        return
+    least, most = min(one.start for one in pieces), max(one.end for one in pieces)
+    for one in pieces:
+        slope = first.value + (one.middle - top) / (bottom - top) * difference
+        _move(one, 0.0, -slope * (one.along - (least + most) / 2))
+
+
+def _move(one: Piece, along: float, across: float) -> None:
+    one.start += along
+    one.end += along
+    one.top += across
+    one.bottom += across

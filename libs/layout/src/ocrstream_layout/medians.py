@@ -1,0 +1,38 @@
+"""Weighted medians, which outliers hardly move."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+Weighted = Sequence[tuple[float, float]]
+"""Values, each with its weight."""
+
+SURE = 3.0
+"""So many standard errors are no chance."""
+
+
+class Estimate(NamedTuple):
+    value: float
+    error: float
+
+
+def weighted_median(weighted: Weighted) -> float:
+    """The least value up to which half of the weight lies; there must be one."""
+    half = math.fsum(weight for _, weight in weighted) / 2
+    total = 0.0
+    for value, weight in sorted(weighted):
+        total += weight
+        if total >= half:
+            return value
+    return max(value for value, _ in weighted)
+
+
+def estimate(weighted: Weighted) -> Estimate:
+    """The weighted median and its standard error.
+
+    The error is that of the median of normally distributed values, 1.253 deviations by the root of
+    their count; 1.483 median deviations from the median are one such.
+    """
+    value = weighted_median(weighted)
+    deviation = weighted_median([(abs(one - value), weight) for one, weight in weighted])
+    return Estimate(value, 1.253 * 1.483 * deviation / math.sqrt(len(weighted)))

@@ -1,0 +1,93 @@
+"""Polygons as they are given, and the direction of the text in them."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ocrstream_layout.scripts import is_cjk
+
+Polygon = Sequence[Sequence[float]]
+"""Four `[x, y]` in pixels, y downwards, clockwise from the text's own top left corner."""
+
+Point = tuple[float, float]
+
+# Directions are whole hundredths of a degree, so that turning a page by a right angle changes
+# them by exactly that. One of them is a sixth of a pixel on a line of 1,000.
+QUARTER = 90_00
+FULL = 4 * QUARTER
+
+# Beyond any raster, and small enough for squares and sums.
+_FARTHEST = 1e12
+# From here on a box is tall for what it holds, and a text of so many letters is turned in it.
+_TALL_CJK, _TALL = 1.5, 2.0
+_LETTERS_OF_TALL = 3
+# A box nearer to a square does not say which way its text runs.
+_SQUARE = 1.5
+
+
+class Quad(NamedTuple):
+    """A piece's four corners, from the text's top left; `direction` in hundredths of a degree,
+    clockwise from rightwards, 0 to 35999. `length` is along the text and `height` across, pixels.
+
+    `free`: a single character or a square, which may belong to text of another direction.
+    """
+
+    corners: tuple[Point, Point, Point, Point]
+    direction: int
+    length: float
+    height: float
+    free: bool
+
+
+def quad(polygon: Polygon, text: str | None) -> Quad:
+    """The polygon made fit to compute with, whatever it was.
+
+    A tall box whose first edge is its short one is how detectors give vertical writing and text
+    that is turned: it is read downwards, as engines do that turn such boxes themselves.
+    """
+    corners = _corners(polygon)
+    length, height = _sides(corners)
+    letters = len("".join((text or "").split()))
+    if text is not None and _runs_down(text, letters, length, height):
+        corners = (corners[1], corners[2], corners[3], corners[0])
+        length, height = height, length
+    free = letters == 1 if text is not None else False
+    free = free or (length < _SQUARE * height and height < _SQUARE * length)
+    return Quad(corners, _direction(corners), length, height, free)
+
+
+def _runs_down(text: str, letters: int, length: float, height: float) -> bool:
+    if height >= _TALL_CJK * length and letters >= 2 and is_cjk(text):
+        return True
+    return height >= _TALL * length and letters >= _LETTERS_OF_TALL
+
+
+def _corners(polygon: Polygon) -> tuple[Point, Point, Point, Point]:
+    points = [(_finite(point[0]), _finite(point[1])) for point in polygon if len(point) >= 2]
+    if len(points) == 4:
+        return points[0], points[1], points[2], points[3]
+    xs = [x for x, _ in points] or [0.0]
+    ys = [y for _, y in points] or [0.0]
+    left, right, top, bottom = min(xs), max(xs), min(ys), max(ys)
+    return (left, top), (right, top), (right, bottom), (left, bottom)
+
+
+def _finite(value: float) -> float:
+    if isinstance(value, float) and math.isnan(value):
+        return 0.0
+    # Cut before it becomes a float: JSON's integers may be larger than those.
+    return float(max(-_FARTHEST, min(_FARTHEST, value)))
+
+
+def _sides(corners: tuple[Point, Point, Point, Point]) -> tuple[float, float]:
+    first, second, third, fourth = corners
+    length = (math.dist(first, second) + math.dist(fourth, third)) / 2
+    height = (math.dist(first, fourth) + math.dist(second, third)) / 2
+    return length, height
+
+
+def _direction(corners: tuple[Point, Point, Point, Point]) -> int:
+    """Of the first edge and the one across from it together: noise of corners evens out."""
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = corners
+    degrees = math.degrees(math.atan2(by - ay + cy - dy, bx - ax + cx - dx))
+    return round(100 * degrees) % FULL

@@ -1,0 +1,97 @@
+"""Fragments that stand right below each other become stacks."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ocrstream_layout.areas import Area, around, facing
+from ocrstream_layout.fragments import Fragment
+
+_TOUCH = 0.1  # share of the narrower one's width from which two fragments count as neighbours
+_BELOW = 0.5  # the same, from which one may go on below the other
+_LEADING = 1.2  # widest gap between two lines of a stack, in line heights
+_BREAK = 0.7  # by how much a gap is wider than a stack's others that parts it
+_SAME_SIZE = 1.6
+
+
+@dataclass(slots=True, eq=False)
+class Stack(Area):
+    """Fragments of one column, each right below the one before it.
+
+    `measure` is the width of the column: all lines but the longest tenth are shorter.
+    """
+
+    fragments: list[Fragment]
+    measure: float
+
+
+def stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stack]:
+    """All fragments in stacks; they must come from the top.
+
+    Two are of one stack if each is the only neighbour that the other one has on that side. So a
+    headline across columns belongs to none of them.
+    """
+    links = _next_below(fragments)
+    below = Counter(upper for upper, _ in links)
+    above = Counter(lower for _, lower in links)
+    after = {
+        upper: lower
+        for (upper, lower), shared in links.items()
+        if below[upper] == 1
+        and above[lower] == 1
+        and shared >= _BELOW
+        and _goes_on(fragments[upper], fragments[lower], line_height)
+    }
+    made: list[Stack] = []
+    for first in sorted(set(range(len(fragments))) - set(after.values())):
+        chain = [first]
+        while chain[-1] in after:
+            chain.append(after[chain[-1]])
+        made.extend(map(_stack, _regular([fragments[at] for at in chain], line_height)))
+    return made
+
+
+def _regular(chain: list[Fragment], line_height: float) -> list[list[Fragment]]:
+    """The chain, parted where a gap is much wider than is usual in it."""
+    gaps = [lower.top - upper.bottom for upper, lower in pairwise(chain)]
+    if not gaps:
+        return [chain]
+    widest = statistics.median_low(gaps) + _BREAK * line_height
+    breaks = [0, *(at + 1 for at, gap in enumerate(gaps) if gap > widest), len(chain)]
+    return [chain[begin:end] for begin, end in pairwise(breaks)]
+
+
+def _next_below(fragments: Sequence[Fragment]) -> dict[tuple[int, int], float]:
+    """Which fragment stands below which, and the share of the narrower one's width that does.
+
+    Beside a short line the one below it sees the one above it, too: that is no neighbour.
+    """
+    seen: dict[tuple[int, int], float] = {}
+    above: dict[int, list[int]] = {}
+    for upper, lower, shared in facing([(one.start, one.end) for one in fragments]):
+        share = shared / min(fragments[upper].width, fragments[lower].width)
+        if share >= _TOUCH:
+            seen[upper, lower] = share
+            above.setdefault(lower, []).append(upper)
+    return {
+        (upper, lower): share
+        for (upper, lower), share in seen.items()
+        if not any((upper, between) in seen for between in above[lower])
+    }
+
+
+def _goes_on(upper: Fragment, lower: Fragment, line_height: float) -> bool:
+    if upper.turned or lower.turned:
+        return False
+    smaller, larger = sorted((upper.height, lower.height))
+    gap = lower.top - upper.bottom
+    return larger <= _SAME_SIZE * smaller and gap <= _LEADING * max(smaller, line_height)
+
+
+def _stack(fragments: list[Fragment]) -> Stack:
+    area = around(fragments)
+    widths = sorted(one.width for one in fragments)
+    measure = widths[-1 - len(widths) // 10]
+    return Stack(area.start, area.end, area.top, area.bottom, fragments, measure)
