@@ -16,6 +16,9 @@ from ocrstream_worker.engines.text_areas import Area
 
 # An area that is squarer does not tell along which of its sides it is read.
 _LONG_RATIO = 1.5
+# The angle of a short area is known to some degrees only: within three it is taken for the page's.
+_SHORT_RATIO = 8.0
+_NEARLY = math.cos(math.radians(3))
 # Pieces of one line, in shares of its height: so far apart at most, and so much beside each other.
 _WORD_GAP = 1.2
 _SAME_LINE = 0.4
@@ -83,7 +86,10 @@ def direct(area: Area, page: NDArray[np.float64]) -> DirectedArea:
         return DirectedArea(area.center, direction, length, height)
     aside = abs(float(area.along @ page)) < math.sqrt(0.5)
     wanted = _turned_right(page) if aside else page
-    direction = area.along if float(area.along @ wanted) > 0 else -area.along
+    alike = float(area.along @ wanted)
+    direction = area.along if alike > 0 else -area.along
+    if area.length < _SHORT_RATIO * area.height and abs(alike) > _NEARLY:
+        direction = wanted
     return DirectedArea(area.center, direction, area.length, area.height, aside)
 
 
