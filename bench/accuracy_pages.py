@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -52,6 +53,7 @@ def saved(folder: Path, kind: str, page: Page) -> PageFile:
     return PageFile(kind, page, path, hashlib.sha256(page.content).hexdigest())
 
 
+@cache
 def _generator_digest() -> str:
     """Of all that pages depend on."""
     package = Path(generator.__file__).parent

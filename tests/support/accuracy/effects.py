@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from accuracy.geometry import Pixels
 from numpy.typing import NDArray
+
+from accuracy.geometry import Pixels
 
 Effect = Callable[[Pixels, float, np.random.Generator], Pixels]
 """Of pixels, the x-height in pixels, and chance."""

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from accuracy.geometry import Pixels
 from PIL import Image
+
+from accuracy.geometry import Pixels
 
 Encoder = Callable[[Pixels], bytes]
 

@@ -4,6 +4,7 @@ import zlib
 from dataclasses import replace
 
 import numpy as np
+
 from accuracy.effects import EFFECTS
 from accuracy.fonts import x_share
 from accuracy.formats import FORMATS
@@ -28,11 +29,13 @@ _COLOURS: tuple[tuple[Colour, Colour], ...] = (
 
 def draw_page(kind: PageClass, number: int, seed: int) -> Page:
     """Page `number` of the class. Raises FontMissing."""
-    rng = np.random.default_rng([seed, zlib.crc32(kind.name.encode()), number])
+    own = zlib.crc32(kind.name.encode())
+    rng = np.random.default_rng([seed, own, number])
     fonts = load_table().fonts[kind.fonts]
-    font_name = fonts[number % len(fonts)]
-    # Another language for a font when it comes again.
-    language = kind.languages[(number + number // len(fonts)) % len(kind.languages)]
+    # Classes begin with different ones, and a font comes again in another language.
+    turn = own + number
+    font_name = fonts[turn % len(fonts)]
+    language = kind.languages[(turn + turn // len(fonts)) % len(kind.languages)]
     text = Text(language, rng)
     style = _style(kind, number, font_name, text)
     drawing = LAYOUTS[kind.layout](style, text)

@@ -24,14 +24,14 @@ def _fill(text: Text, style: Style, width: float) -> Iterator[Strip]:
         words.append(token)
 
 
-def _set(sheet: Sheet, strip: Strip, left: float, right: float, y: float, side: str) -> None:
-    """The line on the baseline y, at the left, right or middle of a column."""
+def _place(strip: Strip, left: float, right: float, side: str) -> float:
+    """Where the line begins if it stands at the left, right or middle of a column."""
     places = {
         "left": left,
         "right": right - strip.width,
         "middle": (left + right - strip.width) / 2,
     }
-    sheet.put(strip, places[side], y)
+    return places[side]
 
 
 def _em(style: Style) -> float:
@@ -52,7 +52,7 @@ def paragraphs(style: Style, text: Text, lines: int = 14) -> Drawing:
     side = "right" if text.right_to_left else "left"
     y = margin + em
     for number, strip in enumerate(islice(_fill(text, style, width), lines)):
-        _set(sheet, strip, margin, margin + width, y, side)
+        sheet.put(strip, _place(strip, margin, margin + width, side), y)
         y += style.pitch * (1.6 if number % 6 == 5 else 1)
     return sheet.drawing()
 
@@ -123,7 +123,8 @@ def _columns(style: Style, text: Text, count: int) -> Drawing:
         style,
     )
     title = draw_line(text.phrase(3, 4), style)
-    _set(sheet, title, margin, sheet.pixels.shape[1] - margin, margin + em, "middle")
+    middle = _place(title, margin, sheet.pixels.shape[1] - margin, "middle")
+    sheet.put(title, middle, margin + em)
     for column in range(count):
         left = margin + column * (width + gap)
         # Columns do not always share their baselines.
@@ -144,13 +145,15 @@ def three_columns(style: Style, text: Text) -> Drawing:
     return _columns(style, text, 3)
 
 
-def _items(sheet: Sheet, style: Style, text: Text, left: float, right: float, y: float) -> None:
+def _put_goods(sheet: Sheet, style: Style, text: Text, margin: float, y: float) -> None:
     """One row: what was bought, and its price at the right."""
+    right = sheet.pixels.shape[1] - margin
     item = text.phrase(1, 3)
-    while measure(item, style) > 0.65 * (right - left) and len(item) > 1:
+    while measure(item, style) > 0.65 * (right - margin) and len(item) > 1:
         item.pop()
-    sheet.put(draw_line(item, style), left, y)
-    _set(sheet, draw_line([text.price()], style), left, right, y, "right")
+    sheet.put(draw_line(item, style), margin, y)
+    price = draw_line([text.price()], style)
+    sheet.put(price, _place(price, margin, right, "right"), y)
 
 
 def receipt(style: Style, text: Text) -> Drawing:
@@ -164,13 +167,14 @@ def receipt(style: Style, text: Text) -> Drawing:
     left, right = margin, margin + width
     y = margin + em
     for words in (text.phrase(2, 3), [text.number()]):
-        _set(sheet, draw_line(words, style), left, right, y, "middle")
+        head = draw_line(words, style)
+        sheet.put(head, _place(head, left, right, "middle"), y)
         y += style.pitch
     for row in range(rows + 1):
         if row in {0, rows}:
             sheet.rule(left, y - 0.5 * style.pitch, right, y - 0.5 * style.pitch)
             y += 0.6 * style.pitch
-        _items(sheet, style, text, left, right, y)
+        _put_goods(sheet, style, text, margin, y)
         y += style.pitch
     return sheet.drawing()
 
@@ -182,7 +186,7 @@ def strip(style: Style, text: Text) -> Drawing:
     sheet = Sheet(height, width, style)
     y = 2 * margin
     while y < height - 2 * margin:
-        _items(sheet, style, text, margin, width - margin, y)
+        _put_goods(sheet, style, text, margin, y)
         y += style.pitch * (1.8 if text.rng.random() < 0.1 else 1)
     return sheet.drawing()
 
@@ -212,7 +216,8 @@ def table(style: Style, text: Text) -> Drawing:
             while measure(words, style) > inner and len(words) > 1:
                 words.pop()
             side = "left" if kind == "words" or not row else "right"
-            _set(sheet, draw_line(words, style), left, left + inner, baseline, side)
+            cell = draw_line(words, style)
+            sheet.put(cell, _place(cell, left, left + inner, side), baseline)
     return sheet.drawing()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from accuracy.geometry import Quad
 from accuracy.overlaps import areas, shared_areas
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from accuracy.geometry import Quad
 from numpy.typing import NDArray
+
+from accuracy.geometry import Quad
 
 Areas = NDArray[np.float64]
 

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
+
 from accuracy.edits import count_edits
 from accuracy.geometry import Quad
 from accuracy.matching import Match, match_lines
 from accuracy.normal import normal
 from accuracy.overlaps import count_found
 from accuracy.truth import Line, Page
-
-import msgspec
 
 DECILES = 10
 # A line that is turned is turned by 90 or 180 degrees; a short box's own angle is not so exact.
@@ -31,9 +31,10 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of one page, or the sums of several.
 
     `edits` are of the whole text in reading order, `unordered_edits` of each line for itself.
-    `words` and `word_edits` are 0 where no blanks part words. `lines_found`, `word_boxes_found`: with
-    an IoU of 0.5 or more. `turned_wrongly`: lines whose first corner is that of other side. `deciles`: how many boxes there are at each tenth of confidence, and how many of them are
-    right.
+    `words` and `word_edits` are 0 where no blanks part words. `lines_found` and `word_boxes_found`:
+    with an IoU of 0.5 or more. `turned_wrongly`, of `lines_matched`: lines that the reader has the
+    wrong way up. `deciles`: how many boxes there are in each tenth of confidence, and how many of
+    them are right.
     """
 
     characters: int = 0

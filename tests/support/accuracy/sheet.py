@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
 from accuracy.fonts import load_font
 from accuracy.geometry import Matrix, cover, move, project, quarter_turn, upright
 from accuracy.truth import Drawing, Line, Word
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 Colour = tuple[int, int, int]
 

@@ -10,7 +10,7 @@ _WORDS = Path(__file__).parent / "words"
 _UNSPACED = frozenset({"ja", "zh"})
 _RIGHT_TO_LEFT = frozenset({"ar", "he"})
 # What may not begin a line of Chinese or Japanese.
-_CLOSING = frozenset("、。，！？）」ー")
+_CLOSING = frozenset("、。\uff0c\uff01\uff1f\uff09」ー")
 
 
 @cache
@@ -74,7 +74,7 @@ class Text:
         for place, word in enumerate(words):
             last = place == len(words) - 1
             # Two numbers in a row would change places in writing from right to left.
-            number = 0 < place and not last and not previous_number and self.rng.random() < 0.12
+            number = place > 0 and not last and not previous_number and self.rng.random() < 0.12
             previous_number = number
             token = self.number() if number else self._decorated(word, edge=last or not place)
             if last:
@@ -94,9 +94,8 @@ class Text:
             if self.rng.random() < 0.12:
                 yield self.number()
             yield from self.word()
-        yield str(
-            self.rng.choice(["、", "。", "。"] if self.language == "ja" else ["，", "。", "。"])
-        )
+        comma = "、" if self.language == "ja" else "\uff0c"
+        yield str(self.rng.choice([comma, "。", "。"]))
 
     def _number(self, least: int, most: int) -> int:
         return int(self.rng.integers(least, most + 1))
