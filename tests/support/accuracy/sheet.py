@@ -1,5 +1,6 @@
 """Drawing lines of words onto a page, and noting where they come to lie."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,19 +69,26 @@ def draw_line(words: list[str], style: Style) -> Strip:
     pen = ImageDraw.Draw(image)
     gap = font.getlength(style.joiner) if style.joiner else 0.0
     x = float(margin)
-    spans: list[tuple[str, float, float]] = []
+    spans: list[tuple[float, float]] = []
     for word in words[::-1] if style.right_to_left else words:
         direction = "rtl" if style.right_to_left and not word[:1].isdigit() else "ltr"
         pen.text((x, base), word, 255, font, anchor="ls", direction=direction)
-        left, _, right, _ = pen.textbbox((x, base), word, font, anchor="ls", direction=direction)
-        spans.append((word, left, right))
-        x += font.getlength(word) + gap
+        advance = font.getlength(word)
+        spans.append((x - gap / 2, x + advance + gap / 2))
+        x += advance + gap
     if style.right_to_left:
         spans.reverse()
     coverage = np.asarray(image)
-    (rows,) = np.nonzero((coverage > _LEAST_INK).any(axis=1))
-    top, bottom = float(rows[0]), float(rows[-1] + 1)
-    found = tuple(Word(text, upright(left, top, right, bottom)) for text, left, right in spans)
+    ink = coverage > _LEAST_INK
+    top, bottom = _extent(ink.any(axis=1))
+    columns = ink.any(axis=0)
+    # Without blanks a word is a character, which owns its cell; with them it is as wide as its ink.
+    whole = _extent(columns)
+    cells = [(_within(columns, *span) if gap else _clipped(span, whole)) for span in spans]
+    found = tuple(
+        Word(word, upright(left, top, right, bottom))
+        for word, (left, right) in zip(words, cells, strict=True)
+    )
     line = Line(style.joiner.join(words), cover([word.quad for word in found]), found)
     return Strip(coverage, line, width, margin, base)
 
@@ -94,19 +102,42 @@ def draw_column(characters: list[str], style: Style) -> Strip:
     image = Image.new("L", (2 * middle, int(length) + 2 * margin + 1))
     pen = ImageDraw.Draw(image)
     y = float(margin)
-    spans: list[tuple[str, float, float]] = []
+    spans: list[tuple[float, float]] = []
     for one in characters:
         advance = font.getlength(one, direction="ttb")
         pen.text((middle, y), one, 255, font, anchor="mt", direction="ttb")
-        spans.append((one, y, y + advance))
+        spans.append((y, y + advance))
         y += advance
     coverage = np.asarray(image)
-    (columns,) = np.nonzero((coverage > _LEAST_INK).any(axis=0))
-    left, right = float(columns[0]), float(columns[-1] + 1)
-    found = tuple(Word(text, upright(left, top, right, bottom)) for text, top, bottom in spans)
+    ink = coverage > _LEAST_INK
+    left, right = _extent(ink.any(axis=0))
+    whole = _extent(ink.any(axis=1))
+    cells = [_clipped(span, whole) for span in spans]
+    found = tuple(
+        Word(one, upright(left, top, right, bottom))
+        for one, (top, bottom) in zip(characters, cells, strict=True)
+    )
     text = "".join(characters)
     line = Line(text, cover([word.quad for word in found]), found, vertical=True)
     return Strip(coverage, line, length, margin, middle)
+
+
+def _extent(has_ink: NDArray[np.bool_]) -> tuple[float, float]:
+    """From the first place with ink to behind the last."""
+    (places,) = np.nonzero(has_ink)
+    return float(places[0]), float(places[-1] + 1)
+
+
+def _within(has_ink: NDArray[np.bool_], begin: float, end: float) -> tuple[float, float]:
+    """The same between two places."""
+    first = max(0, round(begin))
+    least, most = _extent(has_ink[first : round(end)])
+    return first + least, first + most
+
+
+def _clipped(span: Sequence[float], whole: tuple[float, float]) -> tuple[float, float]:
+    begin, end = span
+    return max(begin, whole[0]), min(end, whole[1])
 
 
 class Sheet:

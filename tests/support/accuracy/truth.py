@@ -11,7 +11,8 @@ from accuracy.geometry import Matrix, Pixels, Quad, project, quarter_turn, warp
 class Word:
     """What blanks part; in Chinese and Japanese every character, and every number.
 
-    The quadrilateral is as wide as the word's ink and as high as that of its line.
+    The quadrilateral is as wide as the word's ink, a single character's as its cell, and as high as
+    the ink of its line.
     """
 
     text: str
