@@ -30,11 +30,10 @@ _SAMPLE = 3
 _WORD_PAGES = 2
 
 _NOTES = (
-    (
-        "CER: characters wrong, of those that are there; by line: in whatever order lines come. Found:"
-        " with an IoU of 0.5 or more."
-    ),
+    "CER: characters wrong, of those that are there; by line: in whatever order lines come.",
+    "Lines and words found: with an IoU of 0.5 or more.",
     f"Words are asked of {_WORD_PAGES} pages of a class, of Tesseract's own command of all.",
+    "The sum of lines turned wrongly has none of writing that the default engine has not got.",
     f"Readers beside the default engine and the limit read {_SAMPLE} pages of a class at most.",
     "Times are of one worker or process of one thread, of RapidOCR() on all cores.",
 )
@@ -85,6 +84,7 @@ def _read_set(pages: PageSet, name: str, known: KnownReadings, *, turns: bool) -
         seconds=sum(one.seconds for one in readings) / len(readings),
         cpu_seconds=sum(one.cpu_seconds for one in readings) / len(readings),
         turns=turns,
+        readable=pages.readable,
         worst=f"{file.name} ({file.variant}) {wrong[worst]:.2f} %",
     )
 
@@ -108,10 +108,13 @@ def _sets(asked: argparse.Namespace) -> list[PageSet]:
     for kind in kinds:
         say(f"Pages: {kind.name}")
         sets.append(drawn_set(kind, asked.pages_per_class, asked.seed))
-    for folder, name in ((asked.real, "real scans"), (packaged_scans(), "scikit-image")):
-        pages = None if folder is None or wanted is not None else real_set(folder, name)
-        sets += [pages] if pages is not None and pages.files else []
-    return sets
+    for folder, transcriptions, name in (
+        (asked.real, "real_scans.json", "real scans"),
+        (packaged_scans(), "packaged_scans.json", "scikit-image"),
+    ):
+        if folder is not None and wanted is None:
+            sets.append(real_set(folder, transcriptions, name))
+    return [pages for pages in sets if pages.files]
 
 
 def _read(asked: argparse.Namespace, sets: Sequence[PageSet]) -> dict[str, dict[str, Found]]:
@@ -154,7 +157,7 @@ def main() -> None:
     if asked.real is None:
         notes.append('No real scans: ARGS="--real FOLDER" reads some.')
     if packaged_scans() is None:
-        notes.append("No scans of scikit-image, which is not installed here.")
+        notes.append("No page of scikit-image: uv pip install --no-deps scikit-image brings one.")
     told = markdown(results, DEFAULT, notes)
     print(told)
     whole = not (asked.classes or asked.pages_per_class or asked.engines or asked.in_process)

@@ -27,6 +27,7 @@ class Found:
     seconds: float
     cpu_seconds: float
     turns: bool
+    readable: bool
     worst: str
 
     @property
@@ -77,9 +78,12 @@ def _gates(results: Results) -> Iterator[Row]:
 
 
 def turned_wrongly(results: Results, reader: str) -> tuple[int, int]:
-    """How many lines the reader has the wrong way up, of how many; none if it does not tell."""
+    """How many lines the reader has the wrong way up, of how many; none if it does not tell.
+
+    Lines in writing that the default engine has not got look alike to it either way up.
+    """
     read = [of_set[reader] for of_set in results.values() if reader in of_set]
-    scores = [found.score for found in read if found.turns]
+    scores = [found.score for found in read if found.turns and found.readable]
     return sum(one.turned_wrongly for one in scores), sum(one.lines_matched for one in scores)
 
 

@@ -21,7 +21,7 @@ from rig import LOCAL
 
 FOLDER = LOCAL / "bench-accuracy"
 
-_TRANSCRIPTIONS = Path(generator.__file__).parent / "real_scans.json"
+_PACKAGE = Path(generator.__file__).parent
 _UNSPACED = frozenset({"ja", "zh"})
 _PDF_DPI = 200
 _POINTS_PER_INCH = 72
@@ -49,12 +49,13 @@ class PageFile(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class PageSet:
-    """Pages that are reported together."""
+    """Pages that are reported together. `classes.toml` says what the rest of it means."""
 
     name: str
     files: tuple[PageFile, ...]
     ordered: bool = True
     gate: float | None = None
+    readable: bool = True
     drawn: bool = True
 
 
@@ -66,7 +67,7 @@ def drawn_set(kind: PageClass, most: int | None, seed: int) -> PageSet:
     folder.mkdir(parents=True, exist_ok=True)
     count = kind.pages if most is None else min(kind.pages, most)
     files = tuple(_drawn(folder, kind, number, seed) for number in range(count))
-    return PageSet(kind.name, files, kind.ordered, kind.gate)
+    return PageSet(kind.name, files, kind.ordered, kind.gate, kind.readable)
 
 
 def _drawn(folder: Path, kind: PageClass, number: int, seed: int) -> PageFile:
@@ -102,12 +103,14 @@ def packaged_scans() -> Path | None:
     return Path(package.submodule_search_locations[0]) / "data"
 
 
-def real_set(scans: Path, name: str) -> PageSet:
+def real_set(scans: Path, transcriptions: str, name: str) -> PageSet:
     """The scans in a folder, or in a folder `images` in it, that somebody has transcribed.
 
     Of a PDF the first page counts, at 200 dpi.
     """
-    known = msgspec.json.decode(_TRANSCRIPTIONS.read_bytes(), type=dict[str, _Transcription])
+    known = msgspec.json.decode(
+        (_PACKAGE / transcriptions).read_bytes(), type=dict[str, _Transcription]
+    )
     rendered = (FOLDER / "pages" / "real").resolve()
     rendered.mkdir(parents=True, exist_ok=True)
     files: list[PageFile] = []
@@ -152,9 +155,8 @@ def _generator_digest() -> str:
 
 
 def _files_of_generator() -> Iterator[Path]:
-    package = Path(generator.__file__).parent
     for suffix in ("py", "toml", "txt"):
-        yield from package.rglob(f"*.{suffix}")
+        yield from _PACKAGE.rglob(f"*.{suffix}")
 
 
 def _as_lists(value: object) -> object:

@@ -144,6 +144,12 @@ def test_a_box_in_another_place_finds_no_line() -> None:
     assert score_page(PAGE, near).lines_found == 3
 
 
+def test_a_line_is_found_once() -> None:
+    score = score_page(PAGE, [*perfect(), *perfect()])
+    assert score.lines_found == 3
+    assert score.unordered_cer > 90
+
+
 def test_every_line_and_box_is_in_one_match() -> None:
     lines = [upright(0, 0, 100, 20), upright(0, 30, 100, 50), upright(0, 60, 100, 80)]
     boxes = [upright(0, 0, 100, 50), upright(50, 60, 100, 80), upright(0, 60, 50, 80)]
@@ -220,6 +226,8 @@ def test_text_without_places() -> None:
     assert swapped.unordered_edits == 0
     misread = score_text(TEXTS, ["Sum 12.5O", "The first line", "and a second", "x"], " ")
     assert misread.unordered_edits == 2
+    alike = score_text(["aa", "abcd"], ["abce", "a"], " ")
+    assert alike.unordered_edits == 2
     assert score_text(["日本", "語"], ["日", "本語"], "").edits == 0
 
 

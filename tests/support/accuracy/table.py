@@ -21,6 +21,7 @@ class PageClass(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     short: int
     gate: Percent | None = None
     ordered: bool = True
+    readable: bool = True
     layout: str = "paragraphs"
     fonts: str = "latin"
     languages: tuple[str, ...] = ("en", "de", "fr", "es")
