@@ -24,6 +24,8 @@ from accuracy_table import markdown
 from accuracy_tools import BareRapidOcr, BareTesseract, TesseractLimit
 from report import RESULTS, machine, publish, say, write
 
+from ocrstream_worker.engines.port import EngineName
+
 _PICTURE = Path(__file__).parents[1] / "docs" / "images" / "accuracy.svg"
 # What engines are held against reads fewer pages of a class, and words are asked of few.
 _SAMPLE = 3
@@ -49,7 +51,7 @@ def _opened(make: Callable[[], Reader]) -> Generator[Reader]:
 def _openers(roots: Sequence[str], *, in_process: bool) -> dict[str, tuple[Opener, int | None]]:
     """How each reader is had, and how many pages of a class it reads at most."""
 
-    def engine(name: str) -> Opener:
+    def engine(name: EngineName) -> Opener:
         if in_process:
             return partial(_opened, partial(EngineInProcess, name))
         return partial(pipeline, name, roots)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -140,7 +141,9 @@ def real_set(scans: Path, transcriptions: str, name: str) -> PageSet:
 def _render(path: Path, folder: Path) -> Path:
     target = folder / f"{path.stem}.png"
     with pypdfium2.PdfDocument(path) as document:
-        image: Image.Image = document[0].render(scale=_PDF_DPI / _POINTS_PER_INCH).to_pil()
+        # Its own stub says that it takes whole numbers only.
+        scale: Any = _PDF_DPI / _POINTS_PER_INCH
+        image: Image.Image = document[0].render(scale=scale).to_pil()
         image.save(target)
     return target
 

@@ -47,7 +47,7 @@ def svg(results: Results) -> str:
                 f'<rect x="{_LEFT}" y="{y - 7}" width="{_x(most) - _LEFT:.1f}" height="14"'
                 ' fill="#dcefdc"/>'
             )
-        for reader, found in reversed(of_set.items()):
+        for reader, found in reversed(list(of_set.items())):
             parts.append(_mark(*marks[reader], _x(found.cer), y))
     return "\n".join([*parts, "</svg>", ""])
 

@@ -13,6 +13,7 @@ from accuracy.table import PageClass, load_table
 from accuracy.texts import words_of
 from accuracy.truth import Page
 from not_run import not_run
+from PIL import ImageFont
 
 from ocrstream_worker.decode import DecodeLimits, Decoder
 
@@ -45,6 +46,14 @@ def ink(pixels: Pixels) -> Pixels:
     return (away > 100).astype(np.uint8)
 
 
+def has_ink(found: Pixels, quad: Quad) -> bool:
+    """Whether there is any within the quad."""
+    least = np.maximum(0, np.floor(quad.min(axis=0))).astype(int)
+    most = np.ceil(quad.max(axis=0)).astype(int) + 1
+    part = found[least[1] : most[1], least[0] : most[0]]
+    return bool((part & covered(part.shape, [quad - least], 0)).any())
+
+
 def covered(shape: tuple[int, ...], quads: list[Quad], margin: int) -> Pixels:
     """1 within the quads and so many pixels around them."""
     mask = np.zeros(shape[:2], dtype=np.uint8)
@@ -64,7 +73,7 @@ def test_words_lie_on_all_the_ink(kind: PageClass) -> None:
     assert int(beside.sum()) <= 0.001 * found.sum()
     for line in page.lines:
         for word in line.words:
-            assert (found & covered(found.shape, [word.quad], 0)).any(), (line.text, word.text)
+            assert has_ink(found, word.quad), (line.text, word.text)
 
 
 @pytest.mark.parametrize("kind", CLEAN, ids=lambda kind: kind.name)
@@ -82,7 +91,7 @@ def test_lines_are_no_larger_than_their_ink(kind: PageClass) -> None:
             inwards = middle - (a + b) / 2
             inwards *= reach / np.linalg.norm(inwards)
             side = np.array([a, b, b + inwards, a + inwards])
-            assert (found & covered(found.shape, [side], 0)).any(), line.text
+            assert has_ink(found, side), line.text
 
 
 def _height(quad: Quad) -> float:
@@ -142,7 +151,7 @@ def test_an_x_has_the_height_that_was_asked_for(name: str) -> None:
         except FontMissing as error:
             not_run("pages with known text", error)
         # Hinting and the hairlines of serifs take or add a little.
-        assert _height(strip.line.quad) == pytest.approx(x_height, abs=1.6, rel=0.1)
+        assert _height(strip.line.quad) == pytest.approx(x_height, abs=2.1, rel=0.1)
 
 
 def test_fonts_have_every_character_of_their_words() -> None:
@@ -154,9 +163,13 @@ def test_fonts_have_every_character_of_their_words() -> None:
                 font = load_font(name, 20)
             except FontMissing as error:
                 not_run("pages with known text", error)
-            none = bytes(font.getmask(NO_SUCH_CHARACTER))
-            missing = [one for one in characters if bytes(font.getmask(one)) == none]
-            assert missing == [], (name, language)
+            assert [one for one in characters if is_missing(font, one)] == [], (name, language)
+    assert is_missing(load_font("Liberation Sans", 20), "\uac00")
+
+
+def is_missing(font: ImageFont.FreeTypeFont, character: str) -> bool:
+    shapes = [np.asarray(font.getmask(one), np.uint8) for one in (character, NO_SUCH_CHARACTER)]
+    return bool(np.array_equal(*shapes))
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))

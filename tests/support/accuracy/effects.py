@@ -23,13 +23,15 @@ def none(pixels: Pixels, x_height: float, rng: np.random.Generator) -> Pixels:
 
 def blur(pixels: Pixels, x_height: float, rng: np.random.Generator) -> Pixels:
     """Out of focus: a Gaussian of 6 to 10 % of the x-height."""
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), float(rng.uniform(0.06, 0.1)) * x_height))
+    blurred = cv2.GaussianBlur(pixels, (0, 0), float(rng.uniform(0.06, 0.1)) * x_height)
+    return np.asarray(blurred, dtype=np.uint8)
 
 
 def jpeg_q8(pixels: Pixels, x_height: float, rng: np.random.Generator) -> Pixels:
     """Compressed to quality 8."""
     _, packed = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 8])
-    return np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[:, :, ::-1])
+    bgr = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return np.ascontiguousarray(bgr[:, :, ::-1])
 
 
 def noise(pixels: Pixels, x_height: float, rng: np.random.Generator) -> Pixels:

@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from PIL import ImageFont
 
 _FOLDER = Path("/usr/share/fonts")
@@ -34,6 +35,7 @@ _FILES = {
     "Frank Ruehl": ("culmus", "truetype/culmus/FrankRuehlCLM-Medium.ttf"),
 }
 _MEASURED_AT = 1000
+_LEAST_INK = 64
 
 
 class FontMissing(Exception):
@@ -51,8 +53,11 @@ def load_font(name: str, x_height: float) -> ImageFont.FreeTypeFont:
 @cache
 def x_share(name: str) -> float:
     """How high the font's x is, in shares of its size."""
-    _, top, _, bottom = _open(name, _MEASURED_AT).getbbox("x", anchor="ls")
-    return (bottom - top) / _MEASURED_AT
+    mask = _open(name, _MEASURED_AT).getmask("x")
+    ink = np.asarray(mask, dtype=np.uint8).reshape(mask.size[::-1])
+    # Boxes that fonts tell are larger than the ink in some.
+    (rows,) = np.nonzero((ink > _LEAST_INK).any(axis=1))
+    return float(rows[-1] + 1 - rows[0]) / _MEASURED_AT
 
 
 def _open(name: str, size: float) -> ImageFont.FreeTypeFont:

@@ -18,6 +18,7 @@ _EXIF_TURNS: dict[int, Image.Transpose] = {
     8: Image.Transpose.ROTATE_270,
 }
 _EXIF_ORIENTATION = 0x0112
+_WHITE_FROM = 140
 
 
 def _save(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -28,10 +29,16 @@ def _save(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def _as(mode: str, kind: str, **options: Any) -> Encoder:
     def encode(pixels: Pixels) -> bytes:
-        image = Image.fromarray(pixels)
-        # One bit without dithering: a scanner's, not a newspaper's.
-        flat = image.convert("L").point(lambda level: 255 * (level > 140)) if mode == "1" else image
-        return _save(flat if mode == "RGB" else flat.convert(mode), kind, **options)
+        return _save(Image.fromarray(pixels).convert(mode), kind, **options)
+
+    return encode
+
+
+def _one_bit(kind: str, **options: Any) -> Encoder:
+    def encode(pixels: Pixels) -> bytes:
+        # Without dithering: a scanner's, not a newspaper's.
+        black_or_white = np.asarray(Image.fromarray(pixels).convert("L")) > _WHITE_FROM
+        return _save(Image.fromarray(black_or_white), kind, **options)
 
     return encode
 
@@ -64,7 +71,7 @@ def _exif_turned(orientation: int) -> Encoder:
 
 FORMATS: dict[str, tuple[str, Encoder]] = {
     "png": (".png", _as("RGB", "PNG", compress_level=1)),
-    "png 1 bit": (".png", _as("1", "PNG")),
+    "png 1 bit": (".png", _one_bit("PNG")),
     "png gray": (".png", _as("L", "PNG", compress_level=1)),
     "png palette": (".png", _as("P", "PNG")),
     "png gray and alpha": (".png", _as("LA", "PNG")),
@@ -78,7 +85,7 @@ FORMATS: dict[str, tuple[str, Encoder]] = {
     "jpeg exif 8": (".jpg", _exif_turned(8)),
     "jpeg 2000": (".jp2", _as("RGB", "JPEG2000", irreversible=False)),
     "tiff lzw": (".tiff", _as("RGB", "TIFF", compression="tiff_lzw")),
-    "tiff fax 1 bit": (".tiff", _as("1", "TIFF", compression="group4")),
+    "tiff fax 1 bit": (".tiff", _one_bit("TIFF", compression="group4")),
     "tiff 16 bit": (".tiff", _sixteen_bits("TIFF")),
     "tiff cmyk": (".tiff", _as("CMYK", "TIFF")),
     "webp": (".webp", _as("RGB", "WEBP", quality=85)),

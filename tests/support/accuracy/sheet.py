@@ -80,8 +80,8 @@ def draw_line(words: list[str], style: Style) -> Strip:
         spans.reverse()
     coverage = np.asarray(image)
     ink = coverage > _LEAST_INK
-    top, bottom = _extent(ink.any(axis=1))
-    columns = ink.any(axis=0)
+    top, bottom = _extent(_any_ink(ink, 1))
+    columns = _any_ink(ink, 0)
     # Without blanks a word is a character, which owns its cell; with them it is as wide as its ink.
     whole = _extent(columns)
     cells = [(_within(columns, *span) if gap else _clipped(span, whole)) for span in spans]
@@ -110,8 +110,8 @@ def draw_column(characters: list[str], style: Style) -> Strip:
         y += advance
     coverage = np.asarray(image)
     ink = coverage > _LEAST_INK
-    left, right = _extent(ink.any(axis=0))
-    whole = _extent(ink.any(axis=1))
+    left, right = _extent(_any_ink(ink, 0))
+    whole = _extent(_any_ink(ink, 1))
     cells = [_clipped(span, whole) for span in spans]
     found = tuple(
         Word(one, upright(left, top, right, bottom))
@@ -120,6 +120,10 @@ def draw_column(characters: list[str], style: Style) -> Strip:
     text = "".join(characters)
     line = Line(text, cover([word.quad for word in found]), found, vertical=True)
     return Strip(coverage, line, length, margin, middle)
+
+
+def _any_ink(ink: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
+    return np.asarray(ink.any(axis=axis), dtype=np.bool_)
 
 
 def _extent(has_ink: NDArray[np.bool_]) -> tuple[float, float]:
