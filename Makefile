@@ -77,7 +77,7 @@ try-dashboard: .venv/uv.stamp
 	@$(MAKE) --no-print-directory $(DASHBOARD_BUILT) || echo "The dashboard could not be built and is left out; the reason is above, and 'make dashboard' tries again"
 
 .PHONY: system-packages
-system-packages: ## Install Tesseract with Korean, and Chromium for tests, with apt-get, as root
+system-packages: ## Install Tesseract with Korean, Chromium and fonts for tests, with apt-get, as root
 	apt-get update -q
 	apt-get install -q -y --no-install-recommends $(shell grep -v '^\#' requirements/apt.txt)
 
@@ -133,7 +133,11 @@ bench-ingest: .venv/runtime.stamp ## Measure how fast ingest takes submissions, 
 
 .PHONY: bench-worker
 bench-worker: .venv/runtime.stamp ## Measure how fast and safely workers read; ARGS="--memory-images 10000" reads more crops
-	@$(BIN)/python bench/worker.py $(ARGS)
+	@PYTHONPATH=tests/support $(BIN)/python bench/worker.py $(ARGS)
+
+.PHONY: bench-accuracy
+bench-accuracy: .venv/dev.stamp ## Measure how right the text is; ARGS="--real FOLDER" adds scans, ARGS="--help" tells more
+	@PYTHONPATH=tests/support $(BIN)/python bench/accuracy_bench.py $(ARGS)
 
 .PHONY: bench-read
 bench-read: .venv/runtime.stamp ## Measure how fast the recorder answers while it writes; ARGS="--images 20000 --seconds 5 --rounds 1" tries it

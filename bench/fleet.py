@@ -5,10 +5,10 @@ import secrets
 import time
 import urllib.request
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
@@ -31,8 +31,15 @@ class Batch:
     comes twice in a row, both get the same work.
     """
 
-    def __init__(self, bootstrap: str, files: Sequence[Path], lane: str | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        files: Sequence[Path],
+        lane: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self._files = files
+        self._options = None if options is None else dict(options)
         self._topic = lane_topic(lane)
         self.batch_id = secrets.token_hex(6)
         self.outcomes: defaultdict[int, list[Outcome]] = defaultdict(list)
@@ -54,6 +61,7 @@ class Batch:
                         batch_id=self.batch_id,
                         index=index,
                         batch_total=len(self._files),
+                        options=self._options,
                     )
                 ),
                 partition=index % TOPICS[self._topic].partitions,

@@ -87,8 +87,12 @@ def publish(
     console.print(table)
     for note in notes:
         console.print(note, highlight=False)
-    if not keep:
-        return
+    if keep:
+        write(name, rows, device)
+
+
+def write(name: str, rows: list[Row], device: str | None = None) -> None:
+    """Write `bench/results/<name>.json`."""
     RESULTS.mkdir(exist_ok=True)
     measured_on = f"{device}, {machine()}" if device else machine()
     content = {"machine": measured_on, "rows": [asdict(row) for row in rows]}
