@@ -44,6 +44,10 @@ class DirectedArea:
         down = _turned_right(self.direction) * (self.height / 2)
         return self.center + np.array([-along - down, along - down, along + down, down - along])
 
+    def widened(self, share: float) -> "DirectedArea":
+        """Longer at either end by this share of its height."""
+        return replace(self, length=self.length + 2 * share * self.height)
+
     def reversed(self) -> "DirectedArea":
         """The same area, read from its other end."""
         return replace(self, direction=-self.direction)

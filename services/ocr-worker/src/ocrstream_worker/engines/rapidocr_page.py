@@ -27,6 +27,8 @@ from ocrstream_worker.engines.vertical_lines import set_horizontally
 
 # Letters higher than that are found in pieces at the scale at which small ones are found.
 _LARGE_HEIGHT = 240
+# Paper before and behind a line, in shares of its height: without, first and last letters suffer.
+_MARGIN = 0.1
 # How many lines tell which way up a page is, the longest ones.
 _VOTERS = 12
 # As sure as the classifier must be of a page on average, else some lines are read both ways.
@@ -81,7 +83,7 @@ class PageReader:
         clock.lap("detect")
         page = page_direction(areas)
         directed = join_pieces([direct(area, page) for area in areas])
-        lines = [_Line(area, cut(image, area)) for area in directed]
+        lines = [_Line(area, cut(image, area.widened(_MARGIN))) for area in directed]
         if self._is_upside_down(lines):
             page = -page
             lines = [line.turned() for line in lines]
@@ -151,12 +153,13 @@ class PageReader:
 
 
 def _as_line(line: _Line) -> Line:
-    text, corners = line.read.text, line.area.corners
+    text, crop = line.read.text, line.area.widened(_MARGIN)
     words = [
         replace(word, text=resolve_confusions(word.text))
-        for word in split_line(text, line.read.words, corners)
+        for word in split_line(text, line.read.words, crop.corners)
     ]
-    return Line(resolve_confusions(text), line.read.confidence, corners.tolist(), words)
+    corners = line.area.corners.tolist()
+    return Line(resolve_confusions(text), line.read.confidence, corners, words)
 
 
 def _treatment(lines: Sequence[_Line], page: NDArray[np.float64], text: TextMap) -> Treatment:
