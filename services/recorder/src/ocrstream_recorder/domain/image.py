@@ -22,6 +22,9 @@ class ImageState(msgspec.Struct, frozen=True):
     reason: Reason | None = None
     public_path: str | None = None
     boxes: tuple[TextBox, ...] = ()
+    provenance: msgspec.Raw | None = None
+    warnings: tuple[str, ...] = ()
+    """The codes in the provenance, each once."""
 
     @property
     def key(self) -> tuple[datetime, int, str, bool, bytes]:
@@ -44,6 +47,11 @@ def value_digest(
     reason: Reason | None,
     public_path: str | None,
     boxes: tuple[TextBox, ...],
+    provenance: msgspec.Raw | None,
 ) -> bytes:
-    """The digest of a result's content."""
-    return digest([error, reason, public_path, boxes])
+    """The digest of a result's content.
+
+    Without provenance it is what rows had before there was one.
+    """
+    content: list[object] = [error, reason, public_path, boxes]
+    return digest(content if provenance is None else [*content, provenance])

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from ocrstream_recorder.domain.provenance import UNKNOWN_ENGINE
 from ocrstream_recorder.store.executions import BatchMethods, ChainMethods
 
 UTC_NOW = text("timezone('utc', now())")
@@ -35,6 +36,10 @@ NOW = text("now()")
 
 # What few rows are at a time; most of them wait, or succeeded.
 _RARE = text("status <> 'PENDING' AND status <> 'SUCCESS'")
+
+# Of a row of ocr_executions. An index on an expression serves a query that says it in these words.
+ENGINE = f"coalesce(provenance ->> 'engine', '{UNKNOWN_ENGINE}')"
+WARNED = "(provenance -> 'warnings') IS NOT NULL"
 
 
 class Base(DeclarativeBase):
@@ -247,6 +252,7 @@ class OcrExecution(_Timestamps, Base):
     reason: Mapped[str | None] = mapped_column(String(32))
     value_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     text_box_count: Mapped[int | None]
+    provenance: Mapped[Any | None] = mapped_column(JSON)
 
     text_boxes: Mapped[list["OcrTextBox"]] = relationship(
         back_populates="ocr_execution",
@@ -262,6 +268,9 @@ class OcrExecution(_Timestamps, Base):
             "id",
             postgresql_where=text("reason IS NOT NULL"),
         ),
+        Index("ix_ocr_executions_engine_id", text(ENGINE), "id"),
+        Index("ix_ocr_executions_warned_id", "id", postgresql_where=text(WARNED)),
+        Index("ix_ocr_executions_warned_chain_id", "chain_id", postgresql_where=text(WARNED)),
     )
 
 
@@ -378,6 +387,7 @@ class KeptReading(Base):
     error: Mapped[str | None] = mapped_column(Text)
     submitted_at: Mapped[datetime | None]
     boxes: Mapped[Any] = mapped_column(JSON)
+    provenance: Mapped[Any | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
 
     __table_args__ = (

@@ -1,0 +1,26 @@
+"""What read an image, as its row keeps it."""
+
+import msgspec
+
+from ocrstream_schemas.events import Provenance
+from ocrstream_schemas.fields import Attempt
+
+UNKNOWN_ENGINE = "unknown"
+"""The engine of a row without provenance: of an old result, or of none that an engine gave."""
+
+
+class StoredProvenance(Provenance, frozen=True, kw_only=True, omit_defaults=True):
+    """An outcome's provenance and the `attempt` that it is of; fields at their default are left
+    out, as in the event.
+    """
+
+    attempt: Attempt
+
+
+_JSON = msgspec.json.Encoder(order="deterministic")
+
+
+def stored_form(provenance: Provenance, attempt: int) -> msgspec.Raw:
+    """It as JSON; what is equal is written alike."""
+    stored = StoredProvenance(**msgspec.structs.asdict(provenance), attempt=attempt)
+    return msgspec.Raw(_JSON.encode(stored))
