@@ -8,6 +8,9 @@ from ocrstream_schemas.fields import Attempt
 UNKNOWN_ENGINE = "unknown"
 """The engine of a row without provenance: of an old result, or of none that an engine gave."""
 
+READER_ENTRY = "ocrstream"
+"""What the version of the worker's own way to read a page stands under; without it, it is 1."""
+
 
 class StoredProvenance(Provenance, frozen=True, kw_only=True, omit_defaults=True):
     """An outcome's provenance and the `attempt` that it is of; fields at their default are left

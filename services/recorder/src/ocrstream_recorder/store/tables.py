@@ -28,18 +28,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from ocrstream_recorder.domain.provenance import UNKNOWN_ENGINE
 from ocrstream_recorder.store.executions import BatchMethods, ChainMethods
+from ocrstream_recorder.store.provenance import ENGINE, WARNED
 
 UTC_NOW = text("timezone('utc', now())")
 NOW = text("now()")
 
 # What few rows are at a time; most of them wait, or succeeded.
 _RARE = text("status <> 'PENDING' AND status <> 'SUCCESS'")
-
-# Of a row of ocr_executions. An index on an expression serves a query that says it in these words.
-ENGINE = f"coalesce(provenance ->> 'engine', '{UNKNOWN_ENGINE}')"
-WARNED = "(provenance -> 'warnings') IS NOT NULL"
 
 
 class Base(DeclarativeBase):
