@@ -1,5 +1,7 @@
 """What read an image, as its row keeps it."""
 
+from typing import Any
+
 import msgspec
 
 from ocrstream_schemas.events import Provenance
@@ -18,6 +20,11 @@ class StoredProvenance(Provenance, frozen=True, kw_only=True, omit_defaults=True
     """
 
     attempt: Attempt
+
+
+def is_ordered(provenance: Any) -> bool:
+    """Whether boxes with this provenance, in its stored form, are stored in reading order."""
+    return isinstance(provenance, dict) and provenance.get("ordered") is True
 
 
 _JSON = msgspec.json.Encoder(order="deterministic")

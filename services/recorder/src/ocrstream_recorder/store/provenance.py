@@ -9,6 +9,9 @@ ENGINE = f"coalesce(provenance ->> 'engine', '{UNKNOWN_ENGINE}')"
 WARNED = "(provenance -> 'warnings') IS NOT NULL"
 """Whether it has a warning: none are left out of what is stored."""
 
+ORDERED = "coalesce((provenance ->> 'ordered')::boolean, false)"
+"""Whether its boxes are stored in reading order."""
+
 WARNINGS = """
 CASE WHEN provenance IS NOT NULL THEN
     coalesce(jsonb_path_query_array((provenance -> 'warnings')::jsonb, '$[*].code'), '[]')
