@@ -18,6 +18,7 @@ from ocrstream_client.terminal import (
     ImagesBar,
     exit_for,
     print_json,
+    printable,
     report,
 )
 
@@ -105,7 +106,7 @@ def _print_table(images: Iterable[Image]) -> None:
         if not image.read and image.reason:
             told = f"{image.reason}: {image.error}"
         elif image.warnings:
-            told = f"({', '.join(image.warnings)}) {told}"
+            told = f"({printable(', '.join(image.warnings))}) {told}"
         name = image.source_name or image.image_path or image.chain_id
         table.add_row(
             "" if image.index is None else str(image.index),

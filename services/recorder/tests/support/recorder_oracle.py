@@ -397,7 +397,8 @@ def _result_key(event: OcrSucceeded | OcrFailed) -> tuple[Any, ...]:
     content = [error, reason, event.public_path, boxes]
     provenance = _provenance(event)
     digest = _digest(content if provenance is None else [*content, msgspec.Raw(provenance)])
-    return _naive(event.submitted_at), event.run, event.chain_id, reason is None, digest
+    told = provenance is not None
+    return _naive(event.submitted_at), event.run, event.chain_id, reason is None, told, digest
 
 
 def _provenance(event: OcrSucceeded | OcrFailed) -> bytes | None:

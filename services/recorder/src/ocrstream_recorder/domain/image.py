@@ -27,13 +27,18 @@ class ImageState(msgspec.Struct, frozen=True):
     """The codes in the provenance, each once."""
 
     @property
-    def key(self) -> tuple[datetime, int, str, bool, bytes]:
-        """What decides between two results: the greatest holds."""
+    def key(self) -> tuple[datetime, int, str, bool, bool, bytes]:
+        """What decides between two results: the greatest holds.
+
+        One that tells what read it is above one that does not: so a row that an older recorder
+        wrote without it is completed when its record is folded again.
+        """
         return (
             self.submitted_at,
             self.run,
             self.chain_id,
             self.status is ImageStatus.SUCCESS,
+            self.provenance is not None,
             self.value_digest,
         )
 

@@ -44,7 +44,7 @@ RETURNING image_path, id
 """
 
 _LOCK = """
-SELECT id, image_path, submitted_at, run, chain_id, status, value_digest
+SELECT id, image_path, submitted_at, run, chain_id, status, provenance IS NOT NULL, value_digest
 FROM ocr_executions
 WHERE image_path = ANY(%s)
 ORDER BY image_path COLLATE "C"
@@ -139,12 +139,12 @@ def _locked(cursor: Cursor[Any], paths: Iterable[str]) -> list[tuple[int, str, A
         return []
     cursor.execute(_LOCK, (wanted,))
     locked: list[tuple[int, str, Any]] = []
-    for row_id, path, submitted_at, run, chain_id, status, value_digest in cursor:
+    for row_id, path, submitted_at, run, chain_id, status, told, value_digest in cursor:
         # A row from before the recorder has no time of submission; any result replaces it.
         key = (
             None
             if submitted_at is None
-            else (submitted_at, run, chain_id, status == ImageStatus.SUCCESS, value_digest)
+            else (submitted_at, run, chain_id, status == ImageStatus.SUCCESS, told, value_digest)
         )
         locked.append((row_id, path, key))
     return locked
