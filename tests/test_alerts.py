@@ -94,7 +94,7 @@ def test_every_alert_tells_what_to_do() -> None:
         assert rule["annotations"]["runbook"] == anchor
         assert rule["labels"]["severity"] in {"warning", "critical"}
         labels = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
-        grouped = set(re.findall(r"\w+", "".join(re.findall(r"by \(([^)]*)\)", rule["expr"]))))
+        grouped = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", rule["expr"]))))
         assert labels <= (grouped or TARGET_LABELS), rule["alert"]
 
 

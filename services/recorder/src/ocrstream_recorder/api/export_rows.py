@@ -120,7 +120,7 @@ async def _with_boxes(session: AsyncSession, rows: Iterable[BatchImage]) -> list
 
 
 def _filled(
-    image: ExportImage, found: Row[Any] | None, boxes: Mapping[int, list[Box]]
+    image: ExportImage, found: Row[*tuple[Any, ...]] | None, boxes: Mapping[int, list[Box]]
 ) -> ExportImage:
     """The image with what its path holds, which may be the result of a later chain."""
     if found is not None and found.id in boxes:

@@ -3,7 +3,6 @@
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
-    Row,
     String,
     Text,
     bindparam,
@@ -149,7 +148,7 @@ async def executions(
     )
     boxes = {row_id: (count, mean) for row_id, count, mean in counted}
 
-    def item(found: Row[Any]) -> OcrExecutionItem:
+    def item(found: Any) -> OcrExecutionItem:
         row, engine, warnings = found
         count, mean = boxes.get(row.id, (0, None))
         return reading.view(
