@@ -185,7 +185,7 @@ async def test_what_speaks_against_a_text_is_told(visitor: Visitor, system: Syst
     page = visitor.page
     await visitor.open(f"/batches/{batch_id}?warning=small_text")
     await expect(page.get_by_text("No such images")).to_be_visible()
-    await page.get_by_role("textbox", name="Warning").click()
+    await page.get_by_role("combobox", name="Warning").click()
     await page.get_by_role("option", name="Engine not sure").click()
     tile = page.get_by_role("link", name="Read: Engine not sure")
     await expect(tile).to_have_count(1)
