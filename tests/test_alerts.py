@@ -94,8 +94,58 @@ def test_every_alert_tells_what_to_do() -> None:
         assert rule["annotations"]["runbook"] == anchor
         assert rule["labels"]["severity"] in {"warning", "critical"}
         labels = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
-        grouped = set(re.findall(r"\w+", "".join(re.findall(r"by \(([^)]*)\)", rule["expr"]))))
+        grouped = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", rule["expr"]))))
         assert labels <= (grouped or TARGET_LABELS), rule["alert"]
+
+
+@pytest.mark.parametrize(
+    ("results", "warned_before", "warned", "fires"),
+    [
+        (100, 1, 10, True),
+        (100, 0, 10, True),
+        (100, 8, 10, False),
+        (100, 0, 1, False),
+        (1, 0, 1, False),
+    ],
+    ids=["a jump", "a new one", "as ever", "hardly any", "too few to tell"],
+)
+def test_a_jump_of_a_warnings_share_is_told(
+    tmp_path: Path, results: int, warned_before: int, warned: int, *, fires: bool
+) -> None:
+    """Numbers a minute: for 25 hours as ever, then for an hour."""
+    ever, hour = 25 * 60, 60
+    warnings = f"0+{warned_before}x{ever} {ever * warned_before + warned}+{warned}x{hour}"
+    rows = 'ocrstream_recorder_rows_written_total{table="images"}'
+    alert = {
+        "exp_labels": {"severity": "warning", "code": "small_text"},
+        "exp_annotations": {
+            "summary": f"{100 * warned / results:.2g}% of the results of the last hour carry"
+            " small_text, over twice as many as before",
+            "runbook": "docs/operations.md#warningsjumped",
+        },
+    }
+    expected = {
+        "alertname": "WarningsJumped",
+        "eval_time": f"{ever + hour}m",
+        "exp_alerts": [alert] if fires else [],
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [
+            {"series": rows, "values": f"0+{results}x{ever + hour + 1}"},
+            {
+                "series": 'ocrstream_recorder_warnings_total{code="small_text"}',
+                "values": warnings,
+            },
+        ],
+        "alert_rule_test": [expected],
+    }
+    written = tmp_path / "test.yml"
+    written.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": [test]}))
+    ran = subprocess.run(
+        [promtool(), "test", "rules", str(written)], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_promtool_accepts_the_rules() -> None:

@@ -52,6 +52,15 @@ async def read_as(system: System, batch_id: str, image_path: str, *texts: str) -
         "started_at": now,
         "finished_at": now,
         "boxes": boxes,
+        "provenance": {
+            "engine": "rapidocr",
+            "versions": {"ocrstream": "2", "rapidocr": "3.10.0"},
+            "width": 620,
+            "height": 877,
+            "turn": 90,
+            "ordered": True,
+            "warnings": [{"code": "low_confidence", "detail": HOSTILE}],
+        },
     }
     announced = {
         "type": "BatchSubmitted",
@@ -166,6 +175,38 @@ async def test_what_was_read_is_downloaded(visitor: Visitor, system: System) -> 
         assert files.testzip() is None
         (read,) = [one for one in files.namelist() if one.endswith(".txt")]
         assert files.read(read).decode().splitlines() == ["Rechnung 17", "82,50 €"]
+
+
+async def test_what_speaks_against_a_text_is_told(visitor: Visitor, system: System) -> None:
+    batch_id = f"doubtful-{secrets.token_hex(4)}"
+    image_path = system.image(f"{batch_id}.png", (620, 877))
+    await read_as(system, batch_id, image_path, "Rechnung 17")
+
+    page = visitor.page
+    await visitor.open(f"/batches/{batch_id}?warning=small_text")
+    await expect(page.get_by_text("No such images")).to_be_visible()
+    await page.get_by_role("combobox", name="Warning").click()
+    await page.get_by_role("option", name="Engine not sure").click()
+    tile = page.get_by_role("link", name="Read: Engine not sure")
+    await expect(tile).to_have_count(1)
+    await visitor.settle()
+    await visitor.shoot("batch with a warning")
+    assert await visitor.shut_out() == []
+
+    await tile.click()
+    notice = page.get_by_role("status").filter(has_text="may be wrong")
+    await expect(notice).to_contain_text(f"Engine not sure. {HOSTILE}")
+    told = page.get_by_role("region", name="Read by")
+    for fact in (
+        "rapidocr on cpu",
+        "ocrstream 2, rapidocr 3.10.0",
+        "620",
+        "by 90° clockwise",
+    ):
+        await expect(told).to_contain_text(fact)
+    await visitor.settle()
+    await visitor.shoot("image with a warning")
+    assert await visitor.shut_out() == []
 
 
 async def test_a_failed_image_is_read_again(visitor: Visitor, system: System) -> None:

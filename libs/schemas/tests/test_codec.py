@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -57,6 +58,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 identifiers = texts.filter(bool)
 moments = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 counts = st.integers(0, 2**31 - 1)
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
@@ -114,6 +116,12 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         boxes=st.sampled_from(["line", "word"]),
         width=counts,
         height=counts,
+        timings_s=st.dictionaries(texts, FINITE, max_size=3),
+        skew=FINITE,
+        shrink=FINITE,
+        warnings=st.lists(
+            st.builds(events.ResultWarning, code=texts, detail=texts), max_size=16
+        ).map(tuple),
     ),
 }
 
@@ -329,6 +337,15 @@ def test_what_is_broken_is_salvaged_as_far_as_it_is_valid() -> None:
         {"models": {"det": "no hash"}},
         {"models": {f"{n}": "0" * 64 for n in range(17)}},
         {"boxes": "both"},
+        {"turn": 45},
+        {"skew": math.nan},
+        {"skew": 10**400},
+        {"shrink": math.inf},
+        {"timings_s": {"decode": math.nan}},
+        {"versions": {"\0": "1"}},
+        {"versions": {"a": "\ud800"}},
+        {"warnings": [{"code": "c", "detail": "\0"}]},
+        {"warnings": [{"code": "c", "detail": ""}] * 17},
     ],
 )
 def test_a_provenance_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
@@ -341,5 +358,5 @@ def test_a_provenance_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
     }
     decode(OCR_RESULTS, json.dumps(value).encode(), REF)
     value["provenance"] = {"engine": "e", **wrong}
-    with pytest.raises(InvalidRecord, match="provenance"):
+    with pytest.raises(InvalidRecord):
         decode(OCR_RESULTS, json.dumps(value).encode(), REF)

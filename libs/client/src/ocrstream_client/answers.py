@@ -63,7 +63,8 @@ class Image:
 
     `status` is SUCCESS, FAILURE or REVOKED once it is done; `reason` and `error` say why it was not
     read. `index` is its place in the batch, `source_name` what its file was called, `page` its page
-    in a document, from 1. `boxes` are in reading order.
+    in a document, from 1. `boxes` are in reading order. `warnings` are codes of why what was read
+    may be wrong. `provenance` says what read it, if that is known; it comes with the boxes.
     """
 
     image_path: str | None
@@ -76,13 +77,24 @@ class Image:
     error: str | None
     source_name: str | None
     page: int | None
+    warnings: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] | None = None
     boxes: tuple[TextBox, ...] = ()
 
     @classmethod
-    def of(cls, item: Mapping[str, Any], boxes: tuple[TextBox, ...]) -> Self:
-        """From what the recorder tells of it, and of its boxes."""
-        names = [field.name for field in fields(cls) if field.name != "boxes"]
-        return cls(**{name: item[name] for name in names}, boxes=boxes)
+    def of(cls, item: Mapping[str, Any], result: Mapping[str, Any]) -> Self:
+        """From what the recorder tells of it in its batch, and of the result; empty if not asked.
+
+        A recorder of before tells of no warnings, and of no provenance.
+        """
+        told = {"warnings", "provenance", "boxes"}
+        names = [field.name for field in fields(cls) if field.name not in told]
+        return cls(
+            **{name: item[name] for name in names},
+            warnings=tuple(item.get("warnings", ())),
+            provenance=result.get("provenance"),
+            boxes=tuple(map(TextBox.of, result.get("text_boxes", ()))),
+        )
 
     @property
     def text(self) -> str:

@@ -221,10 +221,14 @@ class Batch:
         """
         return self._carry_out(self._plans.wait(self.batch_id, timeout, on_progress, self._retried))
 
-    def images(self, *, boxes: bool = True) -> Iterator[Image]:
-        """Its images in their order; without `boxes` only what became of them, which is quicker."""
+    def images(self, *, boxes: bool = True, warning: str | None = None) -> Iterator[Image]:
+        """Its images in their order; without `boxes` only what became of them, which is quicker.
+
+        With `warning`, a code like `low_confidence`, only those whose result carries it.
+        """
         return _items(
-            self._carry_out, lambda at: self._plans.images(self.batch_id, at, boxes=boxes)
+            self._carry_out,
+            lambda at: self._plans.images(self.batch_id, at, boxes=boxes, warning=warning),
         )
 
     def get(self, timeout: float | None = None, *, propagate: bool = True) -> list[Image]:

@@ -19,7 +19,6 @@ from ocrstream_client.answers import (
     Reread,
     SearchHit,
     Selected,
-    TextBox,
     Worker,
 )
 from ocrstream_client.errors import NotAllRead, NotEnded, Refused, Unreachable
@@ -205,20 +204,24 @@ class Plans:
     def _chain(self, chain_id: str) -> Plan[dict[str, Any]]:
         return (yield self._read(f"/v1/chains/{_quoted(chain_id)}"))
 
-    def images(self, batch_id: str, cursor: str | None, *, boxes: bool) -> Plan[Page[Image]]:
-        """Some images of a batch, in their order; with `boxes` those that were read have theirs."""
+    def images(
+        self, batch_id: str, cursor: str | None, *, boxes: bool, warning: str | None
+    ) -> Plan[Page[Image]]:
+        """Some images of a batch, in their order; with `boxes` those that were read have theirs.
+
+        With `warning`, only those whose result carries it.
+        """
         path = f"/v1/batches/{_quoted(batch_id)}/images"
-        page = yield self._read(path, limit=_PAGE_SIZE, cursor=cursor)
+        page = yield self._read(path, limit=_PAGE_SIZE, cursor=cursor, warning=warning)
         rows: list[dict[str, Any]] = page["items"]
-        told = (yield Together([self._boxes(row) for row in rows])) if boxes else [()] * len(rows)
+        told = (yield Together([self._result(row) for row in rows])) if boxes else [{}] * len(rows)
         items = [Image.of(row, found) for row, found in zip(rows, told, strict=True)]
         return Page(items, page["next_cursor"])
 
-    def _boxes(self, row: Mapping[str, Any]) -> Plan[tuple[TextBox, ...]]:
+    def _result(self, row: Mapping[str, Any]) -> Plan[dict[str, Any]]:
         if row["status"] != "SUCCESS" or row["image_path"] is None:
-            return ()
-        image = yield self._read("/v1/images", image_path=row["image_path"])
-        return tuple(map(TextBox.of, image["text_boxes"]))
+            return {}
+        return (yield self._read("/v1/images", image_path=row["image_path"]))
 
     def export(
         self,

@@ -18,6 +18,7 @@ from ocrstream_client.terminal import (
     ImagesBar,
     exit_for,
     print_json,
+    printable,
     report,
 )
 
@@ -60,16 +61,26 @@ def results(
     output_format: Annotated[
         Format, typer.Option("--format", help="jsonl has every box of every image")
     ] = Format.TABLE,
+    warning: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE",
+            help="Only images that may be wrong for this reason: unreadable_script,"
+            " low_confidence or small_text",
+        ),
+    ] = None,
 ) -> None:
-    """Print what was read, image by image.
+    """Print what was read, image by image, and what speaks against it.
 
     For example, as a table: ocrstream results 3f0c…
+
+    What the engine's model cannot read: ocrstream results 3f0c… --warning unreadable_script
 
     All texts: ocrstream results 3f0c… --format jsonl | jq -r '.text_boxes[].text'
     """
     with Client() as client:
         batch = client.batch(batch_id)
-        images = batch.images()
+        images = batch.images(warning=warning)
         if output_format is Format.JSONL:
             for image in images:
                 print_json(_row(image))
@@ -89,11 +100,13 @@ def _print_table(images: Iterable[Image]) -> None:
     table = Table(box=None, expand=True)
     for column in ("index", "image", "status", "boxes"):
         table.add_column(column, no_wrap=True)
-    table.add_column("text or reason", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("(warnings) text, or reason", no_wrap=True, overflow="ellipsis", ratio=1)
     for image in images:
         told = image.text.replace("\n", " ")
         if not image.read and image.reason:
             told = f"{image.reason}: {image.error}"
+        elif image.warnings:
+            told = f"({printable(', '.join(image.warnings))}) {told}"
         name = image.source_name or image.image_path or image.chain_id
         table.add_row(
             "" if image.index is None else str(image.index),

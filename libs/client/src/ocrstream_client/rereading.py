@@ -38,8 +38,9 @@ def reread(
         str | None,
         typer.Option(
             help="Which: confidence and min_confidence (mean and least of an image's boxes), boxes,"
-            " run, age (30d, 12h), status (success, failed), reason, lane; < <= > >= = !="
-            " and, or, ( )"
+            " run, age (30d, 12h), status (success, failed), reason, lane, engine (or unknown),"
+            " version (3.10.1, of the engine), reader (2, of how workers read), warning;"
+            " < <= > >= = != and, or, ( )"
         ),
     ] = None,
     lane: Annotated[
@@ -64,6 +65,8 @@ def reread(
 
     Of everything, what no gpu has read: ocrstream reread --all --where
     "(min_confidence < 0.5 or reason = no_text) and lane != gpu" --lane gpu --yes --follow
+
+    What older workers read: ocrstream reread --all --where "status = success and reader < 2"
 
     What changed: ocrstream diff 3f0c…
     """

@@ -77,10 +77,13 @@ async def test_patience_with_a_batch_nobody_knows_ends(
 
 async def test_pages_are_followed_to_the_last_and_images_say_what_they_hold(kind: Any) -> None:
     failed = row(2, status="FAILURE", reason="undecodable", error="no pixels")
-    reader = client(kind, recorder(row(0), row(1), failed))
+    # The second is told of by a recorder that knows of warnings.
+    reader = client(kind, recorder(row(0), row(1, warnings=["small_text"]), failed))
     images = await collect(reader.batch("b").images())
     assert [image.index for image in images] == [0, 1, 2]
     assert images[0].text == "file:///0.png\nand more"
+    assert [image.warnings for image in images] == [(), ("small_text",), ()]
+    assert images[0].provenance == {"engine": "of file:///0.png"}
     assert (images[2].read, images[2].reason, images[2].boxes) == (False, "undecodable", ())
     assert [image.boxes for image in await collect(reader.batch("b").images(boxes=False))] == [
         (),

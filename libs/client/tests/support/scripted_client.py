@@ -87,7 +87,9 @@ def recorder(*rows: dict[str, Any], status: dict[str, Any] = ENDED) -> Answer:
             corners = [[0, 0], [1, 0], [1, 1], [0, 1]]
             box = {"confidence": 0.5, "bbox": corners}
             boxes = [{**box, "text": name}, {**box, "text": "and more"}]
-            return httpx.Response(200, json={"text_boxes": boxes})
+            return httpx.Response(
+                200, json={"text_boxes": boxes, "provenance": {"engine": f"of {name}"}}
+            )
         if path.endswith("/images"):
             start = int(request.url.params.get("cursor", "0"))
             more = str(start + 2) if start + 2 < len(rows) else None

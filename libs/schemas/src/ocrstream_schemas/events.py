@@ -245,6 +245,9 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the other way up than the page. `tiles`: in how many overlapping pieces text was looked for.
     `shrink`: by how much the page was shrunk, along a side, to look for text. `ordered`: the boxes
     stand in reading order.
+
+    `versions["ocrstream"]` is that of the worker's own way to read a page: 2 since pages are turned
+    upright; results without it were read before.
     """
 
     engine: Name

@@ -7,6 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from ocrstream_recorder.intake import RejectionReason
 from ocrstream_recorder.store.poll import Table
 from ocrstream_runtime.metrics import Family
+from ocrstream_schemas.events import WarningCode
 from ocrstream_schemas.topics import RECORDED_TOPICS, TOPICS
 
 Work = Literal["read", "write"]
@@ -51,6 +52,17 @@ ROWS_MISSING = Family[Counter, Table](
 )
 PUBLIC_PATHS_REFUSED = Counter(
     "ocrstream_recorder_public_paths_refused", "Images whose public path another image holds"
+)
+OTHER_WARNING = "other"
+_WARNING_CODES = frozenset(WarningCode)
+WARNINGS = Family[Counter, str](
+    Counter(
+        "ocrstream_recorder_warnings",
+        "Results written that carry a warning, by its `code`; `other` are codes that this version"
+        " does not know",
+        ["code"],
+    ),
+    (*WarningCode, OTHER_WARNING),
 )
 BATCHES_COMPLETED = Counter(
     "ocrstream_recorder_batches_completed", "Ends of batches, and changes after it"
@@ -165,3 +177,8 @@ SEARCH_OLDEST_SECONDS = Gauge(
     "ocrstream_recorder_search_oldest_seconds",
     "How long the oldest of them waits, the same at every replica: take the greatest",
 )
+
+
+def count_warnings(code: str, results: int) -> None:
+    """Count so many results written with a warning of the code, whatever it is."""
+    WARNINGS.labels(code if code in _WARNING_CODES else OTHER_WARNING).inc(results)

@@ -242,6 +242,8 @@ class Recording:
             metrics.ROWS_WRITTEN.labels(table).inc(rows.written)
             metrics.ROWS_MISSING.labels(table).inc(max(0, rows.staged - rows.written))
         metrics.PUBLIC_PATHS_REFUSED.inc(written.refused_public_paths)
+        for code, count in written.warnings.items():
+            metrics.count_warnings(code, count)
         metrics.BATCHES_COMPLETED.inc(written.batches_completed)
         now = datetime.now(UTC)
         for one in part:

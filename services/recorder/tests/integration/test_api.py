@@ -110,6 +110,7 @@ async def test_images_come_by_index_page_by_page(api: httpx.AsyncClient, limit: 
         "error": "it is gone",
         "source_name": "scan 1.png",
         "page": None,
+        "warnings": [],
     }
 
 

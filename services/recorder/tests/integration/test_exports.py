@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import psycopg
 import pypdfium2
 import pytest
@@ -40,6 +41,7 @@ from ocrstream_schemas.events import (
     BatchSubmitted,
     OcrFailed,
     OcrSucceeded,
+    Provenance,
     Reason,
     TextBox,
 )
@@ -166,6 +168,37 @@ async def test_every_format_has_all_images_in_order(api: httpx.AsyncClient, smal
     assert len(document) == 4
     assert document[0].get_textpage().get_text_bounded() == "안녕하세요"
     assert document[0].get_size() == (pytest.approx(144), pytest.approx(108))
+
+
+async def test_lines_tell_what_read_them_and_every_format_is_in_reading_order(
+    api: httpx.AsyncClient, record: Record
+) -> None:
+    boxes = (line("below", top=90), line("above", top=10))
+    by = Provenance(engine="e", width=400, height=300)
+    ordered = msgspec.structs.replace(by, ordered=True)
+    record(
+        BatchSubmitted(batch_id=BATCH, total_images=2, submitted_at=NOON),
+        outcome(0, "file:///0.png", *boxes, provenance=by),
+        outcome(1, "file:///1.png", *boxes, provenance=ordered, attempt=2),
+        outcome(2, "file:///2.png", *boxes),
+    )
+    rows = [json.loads(row) for row in (await exported(api, "jsonl")).text.splitlines()]
+    told = {"engine": "e", "width": 400, "height": 300}
+    assert [row["provenance"] for row in rows] == [
+        {**told, "attempt": 1},
+        {**told, "ordered": True, "attempt": 2},
+        None,
+    ]
+    stored, read = ["below", "above"], ["above", "below"]
+    texts = [[box["text"] for box in row["text_boxes"]] for row in rows]
+    assert texts == [read, stored, read]
+    one = {"image_path": "file:///0.png", "format": "hocr"}
+    page = (await api.get("/v1/images/export", params=one)).text
+    assert "bbox 0 0 400 300" in page
+    assert page.index("above") < page.index("below")
+    pages = pypdfium2.PdfDocument((await exported(api, "pdf")).content)
+    assert pages[0].get_size() == (pytest.approx(144), pytest.approx(108))
+    assert pages[2].get_size() != pages[0].get_size()
 
 
 async def test_answers_say_what_they_are(api: httpx.AsyncClient, small: None) -> None:

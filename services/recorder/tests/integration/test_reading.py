@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 from read_api import get, read_api
-from read_events import NOON, ODD, at, fill, write
+from read_events import NOON, ODD, at, ended, fill, write
 
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_schemas.events import OcrFailed, Reason
+from ocrstream_schemas.events import OcrFailed, OcrSucceeded, Reason
 
 pytestmark = pytest.mark.integration
 
@@ -72,6 +73,10 @@ async def test_batches_are_filtered(
         ({"reason": "no_text"}, [6, 8]),
         ({"reason": "not_found", "status": "FAILURE"}, [7]),
         ({"reason": "not_found", "status": "REVOKED"}, []),
+        ({"warning": "small_text"}, [3, 5]),
+        ({"warning": "low_confidence", "status": "SUCCESS"}, [1, 5]),
+        ({"warning": "unreadable_script"}, [7]),
+        ({"warning": "unreadable_script", "reason": "no_text"}, []),
     ],
 )
 async def test_images_of_a_batch_are_filtered(
@@ -227,12 +232,13 @@ async def test_tasks_are_summed_up_by_name_and_worker(api: httpx.AsyncClient) ->
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
-        ({}, ["second", "third", "first", "fourth"]),
+        ({}, ["first", "second", "third", "fourth"]),
         ({"order": "reading"}, ["first", "second", "third", "fourth"]),
-        ({"min_confidence": 0.9}, ["second", "first", "fourth"]),
+        ({"order": "stored"}, ["second", "third", "first", "fourth"]),
+        ({"min_confidence": 0.9}, ["first", "second", "fourth"]),
         ({"min_confidence": 0.91}, []),
-        ({"region": "0,0,100,5"}, ["second", "first"]),
-        ({"region": "10,4,30,20"}, ["third", "first"]),
+        ({"region": "0,0,100,5"}, ["first", "second"]),
+        ({"region": "10,4,30,20", "order": "stored"}, ["third", "first"]),
         ({"region": "40,21,45,22.5", "order": "reading"}, ["fourth"]),
         ({"region": "0,30,100,40"}, []),
     ],
@@ -242,6 +248,69 @@ async def test_text_boxes_are_chosen(
 ) -> None:
     image = await get(api, "/v1/images", image_path="file:///one/0.png", **parameters)
     assert [box["text"] for box in image["text_boxes"]] == expected
+
+
+async def test_boxes_that_the_worker_ordered_stay_as_they_are(api: httpx.AsyncClient) -> None:
+    for order in ("reading", "stored"):
+        image = await get(api, "/v1/images", image_path="file:///one/5.png", order=order)
+        texts = [box["text"] for box in image["text_boxes"]]
+        assert texts == ["second", "third", "first", "fourth"]
+
+
+async def test_what_read_an_image_is_told(api: httpx.AsyncClient) -> None:
+    image = await get(api, "/v1/images", image_path="file:///one/3.png")
+    assert image["provenance"] == {
+        "engine": "tesseract",
+        "versions": {"ocrstream": "2"},
+        "models": {},
+        "device": "cpu",
+        "boxes": "line",
+        "width": 640,
+        "height": None,
+        "turn": 0,
+        "skew": 0.0,
+        "turned_lines": 0,
+        "tiles": 1,
+        "shrink": 1.0,
+        "ordered": False,
+        "warnings": [
+            {"code": "small_text", "detail": "…"},
+            {"code": "newer_than_we", "detail": "…"},
+        ],
+        "timings_s": {"recognise": 1.5},
+        "reused": False,
+        "attempt": 2,
+    }
+    image = await get(api, "/v1/images", image_path="file:///one/2.png")
+    assert image["provenance"] is None
+    found = await everything(api, "/v1/batches/one/images")
+    warned = {one["index"]: one["warnings"] for one in found if one["warnings"]}
+    assert warned == {
+        1: ["low_confidence"],
+        3: ["small_text", "newer_than_we"],
+        5: ["low_confidence", "small_text"],
+        7: ["unreadable_script"],
+    }
+    found = await everything(api, "/v1/ocr-executions")
+    told = {one["image_path"]: (one["engine"], one["warnings"]) for one in found}
+    assert told["file:///two/7.png"] == ("tesseract", ["unreadable_script"])
+    assert told["file:///two/4.png"] == ("rapidocr", [])
+    assert told["file:///two/8.png"] == (None, [])
+
+
+async def test_a_result_that_another_chain_replaced_warns_of_nothing(
+    api: httpx.AsyncClient, database_url: str
+) -> None:
+    result = ended("one", 1, None, "w")
+    assert isinstance(result, OcrSucceeded)
+    told = {"chain_id": "later", "task_id": "later", "submitted_at": at(86_400), "provenance": None}
+    write(
+        database_url,
+        [msgspec.structs.replace(result, **told, batch_id="later")],
+        DatabaseZone("UTC"),
+    )
+    found = await everything(api, "/v1/batches/one/images", warning="low_confidence")
+    assert [image["index"] for image in found] == [5]
 
 
 @pytest.mark.parametrize("region", ["", "1,2,3", "1,2,3,x", "5,0,1,9", "0,0,nan,1", "0,0,inf,1"])
@@ -260,6 +329,13 @@ async def test_regions_that_are_none_are_refused(api: httpx.AsyncClient, region:
         ({"status": "failed"}, 9),
         ({"reason": "not_found"}, 3),
         ({"chain_id": "two/3"}, 1),
+        ({"engine": "rapidocr"}, 9),
+        ({"engine": "tesseract"}, 12),
+        ({"engine": "unknown"}, 6),
+        ({"engine": "none of these"}, 0),
+        ({"warning": "small_text"}, 6),
+        ({"warning": "unreadable_script", "status": "failed"}, 3),
+        ({"warning": "low_confidence", "engine": "rapidocr"}, 0),
     ],
 )
 async def test_results_are_filtered(

@@ -22,6 +22,7 @@ from reread_scene import (
 
 from ocrstream_recorder.domain.selection import Condition
 from ocrstream_recorder.store import rereads
+from ocrstream_schemas.events import Provenance, ResultWarning
 
 pytestmark = pytest.mark.integration
 
@@ -32,22 +33,77 @@ async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
         yield client
 
 
+def _by(engine: str, version: str, reader: str | None = None, *warnings: str) -> dict[str, Any]:
+    """What read an image. The package of one engine is called otherwise than it."""
+    package = f"python-{engine}" if engine == "python" else engine
+    versions = {package: version} | ({} if reader is None else {"ocrstream": reader})
+    return {
+        "provenance": Provenance(
+            engine=engine,
+            versions=versions,
+            warnings=tuple(ResultWarning(code=code, detail="") for code in warnings),
+        )
+    }
+
+
+_NUMBERS = {"3.9.0": (3, 9), "3.10.0rc1": (3, 10), "v0.0": (), f"1{30 * '0'}-x": (10**30,)}
+_READERS = {"2": (2,), "10": (10,), "02.0.0": (2,)}
+
+
 def images() -> list[dict[str, Any]]:
     """Images of every kind, as a condition may look at them."""
     hours = {"age": 3600.0}
     return [
         {"confidences": [0.25, 0.75], "run": 1, "lane": "default", **hours},
-        {"confidences": [0.5], "run": 2, "lane": "gpu", **hours},
-        {"confidences": [1.0, 1.0, 1.0], "run": 1, "lane": "urgent", "age": 172_800.0},
-        {"confidences": [], "run": 1, "lane": "default", "reason": "no_text", **hours},
+        {"confidences": [0.5], "run": 2, "lane": "gpu", **hours, **_by("rapidocr", "3.9.0")},
+        {
+            "confidences": [1.0, 1.0, 1.0],
+            "run": 1,
+            "lane": "urgent",
+            "age": 172_800.0,
+            **_by("rapidocr", "3.10.0rc1", "2", "low_confidence", "newer_than_we"),
+        },
+        {
+            "confidences": [],
+            "run": 1,
+            "lane": "default",
+            "reason": "no_text",
+            **hours,
+            **_by("my-e.2", "v0.0", "10", "small_text"),
+        },
+        {
+            "confidences": [0.5],
+            "run": 1,
+            "lane": "default",
+            **hours,
+            **_by("other", "nightly", "\u0663.1", "low_confidence"),
+        },
+        {
+            "confidences": [0.5],
+            "run": 1,
+            "lane": "default",
+            **hours,
+            **_by("python", "1" + 30 * "0" + "-x", "02.0.0"),
+        },
         {"confidences": None, "run": 3, "lane": "gpu", "reason": "not_found", **hours},
     ]
 
 
 def as_seen(image: dict[str, Any]) -> dict[str, Any]:
     confidences: list[float] = image["confidences"] or []
+    by: Provenance | None = image.get("provenance")
+    told: dict[str, Any] = {"engine": "unknown", "version": None, "reader": (1,), "warning": None}
+    if by is not None:
+        [version, *reader] = by.versions.values()
+        told = {
+            "engine": by.engine,
+            "version": _NUMBERS.get(version),
+            "reader": _READERS.get(reader[0] if reader else "", (1,)),
+            "warning": {one.code for one in by.warnings},
+        }
     return {
         "reason": None,
+        **told,
         **image,
         "boxes": len(confidences),
         "confidence": sum(confidences) / len(confidences) if confidences else None,
@@ -68,7 +124,9 @@ def several(connection: Connection[Any]) -> datetime:
         }
         confidences = image["confidences"]
         outcome = (
-            failed(index, **told) if confidences is None else read(index, *confidences, **told)
+            failed(index, **told)
+            if confidences is None
+            else read(index, *confidences, **told, provenance=image.get("provenance"))
         )
         write(connection, submitted(index, **told), outcome)
     return now

@@ -31,6 +31,7 @@ from ocrstream_schemas.events import (
     BatchRevoked,
     BatchSubmitted,
     ImageSubmitted,
+    Provenance,
 )
 
 pytestmark = pytest.mark.integration
@@ -46,12 +47,20 @@ async def test_what_is_uncertain_is_read_again_and_both_readings_stay(
     api: httpx.AsyncClient, connection: Connection[Any]
 ) -> None:
     announced = BatchSubmitted(batch_id="b", total_images=3, submitted_at=NOON)
+    by = Provenance(engine="old", versions={"ocrstream": "1"})
     images = [
         submitted(0, source_name="a scan.png", page=2, options={"boxes": "word"}),
         submitted(1),
         submitted(2),
     ]
-    write(connection, announced, *images, read(0, 0.5, 0.9), read(1, 0.9, 0.8), failed(2))
+    write(
+        connection,
+        announced,
+        *images,
+        read(0, 0.5, 0.9, provenance=by),
+        read(1, 0.9, 0.8),
+        failed(2),
+    )
     asked: dict[str, Any] = {"batch_id": "b", "where": "confidence < 0.8"}
     assert await count(api, **asked) == (1, 2)
     assert submit_all(connection) == []
@@ -89,6 +98,7 @@ async def test_what_is_uncertain_is_read_again_and_both_readings_stay(
     assert (item["source_name"], item["page"], item["index"]) == ("a scan.png", 2, 0)
     assert (item["old"]["submitted_at"], item["old"]["run"]) == ("2026-05-01T12:00:00Z", 1)
     assert item["new"]["run"] == 2
+    assert (item["old"]["provenance"]["engine"], item["new"]["provenance"]) == ("old", None)
     told = await get(api, "/v1/rereads/r")
     counted = ("images", "boxes", "read_images", "failed_images")
     assert [told[name] for name in counted] == [1, 2, 1, 0]

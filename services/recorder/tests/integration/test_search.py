@@ -1,6 +1,7 @@
 """The search on a real database: it finds what images say now, in any language, and only that."""
 
 import asyncio
+import json
 import secrets
 import subprocess
 import sys
@@ -137,6 +138,27 @@ async def test_the_newest_first_page_by_page(
     first = await searcher.answer("the", limit=limit)
     if segments == 1_000:
         assert len(first["items"]) == min(limit, len(names))
+
+
+async def test_boxes_that_nobody_ordered_are_searched_as_they_are_read(
+    connection: Connection[Any], searcher: Searcher
+) -> None:
+    texts = [("Total", 0.9), ("Amount", 0.8)]
+    for name, ordered in (("new", True), ("old", False)):
+        record(connection, {name: texts}, ordered=ordered)
+    # The second one above the first, and a box from before that has no place.
+    for text, top in (("Amount", -40), ("Total", -20)):
+        place = json.dumps([[0, top], [9, top], [9, top + 4], [0, top + 4]])
+        connection.execute("UPDATE ocr_text_boxes SET bbox = %s WHERE text = %s", (place, text))
+    connection.execute(
+        "INSERT INTO ocr_text_boxes (ocr_execution_id, text, confidence, bbox)"
+        " SELECT id, 'nowhere', 0.5, '[1e999]' FROM ocr_executions"
+    )
+    index_all(connection)
+    assert await searcher.paths("total amount") == [path("new")]
+    [hit] = await searcher.hits("amount total")
+    assert hit["image_path"] == path("old")
+    assert [box["text"] for box in hit["text_boxes"]] == ["Amount", "Total"]
 
 
 async def test_it_may_be_narrowed(connection: Connection[Any], searcher: Searcher) -> None:

@@ -21,7 +21,9 @@ from ocrstream_schemas.events import (
     ImageSubmitted,
     OcrFailed,
     OcrSucceeded,
+    Provenance,
     Reason,
+    ResultWarning,
     TextBox,
 )
 
@@ -198,6 +200,48 @@ def test_batches_may_use_the_same_id_for_their_requests(
         "SELECT key FROM recorder_outbox WHERE topic <> 'batches.completed' ORDER BY key"
     ).fetchall()
     assert keys == [("b",), ("c",), ("d",)]
+
+
+def read(run: int = 1, **by: Any) -> OcrSucceeded:
+    return OcrSucceeded(
+        image_path="file:///0.png",
+        chain_id="chain-0",
+        task_id=f"task-0-{run}",
+        run=run,
+        submitted_at=datetime(2026, 5, 1, tzinfo=UTC),
+        boxes=(TextBox(text="t", confidence=0.5, bbox=((0, 0), (9, 0), (9, 4), (0, 4))),),
+        provenance=Provenance(engine="e", **by) if by else None,
+    )
+
+
+def test_a_result_without_provenance_leaves_none_of_the_one_before(
+    connection: Connection[Any],
+) -> None:
+    write(connection, [read(width=640)])
+    told = "SELECT provenance::text FROM ocr_executions"
+    assert connection.execute(told).fetchall() == [('{"engine":"e","width":640,"attempt":1}',)]
+    write(connection, [read(run=2)])
+    assert connection.execute(told).fetchall() == [(None,)]
+
+
+@pytest.mark.parametrize("width", range(8))
+def test_a_row_of_an_older_recorder_is_completed_when_its_record_is_folded_again(
+    connection: Connection[Any], width: int
+) -> None:
+    event = read(width=width)
+    write(connection, [msgspec.structs.replace(event, provenance=None)])
+    write(connection, [event])
+    told = "SELECT provenance->>'width' FROM ocr_executions"
+    assert connection.execute(told).fetchall() == [(str(width),)]
+    write(connection, [msgspec.structs.replace(event, provenance=None)])
+    assert connection.execute(told).fetchall() == [(str(width),)]
+
+
+def test_warnings_are_counted_of_results_that_are_written(connection: Connection[Any]) -> None:
+    codes = ("small_text", "low_confidence", "small_text")
+    event = read(warnings=tuple(ResultWarning(code=code, detail="") for code in codes))
+    assert write(connection, [event, event]).warnings == {"small_text": 1, "low_confidence": 1}
+    assert write(connection, [event]).warnings == {}
 
 
 def test_the_first_holder_of_a_public_path_keeps_it(connection: Connection[Any]) -> None:

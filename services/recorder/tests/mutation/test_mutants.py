@@ -160,6 +160,27 @@ MUTANTS = (
         LEDGERS,
     ),
     Mutant(
+        "what read an image decides nothing",
+        "domain/image.py",
+        "[*content, provenance]",
+        "content",
+        RULES,
+    ),
+    Mutant(
+        "the attempt is not of the provenance",
+        "domain/contribution.py",
+        "stored_form(told, event.attempt)",
+        "stored_form(told, 1)",
+        RULES,
+    ),
+    Mutant(
+        "a result leaves the provenance of the one before",
+        "store/images.py",
+        'SET {assignments(_UPDATED, "id")}',
+        "SET {assignments({k: v for k, v in _UPDATED.items() if k != 'provenance'}, \"id\")}",
+        LEDGERS,
+    ),
+    Mutant(
         "a dead letter above a real outcome",
         "domain/task.py",
         "_UNFINISHED, _DEAD_LETTERED, _REVOKED, _FAILED, _SUCCEEDED = range(5)",

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from ocrstream_recorder.domain.selection import (
     DURATIONS,
-    NUMBERS,
+    FIELDS,
+    NAMES,
+    VERSIONS,
     WORDS,
     AllOf,
     AnyOf,
@@ -25,14 +27,21 @@ _OPERATORS = {
     "!=": operator.ne,
 }
 
+_VERSIONS = [(), (1,), (2,), (3, 9), (3, 10), (3, 10, 1), (10**30,)]
+
 
 @st.composite
 def _comparisons(draw: st.DrawFn) -> Comparison:
-    field = draw(st.sampled_from([*NUMBERS, *DURATIONS, *WORDS]))
+    field = draw(st.sampled_from(FIELDS))
     if field in WORDS:
         told: Any = draw(st.sampled_from(["=", "!="]))
         return Comparison(field, told, draw(st.sampled_from(WORDS[field])))
+    if field in NAMES:
+        told = draw(st.sampled_from(["=", "!="]))
+        return Comparison(field, told, draw(st.sampled_from(["rapidocr", "unknown", "my-e.2"])))
     told = draw(st.sampled_from(sorted(_OPERATORS)))
+    if field in VERSIONS:
+        return Comparison(field, told, draw(st.sampled_from(_VERSIONS)))
     value = draw(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, 2.0, 3.0, 86_400.0]))
     return Comparison(field, told, value)
 
@@ -55,7 +64,10 @@ def written(condition: Condition, space: str = " ") -> str:
     """The condition as text; all that is within another stands in parentheses."""
     match condition:
         case Comparison(field, operator_, value):
-            told = f"{value:.4f}" if isinstance(value, float) else value
+            if isinstance(value, tuple):
+                told = ".".join(map(str, value)) or "0.0"
+            else:
+                told = f"{value:.4f}" if isinstance(value, float) else value
             unit = "s" if field in DURATIONS else ""
             return f"{field}{space}{operator_}{space}{told}{unit}"
         case AllOf(parts) | AnyOf(parts):
@@ -69,6 +81,8 @@ def holds(condition: Condition, image: Mapping[str, Any]) -> bool:
     match condition:
         case Comparison(field, told, value):
             has = image[field]
+            if field == "warning" and has is not None:
+                return (value in has) is (told == "=")
             return has is not None and bool(_OPERATORS[told](has, value))
         case AllOf(parts):
             return all(holds(part, image) for part in parts)

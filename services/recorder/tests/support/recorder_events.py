@@ -13,7 +13,9 @@ from ocrstream_schemas.events import (
     ImageSubmitted,
     OcrFailed,
     OcrSucceeded,
+    Provenance,
     Reason,
+    ResultWarning,
     TaskFailed,
     TaskRetried,
     TaskRevoked,
@@ -37,6 +39,23 @@ moments = st.integers(0, 6).map(lambda seconds: _DAY + timedelta(seconds=seconds
 batch_ids = st.sampled_from(["batch-1", "batch-2"])
 runs = st.sampled_from([1, 1, 1, 2])
 totals = st.integers(0, 6)
+
+
+_WARNINGS = (
+    ResultWarning(code="low_confidence", detail='0.41 "at best" \\ ünï'),
+    ResultWarning(code="newer_than_we", detail=""),
+)
+provenances = st.builds(
+    Provenance,
+    engine=st.sampled_from(["rapidocr", 'e"\\']),
+    versions=st.sampled_from([{}, {"a": "1", "b": "2"}, {"b": "2", "a": "1"}]),
+    width=st.none() | st.integers(1, 2),
+    timings_s=st.sampled_from([{}, {"recognise": 1e-7}, {"recognise": 1 / 3, "decode": 2.0}]),
+    turn=st.sampled_from([0, 90]),
+    skew=st.sampled_from([0.0, -1.5]),
+    ordered=st.booleans(),
+    warnings=st.sampled_from([(), _WARNINGS, _WARNINGS[:1] * 2]),
+)
 
 
 def _maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
@@ -79,6 +98,7 @@ results = st.one_of(
         attempt=attempts,
         started_at=_maybe(moments),
         finished_at=_maybe(moments),
+        provenance=_maybe(provenances),
         boxes=st.sampled_from(["", "one", "two"]).map(_boxes),
     ),
     st.builds(
@@ -89,6 +109,7 @@ results = st.one_of(
         attempt=attempts,
         started_at=_maybe(moments),
         finished_at=_maybe(moments),
+        provenance=_maybe(provenances),
         reason=st.sampled_from(Reason),
         error=errors,
     ),

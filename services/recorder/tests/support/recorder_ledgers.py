@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 from aiokafka import ConsumerRecord
 from hypothesis import strategies as st
-from recorder_events import events, moments, topic_of
+from recorder_events import events, moments, provenances, topic_of
 from recorder_oracle import Told
 
 from ocrstream_runtime.kafka import RawRecord, record_ref
@@ -153,14 +153,15 @@ def _task(draw: st.DrawFn, context: dict[str, Any], stage: str) -> list[Event]:
     fields = lifecycle | {"attempt": attempts}
     fields |= {"started_at": draw(st.none() | moments), "finished_at": draw(st.none() | moments)}
     error = draw(st.sampled_from(["e", "f", "long " * 200]))
+    how: dict[str, Any] = {"provenance": draw(st.none() | provenances)}
     match outcome, stage:
         case "success", "ocr":
-            told.append(OcrSucceeded(**fields, boxes=draw(_boxes())))
+            told.append(OcrSucceeded(**fields, **how, boxes=draw(_boxes())))
         case "no_text", "ocr":
-            told.append(OcrSucceeded(**fields, boxes=()))
+            told.append(OcrSucceeded(**fields, **how, boxes=()))
         case (("failure" | "revoked"), "ocr"):
             reason = Reason.REVOKED if outcome == "revoked" else Reason.NOT_FOUND
-            told.append(OcrFailed(**fields, reason=reason, error=error))
+            told.append(OcrFailed(**fields, **how, reason=reason, error=error))
         case "success", _:
             told.append(TaskSucceeded(**fields))
         case "revoked", _:

@@ -394,8 +394,21 @@ def _content(event: OcrSucceeded | OcrFailed) -> tuple[Any, Any, tuple[Any, ...]
 
 def _result_key(event: OcrSucceeded | OcrFailed) -> tuple[Any, ...]:
     reason, error, boxes = _content(event)
-    digest = _digest([error, reason, event.public_path, boxes])
-    return _naive(event.submitted_at), event.run, event.chain_id, reason is None, digest
+    content = [error, reason, event.public_path, boxes]
+    provenance = _provenance(event)
+    digest = _digest(content if provenance is None else [*content, msgspec.Raw(provenance)])
+    told = provenance is not None
+    return _naive(event.submitted_at), event.run, event.chain_id, reason is None, told, digest
+
+
+def _provenance(event: OcrSucceeded | OcrFailed) -> bytes | None:
+    """What the row keeps: all that the event says of it, and the attempt."""
+    if event.provenance is None:
+        return None
+    told: Row = msgspec.json.decode(msgspec.json.encode(event.provenance))
+    # Maps in the order of their keys, fields in that of the contract.
+    told = {name: msgspec.Raw(json(value) or b"") for name, value in told.items()}
+    return msgspec.json.encode({**told, "attempt": event.attempt})
 
 
 def _result(event: OcrSucceeded | OcrFailed) -> Row:
@@ -410,6 +423,7 @@ def _result(event: OcrSucceeded | OcrFailed) -> Row:
         "submitted_at": _naive(event.submitted_at),
         "value_digest": _result_key(event)[-1],
         "text_box_count": len(boxes),
+        "provenance": _provenance(event),
         "boxes": json([[box.text, box.confidence, box.bbox] for box in boxes]),
     }
 

@@ -35,7 +35,7 @@ SELECT t.*, c.chain_id FROM task_logs t LEFT JOIN chain_executions c ON c.id = t
 # A stub that only commands told of has no ranks yet.
 _BATCHES = "SELECT *, coalesce(ranks, '{0,0,0,0,0}') AS ranks FROM batch_executions"
 _IMAGES = """
-SELECT o.*, coalesce((
+SELECT o.*, convert_to(o.provenance::text, 'UTF8') AS provenance, coalesce((
     SELECT json_agg(json_build_array(b.text, b.confidence, b.bbox) ORDER BY b.id)
     FROM ocr_text_boxes b WHERE b.ocr_execution_id = o.id
 ), '[]') AS boxes FROM ocr_executions o

@@ -13,7 +13,13 @@ from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.store import poll, search_index
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_schemas.events import AnyEvent, ImageSubmitted, OcrSucceeded, TextBox
+from ocrstream_schemas.events import (
+    AnyEvent,
+    ImageSubmitted,
+    OcrSucceeded,
+    Provenance,
+    TextBox,
+)
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 _ZONE = DatabaseZone("UTC")
@@ -30,8 +36,12 @@ def record(
     *,
     batch_id: str | None = None,
     later_s: int = 0,
+    ordered: bool = True,
 ) -> None:
-    """Record results by the images' names: texts and confidences of their boxes."""
+    """Record results by the images' names: texts and confidences of their boxes.
+
+    `ordered`: in reading order, whatever their places say.
+    """
     at = NOON + timedelta(seconds=later_s)
     events = [
         OcrSucceeded(
@@ -45,6 +55,7 @@ def record(
             submitted_at=at,
             started_at=at,
             finished_at=at,
+            provenance=Provenance(engine="e", ordered=True) if ordered else None,
             boxes=tuple(
                 TextBox(
                     text=text, confidence=confidence, bbox=((0, place), (9.5, 0), (9, 4), (0, 4))

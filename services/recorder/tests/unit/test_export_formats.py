@@ -160,6 +160,17 @@ def test_hocr_tells_places_confidence_and_direction() -> None:
     assert classes[-1] == "ocrstream_error"
 
 
+def test_pages_are_as_large_as_their_images_where_results_tell() -> None:
+    told = image(box("one", 10, 20), provenance={"engine": "e", "width": 640, "height": 480})
+    half_told = image(box("one", 10, 20), provenance={"engine": "e", "width": 640})
+    pages = [one["bbox"] for name, one in hocr(told, half_told).found if name == "ocr_page"]
+    assert pages == ["0 0 640 480", "0 0 110 40"]
+    document = export(Format.ALTO, told, half_told)
+    assert not alto_errors(document)
+    found = [page.attrib for page in ElementTree.fromstring(document).iter(f"{ALTO}Page")]  # noqa: S314
+    assert [(one.get("WIDTH"), one.get("HEIGHT")) for one in found] == [("640", "480"), (None,) * 2]
+
+
 def test_hostile_text_stays_text_in_hocr_and_alto() -> None:
     path = 'file:///"; bbox 9 9 9 9; <i>.png'
     one = image(*(box(text) for text in HOSTILE), image_path=path, source_name="--><b>.png")

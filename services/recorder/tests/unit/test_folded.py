@@ -22,7 +22,7 @@ from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 REF = RecordRef("ocr.results", 1, 23, 456)
-MEANING = "1 fb1cf937ac3265c9"
+MEANING = "2 c3c284e472a5d2c7"
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,8 @@ def check_images(told: list[Told], ledger: Ledger) -> None:
     for path, row in expected.items():
         names = ("chain_id", "status", "error", "reason", "run", "submitted_at", "value_digest")
         agrees(found[path], row, *names)
+        provenance = found[path].provenance
+        assert (None if provenance is None else bytes(provenance)) == row["provenance"]
         boxes = [[box.text, box.confidence, box.bbox] for box in found[path].boxes]
         assert json(boxes) == row["boxes"]
 

@@ -18,6 +18,7 @@ from ocrstream_schemas.events import (
     OcrSucceeded,
     Provenance,
     Reason,
+    ResultWarning,
     TaskFailed,
     TaskRetried,
     TaskRevoked,
@@ -25,6 +26,7 @@ from ocrstream_schemas.events import (
     TaskSubmitted,
     TaskSucceeded,
     TextBox,
+    WarningCode,
     WorkerSeen,
 )
 from ocrstream_schemas.ids import RecordRef, derive_chain_id, ocr_task_id
@@ -178,10 +180,20 @@ EXAMPLES = (
             finished_at=_FINISHED,
             provenance=Provenance(
                 engine="rapidocr",
-                versions={"rapidocr": "3.10.0"},
+                versions={"ocrstream": "2", "rapidocr": "3.10.0"},
                 width=1240,
                 height=1754,
                 timings_s={"recognise": 1.25},
+                turn=90,
+                skew=1.5,
+                turned_lines=1,
+                ordered=True,
+                warnings=(
+                    ResultWarning(
+                        code=WarningCode.UNREADABLE_SCRIPT,
+                        detail="The script looks like Hangul, which the model ch has not",
+                    ),
+                ),
             ),
             boxes=(
                 TextBox(

@@ -14,6 +14,7 @@ export type Chain = Schemas["Chain"];
 export type DeadLetterDetail = Schemas["DeadLetterDetail"];
 export type DeadLetterItem = Schemas["DeadLetterItem"];
 export type Image = Schemas["Image"];
+export type Provenance = Schemas["Provenance"];
 export type Reading = Schemas["Reading"];
 export type Readings = Schemas["Readings"];
 export type SearchHit = Schemas["SearchHit"];

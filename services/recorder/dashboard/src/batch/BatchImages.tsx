@@ -8,19 +8,18 @@ import filters from "../shell/Filters.module.css";
 import { counted } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { ImageGrid } from "./ImageGrid";
-import { expectedCount, imageFilter, REASONS, STATUSES } from "./imageFilter";
+import { expectedCount, imageFilter, isNarrowed, REASONS, STATUSES, WARNINGS } from "./imageFilter";
 import { versionOf } from "./latest";
 import { PAGE_SIZE, type Range, useImagePages } from "./useImagePages";
 
 const route = getRouteApi("/batches/$batchId");
 
-/** The batch's images as a grid, all of them or those of an outcome or a reason. */
+/** The batch's images as a grid, all of them or those of an outcome, a reason or a warning. */
 export function BatchImages({ batch }: { batch: Batch }) {
   const filter = imageFilter(route.useSearch());
   const navigate = route.useNavigate();
-  const choose = (chosen: { status?: string; reason?: string }) =>
+  const choose = (chosen: { status?: string; reason?: string; warning?: string }) =>
     navigate({ search: (now) => ({ ...now, ...chosen }), replace: true });
-  const chosen = filter.status !== undefined || filter.reason !== undefined;
   return (
     <>
       <div className={filters.fields}>
@@ -44,13 +43,27 @@ export function BatchImages({ batch }: { batch: Batch }) {
           onChange={(reason) => choose({ reason: reason ?? "" })}
           className={filters.field}
         />
-        {chosen && (
-          <Button variant="default" onClick={() => choose({ status: "", reason: "" })}>
+        <Select
+          label="Warning"
+          placeholder="Any"
+          clearable
+          clearButtonProps={{ "aria-label": "Any warning" }}
+          data={[...WARNINGS]}
+          value={filter.warning ?? null}
+          onChange={(warning) => choose({ warning: warning ?? "" })}
+          className={filters.field}
+        />
+        {isNarrowed(filter) && (
+          <Button variant="default" onClick={() => choose({ status: "", reason: "", warning: "" })}>
             All images
           </Button>
         )}
       </div>
-      <Images key={`${filter.status} ${filter.reason}`} batch={batch} filter={filter} />
+      <Images
+        key={`${filter.status} ${filter.reason} ${filter.warning}`}
+        batch={batch}
+        filter={filter}
+      />
     </>
   );
 }
@@ -67,13 +80,13 @@ function Images({ batch, filter }: { batch: Batch; filter: ReturnType<typeof ima
     return <LoadingState />;
   }
   if (images.length === 0) {
-    return filter.status === undefined && filter.reason === undefined ? (
-      <EmptyState title="No images yet">
-        They show up here as soon as their submissions arrive.
+    return isNarrowed(filter) ? (
+      <EmptyState title="No such images">
+        None of this batch's images is like this; choose another outcome, reason or warning.
       </EmptyState>
     ) : (
-      <EmptyState title="No such images">
-        None of this batch's images is like this; choose another outcome or reason.
+      <EmptyState title="No images yet">
+        They show up here as soon as their submissions arrive.
       </EmptyState>
     );
   }

@@ -39,7 +39,8 @@ export const ImageTile = memo(function ImageTile({ image, scrolling }: Props) {
     return <Skeleton height="100%" />;
   }
   const name = nameOf(image);
-  const outcome = inWords(image.reason ?? image.status);
+  const warned = image.warnings.map(inWords).join(", ");
+  const outcome = [inWords(image.reason ?? image.status), warned].filter(Boolean).join(": ");
   const Icon = ICONS[image.status] ?? IconClock;
   const content = (
     <>
@@ -49,6 +50,7 @@ export const ImageTile = memo(function ImageTile({ image, scrolling }: Props) {
       <span className={classes.caption}>
         <Icon size={14} aria-hidden className={classes.outcome} />
         <span className={classes.name}>{name}</span>
+        {warned && <IconAlertTriangle size={14} aria-hidden className={classes.warning} />}
       </span>
     </>
   );

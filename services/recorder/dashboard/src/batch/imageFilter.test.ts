@@ -8,7 +8,8 @@ it("takes what an address asks for, and nothing that is no filter", () => {
     status: "FAILURE",
     reason: "no_text",
   });
-  expect(imageFilter({ status: "LOST", reason: "" })).toEqual({});
+  expect(imageFilter({ warning: "low_confidence" })).toEqual({ warning: "low_confidence" });
+  expect(imageFilter({ status: "LOST", reason: "", warning: "no_such" })).toEqual({});
 });
 
 it("expects as many images as the batch counts", () => {
@@ -19,5 +20,6 @@ it("expects as many images as the batch counts", () => {
 
 it("expects nothing of what the batch does not count", () => {
   expect(expectedCount({ status: "REVOKED" }, batch)).toBeUndefined();
+  expect(expectedCount({ status: "SUCCESS", warning: "small_text" }, batch)).toBeUndefined();
   expect(expectedCount({ status: "FAILURE", reason: "timeout" }, batch)).toBeUndefined();
 });

@@ -1,17 +1,14 @@
-import { Anchor, Table, Title } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { Anchor } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Chain, Image } from "../api/recorder";
 import { duration, moment } from "../shell/format";
 import { percent } from "./confidence";
-import { workersQuery } from "./queries";
+import { FactTable } from "./FactTable";
 
-/** How a result came about: who read it, when, and what it belongs to. */
+/** How a result came about: when, by which worker, and what it belongs to. */
 export function Details({ image, chain }: { image: Image; chain: Chain | undefined }) {
-  const workers = useQuery(workersQuery());
   const task = chain?.tasks.filter((one) => one.run === image.run).at(-1);
-  const worker = workers.data?.items.find((one) => one.worker === task?.worker);
   const confidences = image.text_boxes.map((box) => box.confidence);
   const mean = confidences.reduce((sum, one) => sum + one, 0) / confidences.length;
   const rows: [string, ReactNode][] = [
@@ -24,10 +21,6 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
     ["Took", task?.duration_s != null && duration(task.duration_s)],
     ["Attempts", task && task.attempt > 1 && task.attempt],
     ["Run", image.run > 1 && image.run],
-    [
-      "Engine",
-      worker && `${worker.engine} ${worker.versions[worker.engine] ?? ""} on ${worker.device}`,
-    ],
     ["Worker", task?.worker],
     [
       "Batch",
@@ -56,33 +49,5 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
       ),
     ],
   ];
-  return (
-    <section aria-labelledby="details">
-      <Title order={2} size="h4" id="details">
-        Details
-      </Title>
-      <Table withRowBorders={false} verticalSpacing={2}>
-        <Table.Tbody>
-          {rows.map(
-            ([name, value]) =>
-              value !== null &&
-              value !== undefined &&
-              value !== false &&
-              value !== "" && (
-                <Table.Tr key={name}>
-                  <Table.Th
-                    scope="row"
-                    style={{ whiteSpace: "nowrap", verticalAlign: "top" }}
-                    w="10rem"
-                  >
-                    {name}
-                  </Table.Th>
-                  <Table.Td style={{ overflowWrap: "anywhere" }}>{value}</Table.Td>
-                </Table.Tr>
-              ),
-          )}
-        </Table.Tbody>
-      </Table>
-    </section>
-  );
+  return <FactTable id="details" title="Details" facts={rows} />;
 }

@@ -11,6 +11,7 @@ import { Details } from "./Details";
 import { ImageView } from "./ImageView";
 import { imageName } from "./names";
 import { chainQuery, imageQuery, isUnknown, readingsQuery, SOON_MS } from "./queries";
+import { ReadBy, Warnings } from "./ReadBy";
 import { Readings } from "./Readings";
 import { sourceOf } from "./source";
 import { usePicture } from "./usePicture";
@@ -70,6 +71,7 @@ function OneImage({ path }: { path: string }) {
         <ErrorState error={image.error} retry={image.refetch} />
       )}
       {image.data && image.data.status !== "success" && <Failure image={image.data} />}
+      {image.data?.provenance && <Warnings provenance={image.data.provenance} />}
       {image.isPending ? (
         <Skeleton h="30rem" role="status" aria-label="The image is being loaded" />
       ) : (
@@ -82,6 +84,7 @@ function OneImage({ path }: { path: string }) {
         />
       )}
       {readings.length > 0 && <Readings readings={readings} />}
+      {image.data?.provenance && <ReadBy provenance={image.data.provenance} />}
       {image.data && <Details image={image.data} chain={chain.data} />}
     </Stack>
   );

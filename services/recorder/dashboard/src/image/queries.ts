@@ -10,7 +10,7 @@ export function imageQuery(imagePath: string) {
   return queryOptions({
     queryKey: ["image", imagePath],
     queryFn: ({ signal }) => {
-      const query = { image_path: imagePath, order: "reading" } as const;
+      const query = { image_path: imagePath };
       return answered(recorder.GET("/v1/images", { params: { query }, signal }));
     },
     refetchInterval: ({ state }) => (isUnknown(state.error) ? SOON_MS : false),
@@ -44,13 +44,5 @@ export function chainQuery(chainId: string | null | undefined) {
           return answered(recorder.GET("/v1/chains/{chain_id}", { params: { path }, signal }));
         }
       : skipToken,
-  });
-}
-
-/** Who reads images now: a worker's name tells its engine. */
-export function workersQuery() {
-  return queryOptions({
-    queryKey: ["workers"],
-    queryFn: ({ signal }) => answered(recorder.GET("/v1/workers", { signal })),
   });
 }

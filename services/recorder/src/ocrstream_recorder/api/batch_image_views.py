@@ -3,7 +3,19 @@
 import functools
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Select, bindparam, func, literal, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from ocrstream_recorder.api.answer_cache import DATABASE_STATE
 from ocrstream_recorder.api.batch_models import BatchImage, Chunk, FailureGroup, FailureStatus
@@ -23,8 +35,9 @@ from ocrstream_recorder.api.reading import Asks, Reading
 from ocrstream_recorder.api.stored_json import of_kind
 from ocrstream_recorder.domain.batch import DEFAULT_CHUNK_SIZE, ChunkTally, chunk_ended
 from ocrstream_recorder.domain.status import ProcessStatus
-from ocrstream_recorder.store.tables import BatchExecution, ChainExecution
-from ocrstream_schemas.events import Reason
+from ocrstream_recorder.store.provenance import WARNED, WARNINGS
+from ocrstream_recorder.store.tables import BatchExecution, ChainExecution, OcrExecution
+from ocrstream_schemas.events import Reason, WarningCode
 
 # What one page of chunks may count, or else a single chunk.
 _MOST_IMAGES_COUNTED = 100_000
@@ -35,7 +48,22 @@ class _Wanted(NamedTuple):
 
     status: bool
     reason: bool
+    warning: bool
     has_index: bool
+
+
+# One image after the other: the server would rather join all images that have a warning.
+_warnings = (
+    select(literal_column(WARNINGS, JSONB))
+    .select_from(OcrExecution)
+    .where(
+        literal_column(WARNED),
+        OcrExecution.chain_id == ChainExecution.chain_id,
+        OcrExecution.image_path == ChainExecution.input_data["image_path"].as_string(),
+    )
+    .correlate(ChainExecution)
+    .scalar_subquery()
+)
 
 
 @functools.cache
@@ -46,6 +74,8 @@ def _page(wanted: _Wanted) -> Question:
         query = query.where(ChainExecution.status == bindparam("status"))
     if wanted.reason:
         query = query.where(ChainExecution.reason == bindparam("reason"))
+    if wanted.warning:
+        query = query.where(_warnings.op("?")(cast(bindparam("warning"), Text)))
     index, row_id = ChainExecution.image_index, bindparam("row_id", type_=BigInteger)
     if wanted.has_index:
         place = tuple_(index, ChainExecution.id)
@@ -56,7 +86,7 @@ def _page(wanted: _Wanted) -> Question:
     else:
         query = query.where(index.is_(None), ChainExecution.id > row_id).order_by(ChainExecution.id)
     query = query.limit(bindparam("rows", type_=BigInteger))
-    by_value = wanted.status or wanted.reason
+    by_value = wanted.status or wanted.reason or wanted.warning
     return Question(query.with_only_columns(*_OF_IMAGE), plan_by_value=by_value)
 
 
@@ -69,6 +99,7 @@ _OF_IMAGE = (
     ChainExecution.reason,
     ChainExecution.error_message,
     ChainExecution.input_data,
+    _warnings.label("warnings"),
     DATABASE_STATE,
 )
 
@@ -79,21 +110,28 @@ async def images(
     *,
     status: ProcessStatus | None,
     reason: Reason | None,
+    warning: WarningCode | None,
     cursor: str | None,
     limit: int,
 ) -> Page[BatchImage]:
     """Images of a batch by index, those without one last."""
     index, row_id = decode_cursor(cursor, tuple[Integer | None, RowId]) if cursor else (-1, 0)
-    given = {"batch_id": batch_id, "status": status, "reason": reason}
+    given = {"batch_id": batch_id, "status": status, "reason": reason, "warning": warning}
+    narrowed = (status is not None, reason is not None, warning is not None)
     rows: list[Any] = []
     for has_index in (True, False):
         if len(rows) > limit or (has_index and index is None):
             continue
-        question = _page(_Wanted(status is not None, reason is not None, has_index))
+        question = _page(_Wanted(*narrowed, has_index))
         place = {"index": index, "row_id": row_id, "rows": limit + 1 - len(rows)}
         rows += await asks.rows(question, {**given, **place})
         row_id = 0 if has_index else row_id
-    return page_of(rows, limit, lambda row: (row.image_index, row.id), _batch_image)
+    return page_of(
+        rows,
+        limit,
+        lambda row: (row.image_index, row.id),
+        lambda row: _batch_image(row, row.warnings or []),
+    )
 
 
 async def chunks(
@@ -174,7 +212,7 @@ async def failures(reading: Reading, batch: BatchExecution, examples: int) -> li
                 status=status,
                 reason=reason,
                 images=count,
-                examples=[_batch_image(row) for row in rows],
+                examples=[_batch_image(row, []) for row in rows],
             )
         )
     return groups
@@ -184,7 +222,7 @@ def _chains_of(batch_id: str) -> Select[ChainExecution]:
     return visible_chains().where(ChainExecution.batch_id == batch_id)
 
 
-def _batch_image(row: Any) -> BatchImage:
+def _batch_image(row: Any, warnings: list[str]) -> BatchImage:
     told: dict[str, Any] = row.input_data if isinstance(row.input_data, dict) else {}
     return BatchImage(
         image_path=of_kind(told.get("image_path"), str),
@@ -197,4 +235,5 @@ def _batch_image(row: Any) -> BatchImage:
         error=row.error_message,
         source_name=of_kind(told.get("source_name"), str),
         page=of_kind(told.get("page"), int),
+        warnings=warnings,
     )

@@ -89,6 +89,7 @@ _FAILED_IMAGE: dict[str, Any] = {
     "error": "No text boxes extracted",
     "source_name": "a.png",
     "page": None,
+    "warnings": [],
 }
 
 
@@ -108,6 +109,8 @@ class BatchImage:
     error: str | None
     source_name: str | None
     page: int | None
+    warnings: list[str]
+    """Codes of the warnings that its result carries, if that holds its path."""
 
 
 class Chunk(BaseModel):

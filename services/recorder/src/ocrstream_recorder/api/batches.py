@@ -14,7 +14,7 @@ from ocrstream_recorder.api.path_segments import Key
 from ocrstream_recorder.api.reading import NOT_FOUND, QuickReads, Reading, Reads, found
 from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_recorder.store.tables import BatchExecution
-from ocrstream_schemas.events import Reason
+from ocrstream_schemas.events import Reason, WarningCode
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 cached = APIRouter(prefix="/v1/batches", tags=["batches"], route_class=CachedRoute)
@@ -51,12 +51,21 @@ async def read_batch_images(
     *,
     status: ProcessStatus | None = None,
     reason: Reason | None = None,
+    warning: Annotated[
+        WarningCode | None, Query(description="Only images whose result carries this warning")
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[BatchImage]:
     """A batch's images by index, with what became of each."""
     page = await batch_image_views.images(
-        reads, batch_id, status=status, reason=reason, cursor=cursor, limit=limit
+        reads,
+        batch_id,
+        status=status,
+        reason=reason,
+        warning=warning,
+        cursor=cursor,
+        limit=limit,
     )
     if not page.items:
         found(await batch_views.batch(reads, batch_id), "batch", batch_id)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from ocrstream_recorder.api import batch_image_views, batch_views
@@ -12,13 +12,14 @@ from ocrstream_recorder.api.batch_models import Batch, BatchImage
 from ocrstream_recorder.api.reading import Reading
 from ocrstream_recorder.api.sessions import open_session
 from ocrstream_recorder.api.stored_json import of_kind
+from ocrstream_recorder.domain.box_order import boxes_in_order, corners
+from ocrstream_recorder.domain.provenance import is_ordered
 from ocrstream_recorder.domain.status import ImageStatus, ProcessStatus
-from ocrstream_recorder.export.model import Box, ExportImage, Point
+from ocrstream_recorder.export.model import Box, ExportImage
 from ocrstream_recorder.store.tables import ChainExecution, OcrExecution, OcrTextBox
 from ocrstream_recorder.store.zone import DatabaseZone
 
 IMAGES_AT_ONCE = 50
-_NOWHERE: tuple[Point, ...] = ((0.0, 0.0),) * 4
 
 
 class ExportRows:
@@ -50,6 +51,7 @@ class ExportRows:
                     batch_id,
                     status=None,
                     reason=None,
+                    warning=None,
                     cursor=cursor,
                     limit=IMAGES_AT_ONCE,
                 )
@@ -68,7 +70,8 @@ class ExportRows:
             if execution is None:
                 return None
             told = (await _inputs(session, [execution.chain_id or ""])).get(execution.chain_id, {})
-            boxes = (await _boxes(session, [execution.id])).get(execution.id, ())
+            provenance = execution.provenance
+            stored = (await _boxes(session, [execution.id])).get(execution.id, [])
             succeeded = execution.status == ImageStatus.SUCCESS
             return ExportImage(
                 chain_id=execution.chain_id,
@@ -82,7 +85,8 @@ class ExportRows:
                 source_name=of_kind(told.get("source_name"), str),
                 page=of_kind(told.get("page"), int),
                 words=_reads_words(told),
-                boxes=boxes,
+                provenance=provenance,
+                boxes=_in_order(stored, provenance),
             )
 
 
@@ -90,37 +94,53 @@ async def _with_boxes(session: AsyncSession, rows: Iterable[BatchImage]) -> list
     rows = list(rows)
     read = [row for row in rows if row.status == ProcessStatus.SUCCESS]
     executions = {
-        path: (number, chain_id)
-        for path, number, chain_id in await session.execute(
-            select(OcrExecution.image_path, OcrExecution.id, OcrExecution.chain_id).where(
-                OcrExecution.image_path.in_([row.image_path for row in read if row.image_path])
-            )
+        row.image_path: row
+        for row in await session.execute(
+            select(
+                OcrExecution.image_path,
+                OcrExecution.id,
+                OcrExecution.chain_id,
+                OcrExecution.provenance,
+            ).where(OcrExecution.image_path.in_([row.image_path for row in read if row.image_path]))
         )
     }
-    boxes = await _boxes(session, [number for number, _ in executions.values()])
+    boxes = await _boxes(session, [found.id for found in executions.values()])
     told = await _inputs(session, [row.chain_id for row in read])
     images: list[ExportImage] = []
     for row in rows:
         words = _reads_words(told.get(row.chain_id, {}))
-        image = ExportImage(**asdict(row), words=words)
+        said = asdict(row)
+        # These are in the provenance, whole.
+        del said["warnings"]
+        image = ExportImage(**said, words=words)
         if row.status == ProcessStatus.SUCCESS:
-            number, holder = executions.get(row.image_path or "", (0, None))
-            image = _filled(image, boxes.get(number, ()), holder)
+            image = _filled(image, executions.get(row.image_path or ""), boxes)
         images.append(image)
     return images
 
 
-def _filled(image: ExportImage, boxes: tuple[Box, ...], holder: str | None) -> ExportImage:
+def _filled(
+    image: ExportImage, found: Row[*tuple[Any, ...]] | None, boxes: Mapping[int, list[Box]]
+) -> ExportImage:
     """The image with what its path holds, which may be the result of a later chain."""
-    if boxes:
-        return replace(image, boxes=boxes)
+    if found is not None and found.id in boxes:
+        ordered = _in_order(boxes[found.id], found.provenance)
+        return replace(image, provenance=found.provenance, boxes=ordered)
+    holder = None if found is None else found.chain_id
     by = f"chain {holder!r}" if holder and holder != image.chain_id else "nothing"
     error = f"It was read, but its text is gone: its path now holds the result of {by}"
     return replace(image, reason="superseded", error=error)
 
 
-async def _boxes(session: AsyncSession, numbers: Sequence[int]) -> dict[int, tuple[Box, ...]]:
-    """Boxes in reading order by the image's row."""
+def _in_order(stored: list[Box], provenance: Any) -> tuple[Box, ...]:
+    ordered = is_ordered(provenance)
+    return tuple(
+        boxes_in_order(stored, lambda box: box.polygon, lambda box: box.text, ordered=ordered)
+    )
+
+
+async def _boxes(session: AsyncSession, numbers: Sequence[int]) -> dict[int, list[Box]]:
+    """Boxes as they are stored, by the image's row."""
     found: dict[int, list[Box]] = {}
     rows = await session.execute(
         select(OcrTextBox.ocr_execution_id, OcrTextBox.text, OcrTextBox.confidence, OcrTextBox.bbox)
@@ -128,8 +148,8 @@ async def _boxes(session: AsyncSession, numbers: Sequence[int]) -> dict[int, tup
         .order_by(OcrTextBox.ocr_execution_id, OcrTextBox.id)
     )
     for number, text, confidence, bbox in rows:
-        found.setdefault(number, []).append(Box(text or "", confidence or 0.0, _polygon(bbox)))
-    return {number: tuple(boxes) for number, boxes in found.items()}
+        found.setdefault(number, []).append(Box(text or "", confidence or 0.0, corners(bbox)))
+    return found
 
 
 async def _inputs(
@@ -147,13 +167,3 @@ async def _inputs(
 def _reads_words(told: Mapping[str, Any]) -> bool:
     options = told.get("options")
     return isinstance(options, dict) and options.get("boxes") == "word"
-
-
-def _polygon(bbox: Any) -> tuple[Point, ...]:
-    """The four points; zeros for what was no polygon before the recorder."""
-    try:
-        (ax, ay), (bx, by), (cx, cy), (dx, dy) = bbox
-        numbers = [float(number) for number in (ax, ay, bx, by, cx, cy, dx, dy)]
-    except (TypeError, ValueError):
-        return _NOWHERE
-    return tuple(zip(numbers[::2], numbers[1::2], strict=True))

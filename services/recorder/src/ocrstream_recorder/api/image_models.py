@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -14,6 +14,29 @@ _BOX: dict[str, Any] = {
     "text": "Invoice",
     "confidence": 0.98,
     "bbox": [[10, 12], [96, 12], [96, 30], [10, 30]],
+}
+_WARNING: dict[str, Any] = {
+    "code": "low_confidence",
+    "detail": "The mean confidence is 0.41; engine tesseract may read it better",
+}
+_PROVENANCE: dict[str, Any] = {
+    "engine": "rapidocr",
+    "versions": {"ocrstream": "2", "rapidocr": "3.10.0"},
+    "models": {},
+    "device": "cpu",
+    "boxes": "line",
+    "width": 1240,
+    "height": 1754,
+    "turn": 90,
+    "skew": 0.0,
+    "turned_lines": 0,
+    "tiles": 1,
+    "shrink": 1.0,
+    "ordered": True,
+    "warnings": [_WARNING],
+    "timings_s": {"recognise": 1.25},
+    "reused": False,
+    "attempt": 1,
 }
 _RESULT: dict[str, Any] = {
     "image_path": "file:///data/a.png",
@@ -40,6 +63,50 @@ class TextBox:
     bbox: Annotated[list[Point], Field(min_length=4, max_length=4)]
 
 
+class ResultWarning(BaseModel):
+    """Why a result that counts as read may be wrong; newer workers may give further codes."""
+
+    model_config = with_example(**_WARNING)
+
+    code: str
+    detail: str
+    """What was seen, and what would do better."""
+
+
+class Provenance(BaseModel):
+    """What read an image, in which attempt, and what was done to the page for it."""
+
+    model_config = with_example(**_PROVENANCE)
+
+    engine: str
+    versions: dict[str, str] = {}
+    """Of the engine and of what it computes with; `ocrstream` is that of how workers read pages."""
+    models: dict[str, str] = {}
+    """SHA-256 of the model files by `role/file name`."""
+    device: str = "cpu"
+    boxes: Literal["line", "word"] = "line"
+    width: int | None = None
+    """Of the image in pixels, as is `height`."""
+    height: int | None = None
+    turn: int = 0
+    """By how many degrees clockwise the page was turned before it was read."""
+    skew: float = 0.0
+    """By how many degrees its lines rise to the right after that."""
+    turned_lines: int = 0
+    """How many lines were read the other way up than the page."""
+    tiles: int = 1
+    """In how many overlapping pieces text was looked for."""
+    shrink: float = 1.0
+    """By how much the page was shrunk, along a side, to look for text."""
+    ordered: bool = False
+    """Whether the worker put the boxes in reading order."""
+    warnings: list[ResultWarning] = []
+    timings_s: dict[str, float] = {}
+    reused: bool = False
+    """Whether it was read earlier, from a file of the same bytes."""
+    attempt: int
+
+
 class _Result(BaseModel):
     image_path: str
     public_path: str | None
@@ -56,16 +123,28 @@ class _Result(BaseModel):
 class Image(_Result):
     """The newest result of an image path."""
 
-    model_config = with_example(**_RESULT, text_boxes=[_BOX])
+    model_config = with_example(**_RESULT, provenance=_PROVENANCE, text_boxes=[_BOX])
 
+    provenance: Provenance | None
+    """Null if nothing tells, as of results from before it was recorded."""
     text_boxes: list[TextBox]
 
 
 class OcrExecutionItem(_Result):
     """The newest result of an image path, its boxes counted."""
 
-    model_config = with_example(**_RESULT, text_box_count=30, mean_confidence=0.93)
+    model_config = with_example(
+        **_RESULT,
+        engine="rapidocr",
+        warnings=["low_confidence"],
+        text_box_count=30,
+        mean_confidence=0.93,
+    )
 
+    engine: str | None
+    """Null if nothing tells."""
+    warnings: list[str]
+    """Codes of the warnings that it carries."""
     text_box_count: int
     mean_confidence: Annotated[float, Field(ge=0, le=1)] | None
     """Of its text boxes; null if it has none."""

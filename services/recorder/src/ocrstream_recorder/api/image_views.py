@@ -1,12 +1,21 @@
 """The queries behind the paths about results of images."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Text, bindparam, cast, func, select, true
-from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.orm import raiseload
+from sqlalchemy import (
+    String,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+from sqlalchemy.orm import defer, raiseload
 
-from ocrstream_layout import in_reading_order
 from ocrstream_recorder.api.answer_cache import DATABASE_STATE
 from ocrstream_recorder.api.cursors import decode_number
 from ocrstream_recorder.api.direct_reads import Question
@@ -15,9 +24,12 @@ from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Asks, Reading, Shown
 from ocrstream_recorder.api.stored_json import decode_stored
+from ocrstream_recorder.domain.box_order import boxes_in_order
+from ocrstream_recorder.domain.provenance import UNKNOWN_ENGINE, is_ordered
 from ocrstream_recorder.domain.status import ImageStatus
+from ocrstream_recorder.store.provenance import ENGINE, WARNED, WARNINGS
 from ocrstream_recorder.store.tables import OcrExecution, OcrTextBox
-from ocrstream_schemas.events import Reason
+from ocrstream_schemas.events import Reason, WarningCode
 
 BoxOrder = Literal["stored", "reading"]
 
@@ -68,6 +80,10 @@ _IMAGE = Question(
 )
 
 
+_engine = literal_column(ENGINE, String)
+_warnings = literal_column(WARNINGS, JSONB)
+
+
 async def image(
     asks: Asks,
     image_path: str,
@@ -83,13 +99,18 @@ async def image(
     (row,) = rows
     polygons = map(decode_stored, row.bboxes or ())
     found = zip(row.texts or (), row.confidences or (), polygons, strict=True)
-    boxes = [
+    stored = [
         TextBox(text=text, confidence=confidence, bbox=polygon)
         for text, confidence, polygon in found
-        if confidence >= min_confidence and (region is None or region.touches(polygon))
     ]
-    if order == "reading":
-        boxes = in_reading_order(boxes, lambda box: box.bbox, lambda box: box.text)
+    ordered = order == "stored" or is_ordered(row.provenance)
+    boxes = [
+        box
+        for box in boxes_in_order(
+            stored, lambda box: box.bbox, lambda box: box.text, ordered=ordered
+        )
+        if box.confidence >= min_confidence and (region is None or region.touches(box.bbox))
+    ]
     return Shown(asks.zone).view(Image, row, OcrExecution, text_boxes=boxes)
 
 
@@ -99,11 +120,14 @@ async def executions(
     chain_id: str | None,
     status: ImageStatus | None,
     reason: Reason | None,
+    engine: str | None,
+    warning: WarningCode | None,
     cursor: str | None,
     limit: int,
 ) -> Page[OcrExecutionItem]:
     """Results, those of the paths heard of last first."""
-    page = select(OcrExecution).order_by(OcrExecution.id.desc()).limit(limit + 1)
+    page = select(OcrExecution, _engine, _warnings).order_by(OcrExecution.id.desc())
+    page = page.limit(limit + 1)
     for column, value in (
         (OcrExecution.chain_id, chain_id),
         (OcrExecution.status, status),
@@ -111,18 +135,31 @@ async def executions(
     ):
         if value is not None:
             page = page.where(column == value)
+    if engine is not None:
+        page = page.where(_engine == literal(engine))
+    if warning is not None:
+        page = page.where(literal_column(WARNED), _warnings.op("?")(cast(literal(warning), Text)))
     if cursor is not None:
         page = page.where(OcrExecution.id < decode_number(cursor))
-    rows = (await reading.session.scalars(page.options(raiseload(OcrExecution.text_boxes)))).all()
+    page = page.options(raiseload(OcrExecution.text_boxes), defer(OcrExecution.provenance))
+    rows = (await reading.session.execute(page)).all()
     counted = await reading.session.execute(
         select(OcrTextBox.ocr_execution_id, func.count(), func.avg(OcrTextBox.confidence))
-        .where(OcrTextBox.ocr_execution_id.in_([row.id for row in rows]))
+        .where(OcrTextBox.ocr_execution_id.in_([row.id for row, _, _ in rows]))
         .group_by(OcrTextBox.ocr_execution_id)
     )
     boxes = {row_id: (count, mean) for row_id, count, mean in counted}
 
-    def item(row: OcrExecution) -> OcrExecutionItem:
+    def item(found: Any) -> OcrExecutionItem:
+        row, engine, warnings = found
         count, mean = boxes.get(row.id, (0, None))
-        return reading.view(OcrExecutionItem, row, text_box_count=count, mean_confidence=mean)
+        return reading.view(
+            OcrExecutionItem,
+            row,
+            engine=None if engine == UNKNOWN_ENGINE else engine,
+            warnings=warnings or [],
+            text_box_count=count,
+            mean_confidence=mean,
+        )
 
-    return page_of(rows, limit, lambda row: row.id, item)
+    return page_of(rows, limit, lambda found: found[0].id, item)

@@ -14,7 +14,7 @@ from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.parameters import Cursor, Limit, Text, storable
 from ocrstream_recorder.api.reading import NOT_FOUND, QuickReads, Reads, found
 from ocrstream_recorder.domain.status import ImageStatus
-from ocrstream_schemas.events import Reason
+from ocrstream_schemas.events import Reason, WarningCode
 
 router = APIRouter(prefix="/v1", tags=["images"])
 cached = APIRouter(prefix="/v1", tags=["images"], route_class=CachedRoute)
@@ -48,8 +48,12 @@ async def read_image(
         AfterValidator(lambda text: text if text is None else _is_region(text)),
     ] = None,
     order: Annotated[
-        BoxOrder, Query(description="`stored`: as the engine gave them; `reading`: line by line")
-    ] = "stored",
+        BoxOrder,
+        Query(
+            description="`reading`: as a person reads them; `stored`: as they stand in the"
+            " database, which is another order in results from before workers ordered them"
+        ),
+    ] = "reading",
 ) -> Image:
     """The newest result of an image path, with its text boxes."""
     edges = None if region is None else Region(*map(float, region.split(",")))
@@ -66,10 +70,23 @@ async def read_ocr_executions(
     chain_id: Text = None,
     status: ImageStatus | None = None,
     reason: Reason | None = None,
+    engine: Annotated[
+        Text, Query(description="What read it; `unknown`: results of which nothing tells")
+    ] = None,
+    warning: Annotated[
+        WarningCode | None, Query(description="Only results that carry this warning")
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[OcrExecutionItem]:
     """Newest results by image path, those of the paths heard of last first."""
     return await image_views.executions(
-        reading, chain_id=chain_id, status=status, reason=reason, cursor=cursor, limit=limit
+        reading,
+        chain_id=chain_id,
+        status=status,
+        reason=reason,
+        engine=engine,
+        warning=warning,
+        cursor=cursor,
+        limit=limit,
     )

@@ -14,8 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from ocrstream_recorder.api.image_models import TextBox
-from ocrstream_recorder.domain.selection import MAX_LENGTH, parse_condition
+from ocrstream_recorder.api.image_models import Provenance, TextBox
+from ocrstream_recorder.domain.selection import FIELDS, MAX_LENGTH, parse_condition
 from ocrstream_schemas.batch_options import LANE, InvalidOption, lane_of
 
 
@@ -55,8 +55,8 @@ class Selection(BaseModel):
         str | None,
         Field(
             max_length=MAX_LENGTH,
-            description="Comparisons of confidence, min_confidence, boxes, run, age, status, reason"
-            " or lane, joined with and, or, ( and )",
+            description=f"Comparisons of {', '.join(FIELDS[:-1])} or {FIELDS[-1]}, joined with and,"
+            " or, ( and )",
         ),
         AfterValidator(lambda text: text if text is None else _condition(text)),
     ] = None
@@ -119,6 +119,7 @@ class Reading(BaseModel):
     reason: str | None
     error: str | None
     submitted_at: datetime | None
+    provenance: Provenance | None
     text_boxes: list[TextBox]
 
 

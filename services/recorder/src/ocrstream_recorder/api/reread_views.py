@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import aliased
 
 from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
-from ocrstream_recorder.api.image_models import TextBox
+from ocrstream_recorder.api.image_models import Provenance, TextBox
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.reread_models import (
     Reading,
@@ -19,6 +19,8 @@ from ocrstream_recorder.api.reread_models import (
     SelectionCount,
 )
 from ocrstream_recorder.api.sessions import open_session
+from ocrstream_recorder.domain.box_order import boxes_in_order
+from ocrstream_recorder.domain.provenance import is_ordered
 from ocrstream_recorder.domain.selection import parse_condition
 from ocrstream_recorder.domain.status import ProcessStatus
 from ocrstream_recorder.store import rereads
@@ -191,7 +193,13 @@ class RereadViews:
             reason=row.reason,
             error=row.error,
             submitted_at=row.submitted_at and self._zone.to_utc(row.submitted_at),
-            text_boxes=boxes,
+            provenance=row.provenance and Provenance(**row.provenance),
+            text_boxes=boxes_in_order(
+                boxes,
+                lambda box: box.bbox,
+                lambda box: box.text,
+                ordered=is_ordered(row.provenance),
+            ),
         )
 
 

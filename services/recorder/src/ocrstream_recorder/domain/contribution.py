@@ -12,6 +12,7 @@ from ocrstream_recorder.domain.canonical import document
 from ocrstream_recorder.domain.chain import CHAIN_FIELDS, ChainState
 from ocrstream_recorder.domain.description import Description, Source
 from ocrstream_recorder.domain.image import ImageState, value_digest
+from ocrstream_recorder.domain.provenance import stored_form
 from ocrstream_recorder.domain.status import ImageStatus, ProcessStatus
 from ocrstream_recorder.domain.task import TaskState
 from ocrstream_schemas.events import (
@@ -149,17 +150,21 @@ def _result(event: OcrEvent, to_local: ToLocal) -> Contribution:
         worker=event.worker,
     )
     status = ImageStatus.SUCCESS if reason is None else ImageStatus.FAILED
+    told = event.provenance
+    provenance = None if told is None else stored_form(told, event.attempt)
     image = ImageState(
         event.image_path,
         to_local(cast("datetime", event.submitted_at)),  # filled in by codec.decode
         event.run,
         event.chain_id,
         status,
-        value_digest(error, reason, event.public_path, boxes),
+        value_digest(error, reason, event.public_path, boxes, provenance),
         error,
         reason,
         event.public_path,
         boxes,
+        provenance,
+        () if told is None else tuple(dict.fromkeys(one.code for one in told.warnings)),
     )
     return Contribution(
         task,

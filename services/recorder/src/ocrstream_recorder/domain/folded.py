@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from ocrstream_schemas.ids import RecordRef
 
-RULES = 1
+RULES = 2
 """What records mean. With any change of that it is raised, so that all count as new."""
 KEPT = 16
 """How many a chain keeps, the newest. A record beyond is decoded again and changes nothing."""

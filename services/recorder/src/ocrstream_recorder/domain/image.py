@@ -22,15 +22,23 @@ class ImageState(msgspec.Struct, frozen=True):
     reason: Reason | None = None
     public_path: str | None = None
     boxes: tuple[TextBox, ...] = ()
+    provenance: msgspec.Raw | None = None
+    warnings: tuple[str, ...] = ()
+    """The codes in the provenance, each once."""
 
     @property
-    def key(self) -> tuple[datetime, int, str, bool, bytes]:
-        """What decides between two results: the greatest holds."""
+    def key(self) -> tuple[datetime, int, str, bool, bool, bytes]:
+        """What decides between two results: the greatest holds.
+
+        One that tells what read it is above one that does not: so a row that an older recorder
+        wrote without it is completed when its record is folded again.
+        """
         return (
             self.submitted_at,
             self.run,
             self.chain_id,
             self.status is ImageStatus.SUCCESS,
+            self.provenance is not None,
             self.value_digest,
         )
 
@@ -44,6 +52,11 @@ def value_digest(
     reason: Reason | None,
     public_path: str | None,
     boxes: tuple[TextBox, ...],
+    provenance: msgspec.Raw | None,
 ) -> bytes:
-    """The digest of a result's content."""
-    return digest([error, reason, public_path, boxes])
+    """The digest of a result's content.
+
+    Without provenance it is what rows had before there was one.
+    """
+    content: list[object] = [error, reason, public_path, boxes]
+    return digest(content if provenance is None else [*content, provenance])

@@ -7,6 +7,7 @@
 
     confidence < 0.8 and lane != gpu
     (min_confidence < 0.5 or status = failed) and age > 30d
+    engine = unknown or engine = rapidocr and version < 3.10.1
 
 What an image does not have, a confidence without boxes or a reason when it was read, no comparison
 holds for.
@@ -19,7 +20,7 @@ from typing import Literal, NamedTuple, cast
 
 from ocrstream_recorder.domain.status import ImageStatus
 from ocrstream_schemas.batch_options import DEFAULT_LANE
-from ocrstream_schemas.events import Reason
+from ocrstream_schemas.events import Reason, WarningCode
 from ocrstream_schemas.topics import LANES
 
 MAX_LENGTH = 1_000
@@ -34,16 +35,26 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "status": tuple(ImageStatus),
     "reason": tuple(Reason),
     "lane": (DEFAULT_LANE, *LANES),
+    "warning": tuple(WarningCode),
 }
-"""What became of it, why it was not read, the lane that it was read on; each with its values."""
-FIELDS = (*NUMBERS, *DURATIONS, *WORDS)
+"""What became of it, why it was not read, the lane that it was read on, a warning that its result
+carries, or with `!=` does not; each with its values.
+"""
+NAMES = ("engine",)
+"""The engine that read it: any word; `unknown` where nothing tells."""
+VERSIONS = ("version", "reader")
+"""Of the engine's own package, and of the worker's way to read a page, which is 1 where nothing
+tells; written `3.10.1`, numbers between dots.
+"""
+FIELDS = (*NUMBERS, *DURATIONS, *WORDS, *NAMES, *VERSIONS)
 
+Version = tuple[int, ...]
 Operator = Literal["<", "<=", ">", ">=", "=", "!="]
 _EQUALITY = ("=", "!=")
 UNITS_S: Mapping[str, int] = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _TOKEN = re.compile(
-    r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[A-Za-z]*)"
-    r"|(?P<word>[A-Za-z_]\w*)|(?P<operator><=|>=|!=|[<>=])|(?P<parenthesis>[()])",
+    r"(?P<number>\d+(?:\.\d+)*)(?P<unit>[A-Za-z]*)"
+    r"|(?P<word>[A-Za-z_][\w.-]*)|(?P<operator><=|>=|!=|[<>=])|(?P<parenthesis>[()])",
     re.ASCII,
 )
 
@@ -59,11 +70,14 @@ class BadCondition(ValueError):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One of FIELDS against a value: seconds for durations, one of its values for a word."""
+    """One of FIELDS against a value: seconds for durations, one of its values for a word.
+
+    A version is its numbers without zeros at the end, so that 3.10 is above 3.9 and 3.0 is 3.
+    """
 
     field: str
     operator: Operator
-    value: float | str
+    value: "float | str | Version"
 
 
 @dataclass(frozen=True)
@@ -113,6 +127,17 @@ def _tokens(text: str) -> Iterable[_Token]:
             yield _Token(kind, found.group(), position)
         position = found.end()
     yield _Token("end", "", len(text))
+
+
+def _is_number(token: _Token) -> bool:
+    return token.kind == "number" and token.text.count(".") <= 1
+
+
+def _version(text: str) -> Version:
+    numbers = [int(number) for number in text.split(".")]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)
 
 
 class _Parser:
@@ -165,22 +190,30 @@ class _Parser:
         operator = self._rest.pop()
         if operator.kind != "operator":
             raise self._bad(operator, "expected one of < <= > >= = !=")
-        if field.text in WORDS and operator.text not in _EQUALITY:
+        if field.text in (*WORDS, *NAMES) and operator.text not in _EQUALITY:
             raise self._bad(operator, f"{field.text} can be = or !=, not {operator.text}")
         return Comparison(field.text, cast("Operator", operator.text), self._value(field.text))
 
-    def _value(self, field: str) -> float | str:
+    def _value(self, field: str) -> float | str | Version:
         token = self._rest.pop()
+        if field in NAMES:
+            if token.kind != "word":
+                raise self._bad(token, f"{field} is a name, like rapidocr or unknown")
+            return token.text
+        if field in VERSIONS:
+            if token.kind != "number" or token.unit:
+                raise self._bad(token, f"{field} is numbers between dots, like 3.10.1 or 2")
+            return _version(token.text)
         if field in WORDS:
             if token.text not in WORDS[field]:
                 raise self._bad(token, f"{field} is one of {', '.join(WORDS[field])}")
             return token.text
         if field in DURATIONS:
-            if token.kind != "number" or token.unit not in UNITS_S:
+            if not _is_number(token) or token.unit not in UNITS_S:
                 raise self._bad(token, f"{field} is a time like 30d, 12h, 90m or 45s")
             value = float(token.text) * UNITS_S[token.unit]
         else:
-            if token.kind != "number" or token.unit:
+            if not _is_number(token) or token.unit:
                 raise self._bad(token, f"{field} is a number, like 0.8 or 3")
             value = float(token.text)
         if value > _GREATEST:

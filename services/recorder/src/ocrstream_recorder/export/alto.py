@@ -29,7 +29,7 @@ _HEAD = f"""\
 class Alto:
     """One document, a `Page` for each image, its name in a comment before it.
 
-    Pages have no size, for that of an image is not recorded. A `String` holds one box as it was
+    A page has the size of its image where the result tells it. A `String` holds one box as it was
     read: with boxes that are lines, a whole line. A page without text has an empty block with the
     tag `not_read`, and says why in `QUALITY_DETAIL`.
     """
@@ -48,6 +48,8 @@ class Alto:
         known: dict[str, str | float] = {"ID": name, "PHYSICAL_IMG_NR": self._pages}
         if image.page is not None:
             known["PRINTED_IMG_NR"] = str(image.page)
+        if image.size is not None:
+            known["WIDTH"], known["HEIGHT"] = image.size
         if image.trouble is not None:
             known["QUALITY_DETAIL"] = image.trouble
         # Two hyphens would end the comment.

@@ -41,8 +41,8 @@ class Hocr:
         """Its page."""
         self._pages += 1
         page = self._pages
-        # An image's size is not recorded: the page reaches as far as its text.
-        _, _, right, bottom = extent_of(image.boxes)
+        # Of a result that does not tell its image's size the page reaches as far as its text.
+        right, bottom = image.size or extent_of(image.boxes)[2:]
         told = [
             f'image "{_quoted(image.image_path or image.name)}"',
             _bbox((0.0, 0.0, right, bottom)),

@@ -1,9 +1,9 @@
 """What an export is made of, and the port that each format stands behind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 Point = tuple[float, float]
@@ -32,6 +32,7 @@ class ExportImage:
     """An image of a batch: what became of it, and its boxes in reading order.
 
     `words`: its boxes are words, not lines. `reason` and `error` say why it has no boxes.
+    `provenance` says what read it, in the form that its row has.
     """
 
     chain_id: str | None
@@ -45,7 +46,15 @@ class ExportImage:
     source_name: str | None = None
     page: int | None = None
     words: bool = False
+    provenance: Mapping[str, Any] | None = None
     boxes: tuple[Box, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the image in pixels, where its provenance tells."""
+        told = self.provenance or {}
+        width, height = told.get("width"), told.get("height")
+        return (width, height) if width and height else None
 
     @property
     def name(self) -> str:

@@ -80,6 +80,8 @@ class Pdf:
         picture, trouble = self._picture(image)
         if picture is not None:
             width, height = picture.width, picture.height
+        elif image.size is not None:
+            width, height = image.size
         else:
             _, _, right, bottom = extent_of(image.boxes)
             width = max(math.ceil(right), _EMPTY_PAGE_PIXELS[0])

@@ -29,7 +29,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 class JsonLines:
-    """An object a line for each image, its boxes in `text_boxes`."""
+    """An object a line for each image: what became of it, what read it, its boxes."""
 
     def begin(self, heading: Heading) -> Iterator[bytes]:
         """Nothing."""
@@ -41,7 +41,7 @@ class JsonLines:
             {"text": box.text, "confidence": box.confidence, "bbox": box.polygon}
             for box in image.boxes
         ]
-        row = {**described(image), "text_boxes": boxes}
+        row = {**described(image), "provenance": image.provenance, "text_boxes": boxes}
         yield msgspec.json.encode(row) + b"\n"
 
     def end(self) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ocrstream_recorder.domain.selection import AllOf, AnyOf, Comparison, Condition
+from ocrstream_recorder.domain.selection import VERSIONS, AllOf, AnyOf, Comparison, Condition
 
 
 def condition_sql(condition: Condition | None, parameters: dict[str, Any]) -> str:
@@ -13,14 +13,25 @@ def condition_sql(condition: Condition | None, parameters: dict[str, Any]) -> st
     match condition:
         case None:
             return "TRUE"
+        case Comparison("warning", operator, value):
+            name = _parameter(parameters, value)
+            # `warning` is all that the image has, in JSON.
+            return f"{'' if operator == '=' else 'NOT '}m.warning ? {name}::text"
+        case Comparison(field, operator, value) if field in VERSIONS:
+            name = _parameter(parameters, list(value) if isinstance(value, tuple) else value)
+            return f"m.{field} {operator} {name}::numeric[]"
         case Comparison(field, operator, value):
-            name = f"where_{len(parameters)}"
-            parameters[name] = value
-            return f"m.{field} {operator} %({name})s"
+            return f"m.{field} {operator} {_parameter(parameters, value)}"
         case AllOf(parts):
             return _joined(" AND ", parts, parameters)
         case AnyOf(parts):
             return _joined(" OR ", parts, parameters)
+
+
+def _parameter(parameters: dict[str, Any], value: Any) -> str:
+    name = f"where_{len(parameters)}"
+    parameters[name] = value
+    return f"%({name})s"
 
 
 def _joined(word: str, parts: tuple[Condition, ...], parameters: dict[str, Any]) -> str:

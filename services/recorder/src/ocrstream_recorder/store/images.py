@@ -1,5 +1,6 @@
 """Rows of ocr_executions and ocr_text_boxes: per path the greatest result, whole."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import chain, repeat
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ _COLUMNS: Columns = {
     "reason": "text",
     "value_digest": "bytea",
     "text_box_count": "int",
+    "provenance": "json",
 }
 _UPDATED: Columns = {"id": "bigint", **_COLUMNS}
 _NAMES = ", ".join(_COLUMNS)
@@ -42,7 +44,7 @@ RETURNING image_path, id
 """
 
 _LOCK = """
-SELECT id, image_path, submitted_at, run, chain_id, status, value_digest
+SELECT id, image_path, submitted_at, run, chain_id, status, provenance IS NOT NULL, value_digest
 FROM ocr_executions
 WHERE image_path = ANY(%s)
 ORDER BY image_path COLLATE "C"
@@ -74,11 +76,15 @@ _BBOX = msgspec.json.Encoder()
 
 
 class WrittenImages(NamedTuple):
-    """What was written: rows, boxes, and public paths that somebody else holds."""
+    """What was written: rows, boxes, and public paths that somebody else holds.
+
+    `warnings` counts the rows that have one, by its code.
+    """
 
     rows: RowCount
     boxes: RowCount
     refused_public_paths: int
+    warnings: Counter[str]
 
 
 class LockedImages(NamedTuple):
@@ -123,7 +129,8 @@ def write_boxes(cursor: Cursor[Any], locked: LockedImages) -> WrittenImages:
         )
     boxes = _copy_boxes(cursor, locked.holders)
     refused = _grant_public_paths(cursor, locked.holders)
-    return WrittenImages(locked.rows, boxes, refused)
+    warnings = Counter(code for _, image in locked.holders for code in image.warnings)
+    return WrittenImages(locked.rows, boxes, refused, warnings)
 
 
 def _locked(cursor: Cursor[Any], paths: Iterable[str]) -> list[tuple[int, str, Any]]:
@@ -132,12 +139,12 @@ def _locked(cursor: Cursor[Any], paths: Iterable[str]) -> list[tuple[int, str, A
         return []
     cursor.execute(_LOCK, (wanted,))
     locked: list[tuple[int, str, Any]] = []
-    for row_id, path, submitted_at, run, chain_id, status, value_digest in cursor:
+    for row_id, path, submitted_at, run, chain_id, status, told, value_digest in cursor:
         # A row from before the recorder has no time of submission; any result replaces it.
         key = (
             None
             if submitted_at is None
-            else (submitted_at, run, chain_id, status == ImageStatus.SUCCESS, value_digest)
+            else (submitted_at, run, chain_id, status == ImageStatus.SUCCESS, told, value_digest)
         )
         locked.append((row_id, path, key))
     return locked
@@ -195,4 +202,5 @@ def _row(image: ImageState) -> dict[str, Any]:
         "reason": image.reason,
         "value_digest": "\\x" + image.value_digest.hex(),
         "text_box_count": len(image.boxes),
+        "provenance": image.provenance,
     }

@@ -7,7 +7,7 @@ what has to wait for others and what only takes time: the next poll of the same 
 there meanwhile.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -58,6 +58,7 @@ class Written(NamedTuple):
 
     rows: dict[Table, RowCount]
     refused_public_paths: int
+    warnings: Counter[str]
     batches_completed: int
     retries: int
 
@@ -157,6 +158,7 @@ def _write_outcomes(
             "batches": batched.rows,
         },
         pictured.refused_public_paths,
+        pictured.warnings,
         batched.completed,
         sum(asked),
     )

@@ -11,6 +11,7 @@ from psycopg import Cursor
 
 from ocrstream_recorder.domain.selection import Condition, parse_condition
 from ocrstream_recorder.store.conditions import condition_sql
+from ocrstream_recorder.store.provenance import ENGINE, READER, VERSION, WARNINGS
 from ocrstream_recorder.store.resubmission import (
     BATCH_BEGIN,
     INDEXED,
@@ -51,6 +52,7 @@ SELECT m.* FROM (
            extract(epoch FROM %(requested_at)s - coalesce(
                timezone(%(zone)s, o.submitted_at), timezone('utc', o.created_at))) AS age,
            coalesce(c.input_data->'options'->>'lane', '{DEFAULT_LANE}') AS lane,
+           {ENGINE} AS engine, {VERSION} AS version, {READER} AS reader, {WARNINGS} AS warning,
            coalesce(c.chain_id, {_OWN_CHAIN_ID}) AS chain_id, coalesce(c.run, 0) AS known_run,
            c.batch_id, c.image_index, c.chain_name, c.initiated_by, c.total_tasks,
            coalesce(
@@ -94,9 +96,9 @@ chosen AS MATERIALIZED (
 kept AS (
     INSERT INTO recorder_readings (
         request_id, batch_id, image_index, image_path, next_chain_id, next_run,
-        chain_id, run, status, reason, error, submitted_at, boxes)
+        chain_id, run, status, reason, error, submitted_at, provenance, boxes)
     SELECT %(request_id)s, c.batch_id, c.image_index, o.image_path, c.chain_id, c.next_run,
-           o.chain_id, o.run, o.status, o.reason, o.error, o.submitted_at,
+           o.chain_id, o.run, o.status, o.reason, o.error, o.submitted_at, o.provenance,
            coalesce((
                SELECT json_agg(json_build_object(
                    'text', x.text, 'confidence', x.confidence, 'bbox', x.bbox) ORDER BY x.id)

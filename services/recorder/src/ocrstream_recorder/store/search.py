@@ -1,10 +1,13 @@
 """Images that may match a search, with all that tells whether they do."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from ocrstream_recorder.domain.box_order import boxes_in_order
+from ocrstream_recorder.store.provenance import ORDERED
 from ocrstream_recorder.store.search_index import BACKLOG, SEGMENT_BITS, SEGMENT_KEYS
 
 TIMEOUT_S = 2
@@ -81,7 +84,7 @@ found AS MATERIALIZED (
 )
 SELECT l.down_to, i.* FROM looked l LEFT JOIN LATERAL (
     SELECT o.id, o.image_path, o.public_path, o.chain_id, c.batch_id, c.image_index, c.input_data,
-           b.texts, b.confidences, b.bboxes
+           {ORDERED} AS ordered, b.texts, b.confidences, b.bboxes
     FROM found f
     JOIN ocr_executions o ON o.id = f.id
     CROSS JOIN LATERAL (
@@ -133,10 +136,14 @@ class Found(NamedTuple):
 
 def _candidate(row: Sequence[Any]) -> Candidate:
     """From a row; an image whose boxes went meanwhile has none."""
-    *told, texts, confidences, bboxes = row
+    *told, ordered, texts, confidences, bboxes = row
     if texts is None:
         return Candidate._make([*told, [], [], []])
-    return Candidate._make([*told, texts, _CONFIDENCES.decode(confidences), _BBOXES.decode(bboxes)])
+    boxes = list(zip(texts, _CONFIDENCES.decode(confidences), _BBOXES.decode(bboxes), strict=True))
+    boxes = boxes_in_order(
+        boxes, lambda box: json.loads(bytes(box[2])), lambda box: box[0], ordered=ordered
+    )
+    return Candidate._make([*told, *map(list, zip(*boxes, strict=True))])
 
 
 _CONFIDENCES = msgspec.json.Decoder(list[float])

@@ -5,16 +5,19 @@ images can be asked first and the rest left alone, and images written together c
 of the index.
 """
 
+import json
 from typing import Any, NamedTuple
 
 from psycopg import Cursor, sql
 
+from ocrstream_recorder.domain.box_order import boxes_in_order
 from ocrstream_recorder.domain.search_text import (
     GRAM_BITS,
     gram_of_batch,
     grams_of_text,
     image_text,
 )
+from ocrstream_recorder.store.provenance import ORDERED
 
 SEGMENT_BITS = 16
 """A segment has 65,536 row ids."""
@@ -43,11 +46,16 @@ WHERE id IN (SELECT id FROM recorder_search_queue ORDER BY id DESC LIMIT %s)
 RETURNING ocr_execution_id
 """
 # Rows stay until their keys stand, which refer to them.
-_READ = """
-SELECT o.id, c.batch_id, b.texts
-FROM (SELECT id, chain_id FROM ocr_executions WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE) o
+_READ = f"""
+SELECT o.id, c.batch_id, b.texts, b.bboxes
+FROM (
+    SELECT id, chain_id, {ORDERED} AS ordered FROM ocr_executions
+    WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE
+) o
 CROSS JOIN LATERAL (
-    SELECT array_agg(text ORDER BY id) AS texts FROM ocr_text_boxes WHERE ocr_execution_id = o.id
+    SELECT array_agg(text ORDER BY id) AS texts,
+           array_agg(bbox::text ORDER BY id) FILTER (WHERE NOT o.ordered) AS bboxes
+    FROM ocr_text_boxes WHERE ocr_execution_id = o.id
 ) b
 LEFT JOIN LATERAL (
     SELECT batch_id FROM chain_executions WHERE chain_id = o.chain_id
@@ -104,8 +112,8 @@ def index_some(cursor: Cursor[Any], limit: int) -> int:
     # A statement of its own, after the lock: it sees all that was written for the rows taken.
     ids = sorted({row_id for (row_id,) in taken})
     written: dict[int, str] = {}
-    for row_id, batch_id, texts in cursor.execute(_READ, (ids,)).fetchall():
-        if text := image_text(texts or ()):
+    for row_id, batch_id, texts, bboxes in cursor.execute(_READ, (ids,)).fetchall():
+        if text := image_text(_in_order(texts or [], bboxes)):
             grams = grams_of_text(text)
             if batch_id is not None:
                 grams.add(gram_of_batch(batch_id))
@@ -118,6 +126,15 @@ def index_some(cursor: Cursor[Any], limit: int) -> int:
         cursor.execute(_WRITE, (list(written), list(written.values())))
         cursor.execute(_MERGE)
     return len(taken)
+
+
+def _in_order(texts: list[str], bboxes: list[str] | None) -> list[str]:
+    """Texts in reading order; without `bboxes` they are stored so."""
+    placed = list(zip(texts, bboxes or texts, strict=True))
+    ordered = boxes_in_order(
+        placed, lambda one: json.loads(one[1]), lambda one: one[0], ordered=bboxes is None
+    )
+    return [text for text, _ in ordered]
 
 
 def queue_chains(cursor: Cursor[Any], chain_ids: list[str]) -> None:

@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from ocrstream_recorder.store.executions import BatchMethods, ChainMethods
+from ocrstream_recorder.store.provenance import ENGINE, WARNED
 
 UTC_NOW = text("timezone('utc', now())")
 NOW = text("now()")
@@ -247,6 +248,7 @@ class OcrExecution(_Timestamps, Base):
     reason: Mapped[str | None] = mapped_column(String(32))
     value_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     text_box_count: Mapped[int | None]
+    provenance: Mapped[Any | None] = mapped_column(JSON)
 
     text_boxes: Mapped[list["OcrTextBox"]] = relationship(
         back_populates="ocr_execution",
@@ -262,6 +264,9 @@ class OcrExecution(_Timestamps, Base):
             "id",
             postgresql_where=text("reason IS NOT NULL"),
         ),
+        Index("ix_ocr_executions_engine_id", text(ENGINE), "id"),
+        Index("ix_ocr_executions_warned_id", "id", postgresql_where=text(WARNED)),
+        Index("ix_ocr_executions_warned_chain_id", "chain_id", postgresql_where=text(WARNED)),
     )
 
 
@@ -378,6 +383,7 @@ class KeptReading(Base):
     error: Mapped[str | None] = mapped_column(Text)
     submitted_at: Mapped[datetime | None]
     boxes: Mapped[Any] = mapped_column(JSON)
+    provenance: Mapped[Any | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
 
     __table_args__ = (

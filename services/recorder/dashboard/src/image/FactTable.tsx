@@ -1,0 +1,34 @@
+import { Table, Title } from "@mantine/core";
+import type { ReactNode } from "react";
+
+type Fact = [name: string, value: ReactNode];
+
+/** Facts by their names under a title; those that are not known, or not worth a word, are left out. */
+export function FactTable({ id, title, facts }: { id: string; title: string; facts: Fact[] }) {
+  const known = facts.filter(
+    ([, value]) => value !== null && value !== undefined && value !== false && value !== "",
+  );
+  return (
+    <section aria-labelledby={id}>
+      <Title order={2} size="h4" id={id}>
+        {title}
+      </Title>
+      <Table withRowBorders={false} verticalSpacing={2}>
+        <Table.Tbody>
+          {known.map(([name, value]) => (
+            <Table.Tr key={name}>
+              <Table.Th
+                scope="row"
+                style={{ whiteSpace: "nowrap", verticalAlign: "top" }}
+                w="10rem"
+              >
+                {name}
+              </Table.Th>
+              <Table.Td style={{ overflowWrap: "anywhere" }}>{value}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </section>
+  );
+}
