@@ -1,7 +1,7 @@
 """Characters that look alike, told apart by their neighbours.
 
-A recogniser sees shapes. The zero of old-style figures is a small o, and some katakana have the
-shape of Chinese characters.
+A recogniser sees shapes. In old-style figures the zero is a small o and the one a small I, and some
+katakana have the shape of Chinese characters.
 """
 
 import re
@@ -13,6 +13,9 @@ _ORDINAL = re.compile(r"\d+o")
 
 _KATAKANA = "ァ-ヺー"
 _ALIKE = str.maketrans("夕口力二工卜八一―—", "タロカニエトハーーー")
+# A line that is nothing but an amount, like 1.106,04 or $11.50; its ones may be those of Rome.
+_AMOUNT = re.compile(r"[€$£¥]? ?[\dIlo]+(?:[., ][\dIlo]{3})*[.,][\dIlo]{2} ?[€$£¥%]?")
+_AS_DIGITS = str.maketrans("Ilo", "110")
 # Between two katakana, or before one where no Chinese character precedes, it is one itself.
 _AS_KATAKANA = re.compile(
     rf"(?<=[{_KATAKANA}])[夕口力二工卜八](?=[{_KATAKANA}])"
@@ -23,8 +26,10 @@ _EVENING = re.compile(rf"(?<![{_KATAKANA}])タ(?![{_KATAKANA}])")
 
 
 def resolve_confusions(text: str) -> str:
-    """The text with such characters as their neighbours have them; as long as before."""
+    """A line with such characters as their neighbours have them; as long as before."""
     figures = _FIGURES.sub(_as_figures, text)
+    if _AMOUNT.fullmatch(text.strip()) and sum(map(str.isdigit, text)) >= 2:
+        figures = figures.translate(_AS_DIGITS)
     katakana = _AS_KATAKANA.sub(lambda found: found.group().translate(_ALIKE), figures)
     return _EVENING.sub("夕", katakana)
 

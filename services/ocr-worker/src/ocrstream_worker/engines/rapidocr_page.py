@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,8 @@ _READ_VOTERS = 4
 _UNDOUBTED = 0.97
 _DOUBTED = 0.85
 _SURELY_UPRIGHT = 0.8
+_UPRIGHT_CHARACTERS = 0.8
+_MARKS_COST = 0.04
 # By so much the other way up must be read better.
 _CLEARLY = 0.03
 
@@ -142,8 +145,12 @@ class PageReader:
         readable = [one for one in zip(columns, set_anew, strict=True) if one[1] is not None]
         reads = self._networks.read([crop for _, crop in readable if crop is not None])
         for (line, _), read in zip(readable, reads, strict=True):
-            if read.confidence > line.read.confidence - _CLEARLY:
-                line.read, line.vertical = read, True
+            # The characters of a page that is turned are not upright in a column.
+            line.vertical = read.confidence > _UPRIGHT_CHARACTERS
+            # Marks that are lost on their side make it longer, and a little less sure.
+            surer = read.confidence > line.read.confidence - _MARKS_COST
+            if line.vertical and surer and len(read.text) >= len(line.read.text):
+                line.read = read
 
     def _is_doubtful(self, line: _Line) -> bool:
         if line.read.confidence >= _UNDOUBTED:
@@ -153,13 +160,13 @@ class PageReader:
 
 
 def _as_line(line: _Line) -> Line:
-    text, crop = line.read.text, line.area.widened(_MARGIN)
-    words = [
-        replace(word, text=resolve_confusions(word.text))
-        for word in split_line(text, line.read.words, crop.corners)
-    ]
-    corners = line.area.corners.tolist()
-    return Line(resolve_confusions(text), line.read.confidence, corners, words)
+    crop = line.area.widened(_MARGIN)
+    text = resolve_confusions(line.read.text)
+    words = split_line(line.read.text, line.read.words, crop.corners)
+    # They hold the line's characters, but for its blanks.
+    characters = iter("".join(text.split()))
+    words = [replace(word, text="".join(islice(characters, len(word.text)))) for word in words]
+    return Line(text, line.read.confidence, line.area.corners.tolist(), words)
 
 
 def _treatment(lines: Sequence[_Line], page: NDArray[np.float64], text: TextMap) -> Treatment:
@@ -171,7 +178,7 @@ def _treatment(lines: Sequence[_Line], page: NDArray[np.float64], text: TextMap)
         skew=round(skew, 2),
         turned_lines=sum(float(line.area.direction @ page) < -0.5 for line in lines),
         tiles=text.windows,
-        shrink=round(text.scale, 3),
+        shrink=round(max(1.0, text.scale), 3),
     )
 
 

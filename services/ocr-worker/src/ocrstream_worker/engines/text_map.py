@@ -22,6 +22,9 @@ Network = Callable[[RgbImage], NDArray[np.float32]]
 _STRIDE = 32
 # An A4 page at 170 dpi is looked at as it is, and at once.
 _WHOLE_PIXELS = 3_000_000
+# A small picture is enlarged to that, for faint and tiny letters; but not by more than they need.
+_LEAST_PIXELS = 750_000
+_MAX_ENLARGEMENT = 2.0
 # The network finds lower-case letters of 4 to 100 pixels, so larger pages may be shrunk. They are
 # not shrunk more: letters of 7 pixels are worth reading.
 _MAX_SHRINK = 1.75
@@ -39,7 +42,7 @@ _BLANK_RANGE = 16
 
 @dataclass(frozen=True)
 class TextMap:
-    """Probabilities from 0 to 255 on a shrunk page in a frame.
+    """Probabilities from 0 to 255 on a shrunk or enlarged page in a frame.
 
     A point of the map, less `frame` in x and y, times `scale`, is one of the page. `windows`: how
     many the page was looked at through.
@@ -54,7 +57,10 @@ class TextMap:
 def map_text(image: RgbImage, network: Network) -> TextMap:
     """The map at the scale at which the smallest text worth reading is found."""
     height, width = image.shape[:2]
-    scale = min(max(1.0, math.sqrt(height * width / _WHOLE_PIXELS)), _MAX_SHRINK)
+    pixels = height * width
+    if pixels < _LEAST_PIXELS:
+        return _map_at(image, network, max(math.sqrt(pixels / _LEAST_PIXELS), 1 / _MAX_ENLARGEMENT))
+    scale = min(max(1.0, math.sqrt(pixels / _WHOLE_PIXELS)), _MAX_SHRINK)
     return _map_at(image, network, scale)
 
 
@@ -65,7 +71,7 @@ def map_large_text(image: RgbImage, network: Network) -> TextMap:
 
 
 def _map_at(image: RgbImage, network: Network, scale: float) -> TextMap:
-    page = _framed(_shrunk(image, scale))
+    page = _framed(_scaled(image, scale))
     height, width = page.shape[:2]
     ink = _inked_blocks(page)
     # Rounding and the frame may make it a little larger than what fits.
@@ -129,12 +135,16 @@ def _starts(length: int, window: int) -> list[int]:
     return [round(n * (length - window) / max(1, count - 1)) for n in range(count)]
 
 
-def _shrunk(image: RgbImage, scale: float) -> RgbImage:
+def _scaled(image: RgbImage, scale: float) -> RgbImage:
+    """One pixel for `scale` of the image's, along a side."""
     height, width = image.shape[:2]
     size = (max(1, round(width / scale)), max(1, round(height / scale)))
     if size == (width, height):
         return image
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC),
+        np.uint8,
+    )
 
 
 def _framed(page: RgbImage) -> RgbImage:
