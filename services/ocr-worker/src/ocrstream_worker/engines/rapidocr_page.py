@@ -10,24 +10,16 @@ from numpy.typing import NDArray
 
 from ocrstream_worker.engines.confusions import resolve_confusions
 from ocrstream_worker.engines.line_crops import cut, pieces
-from ocrstream_worker.engines.line_directions import (
-    DirectedArea,
-    direct,
-    join_pieces,
-    page_direction,
-    turn_and_skew,
-)
+from ocrstream_worker.engines.line_directions import DirectedArea, turn_and_skew
 from ocrstream_worker.engines.lines import Line, is_unspaced
+from ocrstream_worker.engines.page_areas import find_page_areas
 from ocrstream_worker.engines.port import RgbImage, Treatment
 from ocrstream_worker.engines.rapidocr_networks import RapidOcrNetworks, Read
 from ocrstream_worker.engines.rapidocr_words import split_line
 from ocrstream_worker.engines.results import PageReading
-from ocrstream_worker.engines.text_areas import Area, find_areas
-from ocrstream_worker.engines.text_map import TextMap, map_large_text, map_text
+from ocrstream_worker.engines.text_map import TextMap
 from ocrstream_worker.engines.vertical_lines import set_horizontally
 
-# Letters higher than that are found in pieces at the scale at which small ones are found.
-_LARGE_HEIGHT = 240
 # Paper before and behind a line, in shares of its height: without, first and last letters suffer.
 _MARGIN = 0.1
 # How many lines tell which way up a page is, the longest ones.
@@ -78,15 +70,10 @@ class PageReader:
     def read(self, image: RgbImage) -> PageReading:
         """All lines with their words, also those that nobody can be sure of, and blank ones."""
         clock = _Clock()
-        text = map_text(image, self._networks.detect)
-        areas = find_areas(text, self._threshold)
-        if text.windows > 1:
-            large = find_areas(map_large_text(image, self._networks.detect), self._threshold)
-            areas = _with_large(areas, [area for area in large if area.height > _LARGE_HEIGHT])
+        found = find_page_areas(image, self._networks.detect, self._threshold)
         clock.lap("detect")
-        page = page_direction(areas)
-        directed = join_pieces([direct(area, page) for area in areas])
-        lines = [_Line(area, cut(image, area.widened(_MARGIN))) for area in directed]
+        page = found.direction
+        lines = [_Line(area, cut(image, area.widened(_MARGIN))) for area in found.areas]
         if self._is_upside_down(lines):
             page = -page
             lines = [line.turned() for line in lines]
@@ -97,7 +84,7 @@ class PageReader:
         clock.lap("recognize")
         return PageReading(
             lines=[_as_line(line) for line in lines],
-            treatment=_treatment(lines, page, text),
+            treatment=_treatment(lines, page, found.text),
             timings_s=clock.seconds,
         )
 
@@ -180,18 +167,6 @@ def _treatment(lines: Sequence[_Line], page: NDArray[np.float64], text: TextMap)
         tiles=text.windows,
         shrink=round(max(1.0, text.scale), 3),
     )
-
-
-def _with_large(areas: Sequence[Area], large: Sequence[Area]) -> list[Area]:
-    """The areas, and large ones in place of the pieces of them that were found."""
-    left = [area for area in areas if not any(_holds(one, area.center) for one in large)]
-    return [*left, *large]
-
-
-def _holds(area: Area, point: NDArray[np.float64]) -> bool:
-    x, y = area.along
-    across, along = np.array([-y, x]) @ (point - area.center), area.along @ (point - area.center)
-    return bool(abs(along) <= area.length / 2 and abs(across) <= area.height / 2)
 
 
 def _sureness(lines: Sequence[_Line]) -> float:

@@ -54,10 +54,12 @@ class TextMap:
     windows: int
 
 
-def map_text(image: RgbImage, network: Network) -> TextMap:
-    """The map at the scale at which the smallest text worth reading is found."""
+def map_text(image: RgbImage, network: Network, scale: float | None = None) -> TextMap:
+    """The map at a scale, else at the one at which the smallest text worth reading is found."""
     height, width = image.shape[:2]
     pixels = height * width
+    if scale is not None:
+        return _map_at(image, network, scale)
     if pixels < _LEAST_PIXELS:
         return _map_at(image, network, max(math.sqrt(pixels / _LEAST_PIXELS), 1 / _MAX_ENLARGEMENT))
     scale = min(max(1.0, math.sqrt(pixels / _WHOLE_PIXELS)), _MAX_SHRINK)

@@ -1,0 +1,89 @@
+"""Where the lines of a page are: level ones, large ones, and those that run across it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ocrstream_worker.engines.line_directions import (
+    DirectedArea,
+    direct,
+    join_pieces,
+    page_direction,
+)
+from ocrstream_worker.engines.port import RgbImage
+from ocrstream_worker.engines.text_areas import Area, find_areas
+from ocrstream_worker.engines.text_map import Network, TextMap, map_large_text, map_text
+
+# Letters higher than that are found in pieces at the scale at which small ones are found.
+_LARGE_HEIGHT = 240
+# Paper on either side of a line that runs across the page, in its heights.
+_AROUND = 0.7
+_UPRIGHT = 0.9
+_LONG_RATIO = 3.0
+# More of them are no margin notes, and are left as they were found.
+_MAX_STRIPS = 12
+
+
+@dataclass(frozen=True)
+class PageAreas:
+    """Areas and the direction in which most of them run: to the right, or down."""
+
+    areas: list[DirectedArea]
+    direction: NDArray[np.float64]
+    text: TextMap
+
+
+def find_page_areas(image: RgbImage, network: Network, threshold: float) -> PageAreas:
+    """`threshold`: areas that the network is less sure of are no text."""
+    text = map_text(image, network)
+    areas = find_areas(text, threshold)
+    if text.windows > 1:
+        large = find_areas(map_large_text(image, network), threshold)
+        areas = _replaced(areas, [area for area in large if area.height > _LARGE_HEIGHT])
+    direction = page_direction(areas)
+    strips = _strips([direct(area, direction) for area in areas], image.shape[1])
+    for strip in strips if len(strips) <= _MAX_STRIPS else ():
+        across = map_text(np.rot90(image[:, strip]), network, text.scale)
+        areas = _replaced(areas, list(_long_areas(across, strip.stop, threshold)))
+    directed = join_pieces([direct(area, direction) for area in areas])
+    return PageAreas(directed, direction, text)
+
+
+def _replaced(areas: Sequence[Area], better: Sequence[Area]) -> list[Area]:
+    """The areas, and better ones in place of the pieces of them that were found."""
+    left = [area for area in areas if not any(_holds(one, area.center) for one in better)]
+    return [*left, *better]
+
+
+def _holds(area: Area, point: NDArray[np.float64]) -> bool:
+    x, y = area.along
+    across, along = np.array([-y, x]) @ (point - area.center), area.along @ (point - area.center)
+    return bool(abs(along) <= area.length / 2 and abs(across) <= area.height / 2)
+
+
+def _strips(areas: Sequence[DirectedArea], width: int) -> list[slice]:
+    """Columns of the image in which lines run up or down a page that is read to the right."""
+    strips: list[slice] = []
+    aside = [area for area in areas if area.aside and abs(area.direction[1]) > _UPRIGHT]
+    for area in sorted(aside, key=lambda one: float(one.corners[:, 0].min())):
+        across = area.corners[:, 0]
+        room = _AROUND * area.height
+        left, right = max(0, int(across.min() - room)), min(width, int(across.max() + room))
+        if strips and left < strips[-1].stop:
+            strips[-1] = slice(strips[-1].start, max(strips[-1].stop, right))
+        else:
+            strips.append(slice(left, right))
+    return strips
+
+
+def _long_areas(text: TextMap, right: int, threshold: float) -> Iterator[Area]:
+    """Long areas of a strip that was turned to the left, where they are on the page.
+
+    A network that was taught level lines finds others in pieces, their figures one by one.
+    """
+    for area in find_areas(text, threshold):
+        (x, y), (along, down) = area.center, area.along
+        if area.length > _LONG_RATIO * area.height and abs(along) > abs(down):
+            yield replace(area, center=np.array([right - y, x]), along=np.array([-down, along]))
