@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
+import numpy as np
+
+from ocrstream_worker.engines.even_light import even_light
 from ocrstream_worker.engines.languages import find_language
 from ocrstream_worker.engines.lines import Corners, Line, Word, line_of_words, upright
 from ocrstream_worker.engines.model_files import hash_files
@@ -25,18 +28,26 @@ from ocrstream_worker.engines.port import (
 from ocrstream_worker.engines.raster import fit
 from ocrstream_worker.engines.result_warnings import Reader
 from ocrstream_worker.engines.results import PageReading, to_recognition
-from ocrstream_worker.engines.tesseract_library import Layout, ModelsMissing, TesseractLibrary
-from ocrstream_worker.engines.upright import find_skew, turned
+from ocrstream_worker.engines.tesseract_library import ModelsMissing, TesseractLibrary
+from ocrstream_worker.engines.upright import Upright, enlarged, find_skew, framed, turned
 
 # It refuses longer sides, and rasters of a few pixels.
 _MAX_SIDE = 32_000
 _MIN_SIDE = 32
 _MAX_RATIO = 1_000.0
 _LINE, _WORD = 4, 5
-_LAYOUTS: tuple[Layout, ...] = ("automatic", "column")
 # Where it is less sure how a page is turned, and reads it badly, it reads it any other way, too.
 _SURE_TURN = 5.0
 _SURE_READING = 0.75
+# A line below the first is read upside down, too, which must be better by the second.
+_DOUBTED = 0.6
+_CLEARLY = 0.2
+# Paper around a line and around the page: letters at an edge are not read.
+_PAPER = 10
+# Lines that are lower, in pixels, are read on a page twice as large.
+_SMALL_HEIGHT = 16
+_ENLARGEMENT = 2
+_REDUCED = (1 / _ENLARGEMENT, 1 / _ENLARGEMENT)
 
 
 class TesseractEngine:
@@ -78,12 +89,17 @@ class TesseractEngine:
 
     def _recognize_one(self, image: RgbImage, options: ReadOptions) -> Outcome:
         begun = time.perf_counter()
-        fitted = fit(image, min_side=_MIN_SIDE, max_side=_MAX_SIDE, max_ratio=_MAX_RATIO)
+        fitted = fit(
+            framed(even_light(image), _PAPER),
+            min_side=_MIN_SIDE,
+            max_side=_MAX_SIDE,
+            max_ratio=_MAX_RATIO,
+        )
         found = self._read(fitted.pixels)
         if found is None:
             return Refused(error="Tesseract gave up on the image")
         reading = PageReading(
-            [_scaled(line, fitted.scale) for line in found.lines],
+            [_scaled(line, fitted.scale, -_PAPER) for line in found.lines],
             Treatment(turn=found.turn, skew=found.skew, shrink=round(max(fitted.scale), 3)),
             {"recognize": time.perf_counter() - begun},
         )
@@ -98,31 +114,67 @@ class TesseractEngine:
 
     def _read(self, page: RgbImage) -> "_Reading | None":
         """The page read upright; None if Tesseract gave up on it."""
+        found = self._read_upright(page)
+        if found is None:
+            return None
+        lines = [self._turned_if_better(found.page.pixels, line) for line in found.lines]
+        return replace(found, lines=[_moved(line, found.page.back) for line in lines])
+
+    def _read_upright(self, page: RgbImage) -> "_Reading | None":
         skew = find_skew(page)
         turn, sure = self._library.find_turn(turned(page, 0, skew).pixels)
         first = self._read_turned(page, turn, skew)
-        if first is None or sure >= _SURE_TURN or first.sureness >= _SURE_READING:
+        if first is None or first.sureness >= _SURE_READING:
+            return first
+        if turn == 0 and sure >= _SURE_TURN:
             return first
         others = (self._read_turned(page, other, skew) for other in TURNS if other != turn)
         return max([first, *filter(None, others)], key=lambda one: one.weight)
 
     def _read_turned(self, page: RgbImage, turn: Turn, skew: float) -> "_Reading | None":
         upright_page = turned(page, turn, skew)
+        lines = self._read_lines(upright_page.pixels)
+        if lines is None:
+            return None
+        if _are_small(lines):
+            again = self._read_lines(enlarged(upright_page.pixels, _ENLARGEMENT))
+            lines = [_scaled(line, _REDUCED) for line in again or ()] or lines
+        return _Reading(lines, upright_page, turn, skew)
+
+    def _read_lines(self, page: RgbImage) -> list[Line] | None:
         # Looking for the parts of a page it overlooks a lone line, above all a Korean one.
-        for layout in _LAYOUTS:
-            found = self._library.read(upright_page.pixels, layout)
+        for layout in ("automatic", "column"):
+            found = self._library.read(page, layout)
             if found is None:
                 return None
             if lines := list(parse_tsv(found)):
-                return _Reading([_moved(line, upright_page.back) for line in lines], turn, skew)
-        return _Reading([], turn, skew)
+                return lines
+        return []
+
+    def _turned_if_better(self, page: RgbImage, line: Line) -> Line:
+        """A line that reads badly, read upside down where that reads better."""
+        if line.confidence >= _DOUBTED:
+            return line
+        (left, top), _, (right, bottom), _ = (map(round, point) for point in line.corners)
+        crop = np.pad(
+            page[top:bottom, left:right], ((_PAPER, _PAPER), (_PAPER, _PAPER), (0, 0)), mode="edge"
+        )
+        found = self._library.read(np.rot90(crop, 2), "line")
+        read = next(parse_tsv(found or ""), None)
+        if read is None or read.confidence < line.confidence + _CLEARLY:
+            return line
+        return _moved(
+            read,
+            lambda corners: [(right + _PAPER - x, bottom + _PAPER - y) for x, y in corners],
+        )
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """Lines in the page's pixels, and how the page was turned to read them."""
+    """Lines, and the turned page that they were read on."""
 
     lines: list[Line]
+    page: Upright
     turn: Turn
     skew: float
 
@@ -137,13 +189,22 @@ class _Reading:
         return self.weight / (sum(len(line.text) for line in self.lines) or 1)
 
 
+def _are_small(lines: Sequence[Line]) -> bool:
+    """Whether half of the lines are lower than Tesseract reads well."""
+    heights = sorted(line.corners[2][1] - line.corners[0][1] for line in lines)
+    return bool(heights) and heights[len(heights) // 2] < _SMALL_HEIGHT
+
+
 def _moved(line: Line, move: Callable[[Corners], Corners]) -> Line:
     words = [replace(word, corners=move(word.corners)) for word in line.words]
     return replace(line, corners=move(line.corners), words=words)
 
 
-def _scaled(line: Line, scale: tuple[float, float]) -> Line:
-    return _moved(line, lambda corners: [(x * scale[0], y * scale[1]) for x, y in corners])
+def _scaled(line: Line, scale: tuple[float, float], offset: float = 0) -> Line:
+    return _moved(
+        line,
+        lambda corners: [(x * scale[0] + offset, y * scale[1] + offset) for x, y in corners],
+    )
 
 
 def model_names(languages: Sequence[str]) -> tuple[str, ...]:

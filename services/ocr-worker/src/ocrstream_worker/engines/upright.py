@@ -30,6 +30,23 @@ class Upright:
         return (points @ self.original.T).tolist()
 
 
+def framed(image: RgbImage, width: int) -> RgbImage:
+    """The page in a frame of its paper's colour, so many pixels wide."""
+    height, length = image.shape[:2]
+    edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    page = np.empty((height + 2 * width, length + 2 * width, 3), dtype=np.uint8)
+    page[:] = np.median(edge, axis=0)
+    page[width : width + height, width : width + length] = image
+    return page
+
+
+def enlarged(image: RgbImage, factor: int) -> RgbImage:
+    """So many times as large along each side."""
+    height, width = image.shape[:2]
+    size = (width * factor, height * factor)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+
+
 def turned(image: RgbImage, turn: Turn, skew: float) -> Upright:
     """The page turned clockwise by `turn` degrees, then by `skew` more; the corners become paper.
 
