@@ -97,7 +97,7 @@ class Provenance(BaseModel):
     tiles: int = 1
     """In how many overlapping pieces text was looked for."""
     shrink: float = 1.0
-    """By how much the page was shrunk, along a side, to look for text."""
+    """How many of its pixels, along a side, one stands for in which text was looked for; 1 or more."""
     ordered: bool = False
     """Whether the worker put the boxes in reading order."""
     warnings: list[ResultWarning] = []
