@@ -19,6 +19,9 @@ _SAMPLES = Path(__file__).parents[1] / "samples"
 # CMYK JPEG, that it does not.
 _CHOSEN = ("receipt-en", "letter-de", "table-en", "form-es", "dark-en", "noisy-en", "letter-pt")
 _A4_150_DPI = (1754, 1240)
+# Of dense pages: where columns begin, and where their lines stand.
+_COLUMNS = (90, 650)
+_BASELINES = range(110, _A4_150_DPI[0] - 90, 30)
 _JPEG_BYTES = 200_000
 _FONT = cv2.FontFace("sans")
 _INK = (24, 20, 20)
@@ -27,9 +30,13 @@ _SEED = 20_260_501
 
 @dataclass(frozen=True)
 class Pages:
-    """Files by what they are measured with."""
+    """Files by what they are measured with.
+
+    `drawn`: the lines of text on the `real_looking`, by the file's name, in reading order.
+    """
 
     real_looking: list[Path]
+    drawn: dict[str, list[str]]
     jpegs: list[Path]
     crops: list[Path]
 
@@ -42,21 +49,23 @@ def draw_pages(folder: Path) -> Pages:
         check=True,
         stdout=subprocess.DEVNULL,
     )
+    texts = {text["name"]: text["lines"] for text in _sample_texts()}
     chosen = [next(samples.glob(f"{name}.*")) for name in _CHOSEN]
     dense = _save(folder / "dense.jpg", _dense_page(4))
+    drawn = {path.name: [line.replace("|", " ") for line in texts[path.stem]] for path in chosen}
+    drawn[dense.name] = [line for column in _dense_columns(4) for line in column]
     jpegs = [
         _save_of_size(folder / f"photo-{n}.jpg", _photographed(_dense_page(n))) for n in range(4)
     ]
     crops = [_save(folder / f"crop-{n}.jpg", _crop(word)) for n, word in enumerate(_words(0, 24))]
-    return Pages([*chosen, dense], jpegs, crops)
+    return Pages([*chosen, dense], drawn, jpegs, crops)
 
 
 def _words(first: int, count: int) -> Iterator[str]:
     """Words of the samples' texts, from the `first` on, again and again."""
-    texts: list[dict[str, Any]] = json.loads((_SAMPLES / "texts.json").read_text(encoding="utf-8"))
     words = (
         word
-        for text in cycle(texts)
+        for text in cycle(_sample_texts())
         if text["language"] in {"en", "de", "fr", "es"}
         for line in text["lines"]
         for word in line.replace("|", " ").split()
@@ -64,17 +73,29 @@ def _words(first: int, count: int) -> Iterator[str]:
     return islice(words, first, first + count)
 
 
-def _dense_page(number: int) -> NDArray[np.uint8]:
-    """An A4 page at 150 dpi, full of small text in two columns, slightly gray and grainy."""
-    height, width = _A4_150_DPI
-    page = np.full((height, width, 3), 250, np.uint8)
+def _sample_texts() -> list[dict[str, Any]]:
+    return json.loads((_SAMPLES / "texts.json").read_text(encoding="utf-8"))
+
+
+def _dense_columns(number: int) -> list[list[str]]:
+    """The lines of a dense page's two columns."""
     words = _words(400 * number, 100_000)
-    for left in (90, 650):
-        for y in range(110, height - 90, 30):
-            line = next(words)
-            while len(line) < 38:
-                line += " " + next(words)
-            cv2.putText(page, line[:46], (left, y), _INK, _FONT, 19, 400)
+    return [[_dense_line(words) for _ in _BASELINES] for _ in _COLUMNS]
+
+
+def _dense_line(words: Iterator[str]) -> str:
+    line = next(words)
+    while len(line) < 38:
+        line += " " + next(words)
+    return line[:46]
+
+
+def _dense_page(number: int) -> NDArray[np.uint8]:
+    """An A4 page at 150 dpi, full of small text in two columns, slightly gray."""
+    page = np.full((*_A4_150_DPI, 3), 250, np.uint8)
+    for left, lines in zip(_COLUMNS, _dense_columns(number), strict=True):
+        for y, line in zip(_BASELINES, lines, strict=True):
+            cv2.putText(page, line, (left, y), _INK, _FONT, 19, 400)
     return page
 
 

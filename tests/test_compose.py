@@ -59,6 +59,10 @@ FOREIGN = {
     "DOCTR_CACHE_DIR",
     "NVIDIA_DRIVER_CAPABILITIES",
 }
+# Folders that their images let everybody write to; a tmpfs over a folder takes its mode from it.
+OPEN_TO_ALL = {"/tmp", "/var/run/postgresql"}  # noqa: S108
+# Numbers of the users that others' images name.
+USER_IDS = {"appuser": "1000"}
 # Nothing in these images could ask, or nothing waits for the answer; the file says which.
 WITHOUT_HEALTH_CHECK = {"otel-collector", "jaeger"}
 
@@ -104,6 +108,16 @@ def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
         assert port["host_ip"] == "127.0.0.1"
     for place, mount in mounts(service).items():
         assert mount["type"] == "volume" or mount["read_only"], place
+
+
+@pytest.mark.parametrize("name", services())
+def test_what_lies_in_memory_belongs_to_who_writes_it(name: str) -> None:
+    user = services()[name].get("user", "")
+    for mount in services()[name].get("tmpfs") or []:
+        place, _, options = mount.partition(":")
+        if place not in OPEN_TO_ALL:
+            number = USER_IDS.get(user, user)
+            assert f"uid={number}" in options.split(","), f"{place} would belong to root"
 
 
 @pytest.mark.parametrize("name", services())

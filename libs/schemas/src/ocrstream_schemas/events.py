@@ -243,8 +243,9 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `turn`: by how many degrees clockwise the page was turned before it was read; `skew`: by how
     many degrees its lines rise to the right after that. `turned_lines`: how many lines were read
     the other way up than the page. `tiles`: in how many overlapping pieces text was looked for.
-    `shrink`: by how much the page was shrunk, along a side, to look for text. `ordered`: the boxes
-    stand in reading order.
+    `shrink`: how many pixels of the page, along a side, one pixel stands for in which text was
+    looked for: at least 1, for it does not tell of enlarging. `ordered`: the boxes stand in reading
+    order.
 
     `versions["ocrstream"]` is that of the worker's own way to read a page: 2 since pages are turned
     upright; results without it were read before.

@@ -15,14 +15,9 @@ export function facts(told: Provenance): [string, string | false][] {
     ["Skew", told.skew !== 0 && `${told.skew.toFixed(1)}°`],
     ["Other way up", told.turned_lines > 0 && counted(told.turned_lines, "line")],
     ["Read in", told.tiles > 1 && counted(told.tiles, "piece")],
-    ["Shrunk", told.shrink !== 1 && `to ${Math.round(sideShare(told.shrink) * 100)} % of a side`],
+    ["Shrunk", told.shrink > 1 && `to ${Math.round(100 / told.shrink)} % of a side`],
     ["Time", steps.map(([step, seconds]) => `${step} ${duration(seconds)}`).join(", ")],
     ["Attempt", told.attempt > 1 && `${told.attempt}`],
     ["Reused", told.reused && "from a file of the same bytes"],
   ];
-}
-
-/** What is left of a side, whichever way round it is told by how much a page was shrunk. */
-function sideShare(shrink: number): number {
-  return shrink > 1 ? 1 / shrink : shrink;
 }

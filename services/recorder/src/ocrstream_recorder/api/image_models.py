@@ -97,7 +97,7 @@ class Provenance(BaseModel):
     tiles: int = 1
     """In how many overlapping pieces text was looked for."""
     shrink: float = 1.0
-    """By how much the page was shrunk, along a side, to look for text."""
+    """How many pixels of the page, along a side, became one to look for text; at least 1."""
     ordered: bool = False
     """Whether the worker put the boxes in reading order."""
     warnings: list[ResultWarning] = []
