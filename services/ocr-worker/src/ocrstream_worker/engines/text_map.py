@@ -125,8 +125,10 @@ def _windows(height: int, width: int) -> Iterator[_Window]:
 
 def _starts(length: int, window: int) -> list[int]:
     """Where windows begin, so that their inner parts cover the whole length."""
-    count = max(1, math.ceil((length - 2 * _MARGIN) / (window - 2 * _MARGIN)))
-    return [round(n * (length - window) / max(1, count - 1)) for n in range(count)]
+    if length == window:
+        return [0]
+    count = math.ceil((length - 2 * _MARGIN) / (window - 2 * _MARGIN))
+    return [round(n * (length - window) / (count - 1)) for n in range(count)]
 
 
 def _shrunk(image: RgbImage, scale: float) -> RgbImage:
