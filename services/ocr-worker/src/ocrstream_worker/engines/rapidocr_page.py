@@ -27,6 +27,8 @@ from ocrstream_worker.engines.vertical_lines import set_horizontally
 
 # Letters higher than that are found in pieces at the scale at which small ones are found.
 _LARGE_HEIGHT = 240
+# They do not fit on smaller pages, in values of three channels.
+_ROOM_FOR_LARGE = 3 * 1_000_000
 # How many lines tell which way up a page is, the longest ones.
 _VOTERS = 12
 # As sure as the classifier must be of a page on average, else some lines are read both ways.
@@ -75,7 +77,7 @@ class PageReader:
         clock = _Clock()
         text = map_text(image, self._networks.detect)
         areas = find_areas(text, self._threshold)
-        if text.windows > 1:
+        if image.size > _ROOM_FOR_LARGE:
             large = find_areas(map_large_text(image, self._networks.detect), self._threshold)
             areas = _with_large(areas, [area for area in large if area.height > _LARGE_HEIGHT])
         clock.lap("detect")

@@ -25,6 +25,9 @@ _WHOLE_PIXELS = 3_000_000
 # The network finds lower-case letters of 4 to 100 pixels, so larger pages may be shrunk. They are
 # not shrunk more: letters of 7 pixels are worth reading.
 _MAX_SHRINK = 1.75
+# Then letters of 300 pixels are found on a small page, and a page of a hundred megapixels is looked
+# at whole.
+_MORE_SHRINK = 3.0
 # About what the network was taught on. It weighs what it sees against all else in its view: a lone
 # word on a megapixel of blank paper is not found.
 _WINDOW_SIDE = 736
@@ -53,15 +56,17 @@ class TextMap:
 
 def map_text(image: RgbImage, network: Network) -> TextMap:
     """The map at the scale at which the smallest text worth reading is found."""
-    height, width = image.shape[:2]
-    scale = min(max(1.0, math.sqrt(height * width / _WHOLE_PIXELS)), _MAX_SHRINK)
-    return _map_at(image, network, scale)
+    return _map_at(image, network, _scale(image))
 
 
 def map_large_text(image: RgbImage, network: Network) -> TextMap:
-    """The map of the page shrunk until it is looked at whole, which shows letters of any height."""
+    """The map of the page shrunk much more, which shows letters that are too large in the other."""
+    return _map_at(image, network, _scale(image) * _MORE_SHRINK)
+
+
+def _scale(image: RgbImage) -> float:
     height, width = image.shape[:2]
-    return _map_at(image, network, max(1.0, math.sqrt(height * width / _WHOLE_PIXELS)))
+    return min(max(1.0, math.sqrt(height * width / _WHOLE_PIXELS)), _MAX_SHRINK)
 
 
 def _map_at(image: RgbImage, network: Network, scale: float) -> TextMap:
