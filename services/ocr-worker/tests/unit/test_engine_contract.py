@@ -8,7 +8,9 @@ from typing import Any
 
 import cv2
 import msgspec
+import numpy as np
 import pytest
+from drawn_text import askew, drawn_lines
 from engine_pages import INK, blank, needs_tesseract, page, turned
 
 from ocrstream_schemas.codec import decode, encode
@@ -17,6 +19,8 @@ from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import OCR_RESULTS
 from ocrstream_worker.engines.factory import create_engine
 from ocrstream_worker.engines.port import (
+    READING_VERSION,
+    TURNS,
     Engine,
     EngineSettings,
     EngineUnavailable,
@@ -24,6 +28,7 @@ from ocrstream_worker.engines.port import (
     ReadOptions,
     Recognition,
     RgbImage,
+    Turn,
 )
 
 Corners = tuple[tuple[float, float], ...]
@@ -90,6 +95,8 @@ def test_says_what_it_is(engine: Engine, settings: EngineSettings) -> None:
     assert all(info.versions.values())
     assert all("/" in name and len(digest) == 64 for name, digest in info.models.items())
     assert bool(info.models) == (info.name != "noop")
+    if info.name in READERS:
+        assert info.versions["ocrstream"] == READING_VERSION
 
 
 def test_one_outcome_for_each_image_in_order(engine: Engine) -> None:
@@ -106,6 +113,7 @@ def test_one_outcome_for_each_image_in_order(engine: Engine) -> None:
         assert provenance.versions == engine.info.versions
         assert provenance.models == engine.info.models
         assert provenance.device == engine.info.device
+        assert provenance.ordered
         assert provenance.timings_s
         assert all(seconds >= 0 for seconds in provenance.timings_s.values())
 
@@ -214,6 +222,91 @@ def test_lines_in_a_tall_strip_keep_their_places(engine: Engine) -> None:
     for box, y in zip(boxes, baselines, strict=True):
         assert max(bottom for _, bottom in box.bbox) == pytest.approx(y + 4, abs=12)
         assert all(0 <= x <= 120 for x, _ in box.bbox)
+
+
+def clockwise(image: RgbImage, turn: Turn) -> RgbImage:
+    return turned(image, -turn // 90)
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("boxes", ["line", "word"])
+def test_a_turned_page_is_read_where_it_is(engine: Engine, turn: Turn, boxes: BoxUnit) -> None:
+    """In reading order; each box on the ink of its own text and from its own top left."""
+    if engine.info.name not in READERS:
+        return
+    lines = ["Order 4711 of the harbour", "Seven lamps of brass", "Grand total 12.50 EUR"]
+    outcome = read(engine, clockwise(drawn_lines(lines), turn), boxes)
+    texts = lines if boxes == "line" else " ".join(lines).split()
+    assert [box.text for box in outcome.boxes] == texts
+    # What turns it back.
+    assert outcome.provenance.turn == -turn % 360
+    assert abs(outcome.provenance.skew) < 0.5
+    inked = clockwise(drawn_lines(lines), 0)[:, :, 0] < 128
+    for box in outcome.boxes:
+        (x1, y1), _, (x2, y2), _ = (on_upright(point, turn, inked.shape) for point in box.bbox)
+        assert x1 < x2
+        assert y1 < y2
+        inside = inked[round(y1) : round(y2), round(x1) : round(x2)]
+        assert inside.any()
+        # A word is as high as its line, and detection leaves half a line around it at most.
+        rows = np.flatnonzero(inside.any(axis=1))
+        assert y2 - y1 < 3 * (rows[-1] - rows[0] + 1)
+    covered = sum(area(box.bbox) for box in outcome.boxes)
+    assert covered < 0.6 * inked.size
+
+
+def on_upright(
+    point: tuple[float, float], turn: Turn, shape: tuple[int, ...]
+) -> tuple[float, float]:
+    """Where a point of a page that was turned clockwise lay before."""
+    (x, y), (height, width) = point, shape
+    return {0: (x, y), 90: (y, height - x), 180: (width - x, height - y), 270: (width - y, x)}[turn]
+
+
+@pytest.mark.parametrize("degrees", [-10, 10])
+def test_a_skewed_page_is_read_where_it_is(engine: Engine, degrees: int) -> None:
+    if engine.info.name not in READERS:
+        return
+    lines = ["Order 4711 of the harbour", "Seven lamps of brass", "Grand total 12.50 EUR"]
+    outcome = read(engine, askew(drawn_lines(lines), degrees))
+    assert [box.text for box in outcome.boxes] == lines
+    assert outcome.provenance.turn == 0
+    assert outcome.provenance.skew == pytest.approx(degrees, abs=0.7)
+    for box in outcome.boxes:
+        (x1, y1), (x2, y2), *_ = box.bbox
+        assert math.degrees(math.atan2(y1 - y2, x2 - x1)) == pytest.approx(degrees, abs=1)
+
+
+def test_columns_are_read_one_after_the_other(engine: Engine) -> None:
+    if engine.info.name not in READERS:
+        return
+    left = [
+        "The lamps of the",
+        "harbour were lit",
+        "by seven men who",
+        "came by a ladder",
+        "when it was dark",
+        "and went home by",
+        "the road of stone",
+        "that goes up the",
+        "hill to the north",
+    ]
+    right = [
+        "In winter nobody",
+        "saw the ships come",
+        "before the ropes",
+        "froze to the quay",
+        "and the oldest of",
+        "the men told how",
+        "it had been when",
+        "there was no lamp",
+        "at all by the sea",
+    ]
+    columns = [drawn_lines(texts, size=24) for texts in (left, right)]
+    page = blank(columns[0].shape[0], sum(column.shape[1] for column in columns))
+    page[:, : columns[0].shape[1]] = columns[0]
+    page[:, columns[0].shape[1] :] = columns[1]
+    assert [box.text for box in read(engine, page).boxes] == [*left, *right]
 
 
 @pytest.mark.parametrize("languages", [("ko",), ("hangul",), ("en", "th"), ("xyz",)])

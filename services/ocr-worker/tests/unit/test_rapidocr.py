@@ -1,15 +1,14 @@
-"""RapidOCR behind the port: its own results, the models for other scripts, words, devices."""
+"""RapidOCR behind the port: the models for other scripts, words, devices."""
 
 import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
-import cv2
 import msgspec
 import pytest
-import rapidocr as upstream
-from engine_pages import blank, page, turned
+from drawn_text import drawn_lines
+from engine_pages import page, turned
 from rapidocr.ch_ppocr_rec.typings import WordInfo
 
 from ocrstream_schemas.events import TextBox
@@ -28,15 +27,6 @@ from ocrstream_worker.engines.rapidocr import RapidOcrEngine, choose_backend, re
 from ocrstream_worker.engines.rapidocr_models import bundled, listed_recognizer
 from ocrstream_worker.engines.rapidocr_words import split_line
 
-FONT = cv2.FontFace("sans")
-
-
-def drawn(*lines: str) -> RgbImage:
-    image = blank(40 + 70 * len(lines), 640)
-    for row, line in enumerate(lines):
-        cv2.putText(image, line, (30, 65 + 70 * row), (0, 0, 0), FONT, 30, 400)
-    return image
-
 
 @pytest.fixture(scope="module")
 def engine() -> RapidOcrEngine:
@@ -51,31 +41,6 @@ def read(engine: RapidOcrEngine, image: RgbImage, **options: Any) -> tuple[TextB
     return outcome.boxes
 
 
-@pytest.mark.parametrize("quarter_turns", [0, 1, 2])
-def test_reads_what_rapidocr_reads_itself(engine: RapidOcrEngine, quarter_turns: int) -> None:
-    image = turned(drawn("Grand total 12.50 EUR", "請求書 ABC", "No. 4711"), quarter_turns)
-    kind = upstream.EngineType("openvino")
-    own: Any = upstream.RapidOCR(
-        params={
-            "Global.log_level": "critical",
-            **{f"{part}.engine_type": kind for part in ("Det", "Cls", "Rec")},
-            "Det.model_path": str(bundled("PP-OCRv6_det_small.onnx")),
-            "Cls.model_path": str(bundled("ch_ppocr_mobile_v2.0_cls_mobile.onnx")),
-            "Rec.model_path": str(bundled("PP-OCRv6_rec_small.onnx")),
-            "EngineConfig.openvino.inference_num_threads": 1,
-        }
-    )(image[:, :, ::-1])
-    boxes = read(engine, image)
-    # How a line is padded decides whether a narrow blank is seen, and moves the score by some
-    # hundredths.
-    assert [box.text.replace(" ", "") for box in boxes] == [
-        text.replace(" ", "") for text in own.txts
-    ]
-    assert [box.confidence for box in boxes] == pytest.approx(list(own.scores), abs=0.1)
-    for box, polygon in zip(boxes, own.boxes.tolist(), strict=True):
-        assert sorted(box.bbox) == [pytest.approx(tuple(point)) for point in sorted(polygon)]
-
-
 def test_the_models_that_it_names_are_those_on_disk(engine: RapidOcrEngine) -> None:
     assert len(engine.info.models) == 3
     for name, digest in engine.info.models.items():
@@ -85,7 +50,7 @@ def test_the_models_that_it_names_are_those_on_disk(engine: RapidOcrEngine) -> N
 
 @pytest.mark.parametrize("quarter_turns", [0, 1, 2])
 def test_corners_begin_where_the_text_does(engine: RapidOcrEngine, quarter_turns: int) -> None:
-    image = turned(drawn("Grand total 12.50 EUR"), quarter_turns)
+    image = turned(drawn_lines(["Grand total 12.50 EUR"]), quarter_turns)
     (line,) = read(engine, image)
     words = read(engine, image, boxes="word")
     assert [word.text for word in words] == ["Grand", "total", "12.50", "EUR"]
@@ -130,7 +95,7 @@ def test_a_line_without_places_has_no_words() -> None:
 
 
 def test_characters_of_a_writing_without_blanks_stand_alone(engine: RapidOcrEngine) -> None:
-    texts = [box.text for box in read(engine, drawn("請求書 ABC 合計"), boxes="word")]
+    texts = [box.text for box in read(engine, drawn_lines(["請求書 ABC 合計"]), boxes="word")]
     assert texts == ["請", "求", "書", "ABC", "合", "計"]
 
 

@@ -110,10 +110,24 @@ def test_vertical_text_is_as_long_as_it_is_high() -> None:
 
 
 def test_small_or_half_readable_text_is_hard_to_see() -> None:
-    blurred = [line("tbe qnick harbonr", 0.6, 190, height=12)]
+    blurred = [line("tbe qnick harbonr", 0.6, 190, height=16)]
     assert codes(blurred) == ["low_confidence"]
     assert codes([line("tbe qnick harbonr", 0.8, 190)]) == ["low_confidence"]
     assert codes([line("ape at SAE YAH", 0.42, 190)], TESSERACT) == ["unreadable_script"]
+
+
+def test_a_page_of_small_letters_is_told_of_however_it_was_read() -> None:
+    small = line("the quick harbour", 0.98, 120, height=12)
+    assert codes([small]) == ["small_text"]
+    assert codes([line("tbe qnick harbonr", 0.6, 120, height=12)]) == [
+        "low_confidence",
+        "small_text",
+    ]
+    # Most of the text counts, not most of the lines.
+    assert codes([small, line("GRAND TOTAL OF ALL", 0.99, 130)]) == []
+    assert codes([small, small, line("GRAND TOTAL OF ALL", 0.99, 130)]) == ["small_text"]
+    assert "2 of 3 lines are lower than 14 pixels" in detail([small, small, line("A", 0.99, 30)])
+    assert codes([Line("小さい", 0.99, upright(0, 0, 12, 100))]) == ["small_text"]
 
 
 def test_letters_of_an_alphabet_that_the_model_half_knows() -> None:
@@ -143,11 +157,13 @@ lines = st.builds(Line, st.text(), confidences, corners, st.lists(words, max_siz
 
 
 @given(st.lists(lines, max_size=6), st.sampled_from([RAPIDOCR, TESSERACT]))
-def test_whatever_an_engine_gives_there_is_one_warning_at_most(
+def test_whatever_an_engine_gives_there_are_two_warnings_at_most(
     given_lines: list[Line], reader: Reader
 ) -> None:
     warnings = find_warnings(given_lines, reader, min_confidence=0.5)
-    assert len(warnings) <= 1
+    assert len({one.code for one in warnings}) == len(warnings) <= 2
+    # A second one tells of small text.
+    assert all(one.code == "small_text" for one in warnings[1:])
     assert not any("of nan" in one.detail for one in warnings)
 
 

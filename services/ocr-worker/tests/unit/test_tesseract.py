@@ -39,11 +39,11 @@ def test_rows_become_lines_of_words() -> None:
             row(5, 3, (1, 10, 90), 80, "a\tb"),
         ]
     )
-    first, last = parse_tsv(tsv, scale=(2.0, 1.0))
+    first, last = parse_tsv(tsv)
     assert first.text == "Grand total"
     assert first.confidence == pytest.approx(0.935)
-    assert first.corners == [(20, 20), (200, 20), (200, 30), (20, 30)]
-    assert [word.corners[0][0] for word in first.words] == [20, 120]
+    assert first.corners == [(10, 20), (100, 20), (100, 30), (10, 30)]
+    assert [word.corners[0][0] for word in first.words] == [10, 60]
     assert last.text == "a\tb"
 
 
@@ -65,7 +65,11 @@ def korean() -> TesseractEngine:
 
 
 def test_reads_korean_without_a_network(korean: TesseractEngine) -> None:
-    assert set(korean.info.models) == {"kor/kor.traineddata", "eng/eng.traineddata"}
+    assert set(korean.info.models) == {
+        "kor/kor.traineddata",
+        "eng/eng.traineddata",
+        "osd/osd.traineddata",
+    }
     image = korean_page("중앙 시장", "합계 5,500")
     outcomes = korean.recognize([image, page("TOTAL")], [ReadOptions(boxes="word")] * 2)
     texts = [[box.text for box in one.boxes] for one in outcomes if isinstance(one, Recognition)]
@@ -93,3 +97,8 @@ def test_a_side_longer_than_tesseract_takes_is_shrunk() -> None:
     (outcome,) = engine.recognize([image], [ReadOptions()])
     assert isinstance(outcome, Recognition)
     assert outcome.provenance.width == 40_000
+    assert outcome.provenance.shrink == 1.25
+    (box,) = outcome.boxes
+    assert box.text == "LONG"
+    # In the pixels of the image as it came: drawn from 30 to 151.
+    assert [box.bbox[0][0], box.bbox[1][0]] == pytest.approx([30, 151], abs=5)

@@ -23,6 +23,10 @@ _AS_KATAKANA = re.compile(
     rf"|(?<=[{_KATAKANA}])[一―—]"
 )
 _EVENING = re.compile(rf"(?<![{_KATAKANA}])タ(?![{_KATAKANA}])")
+# Alone at a word's end it is one, too, as in 入力; 三カ月 goes on.
+_POWER = re.compile(rf"(?<=[\u3400-\u9fff])カ(?![\u3400-\u9fff{_KATAKANA}])")
+# No word begins with 覧, but 一覧 follows many, like データ.
+_LIST = re.compile(rf"(?<=[{_KATAKANA}])[ー―—](?=覧)")
 
 
 def resolve_confusions(text: str) -> str:
@@ -31,7 +35,7 @@ def resolve_confusions(text: str) -> str:
     if _AMOUNT.fullmatch(text.strip()) and sum(map(str.isdigit, text)) >= 2:
         figures = figures.translate(_AS_DIGITS)
     katakana = _AS_KATAKANA.sub(lambda found: found.group().translate(_ALIKE), figures)
-    return _EVENING.sub("夕", katakana)
+    return _LIST.sub("一", _POWER.sub("力", _EVENING.sub("夕", katakana)))
 
 
 def _as_figures(found: re.Match[str]) -> str:

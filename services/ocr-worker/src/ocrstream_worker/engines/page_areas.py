@@ -18,6 +18,10 @@ from ocrstream_worker.engines.text_map import Network, TextMap, map_large_text, 
 
 # Letters higher than that are found in pieces at the scale at which small ones are found.
 _LARGE_HEIGHT = 240
+# They do not fit on smaller pages, in values of three channels.
+_ROOM_FOR_LARGE = 3 * 1_000_000
+# Pieces of letters are at least so high, in shares of them; lines of a paragraph are not.
+_PIECE_HEIGHT = 0.25
 # Paper on either side of a line that runs across the page, in its heights.
 _AROUND = 0.7
 _UPRIGHT = 0.9
@@ -39,9 +43,9 @@ def find_page_areas(image: RgbImage, network: Network, threshold: float) -> Page
     """`threshold`: areas that the network is less sure of are no text."""
     text = map_text(image, network)
     areas = find_areas(text, threshold)
-    if text.windows > 1:
+    if image.size > _ROOM_FOR_LARGE:
         large = find_areas(map_large_text(image, network), threshold)
-        areas = _replaced(areas, [area for area in large if area.height > _LARGE_HEIGHT])
+        areas = _replaced(areas, [area for area in large if _is_one_line(area, areas)])
     direction = page_direction(areas)
     strips = _strips([direct(area, direction) for area in areas], image.shape[1])
     for strip in strips if len(strips) <= _MAX_STRIPS else ():
@@ -55,6 +59,15 @@ def _replaced(areas: Sequence[Area], better: Sequence[Area]) -> list[Area]:
     """The areas, and better ones in place of the pieces of them that were found."""
     left = [area for area in areas if not any(_holds(one, area.center) for one in better)]
     return [*left, *better]
+
+
+def _is_one_line(large: Area, areas: Sequence[Area]) -> bool:
+    """Whether an area of the shrunk page is a line of large letters, not a paragraph of small."""
+    if large.height <= _LARGE_HEIGHT:
+        return False
+    pieces = [area for area in areas if _holds(large, area.center)]
+    low = sum(area.length for area in pieces if area.height < _PIECE_HEIGHT * large.height)
+    return 2 * low <= sum(area.length for area in pieces)
 
 
 def _holds(area: Area, point: NDArray[np.float64]) -> bool:

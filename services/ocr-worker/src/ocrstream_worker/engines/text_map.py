@@ -28,6 +28,9 @@ _MAX_ENLARGEMENT = 2.0
 # The network finds lower-case letters of 4 to 100 pixels, so larger pages may be shrunk. They are
 # not shrunk more: letters of 7 pixels are worth reading.
 _MAX_SHRINK = 1.75
+# Then letters of 300 pixels are found on a small page, and a page of a hundred megapixels is looked
+# at whole.
+_MORE_SHRINK = 3.0
 # About what the network was taught on. It weighs what it sees against all else in its view: a lone
 # word on a megapixel of blank paper is not found.
 _WINDOW_SIDE = 736
@@ -56,20 +59,19 @@ class TextMap:
 
 def map_text(image: RgbImage, network: Network, scale: float | None = None) -> TextMap:
     """The map at a scale, else at the one at which the smallest text worth reading is found."""
-    height, width = image.shape[:2]
-    pixels = height * width
-    if scale is not None:
-        return _map_at(image, network, scale)
-    if pixels < _LEAST_PIXELS:
-        return _map_at(image, network, max(math.sqrt(pixels / _LEAST_PIXELS), 1 / _MAX_ENLARGEMENT))
-    scale = min(max(1.0, math.sqrt(pixels / _WHOLE_PIXELS)), _MAX_SHRINK)
-    return _map_at(image, network, scale)
+    return _map_at(image, network, _best_scale(image) if scale is None else scale)
 
 
 def map_large_text(image: RgbImage, network: Network) -> TextMap:
-    """The map of the page shrunk until it is looked at whole, which shows letters of any height."""
-    height, width = image.shape[:2]
-    return _map_at(image, network, max(1.0, math.sqrt(height * width / _WHOLE_PIXELS)))
+    """The map of the page shrunk much more, which shows letters that are too large in the other."""
+    return _map_at(image, network, _best_scale(image) * _MORE_SHRINK)
+
+
+def _best_scale(image: RgbImage) -> float:
+    pixels = image.shape[0] * image.shape[1]
+    if pixels < _LEAST_PIXELS:
+        return max(math.sqrt(pixels / _LEAST_PIXELS), 1 / _MAX_ENLARGEMENT)
+    return min(max(1.0, math.sqrt(pixels / _WHOLE_PIXELS)), _MAX_SHRINK)
 
 
 def _map_at(image: RgbImage, network: Network, scale: float) -> TextMap:
@@ -133,8 +135,10 @@ def _windows(height: int, width: int) -> Iterator[_Window]:
 
 def _starts(length: int, window: int) -> list[int]:
     """Where windows begin, so that their inner parts cover the whole length."""
-    count = max(1, math.ceil((length - 2 * _MARGIN) / (window - 2 * _MARGIN)))
-    return [round(n * (length - window) / max(1, count - 1)) for n in range(count)]
+    if length == window:
+        return [0]
+    count = math.ceil((length - 2 * _MARGIN) / (window - 2 * _MARGIN))
+    return [round(n * (length - window) / (count - 1)) for n in range(count)]
 
 
 def _scaled(image: RgbImage, scale: float) -> RgbImage:

@@ -15,6 +15,10 @@ _MAX_SKEW = 16.0
 _COARSE_DEGREES, _FINE_DEGREES = 1.0, 0.1
 # Less does no harm to engines, and turning would blur the page.
 _LEAST_SKEW = 0.3
+# On a thinner page, shrunk to that side, rows tell nothing; one line leaves no room to be askew.
+_LEAST_SIDE = 32
+# A long strip grows many times when it is levelled. A square page of a hundred megapixels fits.
+_MAX_LEVELLED_PIXELS = 160_000_000
 
 
 @dataclass(frozen=True)
@@ -83,19 +87,27 @@ def turned(image: RgbImage, turn: Turn, skew: float) -> Upright:
 def find_skew(image: RgbImage) -> float:
     """By how many degrees, -16 to 16, the lines of a page rise to the right, or run askew of
 
-    upright where they are turned by a quarter; 0 if it is too little to matter.
+    upright where they are turned by a quarter; 0 if it is too little to matter, cannot be told, or
+    would make too large a page.
 
     At the right angle lines and the gaps between them are told best by how much ink a row has: the
     sum of squared differences of neighbouring rows is greatest (W. Postl, US patent 4723297).
     """
     ink = _ink(image)
-    if not ink.any():
+    if min(ink.shape) < _LEAST_SIDE or not ink.any():
         return 0.0
     coarse = np.arange(-_MAX_SKEW, _MAX_SKEW + _COARSE_DEGREES, _COARSE_DEGREES)
     best = _sharpest(ink, coarse)
     fine = np.arange(best - _COARSE_DEGREES, best + _COARSE_DEGREES, _FINE_DEGREES)
-    skew = _sharpest(ink, fine)
-    return float(round(skew, 1)) if abs(skew) >= _LEAST_SKEW else 0.0
+    skew = float(np.clip(_sharpest(ink, fine), -_MAX_SKEW, _MAX_SKEW))
+    fits = _levelled_pixels(image, skew) <= _MAX_LEVELLED_PIXELS
+    return round(skew, 1) if abs(skew) >= _LEAST_SKEW and fits else 0.0
+
+
+def _levelled_pixels(image: RgbImage, skew: float) -> float:
+    height, width = image.shape[:2]
+    sine, cosine = abs(np.sin(np.radians(skew))), np.cos(np.radians(skew))
+    return float((width * cosine + height * sine) * (width * sine + height * cosine))
 
 
 def _ink(image: RgbImage) -> NDArray[np.float32]:

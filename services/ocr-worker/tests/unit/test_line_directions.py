@@ -1,0 +1,164 @@
+"""Which way lines run: geometry, held against pages whose lines are known."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ocrstream_worker.engines.line_directions import (
+    DirectedArea,
+    direct,
+    join_pieces,
+    page_direction,
+    turn_and_skew,
+)
+from ocrstream_worker.engines.port import TURNS, Turn
+from ocrstream_worker.engines.text_areas import Area
+
+RIGHT, DOWN = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+FLIPS = st.lists(st.booleans(), min_size=6, max_size=6)
+
+
+def towards(degrees: float) -> NDArray[np.float64]:
+    """Clockwise from the right."""
+    return np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+
+
+def area(
+    degrees: float,
+    length: float = 300,
+    height: float = 20,
+    center: Sequence[float] = (500, 500),
+    flip: bool = False,
+) -> Area:
+    along = towards(degrees + 180 * flip)
+    return Area(np.array(center, dtype=np.float64), along, length, height)
+
+
+def angle_between(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    return float(np.degrees(np.arccos(np.clip(a @ b, -1, 1))))
+
+
+@given(st.floats(-40, 40), st.sampled_from([0, 90]), FLIPS)
+def test_a_page_runs_as_its_lines_do(skew: float, base: int, flips: list[bool]) -> None:
+    lines = [area(base + skew, 200 + 50 * n, flip=flip) for n, flip in enumerate(flips)]
+    # Some that run across, and what has no direction.
+    lines += [area(base + skew + 90, 150), area(base + skew + 45, 40, 39)]
+    assert angle_between(page_direction(lines), towards(base + skew)) < 0.01
+
+
+@given(FLIPS, st.floats(0, 180))
+def test_one_line_that_is_askew_does_not_skew_the_page(flips: list[bool], degrees: float) -> None:
+    level = [area(2, flip=flip) for flip in flips]
+    assert angle_between(page_direction([*level, area(degrees, 250)]), towards(2)) < 0.01
+
+
+def test_where_nothing_tells_a_page_runs_to_the_right() -> None:
+    assert page_direction([]).tolist() == RIGHT.tolist()
+    assert page_direction([area(90, 30, 29)]).tolist() == RIGHT.tolist()
+
+
+@given(
+    st.sampled_from([(300, 20), (60, 20), (24, 20)]),
+    st.floats(-44, 44),
+    st.floats(0, 360),
+    st.booleans(),
+)
+def test_a_page_that_is_turned_has_its_lines_turned(
+    size: tuple[int, int], degrees: float, turn: float, flip: bool
+) -> None:
+    one = direct(area(degrees, *size), RIGHT)
+    other = direct(area(degrees + turn, *size, flip=flip), towards(turn))
+    # Where three degrees decide whether a short line runs as the page does, both may be right.
+    assume(abs(abs(degrees) - 3) > 0.01)
+    assert angle_between(other.direction, towards(angle_of(one.direction) + turn)) < 0.01
+    assert (other.length, other.height, other.aside) == (one.length, one.height, one.aside)
+
+
+def angle_of(direction: NDArray[np.float64]) -> float:
+    return float(np.degrees(np.arctan2(direction[1], direction[0])))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_lines_run_as_the_page_does(flip: bool) -> None:
+    assert direct(area(1, flip=flip), RIGHT).direction == pytest.approx(towards(1))
+    # Upside down as well: the page says from which end.
+    assert direct(area(1, flip=flip), -RIGHT).direction == pytest.approx(towards(181))
+    aside = direct(area(90, flip=flip), RIGHT)
+    assert aside.direction == pytest.approx(DOWN)
+    assert aside.aside
+
+
+def test_the_angle_of_a_short_line_is_the_pages() -> None:
+    assert direct(area(2, 60), RIGHT).direction == pytest.approx(RIGHT)
+    assert direct(area(2, 300), RIGHT).direction == pytest.approx(towards(2))
+    assert direct(area(20, 60), RIGHT).direction == pytest.approx(towards(20))
+
+
+def test_what_is_as_long_as_high_is_read_as_the_page_is() -> None:
+    high = direct(area(90, 25, 20), RIGHT)
+    assert high.direction == pytest.approx(RIGHT)
+    assert (high.length, high.height) == (20, 25)
+    assert not high.aside
+
+
+def test_corners_begin_at_the_texts_own_top_left() -> None:
+    box = DirectedArea(np.array([100.0, 50.0]), RIGHT, 80, 20)
+    assert box.corners.tolist() == [[60, 40], [140, 40], [140, 60], [60, 60]]
+    assert box.reversed().corners.tolist() == [[140, 60], [60, 60], [60, 40], [140, 40]]
+    down = DirectedArea(np.array([100.0, 50.0]), DOWN, 80, 20)
+    assert down.corners.tolist() == [[110, 10], [110, 90], [90, 90], [90, 10]]
+
+
+def piece(
+    begin: float, end: float, *, off: float = 0, height: float = 20, degrees: float = 90
+) -> DirectedArea:
+    """Of a line through (400, 100) that runs this way."""
+    along, across = towards(degrees), towards(degrees + 90)
+    center = np.array([400.0, 100.0]) + along * (begin + end) / 2 + across * off
+    return DirectedArea(center, along, end - begin, height, aside=True)
+
+
+@given(st.permutations([(0, 90), (100, 130), (150, 300), (310, 320)]), st.floats(0, 360))
+def test_pieces_of_a_line_across_the_page_are_joined(
+    spans: list[tuple[float, float]], degrees: float
+) -> None:
+    (line,) = join_pieces([piece(*span, degrees=degrees, off=span[0] / 100) for span in spans])
+    assert line.length == pytest.approx(320, abs=0.5)
+    assert angle_between(line.direction, towards(degrees)) < 0.01
+    assert line.corners[0] == pytest.approx(piece(0, 320, degrees=degrees).corners[0], abs=4)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        piece(130, 200),
+        piece(100, 200, off=15),
+        piece(100, 200, height=60),
+        replace(piece(100, 200), direction=towards(100)),
+        piece(100, 200).reversed(),
+    ],
+    ids=["far", "beside", "higher", "askew", "the other way"],
+)
+def test_what_is_no_piece_of_the_line_stays_alone(other: DirectedArea) -> None:
+    first = piece(0, 100)
+    assert sorted(one.length for one in join_pieces([first, other])) == sorted(
+        [first.length, other.length]
+    )
+
+
+def test_level_lines_are_left_as_they_are() -> None:
+    cells = [replace(piece(*span), aside=False) for span in ((0, 90), (100, 130))]
+    assert join_pieces(cells) == cells
+
+
+@given(st.sampled_from(TURNS), st.floats(-44.9, 44.9))
+def test_turned_and_levelled_a_page_runs_to_the_right(turn: Turn, skew: float) -> None:
+    # Lines that rise are turned to the left.
+    found, rest = turn_and_skew(towards(-skew - turn))
+    assert found == turn
+    assert rest == pytest.approx(skew, abs=1e-6)

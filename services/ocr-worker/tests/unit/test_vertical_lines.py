@@ -1,0 +1,42 @@
+"""Columns of Japanese set to run to the right."""
+
+import numpy as np
+import pytest
+from drawn_text import drawn_column
+from engine_pages import blank
+
+from ocrstream_worker.engines.port import EngineSettings
+from ocrstream_worker.engines.rapidocr import RapidOcrEngine
+from ocrstream_worker.engines.vertical_lines import set_horizontally
+
+COLUMNS = ["今日は、雨が降る。", "コーヒーを二杯、飲んだ。", "東京タワーに行く"]
+
+
+@pytest.mark.parametrize("text", COLUMNS)
+def test_a_column_becomes_a_line(text: str) -> None:
+    column = drawn_column(text)
+    line = set_horizontally(column)
+    assert line is not None
+    height, width = line.shape[:2]
+    # A place for each character, and a margin of a quarter at either end.
+    assert width / height == pytest.approx(len(text) + 0.5, abs=0.1)
+    networks = RapidOcrEngine(EngineSettings())._networks  # pyright: ignore[reportPrivateUsage]
+    (read,) = networks.read([line])
+    assert read.text == text
+    # Only turned on its side it is not read right.
+    (on_its_side,) = networks.read([np.ascontiguousarray(np.rot90(column))])
+    assert on_its_side.text != text
+
+
+def test_what_holds_no_two_characters_is_left_as_it_is() -> None:
+    assert set_horizontally(blank(200, 40)) is None
+    assert set_horizontally(blank(1, 1)) is None
+    assert set_horizontally(drawn_column("東")) is None
+
+
+def test_paper_may_be_dark() -> None:
+    column = drawn_column(COLUMNS[0])
+    line, reverse = set_horizontally(column), set_horizontally(255 - column)
+    assert line is not None
+    assert reverse is not None
+    assert (reverse == 255 - line).mean() > 0.99
