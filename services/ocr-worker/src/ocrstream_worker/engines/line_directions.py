@@ -16,6 +16,7 @@ from ocrstream_worker.engines.text_areas import Area
 
 # An area that is squarer does not tell along which of its sides it is read.
 _LONG_RATIO = 1.5
+_SQUARE_RATIO = 1.15
 # The angle of a short area is known to some degrees only: within three it is taken for the page's.
 _SHORT_RATIO = 8.0
 _NEARLY = math.cos(math.radians(3))
@@ -56,9 +57,10 @@ class DirectedArea:
 def page_direction(areas: Sequence[Area]) -> NDArray[np.float64]:
     """The direction to the right, or down, in which most of the page's text runs.
 
-    Areas count by their length. It is skewed as the middle one of those that run this way is.
+    Areas count by how much longer than high they are. It is skewed as the middle one of those that
+    run this way is.
     """
-    weights = np.array([area.length if _is_long(area) else 0.0 for area in areas])
+    weights = np.array([max(0.0, area.length - _SQUARE_RATIO * area.height) for area in areas])
     if not weights.any():
         return np.array([1.0, 0.0])
     angles = np.array([math.atan2(area.along[1], area.along[0]) for area in areas])

@@ -26,6 +26,7 @@ _PIECE_HEIGHT = 0.25
 _AROUND = 0.7
 _UPRIGHT = 0.9
 _LONG_RATIO = 3.0
+_LEVEL_RATIO = 1.5
 # More of them are no margin notes, and are left as they were found.
 _MAX_STRIPS = 12
 
@@ -50,7 +51,11 @@ def find_page_areas(image: RgbImage, network: Network, threshold: float) -> Page
     strips = _strips([direct(area, direction) for area in areas], image.shape[1])
     for strip in strips if len(strips) <= _MAX_STRIPS else ():
         across = map_text(np.rot90(image[:, strip]), network, text.scale)
-        areas = _replaced(areas, list(_long_areas(across, strip.stop, threshold)))
+        level = [area for area in areas if _is_level(area)]
+        long = _long_areas(across, strip.stop, threshold)
+        # A column of a table, its head and figures below each other, is none.
+        lines = [one for one in long if not any(_holds(one, area.center) for area in level)]
+        areas = _replaced(areas, lines)
     directed = join_pieces([direct(area, direction) for area in areas])
     return PageAreas(directed, direction, text)
 
@@ -89,6 +94,10 @@ def _strips(areas: Sequence[DirectedArea], width: int) -> list[slice]:
         else:
             strips.append(slice(left, right))
     return strips
+
+
+def _is_level(area: Area) -> bool:
+    return area.length > _LEVEL_RATIO * area.height and abs(area.along[0]) > _UPRIGHT
 
 
 def _long_areas(text: TextMap, right: int, threshold: float) -> Iterator[Area]:

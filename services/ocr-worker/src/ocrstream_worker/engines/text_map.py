@@ -22,8 +22,10 @@ Network = Callable[[RgbImage], NDArray[np.float32]]
 _STRIDE = 32
 # An A4 page at 170 dpi is looked at as it is, and at once.
 _WHOLE_PIXELS = 3_000_000
-# A small picture is enlarged to that, for faint and tiny letters; but not by more than they need.
+# A small picture is enlarged to that, for faint and tiny letters; but not by more than they need. A
+# cut-out line is none.
 _LEAST_PIXELS = 750_000
+_LEAST_PICTURE_SIDE = 200
 _MAX_ENLARGEMENT = 2.0
 # The network finds lower-case letters of 4 to 100 pixels, so larger pages may be shrunk. They are
 # not shrunk more: letters of 7 pixels are worth reading.
@@ -69,7 +71,7 @@ def map_large_text(image: RgbImage, network: Network) -> TextMap:
 
 def _best_scale(image: RgbImage) -> float:
     pixels = image.shape[0] * image.shape[1]
-    if pixels < _LEAST_PIXELS:
+    if pixels < _LEAST_PIXELS and min(image.shape[:2]) >= _LEAST_PICTURE_SIDE:
         return max(math.sqrt(pixels / _LEAST_PIXELS), 1 / _MAX_ENLARGEMENT)
     return min(max(1.0, math.sqrt(pixels / _WHOLE_PIXELS)), _MAX_SHRINK)
 
