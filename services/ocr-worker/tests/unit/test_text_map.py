@@ -26,7 +26,7 @@ class Sees:
     def __call__(self, page: RgbImage) -> NDArray[np.float32]:
         self.shapes.append(page.shape)
         assert not any(side % 32 for side in page.shape[:2])
-        return page[:, :, 0].astype(np.float32) / 255
+        return (page[:, :, 0] / 255).astype(np.float32)
 
 
 class SeesItsOwnEdge(Sees):
