@@ -1,6 +1,8 @@
 """What the default engine makes of pages with known text: a short share of `make bench-accuracy`.
 
-Each class of pages has its gate in `classes.toml`.
+Each class of pages has its gate in `classes.toml`. A page or two of a class have 800 characters, so
+that three wrong ones are more than 0.3 %. So the gate holds for all pages of the classes that have
+the same one, and each class may be above it by no more than such a handful.
 """
 
 import secrets
@@ -21,6 +23,7 @@ from ocrstream_worker.engines.port import Engine, EngineSettings, ReadOptions, R
 
 TABLE = load_table()
 SHORT = [kind for kind in TABLE.classes if kind.short]
+HANDFUL = 5
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +53,46 @@ def test_the_share_is_large_enough() -> None:
     assert all(kind.gate is not None for kind in SHORT)
 
 
+@pytest.fixture(scope="module")
+def scores(engine: Engine) -> dict[str, tuple[Score, list[tuple[str, str]]]]:
+    """What was made of each class, and what was read wrongly."""
+    found: dict[str, tuple[Score, list[tuple[str, str]]]] = {}
+    for kind in SHORT:
+        total, wrong = Score(), list[tuple[str, str]]()
+        for page in pages(kind):
+            boxes = read(engine, page)
+            total += score_page(page, boxes)
+            wrong += read_wrongly(page, boxes)
+        found[kind.name] = total, wrong
+    return found
+
+
+def wrong_characters(kind: PageClass, score: Score) -> int:
+    return score.edits if kind.ordered else score.unordered_edits
+
+
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("kind", SHORT, ids=lambda kind: kind.name.replace(" ", "-"))
-def test_text_is_right(engine: Engine, kind: PageClass) -> None:
-    total, wrong = Score(), list[tuple[str, str]]()
-    for page in pages(kind):
-        boxes = read(engine, page)
-        total += score_page(page, boxes)
-        wrong += read_wrongly(page, boxes)
+def test_text_is_right(
+    scores: dict[str, tuple[Score, list[tuple[str, str]]]], kind: PageClass
+) -> None:
+    score, wrong = scores[kind.name]
     assert kind.gate is not None
-    cer = total.cer if kind.ordered else total.unordered_cer
-    assert cer <= kind.gate, f"line by line {total.unordered_cer:.2f} %, wrong: {wrong[:5]}"
-    # One in a thousand may be, and these are fewer.
-    assert total.turned_wrongly == 0, wrong[:5]
+    allowed = kind.gate / 100 * score.characters + HANDFUL
+    assert wrong_characters(kind, score) <= allowed, wrong[:5]
+    # One line in a thousand may be, and these are fewer.
+    assert score.turned_wrongly == 0, wrong[:5]
+
+
+@pytest.mark.parametrize("gate", sorted({kind.gate or 0 for kind in SHORT}))
+def test_the_gate_holds_for_all_pages_that_have_it(
+    scores: dict[str, tuple[Score, list[tuple[str, str]]]], gate: float
+) -> None:
+    of_gate = [(kind, *scores[kind.name]) for kind in SHORT if kind.gate == gate]
+    characters = sum(score.characters for _, score, _ in of_gate)
+    edits = sum(wrong_characters(kind, score) for kind, score, _ in of_gate)
+    assert characters > 1_000
+    assert 100 * edits / characters <= gate, [wrong[:3] for _, _, wrong in of_gate]
 
 
 def test_a_page_that_nobody_has_seen(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:

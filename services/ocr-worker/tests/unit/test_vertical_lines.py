@@ -5,16 +5,25 @@ import pytest
 from drawn_text import drawn_column
 from engine_pages import blank
 
-from ocrstream_worker.engines.port import EngineSettings
+from ocrstream_worker.engines.port import EngineSettings, RgbImage
 from ocrstream_worker.engines.rapidocr import RapidOcrEngine
 from ocrstream_worker.engines.vertical_lines import set_horizontally
 
 COLUMNS = ["今日は、雨が降る。", "コーヒーを二杯、飲んだ。", "東京タワーに行く"]
 
 
+def column_of(text: str) -> RgbImage:
+    """A column with as much paper around it as detection leaves."""
+    drawn = drawn_column(text)
+    ys, xs = np.nonzero(drawn[:, :, 0] < 160)
+    column = drawn[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+    margin = column.shape[1] // 5
+    return np.pad(column, ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
+
+
 @pytest.mark.parametrize("text", COLUMNS)
 def test_a_column_becomes_a_line(text: str) -> None:
-    column = drawn_column(text)
+    column = column_of(text)
     line = set_horizontally(column)
     assert line is not None
     height, width = line.shape[:2]
@@ -31,11 +40,11 @@ def test_a_column_becomes_a_line(text: str) -> None:
 def test_what_holds_no_two_characters_is_left_as_it_is() -> None:
     assert set_horizontally(blank(200, 40)) is None
     assert set_horizontally(blank(1, 1)) is None
-    assert set_horizontally(drawn_column("東")) is None
+    assert set_horizontally(column_of("東")) is None
 
 
 def test_paper_may_be_dark() -> None:
-    column = drawn_column(COLUMNS[0])
+    column = column_of(COLUMNS[0])
     line, reverse = set_horizontally(column), set_horizontally(255 - column)
     assert line is not None
     assert reverse is not None
