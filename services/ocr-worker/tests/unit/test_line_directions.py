@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ocrstream_worker.engines.line_directions import (
     DirectedArea,
     direct,
-    join_pieces,
     page_direction,
     turn_and_skew,
 )
@@ -112,48 +111,6 @@ def test_corners_begin_at_the_texts_own_top_left() -> None:
     assert box.reversed().corners.tolist() == [[140, 60], [60, 60], [60, 40], [140, 40]]
     down = DirectedArea(np.array([100.0, 50.0]), DOWN, 80, 20)
     assert down.corners.tolist() == [[110, 10], [110, 90], [90, 90], [90, 10]]
-
-
-def piece(
-    begin: float, end: float, *, off: float = 0, height: float = 20, degrees: float = 90
-) -> DirectedArea:
-    """Of a line through (400, 100) that runs this way."""
-    along, across = towards(degrees), towards(degrees + 90)
-    center = np.array([400.0, 100.0]) + along * (begin + end) / 2 + across * off
-    return DirectedArea(center, along, end - begin, height, aside=True)
-
-
-@given(st.permutations([(0, 90), (100, 130), (150, 300), (310, 320)]), st.floats(0, 360))
-def test_pieces_of_a_line_across_the_page_are_joined(
-    spans: list[tuple[float, float]], degrees: float
-) -> None:
-    (line,) = join_pieces([piece(*span, degrees=degrees, off=span[0] / 100) for span in spans])
-    assert line.length == pytest.approx(320, abs=0.5)
-    assert angle_between(line.direction, towards(degrees)) < 0.01
-    assert line.corners[0] == pytest.approx(piece(0, 320, degrees=degrees).corners[0], abs=4)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        piece(130, 200),
-        piece(100, 200, off=15),
-        piece(100, 200, height=60),
-        replace(piece(100, 200), direction=towards(100)),
-        piece(100, 200).reversed(),
-    ],
-    ids=["far", "beside", "higher", "askew", "the other way"],
-)
-def test_what_is_no_piece_of_the_line_stays_alone(other: DirectedArea) -> None:
-    first = piece(0, 100)
-    assert sorted(one.length for one in join_pieces([first, other])) == sorted(
-        [first.length, other.length]
-    )
-
-
-def test_level_lines_are_left_as_they_are() -> None:
-    cells = [replace(piece(*span), aside=False) for span in ((0, 90), (100, 130))]
-    assert join_pieces(cells) == cells
 
 
 @given(st.sampled_from(TURNS), st.floats(-44.9, 44.9))

@@ -20,9 +20,6 @@ _SQUARE_RATIO = 1.15
 # The angle of a short area is known to some degrees only: within three it is taken for the page's.
 _SHORT_RATIO = 8.0
 _NEARLY = math.cos(math.radians(3))
-# Pieces of one line, in shares of its height: so far apart at most, and so much beside each other.
-_WORD_GAP = 1.2
-_SAME_LINE = 0.4
 
 
 @dataclass(frozen=True)
@@ -97,50 +94,6 @@ def direct(area: Area, page: NDArray[np.float64]) -> DirectedArea:
     if area.length < _SHORT_RATIO * area.height and abs(alike) > _NEARLY:
         direction = wanted
     return DirectedArea(area.center, direction, area.length, area.height, aside)
-
-
-def join_pieces(areas: Sequence[DirectedArea]) -> list[DirectedArea]:
-    """The areas, with those that run across the page joined to lines.
-
-    A network that was taught level lines finds such a line in pieces. Those of level lines are left
-    as they are: a wide blank may part two cells of a table.
-    """
-    joined = [area for area in areas if not area.aside]
-    open_pieces = sorted(
-        (area for area in areas if area.aside), key=lambda area: float(area.center @ area.direction)
-    )
-    lines: list[DirectedArea] = []
-    for piece in open_pieces:
-        at = next((n for n, line in enumerate(lines) if _goes_on(line, piece)), None)
-        if at is None:
-            lines.append(piece)
-        else:
-            lines[at] = _joined(lines[at], piece)
-    return [*joined, *lines]
-
-
-def _goes_on(line: DirectedArea, piece: DirectedArea) -> bool:
-    apart = piece.center - line.center
-    along, across = float(apart @ line.direction), float(apart @ _turned_right(line.direction))
-    height = max(line.height, piece.height)
-    return (
-        float(line.direction @ piece.direction) > math.cos(math.radians(5))
-        and abs(across) < _SAME_LINE * height
-        and min(line.height, piece.height) > _SAME_LINE * height
-        and along - (line.length + piece.length) / 2 < _WORD_GAP * height
-    )
-
-
-def _joined(line: DirectedArea, piece: DirectedArea) -> DirectedArea:
-    places = [float((one.center - line.center) @ line.direction) for one in (line, piece)]
-    begin = min(place - one.length / 2 for place, one in zip(places, (line, piece), strict=True))
-    end = max(place + one.length / 2 for place, one in zip(places, (line, piece), strict=True))
-    return replace(
-        line,
-        center=line.center + line.direction * ((begin + end) / 2),
-        length=end - begin,
-        height=max(line.height, piece.height),
-    )
 
 
 def turn_and_skew(direction: NDArray[np.float64]) -> tuple[Turn, float]:

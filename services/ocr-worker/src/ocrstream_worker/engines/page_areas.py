@@ -6,12 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ocrstream_worker.engines.line_directions import (
-    DirectedArea,
-    direct,
-    join_pieces,
-    page_direction,
-)
+from ocrstream_worker.engines.line_directions import DirectedArea, direct, page_direction
 from ocrstream_worker.engines.port import RgbImage
 from ocrstream_worker.engines.text_areas import Area, find_areas
 from ocrstream_worker.engines.text_map import Network, TextMap, map_large_text, map_text
@@ -56,8 +51,7 @@ def find_page_areas(image: RgbImage, network: Network, threshold: float) -> Page
         # A column of a table, its head and figures below each other, is none.
         lines = [one for one in long if not any(_holds(one, area.center) for area in level)]
         areas = _replaced(areas, lines)
-    directed = join_pieces([direct(area, direction) for area in areas])
-    return PageAreas(directed, direction, text)
+    return PageAreas([direct(area, direction) for area in areas], direction, text)
 
 
 def _replaced(areas: Sequence[Area], better: Sequence[Area]) -> list[Area]:
