@@ -1,7 +1,6 @@
 """Which way lines run: geometry, held against pages whose lines are known."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
