@@ -6,6 +6,7 @@ from PIL import Image, ImageFilter
 from ocrstream_worker.engines.port import RgbImage
 
 _BLOCK = 16
+_ROWS = 256
 # Paper that differs by less over the page harms no engine.
 _LEAST_SPREAD = 40.0
 # A page that is darker than this in the middle is light text on dark paper, or a picture.
@@ -25,6 +26,11 @@ def even_light(image: RgbImage) -> RgbImage:
     dark, light = np.percentile(np.asarray(paper), (5, 95))
     if light - dark < _LEAST_SPREAD or np.median(np.asarray(blocks)) < _DARK:
         return image
-    around = np.asarray(paper.resize(gray.size, Image.Resampling.BICUBIC), dtype=np.float32)
-    share = light / np.maximum(around, 1.0)
-    return np.minimum(image * share[:, :, np.newaxis], 255).astype(np.uint8)
+    around = np.asarray(paper.resize(gray.size, Image.Resampling.BICUBIC))
+    evened = np.empty_like(image)
+    # Some rows at a time: as numbers of 32 bits a large page would take four times its memory.
+    for top in range(0, len(image), _ROWS):
+        rows = slice(top, top + _ROWS)
+        share = np.float32(light) / np.maximum(around[rows], 1)
+        evened[rows] = np.minimum(image[rows] * share[:, :, np.newaxis], 255)
+    return evened

@@ -33,11 +33,12 @@ _READ_VOTERS = 4
 _UNDOUBTED = 0.97
 _DOUBTED = 0.85
 _SURELY_UPRIGHT = 0.8
-_UPRIGHT_CHARACTERS = 0.8
-_MARKS_COST = 0.04
 # By so much the other way up must be read better.
 _CLEARLY = 0.03
-
+# A column that is set to run to the right is read so surely if its characters are upright, and is
+# taken if it is not less sure by more: it holds marks that are lost on their side.
+_UPRIGHT_CHARACTERS = 0.8
+_MARKS_COST = 0.04
 
 _UNREAD = Read("", 0.0, None)
 
@@ -132,9 +133,7 @@ class PageReader:
         readable = [one for one in zip(columns, set_anew, strict=True) if one[1] is not None]
         reads = self._networks.read([crop for _, crop in readable if crop is not None])
         for (line, _), read in zip(readable, reads, strict=True):
-            # The characters of a page that is turned are not upright in a column.
             line.vertical = read.confidence > _UPRIGHT_CHARACTERS
-            # Marks that are lost on their side make it longer, and a little less sure.
             surer = read.confidence > line.read.confidence - _MARKS_COST
             if line.vertical and surer and len(read.text) >= len(line.read.text):
                 line.read = read
