@@ -151,6 +151,8 @@ def main() -> None:
     parser.add_argument("--in-process", action="store_true", help="engines without Kafka")
     parser.add_argument("--lines", action="store_true", help="print what was read wrongly")
     asked = parser.parse_args()
+    if asked.real is not None and not asked.real.is_dir():
+        raise SystemExit(f"There is no folder {asked.real}")
     if asked.held_out:
         asked.seed = table.held_out_seed
     say(f"Seed {asked.seed}")

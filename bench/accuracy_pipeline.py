@@ -13,7 +13,7 @@ from report import say
 from rig import Rig
 
 from ocrstream_local.processes import Process
-from ocrstream_schemas.events import OcrSucceeded, TextBox
+from ocrstream_schemas.events import OcrSucceeded, Reason, TextBox
 from ocrstream_worker.engines.port import EngineName
 
 _WORKERS = 2
@@ -66,7 +66,10 @@ class Pipeline:
             if isinstance(outcome, OcrSucceeded):
                 found.append(outcome.boxes)
                 continue
-            say(f"  {file.name}: {outcome.reason}: {outcome.error}")
+            # It would be kept as what the page says.
+            if outcome.reason is not Reason.NO_TEXT:
+                raise SystemExit(f"{file.name}: {outcome.reason}: {outcome.error}")
+            say(f"  {file.name}: no text")
             found.append(())
         return found
 

@@ -16,6 +16,7 @@ from accuracy.scoring import ReadBox
 from accuracy.truth import Line
 from accuracy_pages import PageFile
 
+import ocrstream_layout
 import ocrstream_worker
 from ocrstream_schemas.events import TextBox
 from ocrstream_worker.decode import DecodeLimits, Decoder
@@ -72,10 +73,11 @@ def versions_of(*names: str) -> str:
 
 
 def worker_version() -> str:
-    """A digest of the worker's own code, and what it computes with."""
+    """A digest of the worker's own code and of the order of lines, and what it computes with."""
     digest = hashlib.sha256()
-    for file in sorted(Path(ocrstream_worker.__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
+    for package in (ocrstream_worker, ocrstream_layout):
+        for file in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+            digest.update(file.read_bytes())
     return (
         f"{digest.hexdigest()[:12]} {versions_of('rapidocr', 'openvino', 'opencv-python-headless')}"
     )
@@ -135,7 +137,7 @@ class Limit:
     turns or orders lines can be expected to do better.
     """
 
-    turns = True
+    turns = False
     words = False
     needs_places = True
     version = f"{versions_of('rapidocr', 'openvino', 'opencv-python-headless')} margin {_MARGIN}"

@@ -152,7 +152,7 @@ def _box(piece: Any) -> TextBox:
 class TesseractLimit:
     """Tesseract on the true, upright crops of all lines, taken for single lines."""
 
-    turns = True
+    turns = False
     words = False
     needs_places = True
 

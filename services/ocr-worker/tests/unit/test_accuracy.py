@@ -21,6 +21,9 @@ from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.engines.factory import create_engine
 from ocrstream_worker.engines.port import Engine, EngineSettings, ReadOptions, Recognition
 
+# All pages are read before the first test of them.
+pytestmark = pytest.mark.timeout(300)
+
 TABLE = load_table()
 SHORT = [kind for kind in TABLE.classes if kind.short]
 HANDFUL = 5
@@ -71,7 +74,6 @@ def wrong_characters(kind: PageClass, score: Score) -> int:
     return score.edits if kind.ordered else score.unordered_edits
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("kind", SHORT, ids=lambda kind: kind.name.replace(" ", "-"))
 def test_text_is_right(
     scores: dict[str, tuple[Score, list[tuple[str, str]]]], kind: PageClass
