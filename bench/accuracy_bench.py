@@ -161,7 +161,9 @@ def main() -> None:
     if asked.real is None:
         notes.append('No real scans: ARGS="--real FOLDER" reads some.')
     if packaged_scans() is None:
-        notes.append("No page of scikit-image: uv pip install --no-deps scikit-image brings one.")
+        notes.append(
+            "No page of scikit-image: `.venv/bin/uv pip install --no-deps scikit-image` brings one."
+        )
     told = markdown(results, DEFAULT, notes)
     print(told)
     whole = not (asked.classes or asked.pages_per_class or asked.engines or asked.in_process)

@@ -31,9 +31,9 @@ def drawn_lines(texts: Sequence[str], *, size: int = 30, margin: int = 40) -> Rg
 
 
 def drawn_column(text: str, *, x_height: float = 18) -> RgbImage:
-    """Japanese that runs downwards, its points and marks in the forms and places that they have
+    """Japanese that runs downwards, with its vertical marks.
 
-    there. Says that the test is not run where the font is missing.
+    Says that the test is not run where the font is missing.
     """
     try:
         strip = draw_column(list(text), Style("IPA Mincho", x_height, 0))

@@ -98,7 +98,7 @@ def test_the_gate_holds_for_all_pages_that_have_it(
 
 
 def test_a_page_that_nobody_has_seen(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
-    """Only reports: what it finds goes into the table's seed or the issue list, not into a gate."""
+    """Only reports: one page of chance is no gate."""
     seed = secrets.randbelow(2**31)
     kind = SHORT[seed % len(SHORT)]
     try:
