@@ -106,7 +106,7 @@ def test_the_readmes_commands_do_what_it_says(checkout: Path) -> None:
 
 
 def test_the_commands_for_operators_work(checkout: Path) -> None:
-    stack, by_hand, submitting, rereading, secret, offsets, look, redrive = commands(
+    stack, by_hand, submitting, rereading, older, secret, offsets, look, redrive = commands(
         ROOT / "docs" / "operations.md"
     )
     assert "processes stopped" in run(checkout, stack)
@@ -121,6 +121,7 @@ def test_the_commands_for_operators_work(checkout: Path) -> None:
     run_until(checkout, ".venv/bin/ocrstream status letters-1 --json || true", "letters-1")
     # No worker of the stack reads its lane, so nothing is there to be read again.
     assert "0 images with 0 boxes would be read again" in run(checkout, rereading)
+    assert "would be read again" in run(checkout, older)
     broken = {"image_path": image.as_uri(), "batch_id": "redriven", "index": "one"}
     run(checkout, PRODUCE.replace("VALUE", repr(json.dumps(broken).encode())))
     listing = ".venv/bin/ocrstream dlq list --batch redriven --json"
@@ -153,9 +154,8 @@ def test_the_read_api_answers_what_its_page_asks(checkout: Path) -> None:
     run_until(checkout, ".venv/bin/ocrstream status letters --json || true", '"SUCCESS"')
     answers = [json.loads(line) for line in run(checkout, asking).splitlines()]
     assert len(answers) == asking.count("\nask ")
-    listed, batch, images, chunks, failures, chains, retried, slowest, summary, results, stats = (
-        answers
-    )
+    listed, batch, images, chunks, failures, chains, retried, slowest, *rest = answers
+    summary, results, warned, stats = rest
     assert listed["items"] == [batch]
     assert batch["status"] == "SUCCESS"
     assert [one["status"] for one in images["items"]] == ["SUCCESS"]
@@ -164,6 +164,7 @@ def test_the_read_api_answers_what_its_page_asks(checkout: Path) -> None:
     assert slowest["items"][0]["chain_id"] == chains["items"][0]["chain_id"]
     assert summary["items"][0]["by_status"] == {"SUCCESS": 1}
     assert results["items"][0]["image_path"] == images["items"][0]["image_path"]
+    assert warned["items"] == []
     assert sum(bucket["completed_images"] for bucket in stats["items"]) == 1
 
 

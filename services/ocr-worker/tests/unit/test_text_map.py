@@ -50,8 +50,7 @@ def test_every_pixel_is_seen_wherever_windows_lie(
     image = np.zeros((height, width, 3), dtype=np.uint8)
     for x, y in points:
         image[int(y * height), int(x * width)] = 255
-    text = map_text(image, Sees())
-    assert text.scale == 1.0
+    text = map_text(image, Sees(), scale=1.0)
     on_page = text.probabilities[text.frame :, text.frame :][:height, :width]
     assert (on_page == image[:, :, 0]).all()
 

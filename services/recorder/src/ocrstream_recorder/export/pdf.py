@@ -18,7 +18,10 @@ DPI = 200
 _POINTS_PER_INCH = 72
 _LARGEST_PAGE_POINTS = 14_400.0
 _EMPTY_PAGE_PIXELS = (1654, 2339)  # A4
-_NOTE_POINTS, _NOTE_COLUMNS = 9.0, 80
+# Sizes of a note's letters in points, the first at which it fits on its page; how wide one is on
+# average, and how far lines are apart, in shares of that.
+_NOTE_POINTS, _NOTE_COLUMNS = (9.0, 7.0, 5.0, 3.0, 2.0, 1.0), 80
+_NOTE_ASPECT, _NOTE_LEADING, _NOTE_MARGIN = 0.55, 1.3, 18.0
 _CATALOG, _PAGES, _FONT, _CID_FONT, _DESCRIPTOR, _FONT_FILE, _GLYPHS, _TO_UNICODE, _NOTE_FONT = (
     range(1, 10)
 )
@@ -180,11 +183,13 @@ class _Sheet:
         """Text that is seen, at the top; what the font lacks is a question mark, but found."""
         shown = text.encode("cp1252", "replace").decode("cp1252")
         self._parts.append(b"/Span <</ActualText %s>> BDC" % _string(text))
-        top = self.height - 2 * _NOTE_POINTS
+        margin = min(_NOTE_MARGIN, self.width / 10, self.height / 10)
+        points, lines = _fitted(shown, self.width - 2 * margin, self.height - 2 * margin)
         self._parts.append(
-            b"BT /Note %.1f Tf 0 Tr %.1f TL 18 %.2f Td" % (_NOTE_POINTS, 1.3 * _NOTE_POINTS, top)
+            b"BT /Note %.2f Tf 0 Tr %.2f TL %.2f %.2f Td"
+            % (points, _NOTE_LEADING * points, margin, self.height - margin - points)
         )
-        for line in textwrap.wrap(shown, _NOTE_COLUMNS):
+        for line in lines:
             self._parts.append(b"<%s> Tj T*" % line.encode("cp1252", "replace").hex().encode())
         self._parts.append(b"ET EMC")
 
@@ -204,6 +209,17 @@ class _Sheet:
             b"BT /Hidden %.4f Tf 3 Tr %.4f Tz %.5f %.5f %.5f %.5f %.3f %.3f Tm <%s> Tj ET"
             % (size, stretch, cos, sin, -sin, cos, x, y, self._font.encode(text))
         )
+
+
+def _fitted(text: str, width: float, height: float) -> tuple[float, list[str]]:
+    """The size at which the text fits into so many points, and its lines; a small one at least."""
+    lines: list[str] = []
+    for points in _NOTE_POINTS:
+        columns = min(_NOTE_COLUMNS, max(1, int(width / (_NOTE_ASPECT * points))))
+        lines = textwrap.wrap(text, columns)
+        if len(lines) * _NOTE_LEADING * points <= height:
+            return points, lines
+    return _NOTE_POINTS[-1], lines
 
 
 def _string(text: str) -> bytes:

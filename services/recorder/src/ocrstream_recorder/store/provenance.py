@@ -22,9 +22,10 @@ END
 
 def _numbers(version: str) -> str:
     """The numbers that a version begins with, without zeros at the end, as an array: these are
-    compared number by number. What others wrote may be of any length: of that, 18 digits count.
+    compared number by number. What others wrote may be of any length: more than a
+    hundred characters of it do not count.
     """
-    begin = f"substring({version} from '^v?([0-9]{{1,18}}([.][0-9]{{1,18}})*)')"
+    begin = f"substring(left({version}, 100) from '^v?([0-9]+([.][0-9]+)*)')"
     return f"string_to_array(regexp_replace({begin}, '^0+([.]0+)*$|([.]0+)+$', ''), '.')::numeric[]"
 
 
