@@ -90,6 +90,14 @@ def test_a_taken_port_is_not_given_again() -> None:
     assert free_port(port) == port
 
 
+def test_a_port_is_none_that_the_kernel_gives_to_a_client() -> None:
+    with socket.socket() as client:
+        client.bind(("127.0.0.1", 0))
+        outgoing = client.getsockname()[1]
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(free_port() < first <= outgoing for _ in range(50))
+
+
 def test_signals_are_those_that_were_chosen(tmp_path: Path) -> None:
     code = "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(0));" + SLEEP
     process = replace(run(code, tmp_path / "log"), stop_signal=signal.SIGINT)

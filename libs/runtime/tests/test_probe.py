@@ -1,11 +1,11 @@
 import asyncio
-import socket
 import subprocess
 import sys
 
 import pytest
 from fastapi import FastAPI
 
+from ocrstream_local.processes import free_port
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.server import serve
 from ocrstream_runtime.settings import ServiceSettings
@@ -21,11 +21,6 @@ def probe(port: int) -> "subprocess.CompletedProcess[str]":
         timeout=60,
         check=False,
     )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.mark.parametrize(("trouble", "code", "said"), [("", 0, ""), ("no broker", 1, "no broker")])

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import random
 import signal
 import socket
 import subprocess
@@ -30,6 +31,12 @@ _YIELDING = 10
 # Linux takes a change of a session from a user once in so long.
 _SESSION_INTERVAL_S = 0.1
 _SESSION_TRIES = 5
+
+_OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_FIRST_PORT = 10_000
+_PORTS_TRIED = 100
+# Not the module's own generator: a test may have seeded it alike in two processes.
+_random = random.SystemRandom()
 
 
 @dataclass(frozen=True)
@@ -200,13 +207,26 @@ def log_tail(log: str) -> str:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """`preferred` if it is free, else any free loopback port."""
-    for port in (preferred or 0, 0):
+    """`preferred` if it is free, else any free loopback port.
+
+    The port lies below those that the kernel gives to outgoing connections: one of theirs could
+    be taken by a client between this call and the moment when the server listens.
+    """
+    below = range(_FIRST_PORT, max(_first_outgoing_port(), _FIRST_PORT + _PORTS_TRIED))
+    preferences = [] if preferred is None else [preferred]
+    for port in preferences + _random.sample(below, _PORTS_TRIED):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return probe.getsockname()[1]
-    raise StackError("There is no free port on 127.0.0.1")
+            return port
+    raise StackError(f"None of {_PORTS_TRIED} ports tried on 127.0.0.1 is free")
+
+
+def _first_outgoing_port() -> int:
+    """The first port of the range for outgoing connections: Linux's own, or its default."""
+    with contextlib.suppress(OSError):
+        return int(_OUTGOING_PORTS.read_text(encoding="ascii").split()[0])
+    return 32768
