@@ -63,7 +63,7 @@ def _openers(roots: Sequence[str], *, in_process: bool) -> dict[str, tuple[Opene
         "tesseract": (engine("tesseract"), _SAMPLE),
         "tesseract --psm 1": (partial(_opened, partial(BareTesseract, 1)), _SAMPLE),
         "tesseract --psm 3": (partial(_opened, partial(BareTesseract, 3)), _SAMPLE),
-        "tesseract limit": (partial(_opened, TesseractLimit), 1),
+        "tesseract limit": (partial(_opened, TesseractLimit), _SAMPLE),
     }
 
 
@@ -164,7 +164,7 @@ def main() -> None:
         notes.append(
             "No page of scikit-image: `.venv/bin/uv pip install --no-deps scikit-image` brings one."
         )
-    told = markdown(results, DEFAULT, notes)
+    told = markdown(results, notes)
     print(told)
     whole = not (asked.classes or asked.pages_per_class or asked.engines or asked.in_process)
     if asked_rows(results):

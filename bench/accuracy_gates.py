@@ -7,8 +7,11 @@ from accuracy.scoring import DECILES, Score
 from accuracy.table import load_table
 from report import Row
 
-DEFAULT, LIMIT = "rapidocr", "limit"
-"""The reader that gates are for, and the one that tells what its recogniser can do."""
+DEFAULT = "rapidocr"
+LIMITS = {DEFAULT: "limit", "tesseract": "tesseract limit"}
+"""The readers that something is asked of, and those that tell what their recognisers can do."""
+
+_UNREADABLE = 50.0
 
 
 @dataclass(frozen=True)
@@ -40,19 +43,28 @@ Results = Mapping[str, Mapping[str, Found]]
 """By set of pages, then by reader."""
 
 
-def target(of_set: Mapping[str, Found]) -> float | None:
-    """The most that the default engine may get wrong: the class's own gate or what the limit says,
-    whichever is less.
+def target(of_set: Mapping[str, Found], reader: str) -> float | None:
+    """The most that a reader may get wrong; None if nothing is asked of it.
+
+    The class's own gate and what the reader's limit says: the default engine keeps the lower one.
+    Tesseract keeps the higher one, since its recogniser reads many a class worse than the gate, and
+    nothing is asked of it where it has not got the characters.
     """
-    asked = [] if (gate := of_set[DEFAULT].gate) is None else [gate]
-    if LIMIT in of_set:
-        asked.append(of_set[LIMIT].cer + load_table().limit_slack)
-    return min(asked) if asked else None
+    if reader not in LIMITS:
+        return None
+    asked = [] if (gate := of_set[reader].gate) is None else [gate]
+    if (limit := of_set.get(LIMITS[reader])) is not None:
+        if reader != DEFAULT and limit.cer > _UNREADABLE:
+            return None
+        asked.append(limit.cer + load_table().limit_slack)
+    return (min if reader == DEFAULT else max)(asked, default=None)
 
 
 def asked_rows(results: Results) -> list[Row]:
-    """What is asked of the default engine."""
-    return [*_gates(results), *_turned(results)]
+    """What is asked of the engines."""
+    return [
+        row for reader in LIMITS for row in (*_gates(results, reader), *_turned(results, reader))
+    ]
 
 
 def other_rows(results: Results) -> list[Row]:
@@ -60,18 +72,19 @@ def other_rows(results: Results) -> list[Row]:
     return [*_calibration(results), *_figures(results)]
 
 
-def _gates(results: Results) -> Iterator[Row]:
+def _gates(results: Results, reader: str) -> Iterator[Row]:
     for name, of_set in results.items():
-        if DEFAULT not in of_set:
+        if reader not in of_set:
             continue
-        found, most = of_set[DEFAULT], target(of_set)
+        found, most = of_set[reader], target(of_set, reader)
         how = "in reading order" if found.ordered else "line by line"
-        limit = of_set[LIMIT].cer if LIMIT in of_set else None
+        limit = of_set.get(LIMITS[reader])
         yield Row(
-            f"{name}: characters wrong {how} (at most), beside the recogniser on true crops",
+            f"{name}, {reader}: characters wrong {how} (at most), beside its recogniser on true"
+            " crops",
             round(found.cer, 3),
             "%",
-            baseline=None if limit is None else round(limit, 3),
+            baseline=None if limit is None else round(limit.cer, 3),
             target=None if most is None else round(most, 3),
             met=None if most is None else found.cer <= most,
         )
@@ -87,16 +100,16 @@ def turned_wrongly(results: Results, reader: str) -> tuple[int, int]:
     return sum(one.turned_wrongly for one in scores), sum(one.lines_matched for one in scores)
 
 
-def _turned(results: Results) -> Iterator[Row]:
+def _turned(results: Results, reader: str) -> Iterator[Row]:
     table = load_table()
-    wrong, lines = turned_wrongly(results, DEFAULT)
+    wrong, lines = turned_wrongly(results, reader)
     if not lines:
         return
     share = 100 * wrong / lines
     # Of too few lines a share says nothing.
     enough = lines >= table.turned_lines_least
     yield Row(
-        f"lines turned wrongly, of {lines:,} (at most)",
+        f"{reader}: lines turned wrongly, of {lines:,} (at most)",
         round(share, 3),
         "%",
         target=table.turned_wrongly_gate,

@@ -41,7 +41,7 @@ def svg(results: Results) -> str:
     for number, (name, of_set) in enumerate(results.items()):
         y = _TOP + _ROW * number + _ROW / 2
         parts.append(f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
-        most = target(of_set) if DEFAULT in of_set else None
+        most = target(of_set, DEFAULT) if DEFAULT in of_set else None
         if most is not None:
             parts.append(
                 f'<rect x="{_LEFT}" y="{y - 7}" width="{_x(most) - _LEFT:.1f}" height="14"'

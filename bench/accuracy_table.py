@@ -20,13 +20,13 @@ _HEAD = (
 )
 
 
-def markdown(results: Results, default: str, notes: list[str]) -> str:
+def markdown(results: Results, notes: list[str]) -> str:
     """All figures as Markdown: a row for each class and reader, and the calibration."""
     lines = ["# How right the text is", "", *(f"{note}\n" for note in notes)]
     lines += [_row(_HEAD), _row(["---"] * len(_HEAD))]
     for of_set in results.values():
         for reader, found in of_set.items():
-            most = target(of_set) if reader == default else None
+            most = target(of_set, reader)
             lines.append(_row(_cells(found, most)))
     lines += ["", "How many boxes are right, by their confidence:", ""]
     readers = list(dict.fromkeys(reader for of_set in results.values() for reader in of_set))

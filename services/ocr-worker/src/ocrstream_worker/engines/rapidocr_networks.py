@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ocrstream_worker.engines.port import RgbImage
 
-# With more, lines are padded to the width of longer ones and no faster.
-_LINES_AT_ONCE = 2
+# With more, lines are padded to the width of longer ones, and no page is read faster.
+_LINES_AT_ONCE = 1
 _PIECES_AT_ONCE = 6
 _WIDTH_STEP = 32
 # Shorter lines are padded to it, and to no more: RapidOCR's 320 takes twice the time to read a word
