@@ -123,7 +123,10 @@ def _read(asked: argparse.Namespace, sets: Sequence[PageSet]) -> dict[str, dict[
     roots = [str(file.path.parent) for pages in sets for file in pages.files]
     openers = _openers(list(dict.fromkeys(roots)), in_process=asked.in_process)
     results: dict[str, dict[str, Found]] = {pages.name: {} for pages in sets}
-    for name in asked.engines.split(",") if asked.engines else openers:
+    names = asked.engines.split(",") if asked.engines else list(openers)
+    if not openers.keys() >= set(names):
+        raise SystemExit(f"Engines are: {', '.join(openers)}")
+    for name in names:
         opener, most = openers[name]
         with opener() as reader:
             known = KnownReadings(name, reader)
