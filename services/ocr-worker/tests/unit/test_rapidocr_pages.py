@@ -109,6 +109,25 @@ def test_a_line_that_runs_across_the_page(engine: RapidOcrEngine, quarter_turns:
     assert run(aside) == pytest.approx((0, -1) if quarter_turns == 1 else (0, 1), abs=0.03)
 
 
+@pytest.mark.parametrize("size", [16, 24, 40])
+def test_columns_of_lone_figures_are_read_row_by_row(engine: RapidOcrEngine, size: int) -> None:
+    """They are narrow, and one below the other they look like a line that runs down the page."""
+    rows = [
+        ["Item", "A", "B", "C"],
+        ["Sugar", "1", "7", "1"],
+        ["Flour", "4", "1", "0"],
+        ["Steel", "1", "1", "7"],
+        ["Butter", "0", "4", "1"],
+        ["Timber", "7", "1", "4"],
+    ]
+    page = blank(2 * size * (len(rows) + 1), 22 * size)
+    for down, row in enumerate(rows):
+        for across, text in enumerate(row):
+            origin = ((1 + 5 * across) * size, 2 * (1 + down) * size)
+            cv2.putText(page, text, origin, (0, 0, 0), SANS, size, 400)
+    assert texts(engine, page) == [text for row in rows for text in row]
+
+
 @pytest.mark.parametrize("degrees", [-14, -5, 7, 15])
 def test_skewed_long_lines_keep_their_ends(engine: RapidOcrEngine, degrees: int) -> None:
     lines = [LONG, LONG.replace("seven", "twenty")]

@@ -50,6 +50,10 @@ class DirectedArea:
         """The same area, read from its other end."""
         return replace(self, direction=-self.direction)
 
+    def stood_up(self, page: NDArray[np.float64]) -> "DirectedArea":
+        """The same area, read as the page is, along its shorter side."""
+        return DirectedArea(self.center, page, length=self.height, height=self.length)
+
 
 def page_direction(areas: Sequence[Area]) -> NDArray[np.float64]:
     """The direction to the right, or down, in which most of the page's text runs.

@@ -28,11 +28,16 @@ _MAX_STRIPS = 12
 
 @dataclass(frozen=True)
 class PageAreas:
-    """Areas and the direction in which most of them run: to the right, or down."""
+    """Areas and the direction in which most of them run: to the right, or down.
+
+    `rivals`: of these areas one is text, the first or all others, which lie on it: a line across
+    the page that was found in pieces, or a column of a table. Numbers of `areas`.
+    """
 
     areas: list[DirectedArea]
     direction: NDArray[np.float64]
     text: TextMap
+    rivals: list[tuple[int, list[int]]]
 
 
 def find_page_areas(image: RgbImage, network: Network, threshold: float) -> PageAreas:
@@ -44,14 +49,22 @@ def find_page_areas(image: RgbImage, network: Network, threshold: float) -> Page
         areas = _replaced(areas, [area for area in large if _is_one_line(area, areas)])
     direction = page_direction(areas)
     strips = _strips([direct(area, direction) for area in areas], image.shape[1])
-    for strip in strips if len(strips) <= _MAX_STRIPS else ():
-        across = map_text(np.rot90(image[:, strip]), network, text.scale)
-        level = [area for area in areas if _is_level(area)]
-        long = _long_areas(across, strip.stop, threshold)
+    level = [area for area in areas if _is_level(area)]
+    across = [
+        line
+        for strip in (strips if len(strips) <= _MAX_STRIPS else ())
+        for line in _long_areas(
+            map_text(np.rot90(image[:, strip]), network, text.scale), strip.stop, threshold
+        )
         # A column of a table, its head and figures below each other, is none.
-        lines = [one for one in long if not any(_holds(one, area.center) for area in level)]
-        areas = _replaced(areas, lines)
-    return PageAreas([direct(area, direction) for area in areas], direction, text)
+        if not any(_holds(line, area.center) for area in level)
+    ]
+    rivals = [
+        (len(areas) + n, [m for m, area in enumerate(areas) if _holds(line, area.center)])
+        for n, line in enumerate(across)
+    ]
+    directed = [direct(area, direction) for area in (*areas, *across)]
+    return PageAreas(directed, direction, text, rivals)
 
 
 def _replaced(areas: Sequence[Area], better: Sequence[Area]) -> list[Area]:

@@ -35,6 +35,11 @@ _DOUBTED = 0.85
 _SURELY_UPRIGHT = 0.8
 # By so much the other way up must be read better.
 _CLEARLY = 0.03
+# A narrow area across the page may be a lone figure, as high as that many times its width.
+_CHARACTER_RATIO = 3.0
+# What was taken for a line across the page is a column of a table if its cells, read surely as the
+# page is read, have so much of its text.
+_CELLS_SHARE = 0.8
 # A column that is set to run to the right is read so surely if its characters are upright, and is
 # taken if it is not less sure by more: it holds marks that are lost on their side.
 _UPRIGHT_CHARACTERS = 0.8
@@ -80,7 +85,7 @@ class PageReader:
             lines = [line.turned() for line in lines]
         clock.lap("orient")
         self._read(lines)
-        lines = self._read_again(lines)
+        lines = _without_rivals(self._read_again(lines, image, page), found.rivals)
         self._read_columns(lines)
         clock.lap("recognize")
         return PageReading(
@@ -113,16 +118,22 @@ class PageReader:
         for line, read in zip(lines, reads, strict=True):
             line.read = read
 
-    def _read_again(self, lines: Sequence[_Line]) -> list[_Line]:
-        """Those that read badly are read from the other end, too; the better reading is kept."""
-        doubted = {n: line.turned() for n, line in enumerate(lines) if self._is_doubtful(line)}
+    def _read_again(
+        self, lines: Sequence[_Line], image: RgbImage, page: NDArray[np.float64]
+    ) -> list[_Line]:
+        """Those that read badly are read from the other end, too, and the better reading is kept.
+
+        What may be a lone figure is read as the page is, too, and taken for one if that is as good.
+        """
+        doubted: dict[int, _Line] = {}
+        for number, line in enumerate(lines):
+            if line.area.aside and line.area.length < _CHARACTER_RATIO * line.area.height:
+                area = line.area.stood_up(page)
+                doubted[number] = _Line(area, cut(image, area.widened(_MARGIN)))
+            elif self._is_doubtful(line):
+                doubted[number] = line.turned()
         self._read(list(doubted.values()))
-        return [
-            doubted[n]
-            if n in doubted and doubted[n].read.confidence > line.read.confidence + _CLEARLY
-            else line
-            for n, line in enumerate(lines)
-        ]
+        return [_better(line, doubted.get(n)) for n, line in enumerate(lines)]
 
     def _read_columns(self, lines: Sequence[_Line]) -> None:
         """Reads Chinese and Japanese that runs downwards once more, set to run to the right."""
@@ -166,6 +177,28 @@ def _treatment(lines: Sequence[_Line], page: NDArray[np.float64], text: TextMap)
         tiles=text.windows,
         shrink=round(max(1.0, text.scale), 3),
     )
+
+
+def _better(line: _Line, other: _Line | None) -> _Line:
+    if other is None:
+        return line
+    stood_up = line.area.aside and not other.area.aside
+    least = line.read.confidence + (-_CLEARLY if stood_up else _CLEARLY)
+    return other if other.read.confidence > least else line
+
+
+def _without_rivals(lines: Sequence[_Line], rivals: Sequence[tuple[int, list[int]]]) -> list[_Line]:
+    """The lines without those that are none; see `PageAreas`.
+
+    Cells of a table are read well as the page is read, and pieces of a line across it are not.
+    """
+    lost: set[int] = set()
+    for whole, parts in rivals:
+        characters = len("".join(lines[whole].read.text.split()))
+        cells = [lines[n].read for n in parts if not lines[n].area.aside]
+        sure = sum(len(cell.text) for cell in cells if cell.confidence >= _DOUBTED)
+        lost.update([whole] if sure >= _CELLS_SHARE * characters else parts)
+    return [line for n, line in enumerate(lines) if n not in lost]
 
 
 def _sureness(lines: Sequence[_Line]) -> float:

@@ -28,6 +28,7 @@ from ocrstream_worker.engines.port import (
 from ocrstream_worker.engines.raster import fit
 from ocrstream_worker.engines.result_warnings import Reader
 from ocrstream_worker.engines.results import PageReading, to_recognition
+from ocrstream_worker.engines.ruled_lines import without_ruled_lines
 from ocrstream_worker.engines.tesseract_library import ModelsMissing, TesseractLibrary
 from ocrstream_worker.engines.upright import Upright, enlarged, find_skew, framed, turned
 
@@ -133,6 +134,7 @@ class TesseractEngine:
 
     def _read_turned(self, page: RgbImage, turn: Turn, skew: float) -> "_Reading | None":
         upright_page = turned(page, turn, skew)
+        upright_page = replace(upright_page, pixels=without_ruled_lines(upright_page.pixels))
         lines = self._read_lines(upright_page.pixels)
         if lines is None:
             return None
