@@ -1,5 +1,6 @@
 """Bytes to events and back: what every reader accepts and refuses."""
 
+import codecs
 import contextlib
 import json
 import math
@@ -28,7 +29,7 @@ from ocrstream_schemas.headers import (
     origin_of,
 )
 from ocrstream_schemas.ids import RecordRef
-from ocrstream_schemas.salvage import salvage
+from ocrstream_schemas.salvage import salvage, salvage_batch_id
 from ocrstream_schemas.topics import (
     BATCHES_COMMANDS,
     BATCHES_COMPLETED,
@@ -225,6 +226,37 @@ def test_numbers_end_where_their_columns_do(field: str, least: int, greatest: in
 )
 def test_what_cannot_be_stored_is_refused(value: bytes | None) -> None:
     with pytest.raises(InvalidRecord):
+        decode(IMAGES_SUBMITTED, value, REF)
+
+
+SUBMISSION = b'{"image_path": "a", "batch_id": "b", "index": 3}'
+
+
+def test_a_byte_order_mark_before_a_value_says_nothing() -> None:
+    marked = codecs.BOM_UTF8 + SUBMISSION
+    assert decode(IMAGES_SUBMITTED, marked, REF) == decode(IMAGES_SUBMITTED, SUBMISSION, REF)
+    broken = SUBMISSION.replace(b"3", b"-3")
+    marked = codecs.BOM_UTF8 + broken
+    assert salvage(IMAGES_SUBMITTED, marked, REF) == salvage(IMAGES_SUBMITTED, broken, REF)
+    assert salvage_batch_id(marked) == "b"
+    with pytest.raises(InvalidRecord):
+        decode(IMAGES_SUBMITTED, codecs.BOM_UTF8 + marked, REF)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (b"\0" + (77).to_bytes(4) + SUBMISSION, "schema registry.*schema id 77"),
+        (b"\0" + (77).to_bytes(4) + b"\x02a\x00", "schema registry.*schema id 77"),
+        (SUBMISSION.decode().encode("utf-16"), "UTF-16; send UTF-8"),
+        (codecs.BOM_UTF16_BE + SUBMISSION.decode().encode("utf-16-be"), "UTF-16"),
+        (SUBMISSION.decode().encode("utf-16-le"), "UTF-16"),
+        (SUBMISSION.decode().encode("utf-16-be"), "UTF-16"),
+    ],
+    ids=["registry JSON", "registry Avro", "BOM", "BOM of BE", "LE", "BE"],
+)
+def test_the_encoding_of_a_value_that_is_no_json_is_named(value: bytes, told: str) -> None:
+    with pytest.raises(InvalidRecord, match=told):
         decode(IMAGES_SUBMITTED, value, REF)
 
 
