@@ -42,6 +42,7 @@ from ocrstream_schemas.topics import (
     WORKERS_HEARTBEATS,
     dead_letter_topic,
     lane_topic,
+    timestamp_limits,
 )
 
 REF = RecordRef(IMAGES_SUBMITTED, 3, 17, 1_700_000_000_000)
@@ -325,6 +326,21 @@ def test_every_recorded_topic_has_a_dead_letter_topic_with_room() -> None:
         assert letters.retention_ms >= origin.retention_ms
     assert lane_topic("urgent") in RECORDED_TOPICS
     assert RECORDED_TOPICS[-3] == IMAGES_SUBMITTED
+
+
+def test_no_topic_takes_what_it_would_soon_delete() -> None:
+    for spec in TOPICS.values():
+        config, retention_ms = spec.config, spec.retention_ms
+        if config.get("message.timestamp.type") != "LogAppendTime":
+            left_ms = retention_ms - int(config["message.timestamp.before.max.ms"])
+            assert left_ms == 24 * 3600 * 1000
+            assert int(config["message.timestamp.after.max.ms"]) == 3600 * 1000
+
+
+@given(st.integers(0, 2**62))
+def test_what_a_topic_takes_stays_for_a_seventh_of_its_retention(retention_ms: int) -> None:
+    before_ms = int(timestamp_limits(retention_ms)["message.timestamp.before.max.ms"])
+    assert before_ms + retention_ms // 7 == retention_ms
 
 
 @given(st.integers(0, 99), st.integers(0, 2**40), st.integers(0, 2**40))

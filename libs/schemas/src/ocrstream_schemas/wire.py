@@ -14,7 +14,7 @@ def json_text(value: bytes) -> bytes:
 
 
 def encoding_error(value: bytes) -> str | None:
-    """What is wrong with the encoding of a value that is no JSON; None if nothing is known of it."""
+    """What is wrong with the encoding of a value that is no JSON; None if that is not known."""
     if value.startswith((*_UTF16_BOMS, *_UTF16_OBJECTS)):
         return "the value is UTF-16; send UTF-8"
     if value.startswith(b"\0") and len(value) > _REGISTRY_HEADER_BYTES:
