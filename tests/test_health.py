@@ -72,7 +72,7 @@ def test_a_broker_that_is_away_is_named_and_costs_no_life(
     system: System, module_broker: Broker
 ) -> None:
     module_broker.kill()
-    troubles(system, "recorder", "recording")
+    troubles(system, "recorder", "recording", "reading")
     troubles(system, "worker-1", "kafka")
     for name in ("recorder", "worker-1"):
         assert get(system, name, "/livez").status_code == 200

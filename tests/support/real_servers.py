@@ -36,6 +36,10 @@ class Broker:
         """End it as a crash would."""
         processes.kill(self.process)
 
+    def forget(self) -> None:
+        """Remove the data of one that is killed; started again, it is another, empty cluster."""
+        shutil.rmtree(self.server.folder / "data")
+
     def start(self) -> None:
         """Start it again, with the data that it had."""
         self.process = self.server.start(print)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from PIL import Image
@@ -146,6 +146,34 @@ class System:
             for index, path in enumerate(images)
         ]
         await self.send((BATCHES_COMMANDS, None, announced), *told)
+
+    async def submit_to(self, place: TopicPartition, batch_id: str, count: int) -> None:
+        """Images of a batch, all to one partition, that no worker could find."""
+        async with AIOKafkaProducer(bootstrap_servers=self.kafka) as producer:
+            for index in range(count):
+                told = {"image_path": f"file:///{index}", "batch_id": batch_id, "index": index}
+                value = json.dumps(told).encode()
+                await producer.send_and_wait(place.topic, value, partition=place.partition)
+
+    def seen(self, batch_id: str, images: int) -> None:
+        """Returns once exactly so many images of a batch are recorded."""
+
+        def look() -> bool | None:
+            batch = self.get(f"/v1/batches/{batch_id}")
+            return True if batch and batch["seen_images"] == images else None
+
+        eventually(f"{images} images of {batch_id}", look)
+
+    def troubles(self, name: str) -> dict[str, str]:
+        """What a service's readiness names now."""
+        url = f"http://127.0.0.1:{self.ports[name]}/readyz"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return json.load(answer)["troubles"]
+        except HTTPError as error:
+            return json.load(error)["troubles"]
+        except URLError as error:
+            return {"service": str(error)}
 
     async def read(self, topic: str) -> list[bytes]:
         """The values that a topic holds, in order within each partition."""

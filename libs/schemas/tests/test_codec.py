@@ -1,5 +1,6 @@
 """Bytes to events and back: what every reader accepts and refuses."""
 
+import codecs
 import contextlib
 import json
 import math
@@ -28,7 +29,7 @@ from ocrstream_schemas.headers import (
     origin_of,
 )
 from ocrstream_schemas.ids import RecordRef
-from ocrstream_schemas.salvage import salvage
+from ocrstream_schemas.salvage import salvage, salvage_batch_id
 from ocrstream_schemas.topics import (
     BATCHES_COMMANDS,
     BATCHES_COMPLETED,
@@ -41,6 +42,7 @@ from ocrstream_schemas.topics import (
     WORKERS_HEARTBEATS,
     dead_letter_topic,
     lane_topic,
+    timestamp_limits,
 )
 
 REF = RecordRef(IMAGES_SUBMITTED, 3, 17, 1_700_000_000_000)
@@ -228,6 +230,37 @@ def test_what_cannot_be_stored_is_refused(value: bytes | None) -> None:
         decode(IMAGES_SUBMITTED, value, REF)
 
 
+SUBMISSION = b'{"image_path": "a", "batch_id": "b", "index": 3}'
+
+
+def test_a_byte_order_mark_before_a_value_says_nothing() -> None:
+    marked = codecs.BOM_UTF8 + SUBMISSION
+    assert decode(IMAGES_SUBMITTED, marked, REF) == decode(IMAGES_SUBMITTED, SUBMISSION, REF)
+    broken = SUBMISSION.replace(b"3", b"-3")
+    marked = codecs.BOM_UTF8 + broken
+    assert salvage(IMAGES_SUBMITTED, marked, REF) == salvage(IMAGES_SUBMITTED, broken, REF)
+    assert salvage_batch_id(marked) == "b"
+    with pytest.raises(InvalidRecord):
+        decode(IMAGES_SUBMITTED, codecs.BOM_UTF8 + marked, REF)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (b"\0" + (77).to_bytes(4) + SUBMISSION, "schema registry.*schema id 77"),
+        (b"\0" + (77).to_bytes(4) + b"\x02a\x00", "schema registry.*schema id 77"),
+        (SUBMISSION.decode().encode("utf-16"), "UTF-16; send UTF-8"),
+        (codecs.BOM_UTF16_BE + SUBMISSION.decode().encode("utf-16-be"), "UTF-16"),
+        (SUBMISSION.decode().encode("utf-16-le"), "UTF-16"),
+        (SUBMISSION.decode().encode("utf-16-be"), "UTF-16"),
+    ],
+    ids=["registry JSON", "registry Avro", "BOM", "BOM of BE", "LE", "BE"],
+)
+def test_the_encoding_of_a_value_that_is_no_json_is_named(value: bytes, told: str) -> None:
+    with pytest.raises(InvalidRecord, match=told):
+        decode(IMAGES_SUBMITTED, value, REF)
+
+
 def test_an_escaped_backslash_before_u0000_is_no_nul() -> None:
     value = b'{"image_path": "a\\\\u0000"}'
     event = decode(IMAGES_SUBMITTED, value, REF)
@@ -293,6 +326,21 @@ def test_every_recorded_topic_has_a_dead_letter_topic_with_room() -> None:
         assert letters.retention_ms >= origin.retention_ms
     assert lane_topic("urgent") in RECORDED_TOPICS
     assert RECORDED_TOPICS[-3] == IMAGES_SUBMITTED
+
+
+def test_no_topic_takes_what_it_would_soon_delete() -> None:
+    for spec in TOPICS.values():
+        config, retention_ms = spec.config, spec.retention_ms
+        if config.get("message.timestamp.type") != "LogAppendTime":
+            left_ms = retention_ms - int(config["message.timestamp.before.max.ms"])
+            assert left_ms == 24 * 3600 * 1000
+            assert int(config["message.timestamp.after.max.ms"]) == 3600 * 1000
+
+
+@given(st.integers(0, 2**62))
+def test_what_a_topic_takes_stays_for_a_seventh_of_its_retention(retention_ms: int) -> None:
+    before_ms = int(timestamp_limits(retention_ms)["message.timestamp.before.max.ms"])
+    assert before_ms + retention_ms // 7 == retention_ms
 
 
 @given(st.integers(0, 99), st.integers(0, 2**40), st.integers(0, 2**40))

@@ -37,6 +37,7 @@ _CURES = {
     "recording": "see the recorder's log; it goes on by itself when what it names is mended",
     "reading": "see the recorder's log; it goes on by itself when Kafka answers",
     "writing": "see the recorder's log; it goes on by itself when the database takes its rows",
+    "partitions": "submit again what is lost, as far as you need it, and run what it names",
     "dead_letters": "see what they say: ocrstream dlq list; then mend it and redrive them",
     "object_store": "mend that folder: it must be there, be ingest's to write, and have room",
     "engine": "wait while its models load; if it stays, see the worker's log",

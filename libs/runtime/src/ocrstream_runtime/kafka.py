@@ -5,13 +5,6 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import (
-    InvalidProducerEpoch,
-    InvalidProducerIdMapping,
-    OutOfOrderSequenceNumber,
-    ProducerFenced,
-    UnknownProducerId,
-)
 
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.headers import Headers, origin_of
@@ -24,16 +17,8 @@ RawRecord = ConsumerRecord[bytes | None, bytes | None]
 _RECORD_OVERHEAD_BYTES = 256
 _HEADER_OVERHEAD_BYTES = 16
 _LARGEST_RECORD_BYTES = max(spec.max_message_bytes for spec in TOPICS.values())
-
-
-FATAL_PRODUCER_ERRORS = (
-    InvalidProducerEpoch,
-    InvalidProducerIdMapping,
-    OutOfOrderSequenceNumber,
-    ProducerFenced,
-    UnknownProducerId,
-)
-"""After one of these an idempotent producer never sends again; only a new one helps."""
+# How old a client's list of partitions gets: a new one is read, and written to, soon after.
+_METADATA_MAX_AGE_MS = 10_000
 
 
 PRODUCER_OPTIONS: dict[str, Any] = {
@@ -43,6 +28,7 @@ PRODUCER_OPTIONS: dict[str, Any] = {
     "linger_ms": 5,
     "max_batch_size": 256 * 1024,
     "max_request_size": _LARGEST_RECORD_BYTES,
+    "metadata_max_age_ms": _METADATA_MAX_AGE_MS,
 }
 """What makes a producer neither lose, double nor reorder what it acknowledged."""
 
@@ -111,6 +97,7 @@ def create_consumer(
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         max_partition_fetch_bytes=max_partition_fetch_bytes,
+        metadata_max_age_ms=_METADATA_MAX_AGE_MS,
         **group,
     )
 

@@ -34,6 +34,7 @@ from ocrstream_schemas.topics import (
     WORKERS_HEARTBEATS,
     is_images_topic,
 )
+from ocrstream_schemas.wire import encoding_error, json_text
 
 MAX_NESTING = 64
 
@@ -74,18 +75,19 @@ class InvalidRecord(ValueError):
 def decode(topic: str, value: bytes | None, ref: RecordRef) -> AnyEvent:
     """The event in a record, complete: ids and times that the producer left out are filled in.
 
-    Raises InvalidRecord with a one-line reason if the value is no JSON, breaks the schema, or holds
-    what the database cannot (NUL, nesting over 64); KeyError if `topic` is not one of the contract.
+    A byte order mark before the value is left out. Raises InvalidRecord with a one-line reason if
+    the value is no JSON in UTF-8, breaks the schema, or holds what the database cannot (NUL,
+    nesting over 64); KeyError if `topic` is not one of the contract.
     """
     decoder = _IMAGES if is_images_topic(topic) else _DECODERS[topic]
     if value is None:
         raise InvalidRecord("the record has no value (a tombstone)")
     try:
-        event = decoder.decode(value)
+        event = decoder.decode(json_text(value))
     except RecursionError as error:
         raise InvalidRecord(f"nested deeper than {MAX_NESTING} levels") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRecord(str(error)) from error
+        raise InvalidRecord(encoding_error(value) or str(error)) from error
     check_open_fields(event, value)
     return _complete(event, value, ref)
 

@@ -7,6 +7,7 @@ import msgspec
 from ocrstream_schemas.fields import Identifier, Index, Name, Path, Run
 from ocrstream_schemas.ids import RecordRef, derive_chain_id
 from ocrstream_schemas.topics import is_images_topic
+from ocrstream_schemas.wire import json_text
 
 
 class Salvaged(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ def salvage_batch_id(value: bytes | None) -> str | None:
 
 def _fields(value: bytes | None) -> dict[str, Any]:
     try:
-        content = msgspec.json.decode(value or b"")
+        content = msgspec.json.decode(json_text(value or b""))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return cast("dict[str, Any]", content) if isinstance(content, dict) else {}

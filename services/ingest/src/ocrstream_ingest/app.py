@@ -1,6 +1,7 @@
 """Ingest's composition root: settings, wiring, life and end."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ from ocrstream_ingest.openapi import install_openapi
 from ocrstream_ingest.parts import Parts, create_parts
 from ocrstream_ingest.publisher import Publisher
 from ocrstream_ingest.settings import IngestSettings
+from ocrstream_runtime.cluster import Cluster
 from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.lifecycle import Stopped, keep_trying, unless_stopped
 from ocrstream_runtime.logs import configure_logs
@@ -32,10 +34,6 @@ logger = structlog.get_logger(__name__)
 SERVICE = "ocrstream-ingest"
 # The longest that any browser keeps an answer to whether it may send.
 _PREFLIGHT_KEPT_S = 7200
-
-
-class ProducerFailed(Exception):
-    """The producer can never send again; only a new process can."""
 
 
 def main() -> None:
@@ -88,7 +86,6 @@ async def _run(settings: IngestSettings) -> int:
             settings,
             stop,
             _connect(publisher, parts.backlog, settings, stop),
-            _watch(publisher, stop),
             parts.attempts.sweep(stop),
         )
     finally:
@@ -98,22 +95,27 @@ async def _run(settings: IngestSettings) -> int:
 async def _connect(
     publisher: Publisher, backlog: Backlog, settings: IngestSettings, stop: asyncio.Event
 ) -> None:
-    async def connect() -> None:
-        await find_cluster(settings.kafka_bootstrap_servers)
-        await publisher.start()
+    """Connect once Kafka is there, then measure what waits and go over to any other cluster."""
+    servers = settings.kafka_bootstrap_servers
 
+    async def connect() -> str:
+        cluster_id = await find_cluster(servers)
+        await publisher.start()
+        return cluster_id
+
+    passing = (KafkaError, TopicsMissingError)
     try:
-        await keep_trying("Kafka", connect, (KafkaError, TopicsMissingError), stop)
+        cluster_id = await keep_trying("Kafka", connect, passing, stop)
     except Stopped:
         logger.info("stopped before Kafka was there")
-    else:
-        await backlog.run(stop)
-
-
-async def _watch(publisher: Publisher, stop: asyncio.Event) -> None:
-    """Raises ProducerFailed when nothing can be published any more."""
-    try:
-        await unless_stopped(publisher.failed.wait(), stop)
-    except Stopped:
         return
-    raise ProducerFailed
+    async with asyncio.TaskGroup() as group:
+        group.create_task(backlog.run(stop))
+        with contextlib.suppress(Stopped):
+            while True:
+                async with Cluster(servers, cluster_id) as cluster:
+                    await unless_stopped(cluster.until_changed(), stop)
+                publisher.renew()
+                cluster_id = await keep_trying(
+                    "Kafka", lambda: find_cluster(servers), passing, stop
+                )

@@ -8,21 +8,19 @@ import asyncio
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
+import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import InvalidTimestampError, KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from ocrstream_ingest import metrics
 from ocrstream_ingest.partitioner import partition_of
 from ocrstream_runtime.health import NotReady
-from ocrstream_runtime.kafka import (
-    FATAL_PRODUCER_ERRORS,
-    RecordTooLarge,
-    check_size,
-    create_producer,
-)
+from ocrstream_runtime.kafka import RecordTooLarge, check_size, create_producer
+from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.messaging_spans import begin_trace, send_span
 from ocrstream_runtime.problems import Problem
 from ocrstream_runtime.settings import ServiceSettings
@@ -31,6 +29,8 @@ from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import CommandEvent, ImageSubmitted
 from ocrstream_schemas.headers import Headers, cloud_event_headers, cloud_event_headers_of
 from ocrstream_schemas.topics import BATCHES_COMMANDS, lane_topic
+
+logger = structlog.get_logger(__name__)
 
 SOURCE = "/ocrstream/ingest"
 
@@ -60,49 +60,49 @@ class Sender(Protocol):
 
 
 class Publisher:
-    """Records to the broker. `failed` is set when it can never send again."""
+    """Records to the broker, once it is started."""
 
     def __init__(self, settings: ServiceSettings, client_id: str, timeout_s: float) -> None:
-        self._settings = settings
-        self._client_id = client_id
+        self._producer = LastingProducer(lambda: create_producer(settings, client_id))
         self._timeout_s = timeout_s
-        self._producer: AIOKafkaProducer | None = None
-        self.failed = asyncio.Event()
+        self._started = False
 
     async def start(self) -> None:
         """Connect; raises KafkaError."""
-        producer = create_producer(self._settings, self._client_id)
-        await producer.start()
-        self._producer = producer
+        async with self._producer.lent():
+            self._started = True
 
     async def stop(self) -> None:
         """Send what is in flight and disconnect."""
-        if self._producer is not None:
-            await self._producer.stop()
+        await self._producer.close()
+
+    def renew(self) -> None:
+        """Another cluster is there: what comes next is sent by a fresh producer."""
+        self._producer.renew()
 
     async def check(self) -> None:
         """Raises NotReady unless a broker answers now."""
-        if self._producer is None:
+        if not self._started:
             raise NotReady("not connected yet")
         try:
-            async with asyncio.timeout(_CHECK_TIMEOUT_S):
-                await self._producer.client.fetch_all_metadata()
+            async with asyncio.timeout(_CHECK_TIMEOUT_S), self._producer.lent() as producer:
+                await _ask(producer)
         except (KafkaError, TimeoutError) as error:
             raise NotReady("no broker answers") from error
 
     async def send(self, batch_id: str, records: Sequence[Record]) -> None:
         """Returns when the broker has acknowledged every record.
 
-        Raises Problem (503) if it did not in time. Sending the same again is always safe.
+        Raises Problem (503) if it did not in time, or refused one. Sending the same again is always
+        safe.
         """
         commands = [record for record in records if record.topic == BATCHES_COMMANDS]
         images = [record for record in records if record.topic != BATCHES_COMMANDS]
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._send_traced(commands, images)
-        except FATAL_PRODUCER_ERRORS:
-            self.failed.set()
-            raise
+        except InvalidTimestampError as error:
+            raise _clock_refused(batch_id) from error
         except (KafkaError, TimeoutError) as error:
             raise _unavailable(batch_id, self._timeout_s) from error
         metrics.IMAGES.inc(len(images))
@@ -121,31 +121,43 @@ class Publisher:
             await self._send(traced)
 
     async def _send(self, records: Iterable[tuple[Record, Headers]]) -> None:
-        producer = self._producer
-        if producer is None:
+        if not self._started:
             raise TimeoutError
-        counts: dict[str, int] = {}
-        batches: defaultdict[tuple[str, int], list[BatchBuilder]] = defaultdict(list)
-        for record, carried_on in records:
-            topic = record.topic
-            if topic not in counts:
-                counts[topic] = len(await producer.partitions_for(topic))
-            waiting = batches[topic, partition_of(record.key, counts[topic])]
-            size = len(record.key) + len(record.value) + _RECORD_OVERHEAD_BYTES
-            if not waiting or waiting[-1].size() + size > _BATCH_BYTES:
-                waiting.append(producer.create_batch())
-            waiting[-1].append(
-                timestamp=None,
-                key=record.key,
-                value=record.value,
-                headers=record.headers + carried_on,
-            )
-        await asyncio.gather(
-            *(
-                _send_in_order(producer, topic, partition, waiting)
-                for (topic, partition), waiting in batches.items()
-            )
+        async with self._producer.lent() as producer:
+            await _send_by(producer, records)
+
+
+async def _ask(producer: AIOKafkaProducer) -> None:
+    """Ask a broker for something. Raises NotReady, for a producer that is to be kept."""
+    try:
+        await producer.client.fetch_all_metadata()
+    except KafkaError as error:
+        raise NotReady("no broker answers") from error
+
+
+async def _send_by(producer: AIOKafkaProducer, records: Iterable[tuple[Record, Headers]]) -> None:
+    counts: dict[str, int] = {}
+    batches: defaultdict[tuple[str, int], list[BatchBuilder]] = defaultdict(list)
+    for record, carried_on in records:
+        topic = record.topic
+        if topic not in counts:
+            counts[topic] = len(await producer.partitions_for(topic))
+        waiting = batches[topic, partition_of(record.key, counts[topic])]
+        size = len(record.key) + len(record.value) + _RECORD_OVERHEAD_BYTES
+        if not waiting or waiting[-1].size() + size > _BATCH_BYTES:
+            waiting.append(producer.create_batch())
+        waiting[-1].append(
+            timestamp=None,
+            key=record.key,
+            value=record.value,
+            headers=record.headers + carried_on,
         )
+    await asyncio.gather(
+        *(
+            _send_in_order(producer, topic, partition, waiting)
+            for (topic, partition), waiting in batches.items()
+        )
+    )
 
 
 async def _send_in_order(
@@ -189,6 +201,20 @@ def _record(topic: str, key: str, value: bytes, headers: Headers) -> Record:
     except RecordTooLarge as error:
         raise Problem(413, "Event too large", f"options: {error}") from error
     return record
+
+
+def _clock_refused(batch_id: str) -> Problem:
+    clock = datetime.now(UTC).isoformat(timespec="seconds")
+    logger.error("Kafka refuses the time of this machine's clock; set it right", clock=clock)
+    return Problem(
+        503,
+        "The clock is wrong",
+        f"Kafka refuses events of batch {batch_id!r}, for the clock of the machine that ingest runs"
+        f" on says {clock}; once it is set right, send the same request with the same"
+        " Idempotency-Key, or with this batch_id, again",
+        headers={"Retry-After": "60"},
+        batch_id=batch_id,
+    )
 
 
 def _unavailable(batch_id: str, timeout_s: float) -> Problem:

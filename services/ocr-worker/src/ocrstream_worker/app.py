@@ -1,6 +1,7 @@
 """The worker's composition root: settings, wiring, life and end."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -13,6 +14,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
+from ocrstream_runtime.cluster import Cluster
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
@@ -144,22 +146,29 @@ class _Worker:
         """Start engine and decoders, wait for Kafka, then work until told to stop."""
         try:
             async with self._engine, self._decoders:
-                await keep_trying(
-                    "Kafka",
-                    lambda: find_cluster(self._settings.kafka_bootstrap_servers),
-                    (KafkaError, TopicsMissingError),
-                    self._stop,
-                )
+                cluster_id = await self._find_cluster()
                 await unless_stopped(self._decoders.wait_ready(), self._stop)
                 info = await unless_stopped(self._engine.wait_ready(), self._stop)
                 logger.info("engine is ready", engine=info.name, versions=info.versions)
-                await self._work(info)
+                while True:
+                    await self._work(info, cluster_id)
+                    cluster_id = await self._find_cluster()
         except Stopped:
             pass
         finally:
             self._slots.close()
 
-    async def _work(self, info: EngineInfo) -> None:
+    async def _find_cluster(self) -> str:
+        """The id of the cluster, waited for; raises Stopped."""
+        return await keep_trying(
+            "Kafka",
+            lambda: find_cluster(self._settings.kafka_bootstrap_servers),
+            (KafkaError, TopicsMissingError),
+            self._stop,
+        )
+
+    async def _work(self, info: EngineInfo, cluster_id: str) -> None:
+        """Read the cluster's images until told to stop, or until another one answers."""
         settings = self._settings
         # No longer than the process is given for its whole end.
         drain_timeout_s = settings.shutdown_timeout_s * 0.75
@@ -206,12 +215,18 @@ class _Worker:
                     # An engine that hangs is replaced after the timeout, and its image tried again.
                     stalled_after_s=2 * settings.image_timeout_s + _STALLED_AFTER_S,
                 )
-                done = asyncio.Event()
-                async with producer, asyncio.TaskGroup() as group:
+                over, done = asyncio.Event(), asyncio.Event()
+                async with (
+                    Cluster(settings.kafka_bootstrap_servers, cluster_id) as cluster,
+                    producer,
+                    asyncio.TaskGroup() as group,
+                ):
                     group.create_task(revocations.run(done))
                     group.create_task(self._lag.run(done))
                     group.create_task(self._heartbeats(info, consumer).run(done))
-                    group.create_task(self._consume(consumer, revocations, done))
+                    group.create_task(self._watch(cluster, over))
+                    await self._consume(consumer, revocations, over)
+                    done.set()
 
     def _heartbeats(self, info: EngineInfo, consumer: Consumer) -> Heartbeats:
         settings = self._settings
@@ -236,16 +251,24 @@ class _Worker:
         return Heartbeats(settings, worker, look)
 
     async def _consume(
-        self, consumer: Consumer, revocations: Revocations, done: asyncio.Event
+        self, consumer: Consumer, revocations: Revocations, over: asyncio.Event
     ) -> None:
         # Not one image before every cancel up to now is known.
         try:
-            await unless_stopped(revocations.caught_up.wait(), self._stop)
+            await unless_stopped(revocations.caught_up.wait(), over)
             self._consumer = consumer
-            await consumer.run(self._stop)
+            await consumer.run(over)
         except Stopped:
             pass
-        finally:
-            done.set()
-            # Whatever ended it: from here on the process is ending.
+        except BaseException:
+            # The process is ending.
             self._stop.set()
+            raise
+        finally:
+            self._consumer = None
+
+    async def _watch(self, cluster: Cluster, over: asyncio.Event) -> None:
+        """Sets `over` when told to stop, or when another cluster answers."""
+        with contextlib.suppress(Stopped):
+            await unless_stopped(cluster.until_changed(), self._stop)
+        over.set()

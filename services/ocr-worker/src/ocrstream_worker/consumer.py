@@ -19,6 +19,7 @@ from ocrstream_runtime.messaging_spans import process_span
 from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_worker import metrics
+from ocrstream_worker.deleted_unread import DeletedUnread
 from ocrstream_worker.lanes import LaneOrder
 from ocrstream_worker.places import Place, Places
 from ocrstream_worker.progress import PartitionProgress
@@ -69,6 +70,7 @@ class Consumer(ConsumerRebalanceListener):
         self._records_uncommitted = records_uncommitted
         self._drain_timeout_s = drain_timeout_s
         self._progress: dict[TopicPartition, PartitionProgress] = {}
+        self._deleted = DeletedUnread(kafka)
         self._draining: set[TopicPartition] = set()
         self._tasks: dict[asyncio.Task[None], tuple[TopicPartition, Place]] = {}
         self._failure: BaseException | None = None
@@ -182,6 +184,7 @@ class Consumer(ConsumerRebalanceListener):
         for records in found.values():
             for record in records:
                 self._take(record)
+        await self._deleted.look(found)
         return bool(found)
 
     def _take(self, record: RawRecord) -> None:
@@ -247,6 +250,7 @@ class Consumer(ConsumerRebalanceListener):
         await self._commit(partitions)
         for partition in partitions:
             self._progress.pop(partition, None)
+            self._deleted.forget(partition)
 
     async def _commit(self, partitions: set[TopicPartition]) -> None:
         self._committed_at = time.monotonic()

@@ -37,6 +37,14 @@ RETRIES = Family[Counter, Reason](
 INVALID_RECORDS = Counter(
     "ocrstream_worker_invalid_records", "Records that are no valid submission"
 )
+DELETED_UNREAD = Family[Counter, str](
+    Counter(
+        "ocrstream_worker_deleted_unread",
+        "Records that Kafka deleted before the workers had taken them, by `topic`; any is an alarm",
+        ["topic"],
+    ),
+    IMAGE_TOPICS,
+)
 REUSE = Family[Counter, ReuseOutcome](
     Counter(
         "ocrstream_worker_reuse",

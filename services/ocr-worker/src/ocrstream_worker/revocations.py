@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
 from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.events import BatchRevoked, ImageSubmitted
-from ocrstream_schemas.topics import BATCHES_COMMANDS, TOPICS
+from ocrstream_schemas.topics import BATCHES_COMMANDS
 
 logger = structlog.get_logger(__name__)
 
@@ -107,18 +107,11 @@ class Revocations:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the commands until `stop` is set."""
-        partitions = [
-            TopicPartition(BATCHES_COMMANDS, number)
-            for number in range(TOPICS[BATCHES_COMMANDS].partitions)
-        ]
+        # Without a group it gets all partitions, and reads all again when there are more of them.
+        self._kafka.subscribe([BATCHES_COMMANDS])
         await self._kafka.start()
         try:
-            known = self._kafka.partitions_for_topic(BATCHES_COMMANDS)
-            if known:
-                partitions = [TopicPartition(BATCHES_COMMANDS, number) for number in known]
-            self._kafka.assign(partitions)
-            await self._kafka.seek_to_beginning(*partitions)
-            ends = await self._kafka.end_offsets(partitions)
+            ends = await self._kafka.end_offsets(self._kafka.assignment())
             while not stop.is_set():
                 await self._step()
                 if not self.caught_up.is_set() and await self._reached(ends):

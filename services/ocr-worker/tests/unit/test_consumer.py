@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
+from prometheus_client import REGISTRY
 
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, lane_topic
@@ -41,6 +42,7 @@ class Kafka:
             partition: [b'{"image_path": "file:///%d"}' % number for number in range(size)]
             for partition, size in logs.items()
         }
+        self.begins: dict[TopicPartition, int] = {}
         self.commits: dict[TopicPartition, int] = {}
         self.positions: dict[TopicPartition, int] = {}
         self.polls = 0
@@ -60,7 +62,10 @@ class Kafka:
     async def stop(self) -> None: ...
 
     async def assign(self, partitions: Iterable[TopicPartition]) -> None:
-        self.positions = {partition: self.commits.get(partition, 0) for partition in partitions}
+        self.positions = {
+            partition: max(self.commits.get(partition, 0), self.begins.get(partition, 0))
+            for partition in partitions
+        }
         await self._listener.on_partitions_assigned(set(self.positions))
 
     async def revoke(self) -> None:
@@ -101,6 +106,14 @@ class Kafka:
         if not found:
             await asyncio.sleep(min(timeout_ms / 1000, 0.002))
         return found
+
+    async def committed(self, partition: TopicPartition) -> int | None:
+        return self.commits.get(partition)
+
+    async def beginning_offsets(
+        self, partitions: list[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        return {partition: self.begins.get(partition, 0) for partition in partitions}
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         await self.commit_answers.wait()
@@ -177,6 +190,35 @@ async def test_everything_is_read_once_and_committed_to_its_end() -> None:
     async with running(kafka, work):
         await until(lambda: kafka.commits == {A0: 30, A1: 20, U0: 10})
     assert len(work.ended) == 60
+
+
+def deleted_unread() -> float:
+    name = "ocrstream_worker_deleted_unread_total"
+    return REGISTRY.get_sample_value(name, {"topic": IMAGES_SUBMITTED}) or 0
+
+
+async def test_images_that_were_deleted_unread_are_told_of() -> None:
+    kafka, work = Kafka({A0: 30, A1: 30, U0: 3}), Work(at_once=True)
+    # Of A0 10 to 14 are gone. Of A1 nothing was read yet, so it begins where its log does.
+    kafka.commits, kafka.begins = {A0: 10, U0: 1}, {A0: 15, A1: 7}
+    before = deleted_unread()
+    async with running(kafka, work):
+        await until(lambda: kafka.commits == {A0: 30, A1: 30, U0: 3})
+    assert deleted_unread() == before + 5
+
+
+async def test_images_that_are_deleted_while_they_wait_are_told_of() -> None:
+    kafka, work = Kafka({A0: 30}), Work(at_once=True)
+    before = deleted_unread()
+
+    async def delete() -> None:
+        if kafka.positions[A0] == 4:
+            kafka.begins[A0] = kafka.positions[A0] = 9
+
+    kafka.before_poll = delete
+    async with running(kafka, work):
+        await until(lambda: kafka.commits == {A0: 30})
+    assert deleted_unread() == before + 5
 
 
 async def test_no_more_than_fit_are_taken() -> None:

@@ -2,6 +2,7 @@
 
 `ocrstream-recorder` records until it is told to stop, `ocrstream-recorder serve` answers from what
 is recorded. `ocrstream-recorder migrate` brings the database to this version's revision and ends.
+`ocrstream-recorder skip TOPIC PARTITION` has a partition that is stopped read on, and ends.
 """
 
 import asyncio
@@ -30,8 +31,13 @@ def main() -> None:
             sys.exit(asyncio.run(serving_app.run(load_settings(ServingSettings))))
         case ["migrate"]:
             _migrate(load_settings(DatabaseSettings))
+        case ["skip", topic, number] if number.isdecimal():
+            _skip(load_settings(DatabaseSettings), topic, int(number))
         case _:
-            sys.exit("usage: ocrstream-recorder [serve | migrate]; settings: the environment")
+            sys.exit(
+                "usage: ocrstream-recorder [serve | migrate | skip TOPIC PARTITION];"
+                " settings: the environment"
+            )
 
 
 def _migrate(settings: DatabaseSettings) -> None:
@@ -43,6 +49,16 @@ def _migrate(settings: DatabaseSettings) -> None:
     except DBAPIError as error:
         sys.exit(f"Not migrated: {migrate.explain(error)}")
     print(f"The database is at revision {revision}")  # noqa: T201
+
+
+def _skip(settings: DatabaseSettings, topic: str, number: int) -> None:
+    from ocrstream_recorder.skip import CannotSkipError, skip  # noqa: PLC0415
+
+    configure_logs("ocrstream-recorder", settings.log_level)
+    try:
+        print(asyncio.run(skip(settings, topic, number)))  # noqa: T201
+    except CannotSkipError as error:
+        sys.exit(f"Not skipped: {error}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ While much waits, the next poll is read, judged, folded and begun while one is w
 transactions overlap, in the order of their offsets. Else one is written at a time, and what comes
 meanwhile is the next. Where to go on stands in the database alone, so every partition is sought
 there after each assignment, and whenever a poll was not written as it was read: because another
-replica was faster, or to let go of it.
+replica was faster, or to let go of it. Offsets mean something in one cluster only: which one
+answers is asked after each poll and each seek, before anything comes of what was read.
 """
 
 import asyncio
@@ -21,8 +22,10 @@ from ocrstream_recorder import metrics
 from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.recording import GivenBack, Poll, Recording
 from ocrstream_recorder.retrying import Retrying
+from ocrstream_recorder.stopped_partitions import StoppedPartitions
 from ocrstream_recorder.store.database import DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.offsets import OffsetsMovedError
+from ocrstream_runtime.cluster import Cluster, ClusterChanged
 from ocrstream_runtime.kafka import RawRecord, stop_consumer
 from ocrstream_schemas.topics import RECORDED_TOPICS, is_images_topic
 
@@ -51,12 +54,15 @@ class Consumer(ConsumerRebalanceListener):
     def __init__(
         self,
         kafka: AIOKafkaConsumer,
+        cluster: Cluster,
         recording: Recording,
         drain_limit: DrainLimit,
+        *,
         poll_records: int,
         stop: asyncio.Event,
     ) -> None:
         self._kafka = kafka
+        self._cluster = cluster
         self._stop = stop
         self._recording = recording
         self._drain_limit = drain_limit
@@ -66,7 +72,7 @@ class Consumer(ConsumerRebalanceListener):
         # to which all is written.
         self._positions: dict[TopicPartition, int] = {}
         self._written: dict[TopicPartition, int] = {}
-        self._stopped: set[TopicPartition] = set()
+        self.stopped = StoppedPartitions()
         # What was read in an earlier epoch is not written any more.
         self._epoch = 0
         self._writes: set[asyncio.Task[None]] = set()
@@ -87,7 +93,8 @@ class Consumer(ConsumerRebalanceListener):
     async def run(self) -> None:
         """Record until `stop` is set; then finish the poll under way, or give it back.
 
-        Raises what a write raised that means that this process can write no more.
+        Raises ClusterChanged, with what was read of the old one written, when another cluster
+        answers; and what a write raised that means that this process can write no more.
         """
         stopping = asyncio.create_task(self._let_go_when_stopped())
         self._kafka.subscribe(RECORDED_TOPICS, listener=self)
@@ -107,7 +114,13 @@ class Consumer(ConsumerRebalanceListener):
                     await asyncio.sleep(_BACKOFF_S)
             await self._settle()
             await self._commit()
+        except ClusterChanged:
+            await self._settle()
+            raise
         finally:
+            self.retrying.ended(self)
+            self.stopped.clear()
+            self._drain_limit.forget()
             stopping.cancel()
             staying.cancel()
             await stop_consumer(self._kafka)
@@ -143,8 +156,7 @@ class Consumer(ConsumerRebalanceListener):
             await self._commit()
             self._forget_positions()
             self._drain_limit.forget()
-            self._stopped.clear()
-            metrics.PARTITIONS_STOPPED.set(0)
+            self.stopped.clear()
 
     # aiokafka awaits what its listeners return, which its types do not say.
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -152,6 +164,10 @@ class Consumer(ConsumerRebalanceListener):
     ) -> None:
         """The next step seeks what has no position."""
         self.joined = True
+
+    async def ping(self) -> None:
+        """Ask a broker for something. Raises KafkaError if none answers."""
+        await self._kafka.topics()
 
     async def next_offsets(self) -> dict[TopicPartition, int]:
         """Up to where all is written, of each partition that is read."""
@@ -163,17 +179,15 @@ class Consumer(ConsumerRebalanceListener):
         if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:
             await self._commit()
         assigned = self._kafka.assignment()
-        unsought = assigned - self._positions.keys() - self._stopped
+        unsought = assigned - self._positions.keys() - self.stopped.not_due()
         if unsought:
             await self._settle()
             await self._seek(unsought)
         sought = self._positions.keys() & assigned
         readable = sorted(filter(self._drain_limit.may_read, sought))
-        if not readable:
-            await self._kafka.getmany(_NO_PARTITION, timeout_ms=_IDLE_POLL_MS)
-            return
         epoch = self._epoch
         found = await self._poll(readable)
+        await self._cluster.check()
         self._much_waits = sum(map(len, found.values())) >= _LARGE_POLL * self._poll_records
         records = [
             record
@@ -224,6 +238,8 @@ class Consumer(ConsumerRebalanceListener):
         self._written.clear()
 
     async def _poll(self, partitions: list[TopicPartition]) -> Found:
+        if not partitions:
+            return await self._kafka.getmany(_NO_PARTITION, timeout_ms=_IDLE_POLL_MS)
         found: Found = {}
         room = self._poll_records
         # Outcomes before submissions: what is finished needs to be known soonest.
@@ -272,16 +288,18 @@ class Consumer(ConsumerRebalanceListener):
             fenced.set()
 
     async def _seek(self, partitions: set[TopicPartition]) -> None:
+        # Before, too: another cluster may have no topics yet, and they would be waited for.
+        await self._cluster.check()
         beginnings = await self._kafka.beginning_offsets(partitions)
         ends = await self._kafka.end_offsets(partitions)
+        await self._cluster.check()
         stored = await self._recording.next_offsets(
             {(one.topic, one.partition): beginnings[one] for one in partitions}
         )
         dead = await self._recording.dead_letters_before(stored, self._drain_limit.window)
         for one in partitions:
             offset = stored[one.topic, one.partition]
-            if not beginnings[one] <= offset <= ends[one]:
-                self._stop_reading(one, f"stored {offset}, log {beginnings[one]} to {ends[one]}")
+            if self.stopped.remains(one, offset, beginnings[one], ends[one]):
                 continue
             try:
                 self._kafka.seek(one, offset)
@@ -296,28 +314,15 @@ class Consumer(ConsumerRebalanceListener):
         position = self._positions[partition]
         if offset == position:
             return True
-        if offset < position:
-            self._stop_reading(partition, f"stored {position}, but the log goes on at {offset}")
-            return False
         # Markers of transactions leave gaps; records that were deleted before they were read, too.
         beginning = (await self._kafka.beginning_offsets([partition]))[partition]
-        if beginning > position:
-            self._stop_reading(partition, f"stored {position}, but the log begins at {beginning}")
-            return False
-        return True
-
-    def _stop_reading(self, partition: TopicPartition, why: str) -> None:
-        logger.error(
-            "partition stopped: the stored offset is not in its log; set next_offset in"
-            " recorder_offsets to where to go on, then restart",
-            topic=partition.topic,
-            partition=partition.partition,
-            why=why,
-        )
-        self._positions.pop(partition, None)
-        self._written.pop(partition, None)
-        self._stopped.add(partition)
-        metrics.PARTITIONS_STOPPED.set(len(self._stopped))
+        if offset > position >= beginning:
+            return True
+        end = (await self._kafka.end_offsets([partition]))[partition]
+        if self._positions.pop(partition, None) is not None:  # else it was revoked meanwhile
+            self._written.pop(partition, None)
+            self.stopped.stop(partition, position, beginning, end)
+        return False
 
     async def _commit(self) -> None:
         """Tell Kafka how far we are. Nothing depends on it but what shows the group's lag."""

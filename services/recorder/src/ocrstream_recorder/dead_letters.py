@@ -11,9 +11,9 @@ from aiokafka.structs import RecordMetadata
 
 from ocrstream_recorder import metrics
 from ocrstream_recorder.intake import Judged, Rejection
-from ocrstream_recorder.lasting_producer import LastingProducer
 from ocrstream_recorder.store.dead_letters import Coordinates
 from ocrstream_runtime.kafka import RawRecord, RecordTooLarge, check_size, record_ref
+from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_runtime.tracing import trace_context
 from ocrstream_schemas.headers import (

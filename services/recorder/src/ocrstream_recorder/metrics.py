@@ -113,9 +113,13 @@ DEAD_LETTERS = Family[Counter, str, RejectionReason](
     RECORDED_TOPICS,
     get_args(RejectionReason),
 )
-PARTITIONS_STOPPED = Gauge(
-    "ocrstream_recorder_partitions_stopped",
-    "Partitions not read because the stored offset is not in the log",
+PARTITIONS_STOPPED = Family[Gauge, str](
+    Gauge(
+        "ocrstream_recorder_partitions_stopped",
+        "Partitions not read because the stored offset is not in the log, by `topic`",
+        ["topic"],
+    ),
+    RECORDED_TOPICS,
 )
 PARTITIONS_HELD = Family[Gauge, str](
     Gauge(

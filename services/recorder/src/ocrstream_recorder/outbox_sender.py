@@ -16,12 +16,12 @@ from aiokafka.errors import KafkaError
 from psycopg import Connection
 
 from ocrstream_recorder import metrics
-from ocrstream_recorder.lasting_producer import LastingProducer
 from ocrstream_recorder.store import outbox, rereads, retries
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.outbox import OutboxRow
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.kafka import RecordTooLarge, check_size
+from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.lifecycle import is_set_within
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_schemas.headers import cloud_event_headers_of

@@ -1,10 +1,12 @@
 """Composition root of the process that records."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -18,7 +20,6 @@ from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.deadlines import DeadlineWatch
 from ocrstream_recorder.drain_limit import DrainLimit
-from ocrstream_recorder.lasting_producer import LastingProducer
 from ocrstream_recorder.outbox_sender import IDLE_SESSION_TIMEOUT_S, OutboxSender
 from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.search_indexer import SearchIndexer
@@ -28,10 +29,12 @@ from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_recorder.webhook_client import WebhookClient, parse_secrets
 from ocrstream_recorder.webhooks import OFF, WebhookSender
+from ocrstream_runtime.cluster import Cluster, ClusterChanged
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
+from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.lifecycle import Stopped, keep_trying
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.problems import install_problem_handlers
@@ -79,14 +82,7 @@ class _Recorder:
         self._settings = settings
         self._health = health
         self._stop = stop
-        client_id = f"recorder-{socket.gethostname()}-{os.getpid()}"
-        self._kafka = create_consumer(
-            settings,
-            client_id,
-            group_id=settings.group_id,
-            drain_timeout_s=30.0,
-            session_timeout_s=settings.session_timeout_s,
-        )
+        self._client_id = client_id = f"recorder-{socket.gethostname()}-{os.getpid()}"
         self._letters_producer = LastingProducer(lambda: create_producer(settings, client_id))
         self._outbox_producer = LastingProducer(
             lambda: create_producer(settings, f"{client_id}-outbox")
@@ -101,10 +97,12 @@ class _Recorder:
         self._search = Database(url, f"{SERVICE}-search")
         self._asked = Database(url, f"{SERVICE}-health")
         self._drain_limit = DrainLimit(settings.dead_letter_limit)
+        self._zone = DatabaseZone(settings.db_timezone)
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None
         health.add_check("database", lambda: self._asked.run(_ask))
         health.add_check("recording", self._check)
+        health.add_check("partitions", self._check_partitions)
         health.add_check("moving", self._check_moving)
         health.add_check("dead_letters", self._drain_limit.check)
 
@@ -115,7 +113,12 @@ class _Recorder:
         if not self._consumer.joined:
             raise NotReady("has not joined its group yet")
         # Asks a broker, so that this fails while there is none.
-        await self._kafka.topics()
+        await self._consumer.ping()
+
+    async def _check_partitions(self) -> None:
+        """Raises NotReady while partitions are stopped."""
+        if self._consumer is not None:
+            await self._consumer.stopped.check()
 
     async def _check_moving(self) -> None:
         """Raises NotReady if records wait and none is written."""
@@ -131,13 +134,7 @@ class _Recorder:
                 (DatabaseUnavailable, migrate.WrongRevisionError),
                 self._stop,
             )
-            cluster_id = await keep_trying(
-                "Kafka",
-                lambda: find_cluster(self._settings.kafka_bootstrap_servers),
-                (KafkaError, TopicsMissingError),
-                self._stop,
-            )
-            await self._record(cluster_id)
+            await self._record(await self._find_cluster())
         except Stopped:
             pass
         finally:
@@ -152,41 +149,87 @@ class _Recorder:
             ):
                 await database.close()
 
+    async def _find_cluster(self) -> str:
+        """The id of the cluster, waited for; raises Stopped."""
+        return await keep_trying(
+            "Kafka",
+            lambda: find_cluster(self._settings.kafka_bootstrap_servers),
+            (KafkaError, TopicsMissingError),
+            self._stop,
+        )
+
     async def _record(self, cluster_id: str) -> None:
-        zone = DatabaseZone(self._settings.db_timezone)
-        sender = OutboxSender(self._outbox, self._outbox_producer, zone)
+        sender = OutboxSender(self._outbox, self._outbox_producer, self._zone)
         webhooks = self._webhooks()
 
         def on_outbox() -> None:
             sender.woken.set()
             webhooks.woken.set()
 
-        recording = Recording(
-            self._writer,
-            DeadLetters(self._letters_producer, self._settings.group_id),
-            self._drain_limit,
-            zone,
-            cluster_id=cluster_id,
-            group_id=self._settings.group_id,
-            on_outbox=on_outbox,
-        )
-        consumer = Consumer(
-            self._kafka, recording, self._drain_limit, self._settings.poll_records, self._stop
-        )
-        self._health.add_check("reading", consumer.retrying.check)
-        self._health.add_check("writing", recording.retrying.check)
-        self._lag = LagWatch(
-            self._kafka, consumer, metrics.LAG, tuple(RECORDED_TOPICS), _STALLED_AFTER_S
-        )
         async with asyncio.TaskGroup() as group:
-            self._consumer = consumer
-            group.create_task(self._lag.run(self._stop))
-            group.create_task(consumer.run())
+            group.create_task(self._read_clusters(cluster_id, on_outbox))
             group.create_task(sender.run(self._stop))
             group.create_task(webhooks.run(self._stop))
             group.create_task(DeadlineWatch(self._due, sender.woken.set).run(self._stop))
             group.create_task(watch_backlog(self._due, self._stop))
             group.create_task(SearchIndexer(self._search, SERVICE).run(self._stop))
+
+    async def _read_clusters(self, cluster_id: str, on_outbox: Callable[[], None]) -> None:
+        """Record what a cluster holds, and if another one takes its place, what that one holds."""
+        with contextlib.suppress(Stopped):
+            while True:
+                await self._read(cluster_id, on_outbox)
+                if self._stop.is_set():
+                    return
+                # A broker knows a producer by a number, which a new cluster gives to others.
+                self._letters_producer.renew()
+                self._outbox_producer.renew()
+                cluster_id = await self._find_cluster()
+
+    async def _read(self, cluster_id: str, on_outbox: Callable[[], None]) -> None:
+        """Record what the cluster holds until told to stop, or until another one answers."""
+        settings = self._settings
+        kafka = create_consumer(
+            settings,
+            self._client_id,
+            group_id=settings.group_id,
+            drain_timeout_s=30.0,
+            session_timeout_s=settings.session_timeout_s,
+        )
+        recording = Recording(
+            self._writer,
+            DeadLetters(self._letters_producer, settings.group_id),
+            self._drain_limit,
+            self._zone,
+            cluster_id=cluster_id,
+            group_id=settings.group_id,
+            on_outbox=on_outbox,
+        )
+        over = asyncio.Event()
+        async with (
+            Cluster(settings.kafka_bootstrap_servers, cluster_id) as cluster,
+            asyncio.TaskGroup() as group,
+        ):
+            consumer = Consumer(
+                kafka,
+                cluster,
+                recording,
+                self._drain_limit,
+                poll_records=settings.poll_records,
+                stop=self._stop,
+            )
+            lag = LagWatch(kafka, consumer, metrics.LAG, tuple(RECORDED_TOPICS), _STALLED_AFTER_S)
+            self._health.add_check("reading", consumer.retrying.check)
+            self._health.add_check("writing", recording.retrying.check)
+            self._consumer, self._lag = consumer, lag
+            group.create_task(lag.run(over))
+            try:
+                await consumer.run()
+            except ClusterChanged as change:
+                logger.warning("going over to another Kafka cluster", why=str(change))
+            finally:
+                self._consumer = self._lag = None
+                over.set()
 
     def _webhooks(self) -> WebhookSender:
         settings = self._settings

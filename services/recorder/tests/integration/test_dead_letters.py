@@ -18,7 +18,6 @@ from real_servers import Broker
 from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.intake import reject
-from ocrstream_recorder.lasting_producer import LastingProducer
 from ocrstream_recorder.letter_box import LetterBox, LetterGone
 from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.store.database import Database
@@ -30,6 +29,7 @@ from ocrstream_runtime.kafka import (
     create_producer,
     record_ref,
 )
+from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, RECORDED_TOPICS, TOPICS, dead_letter_topic

@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
@@ -14,7 +15,9 @@ from ocrstream_recorder.consumer import Consumer
 from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.recording import Poll, Recording
 from ocrstream_recorder.store.offsets import Partition
+from ocrstream_runtime.cluster import Cluster
 from ocrstream_runtime.kafka import RawRecord
+from ocrstream_runtime.topics import find_cluster
 from ocrstream_schemas.topics import IMAGES_SUBMITTED
 
 pytestmark = pytest.mark.integration
@@ -70,27 +73,45 @@ def new_consumer(bootstrap: str) -> AIOKafkaConsumer:
     )
 
 
+@asynccontextmanager
+async def member(
+    bootstrap: str, recording: HeldRecording, poll_records: int, stop: asyncio.Event
+) -> AsyncGenerator[tuple[Consumer, AIOKafkaConsumer]]:
+    kafka = new_consumer(bootstrap)
+    async with Cluster(bootstrap, await find_cluster(bootstrap)) as cluster:
+        yield (
+            Consumer(
+                kafka,
+                cluster,
+                cast("Recording", recording),
+                DrainLimit(100),
+                poll_records=poll_records,
+                stop=stop,
+            ),
+            kafka,
+        )
+
+
 async def test_a_write_longer_than_the_poll_interval_keeps_the_membership(
     kafka_bootstrap: str,
 ) -> None:
     recording, stop = HeldRecording(), asyncio.Event()
-    kafka = new_consumer(kafka_bootstrap)
-    consumer = Consumer(kafka, cast("Recording", recording), DrainLimit(100), 1000, stop)
-    async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
-        await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
-        running = asyncio.create_task(consumer.run())
-        await recording.writing.wait()
-        # What comes next is not read before that is written.
-        await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
-    try:
-        # A member that leaves is told so, and lets go of what it writes.
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(recording.let_go.wait(), 3 * MAX_POLL_INTERVAL_S)
-        assert kafka.assignment()
-    finally:
-        recording.released.set()
-        stop.set()
-        await running
+    async with member(kafka_bootstrap, recording, 1000, stop) as (consumer, kafka):
+        async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
+            await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
+            running = asyncio.create_task(consumer.run())
+            await recording.writing.wait()
+            # What comes next is not read before that is written.
+            await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
+        try:
+            # A member that leaves is told so, and lets go of what it writes.
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(recording.let_go.wait(), 3 * MAX_POLL_INTERVAL_S)
+            assert kafka.assignment()
+        finally:
+            recording.released.set()
+            stop.set()
+            await running
 
 
 @pytest.mark.parametrize("much_waits", [True, False])
@@ -98,21 +119,21 @@ async def test_two_polls_are_written_at_once_only_while_much_waits(
     module_broker: Broker, much_waits: bool
 ) -> None:
     recording, stop = HeldRecording(fenced=True), asyncio.Event()
-    kafka, most = new_consumer(module_broker.bootstrap), 4 if much_waits else 1000
-    consumer = Consumer(kafka, cast("Recording", recording), DrainLimit(100), most, stop)
-    async with AIOKafkaProducer(bootstrap_servers=module_broker.bootstrap) as producer:
-        running = asyncio.create_task(consumer.run())
-        for _ in range(2):
-            await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
-            await recording.writing.wait()
-    try:
-        second = asyncio.wait_for(recording.writing_two.wait(), MAX_POLL_INTERVAL_S)
-        if much_waits:
-            await second
-        else:
-            with pytest.raises(TimeoutError):
+    bootstrap, most = module_broker.bootstrap, 4 if much_waits else 1000
+    async with member(bootstrap, recording, most, stop) as (consumer, _):
+        async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+            running = asyncio.create_task(consumer.run())
+            for _ in range(2):
+                await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
+                await recording.writing.wait()
+        try:
+            second = asyncio.wait_for(recording.writing_two.wait(), MAX_POLL_INTERVAL_S)
+            if much_waits:
                 await second
-    finally:
-        recording.released.set()
-        stop.set()
-        await running
+            else:
+                with pytest.raises(TimeoutError):
+                    await second
+        finally:
+            recording.released.set()
+            stop.set()
+            await running

@@ -75,15 +75,16 @@ _CHANNELS: dict[str, _Channel] = {
 }
 
 _DESCRIPTION = """\
-Events are JSON objects. Unknown fields are ignored; a missing optional field and null mean the
-same. No text holds NUL or half a surrogate pair; `options` and `input_data` are nested at most 64
-deep. A record's key only spreads the load and may be left out; no header is needed. Ids that are
-left out are UUIDv5s that every reader derives alike, of a JSON array in UTF-8 without spaces or
-escapes that JSON does not ask for: a chain's in the namespace 4b8a1889-b256-55b6-83e4-2775fe50b1dc
-of `[batch_id, index]`, or `[batch_id, image_path]` without an index, or without a batch `[topic,
-partition, offset, timestamp in ms, SHA-256 of the value in hex]`; an OCR task's in
-4a957dc0-539e-572c-b938-d937fb6fe583 of `[chain_id, task_name, run]`. `ids.json` has examples to
-check an implementation with.
+Events are JSON objects in UTF-8; a byte order mark is left out. Topics refuse records whose
+timestamp is older than six sevenths of their retention, or more than an hour ahead. Unknown fields
+are ignored; a missing optional field and null mean the same. No text holds NUL or half a surrogate
+pair; `options` and `input_data` are nested at most 64 deep. A record's key only spreads the load
+and may be left out; no header is needed. Ids that are left out are UUIDv5s that every reader
+derives alike, of a JSON array in UTF-8 without spaces or escapes that JSON does not ask for: a
+chain's in the namespace 4b8a1889-b256-55b6-83e4-2775fe50b1dc of `[batch_id, index]`, or `[batch_id,
+image_path]` without an index, or without a batch `[topic, partition, offset, timestamp in ms,
+SHA-256 of the value in hex]`; an OCR task's in 4a957dc0-539e-572c-b938-d937fb6fe583 of `[chain_id,
+task_name, run]`. `ids.json` has examples to check an implementation with.
 """
 _DEAD_LETTER = "DeadLetter"
 _TEXT: Schema = {"type": "string"}

@@ -34,6 +34,16 @@ ON CONFLICT DO NOTHING
 """
 _READ = "SELECT topic, partition, next_offset FROM recorder_offsets WHERE cluster_id = %s"
 
+_WHERE = """
+SELECT next_offset FROM recorder_offsets
+WHERE cluster_id = %s AND topic = %s AND partition = %s
+FOR NO KEY UPDATE
+"""
+_MOVE = """
+UPDATE recorder_offsets SET next_offset = %s
+WHERE cluster_id = %s AND topic = %s AND partition = %s
+"""
+
 Partition = tuple[str, int]
 
 
@@ -78,3 +88,12 @@ def next_offsets(
     cursor.execute(_READ, (cluster_id,))
     stored = {(topic, partition): offset for topic, partition, offset in cursor}
     return {partition: stored[partition] for partition in if_unknown}
+
+
+def move(cursor: Cursor[Any], cluster_id: str, partition: Partition, to: int) -> int | None:
+    """Go on with a partition at `to`; returns where it stood, None if nothing is stored of it."""
+    found = cursor.execute(_WHERE, (cluster_id, *partition)).fetchone()
+    if found is None:
+        return None
+    cursor.execute(_MOVE, (to, cluster_id, *partition))
+    return found[0]

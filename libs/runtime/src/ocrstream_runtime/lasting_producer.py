@@ -15,7 +15,8 @@ class LastingProducer:
 
     An idempotent producer that had one record refused (too large, not allowed, its topic deleted)
     cannot send to that partition any more, and one whose sender broke cannot send at all. Each
-    numbers its records itself, so a fresh one can.
+    numbers its records itself, so a fresh one can. Brokers know a producer by a number, which a new
+    cluster gives to others: then `renew` is for whoever lends it.
     """
 
     def __init__(self, create: Callable[[], AIOKafkaProducer]) -> None:
@@ -41,12 +42,17 @@ class LastingProducer:
             raise
         except KafkaError:
             if producer is self._producer:
-                self._producer = None
-                # Its records on other partitions may take as long as the broker likes.
-                stopping = asyncio.create_task(producer.stop())
-                self._stopping.add(stopping)
-                stopping.add_done_callback(self._stopping.discard)
+                self.renew()
             raise
+
+    def renew(self) -> None:
+        """Have the next one lent be a fresh one."""
+        if self._producer is not None:
+            # Its records on other partitions may take as long as the broker likes.
+            stopping = asyncio.create_task(self._producer.stop())
+            self._producer = None
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
 
     async def _started(self) -> AIOKafkaProducer:
         producer = self._create()
