@@ -58,7 +58,6 @@ class Consumer(ConsumerRebalanceListener):
         recording: Recording,
         drain_limit: DrainLimit,
         *,
-        poll_records: int,
         stop: asyncio.Event,
     ) -> None:
         self._kafka = kafka
@@ -67,7 +66,6 @@ class Consumer(ConsumerRebalanceListener):
         self._recording = recording
         self._drain_limit = drain_limit
         self.retrying = Retrying("reading is", metrics.RETRYING.labels("read"))
-        self._poll_records = poll_records
         # Partitions that were sought, with the offset that the next poll begins at; and those up
         # to which all is written.
         self._positions: dict[TopicPartition, int] = {}
@@ -188,7 +186,8 @@ class Consumer(ConsumerRebalanceListener):
         epoch = self._epoch
         found = await self._poll(readable)
         await self._cluster.check()
-        self._much_waits = sum(map(len, found.values())) >= _LARGE_POLL * self._poll_records
+        count = sum(map(len, found.values()))
+        self._much_waits = count >= _LARGE_POLL * self._recording.size.most
         records = [
             record
             for partition, part in found.items()
@@ -241,7 +240,7 @@ class Consumer(ConsumerRebalanceListener):
         if not partitions:
             return await self._kafka.getmany(_NO_PARTITION, timeout_ms=_IDLE_POLL_MS)
         found: Found = {}
-        room = self._poll_records
+        room = self._recording.size.next
         # Outcomes before submissions: what is finished needs to be known soonest.
         for images in (False, True):
             group = [one for one in partitions if is_images_topic(one.topic) is images]
@@ -250,7 +249,7 @@ class Consumer(ConsumerRebalanceListener):
                 found |= records
                 room -= sum(map(len, records.values()))
         return found or await self._kafka.getmany(
-            *partitions, timeout_ms=_IDLE_POLL_MS, max_records=self._poll_records
+            *partitions, timeout_ms=_IDLE_POLL_MS, max_records=self._recording.size.next
         )
 
     async def _record(

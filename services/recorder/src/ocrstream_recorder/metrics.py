@@ -5,6 +5,7 @@ from typing import Literal, get_args
 from prometheus_client import Counter, Gauge, Histogram
 
 from ocrstream_recorder.intake import RejectionReason
+from ocrstream_recorder.store.database import IdleInTransaction, SessionLost
 from ocrstream_recorder.store.poll import Table
 from ocrstream_runtime.metrics import Family
 from ocrstream_schemas.events import WarningCode
@@ -12,6 +13,8 @@ from ocrstream_schemas.topics import RECORDED_TOPICS, TOPICS
 
 Work = Literal["read", "write"]
 Stage = Literal["ask", "judge", "fold", "write"]
+Transaction = Literal["poll", "search"]
+SessionEnd = Literal["idle_in_transaction", "other"]
 AttemptOutcome = Literal["delivered", "failed", "gave_up"]
 
 RECORDS = Family[Counter, str](
@@ -81,9 +84,9 @@ POLL_RECORDS = Histogram(
 POLL_SECONDS = Family[Histogram, Stage](
     Histogram(
         "ocrstream_recorder_poll_seconds",
-        "How long a poll took, by `stage`: ask, judge, fold, write",
+        "How long a poll took, by `stage`: ask, judge, fold, write (from its first lock to COMMIT)",
         ["stage"],
-        buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15),
+        buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 7.5, 15, 30),
     ),
     get_args(Stage),
 )
@@ -93,6 +96,16 @@ SUBMITTED_TO_RECORDED_SECONDS = Histogram(
     buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 300, 900, 3_600, 4 * 3_600, 24 * 3_600),
 )
 POLL_RETRIES = Counter("ocrstream_recorder_poll_retries", "Polls that had to be tried again")
+SESSIONS_LOST = Family[Counter, Transaction, SessionEnd](
+    Counter(
+        "ocrstream_recorder_sessions_lost",
+        "Database sessions that ended amid a `transaction`: poll, search; by `cause`:"
+        " idle_in_transaction (25P03, this process computed for too long), other",
+        ["transaction", "cause"],
+    ),
+    get_args(Transaction),
+    get_args(SessionEnd),
+)
 RETRYING = Family[Gauge, Work](
     Gauge(
         "ocrstream_recorder_retrying",
@@ -186,3 +199,9 @@ SEARCH_OLDEST_SECONDS = Gauge(
 def count_warnings(code: str, results: int) -> None:
     """Count so many results written with a warning of the code, whatever it is."""
     WARNINGS.labels(code if code in _WARNING_CODES else OTHER_WARNING).inc(results)
+
+
+def count_lost_session(transaction: Transaction, lost: SessionLost) -> None:
+    """Count a session that ended amid a transaction."""
+    is_idle = isinstance(lost, IdleInTransaction)
+    SESSIONS_LOST.labels(transaction, "idle_in_transaction" if is_idle else "other").inc()

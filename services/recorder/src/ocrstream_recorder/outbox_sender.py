@@ -17,7 +17,12 @@ from psycopg import Connection
 
 from ocrstream_recorder import metrics
 from ocrstream_recorder.store import outbox, rereads, retries
-from ocrstream_recorder.store.database import Database, DatabaseUnavailable, DataRefused
+from ocrstream_recorder.store.database import (
+    Database,
+    DatabaseUnavailable,
+    DataRefused,
+    SessionLost,
+)
 from ocrstream_recorder.store.outbox import OutboxRow
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.kafka import RecordTooLarge, check_size
@@ -110,11 +115,23 @@ class OutboxSender:
                     safe.append(queue.popleft())
                     acknowledged.append(queue)
             waiting = [queue for queue in acknowledged if queue]
-        await self._database.run(lambda connection: _delete(connection, [row.id for row in safe]))
+        await self._delete([row.id for row in safe])
         for row in safe:
             metrics.OUTBOX_PUBLISHED.labels(row.topic).inc()
         if failures:
             raise failures[0]
+
+    async def _delete(self, ids: list[int]) -> None:
+        def delete(connection: Connection[Any]) -> None:
+            with connection.cursor() as cursor:
+                outbox.delete(cursor, ids)
+
+        try:
+            await self._database.run(delete)
+        except SessionLost:
+            # Sending may take longer than a session lasts. Not deleted, the same rows would be
+            # sent again, for as long.
+            await self._database.run(delete)
 
     async def _send(self, producer: AIOKafkaProducer, row: OutboxRow) -> asyncio.Future[Any]:
         """Begin to send a record; done when the broker has it, or at once if it fits no topic."""
@@ -138,8 +155,3 @@ def _take(connection: Connection[Any]) -> list[OutboxRow] | None:
         if not outbox.may_send(cursor):
             return None
         return outbox.take(cursor, _ROWS_AT_ONCE, _BYTES_AT_ONCE)
-
-
-def _delete(connection: Connection[Any], ids: list[int]) -> None:
-    with connection.cursor() as cursor:
-        outbox.delete(cursor, ids)

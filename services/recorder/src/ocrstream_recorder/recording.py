@@ -28,11 +28,17 @@ from ocrstream_recorder.intake import (
 )
 from ocrstream_recorder.retrying import Retrying
 from ocrstream_recorder.store import chains, dead_letters, offsets, poll
-from ocrstream_recorder.store.database import Database, DatabaseUnavailable, DataRefused
+from ocrstream_recorder.store.database import (
+    Database,
+    DatabaseUnavailable,
+    DataRefused,
+    SessionLost,
+)
 from ocrstream_recorder.store.dead_letters import Coordinates, DeadLetterRow
 from ocrstream_recorder.store.offsets import Partition, Span
 from ocrstream_recorder.store.poll import ConcurrentChangeError, Written
 from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.transaction_size import TransactionSize
 from ocrstream_runtime.kafka import RawRecord, record_ref
 from ocrstream_runtime.messaging_spans import batch_span
 from ocrstream_schemas.headers import redrive_of
@@ -73,6 +79,7 @@ class GivenBack(Exception):
 class Recording:
     """Writes polls; two at a time, if the second begins when the first is fenced.
 
+    `size` tells how many records the next poll may have; of more, it writes part after part.
     `let_go` asks it to stop trying: to end, or because other replicas wait for its partitions.
     """
 
@@ -82,6 +89,7 @@ class Recording:
         dead_letters: DeadLetterSink,
         drain_limit: DrainLimit,
         zone: DatabaseZone,
+        size: TransactionSize,
         *,
         cluster_id: str,
         group_id: str,
@@ -91,6 +99,7 @@ class Recording:
         self._dead_letters = dead_letters
         self._drain_limit = drain_limit
         self._zone = zone
+        self.size = size
         self._cluster_id = cluster_id
         self._group_id = group_id
         self._on_outbox = on_outbox
@@ -164,8 +173,9 @@ class Recording:
 
         `on_fenced` is called, in another thread, when the poll that follows may be begun.
 
-        Comes back only when that is done, however long the database is away; a record that the
-        database refuses is found by halving and becomes a dead letter. Raises OffsetsMovedError if
+        Comes back only when that is done, however long the database is away; after a lost session
+        it tries fewer records. A record that the database refuses is found by halving and becomes a
+        dead letter. Raises OffsetsMovedError if
         another owner wrote some of them; GivenBack if it failed and `let_go` is set, or if the
         database refuses more records of a partition than the drain limit has room for.
         """
@@ -178,35 +188,68 @@ class Recording:
         positions = dict(begins)
         refusals = Counter[Partition]()
         kept = await self._insist(lambda: self._dead_letters.publish(poll.judged))
-        parts = [poll]
+        parts = [poll.judged]
         while parts:
-            part = parts.pop()
+            judged = parts.pop()
             try:
-                positions |= await self._write(part, positions, kept, on_fenced)
+                # The next poll may begin when the last part of this one is fenced.
+                when_fenced = _nothing if parts else on_fenced
+                written = await self._write(judged, poll, positions, kept, when_fenced)
             except DataRefused as error:
-                judged = part.judged
                 if len(judged) > 1:
                     middle = len(judged) // 2
-                    halves = judged[middle:], judged[:middle]
+                    parts += judged[middle:], judged[:middle]
                 else:
                     refusals[judged[0].record.topic, judged[0].record.partition] += 1
                     if max(refusals.values()) > self._drain_limit.limit:
                         raise GivenBack from error
-                    halves = ([await self._refused(judged[0], str(error), kept)],)
-                parts += map(Poll.of, halves)
+                    parts.append([await self._refused(judged[0], str(error), kept)])
+            else:
+                positions |= written.nexts
+                if len(written.judged) < len(judged):
+                    parts.append(judged[len(written.judged) :])
         return positions
 
     async def _write(
         self,
-        part: Poll,
+        judged: list[Judged],
+        ready: Poll,
         positions: Mapping[Partition, int],
         kept: Kept,
         on_fenced: Callable[[], None],
-    ) -> dict[Partition, int]:
+    ) -> Poll:
+        """Write the first of these records, as many as may be now; returns them as a poll.
+
+        `ready` is that poll if it has just these records. `on_fenced` is called for the last part.
+        """
+        with _tracer.start_as_current_span("write", kind=SpanKind.CLIENT) as span:
+            span.set_attribute(DB_SYSTEM_NAME, "postgresql")
+            # Of what holds nothing of a record the database can have nothing to refuse, ever.
+            passing = () if any(map(_says_something, judged)) else (DataRefused,)
+            part, written = await self._insist(
+                lambda: self._try_to_write(judged, ready, positions, kept, on_fenced), *passing
+            )
+            span.set_attributes({f"ocrstream.{t}": n.written for t, n in written.rows.items()})
+        self._report(part.judged, written)
+        self._drain_limit.written(part.judged)
+        return part
+
+    async def _try_to_write(
+        self,
+        judged: list[Judged],
+        ready: Poll,
+        positions: Mapping[Partition, int],
+        kept: Kept,
+        on_fenced: Callable[[], None],
+    ) -> tuple[Poll, Written]:
+        part = ready
+        if judged is not ready.judged or len(judged) > self.size.next:
+            part = await asyncio.to_thread(Poll.of, judged[: self.size.next])
+        records = len(part.judged)
         spans = {one: Span(positions[one], offset) for one, offset in part.nexts.items()}
         letters = _letters(part.judged, kept)
 
-        def write(connection: Connection[Any]) -> Written:
+        def write(connection: Connection[Any]) -> tuple[Written, float]:
             began = time.perf_counter()
             written = poll.write(
                 connection,
@@ -215,20 +258,19 @@ class Recording:
                 self._cluster_id,
                 spans,
                 letters=letters,
-                on_fenced=on_fenced,
+                on_fenced=on_fenced if records == len(judged) else _nothing,
             )
-            metrics.POLL_SECONDS.labels("write").observe(time.perf_counter() - began)
-            return written
+            return written, time.perf_counter() - began
 
-        with _tracer.start_as_current_span("write", kind=SpanKind.CLIENT) as span:
-            span.set_attribute(DB_SYSTEM_NAME, "postgresql")
-            # Of what holds nothing of a record the database can have nothing to refuse, ever.
-            passing = () if any(map(_says_something, part.judged)) else (DataRefused,)
-            written = await self._insist(lambda: self._database.run(write), *passing)
-            span.set_attributes({f"ocrstream.{t}": n.written for t, n in written.rows.items()})
-        self._report(part.judged, written)
-        self._drain_limit.written(part.judged)
-        return part.nexts
+        try:
+            written, took_s = await self._database.run(write)
+        except SessionLost as lost:
+            self.size.failed(records)
+            metrics.count_lost_session("poll", lost)
+            raise
+        self.size.committed(records, took_s)
+        metrics.POLL_SECONDS.labels("write").observe(took_s)
+        return part, written
 
     def _report(self, part: list[Judged], written: Written) -> None:
         metrics.POLL_RECORDS.observe(len(part))
@@ -287,7 +329,12 @@ class Recording:
                     metrics.POLL_RETRIES.inc()
                     self.retrying.failed(error, this)
                     trace.get_current_span().add_event("to be tried again", {"error": str(error)})
-                    logger.warning("poll to be tried again", error=str(error), backoff_s=backoff_s)
+                    logger.warning(
+                        "poll to be tried again",
+                        error=f"{type(error).__name__}: {error}",
+                        backoff_s=backoff_s,
+                        records_at_most=self.size.next,
+                    )
                     if await self._told_to_let_go(backoff_s):
                         raise GivenBack from error
                     backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
@@ -301,6 +348,10 @@ class Recording:
         except TimeoutError:
             return False
         return True
+
+
+def _nothing() -> None:
+    """Nothing follows yet."""
 
 
 def _says_something(judged: Judged) -> bool:

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -14,19 +15,20 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from psycopg import Connection
 
-from ocrstream_recorder import metrics
+from ocrstream_recorder import metrics, outbox_sender, search_indexer
 from ocrstream_recorder.backlog import watch_backlog
 from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.dead_letters import DeadLetters
 from ocrstream_recorder.deadlines import DeadlineWatch
 from ocrstream_recorder.drain_limit import DrainLimit
-from ocrstream_recorder.outbox_sender import IDLE_SESSION_TIMEOUT_S, OutboxSender
+from ocrstream_recorder.outbox_sender import OutboxSender
 from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.search_indexer import SearchIndexer
 from ocrstream_recorder.settings import RecordingSettings
 from ocrstream_recorder.store import migrate
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.transaction_size import TransactionSize
 from ocrstream_recorder.webhook_client import WebhookClient, parse_secrets
 from ocrstream_recorder.webhooks import OFF, WebhookSender
 from ocrstream_runtime.cluster import Cluster, ClusterChanged
@@ -87,15 +89,21 @@ class _Recorder:
         self._outbox_producer = LastingProducer(
             lambda: create_producer(settings, f"{client_id}-outbox")
         )
-        url = settings.database_url.get_secret_value()
-        # One more, to ask what of the next poll is known.
-        self._writer = Database(url, SERVICE, connections=WRITES_AT_ONCE + 1)
-        self._outbox = Database(
-            url, f"{SERVICE}-outbox", idle_session_timeout_s=IDLE_SESSION_TIMEOUT_S
+        database = partial(
+            Database,
+            settings.database_url.get_secret_value(),
+            transaction_idle_timeout_s=settings.transaction_idle_timeout_s,
         )
-        self._due = Database(url, f"{SERVICE}-due")
-        self._search = Database(url, f"{SERVICE}-search")
-        self._asked = Database(url, f"{SERVICE}-health")
+        # One more, to ask what of the next poll is known.
+        self._writer = database(SERVICE, connections=WRITES_AT_ONCE + 1)
+        self._outbox = database(
+            f"{SERVICE}-outbox", idle_session_timeout_s=outbox_sender.IDLE_SESSION_TIMEOUT_S
+        )
+        self._due = database(f"{SERVICE}-due")
+        self._search = database(
+            f"{SERVICE}-search", idle_session_timeout_s=search_indexer.IDLE_SESSION_TIMEOUT_S
+        )
+        self._asked = database(f"{SERVICE}-health")
         self._drain_limit = DrainLimit(settings.dead_letter_limit)
         self._zone = DatabaseZone(settings.db_timezone)
         self._consumer: Consumer | None = None
@@ -159,6 +167,7 @@ class _Recorder:
         )
 
     async def _record(self, cluster_id: str) -> None:
+        idle_timeout_s = self._settings.transaction_idle_timeout_s
         sender = OutboxSender(self._outbox, self._outbox_producer, self._zone)
         webhooks = self._webhooks()
 
@@ -172,7 +181,8 @@ class _Recorder:
             group.create_task(webhooks.run(self._stop))
             group.create_task(DeadlineWatch(self._due, sender.woken.set).run(self._stop))
             group.create_task(watch_backlog(self._due, self._stop))
-            group.create_task(SearchIndexer(self._search, SERVICE).run(self._stop))
+            indexer = SearchIndexer(self._search, SERVICE, idle_timeout_s)
+            group.create_task(indexer.run(self._stop))
 
     async def _read_clusters(self, cluster_id: str, on_outbox: Callable[[], None]) -> None:
         """Record what a cluster holds, and if another one takes its place, what that one holds."""
@@ -201,6 +211,7 @@ class _Recorder:
             DeadLetters(self._letters_producer, settings.group_id),
             self._drain_limit,
             self._zone,
+            TransactionSize(settings.poll_records, settings.transaction_idle_timeout_s),
             cluster_id=cluster_id,
             group_id=settings.group_id,
             on_outbox=on_outbox,
@@ -210,14 +221,7 @@ class _Recorder:
             Cluster(settings.kafka_bootstrap_servers, cluster_id) as cluster,
             asyncio.TaskGroup() as group,
         ):
-            consumer = Consumer(
-                kafka,
-                cluster,
-                recording,
-                self._drain_limit,
-                poll_records=settings.poll_records,
-                stop=self._stop,
-            )
+            consumer = Consumer(kafka, cluster, recording, self._drain_limit, stop=self._stop)
             lag = LagWatch(kafka, consumer, metrics.LAG, tuple(RECORDED_TOPICS), _STALLED_AFTER_S)
             self._health.add_check("reading", consumer.retrying.check)
             self._health.add_check("writing", recording.retrying.check)

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
 
+from ocrstream_recorder.store.database import TRANSACTION_IDLE_TIMEOUT_S
 from ocrstream_recorder.webhook_client import parse_secrets
 from ocrstream_runtime.guarded_http import parse_networks
 from ocrstream_runtime.object_stores import open_stores, parse_stores
@@ -56,6 +57,9 @@ class RecordingSettings(RecorderSettings):
     """A replica that the broker has not heard of for so long is dead: others go on for it."""
     poll_records: Annotated[int, Field(ge=1, le=20_000)] = 2_000
     """The most records that are written in one transaction."""
+    transaction_idle_timeout_s: Annotated[float, Field(ge=30, le=3600)] = TRANSACTION_IDLE_TIMEOUT_S
+    """So long the database lets a transaction wait for the next statement until it ends the
+    session; polls become smaller before they take a quarter of it."""
     dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
     """By how many the dead letters of a partition may outnumber its good ones until it is held."""
     webhook_secret: SecretStr = SecretStr("")

@@ -23,6 +23,7 @@ from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.store.database import Database
 from ocrstream_recorder.store.dead_letters import Coordinates
 from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.transaction_size import TransactionSize
 from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.kafka import (
     RawRecord,
@@ -132,6 +133,7 @@ class Recorder:
             DeadLetters(self._producer, "recorder"),
             DrainLimit(100),
             DatabaseZone("UTC"),
+            TransactionSize(2_000, 30.0),
             cluster_id="cluster",
             group_id="recorder",
             on_outbox=lambda: None,

@@ -15,8 +15,10 @@ from ocrstream_recorder.consumer import Consumer
 from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.recording import Poll, Recording
 from ocrstream_recorder.store.offsets import Partition
+from ocrstream_recorder.transaction_size import TransactionSize
 from ocrstream_runtime.cluster import Cluster
 from ocrstream_runtime.kafka import RawRecord
+from ocrstream_runtime.lifecycle import is_set_within
 from ocrstream_runtime.topics import find_cluster
 from ocrstream_schemas.topics import IMAGES_SUBMITTED
 
@@ -28,12 +30,14 @@ MAX_POLL_INTERVAL_S = 2.0
 class HeldRecording:
     """Writes nothing until it is `released`; the next poll may begin at once if it is `fenced`."""
 
-    def __init__(self, *, fenced: bool = False) -> None:
+    def __init__(self, poll_records: int = 1000, *, fenced: bool = False) -> None:
+        self.size = TransactionSize(poll_records, 30.0)
         self.let_go = asyncio.Event()
         self.writing = asyncio.Event()
         self.writing_two = asyncio.Event()
         self._fenced = fenced
         self._writes = 0
+        self.prepared: list[int] = []
         self.released = asyncio.Event()
 
     async def next_offsets(self, if_unknown: Mapping[Partition, int]) -> dict[Partition, int]:
@@ -45,6 +49,7 @@ class HeldRecording:
         return {partition: set() for partition in nexts}
 
     async def prepare(self, records: list[RawRecord]) -> Poll:
+        self.prepared.append(len(records))
         nexts = {(one.topic, one.partition): one.offset + 1 for one in records}
         return Poll([], cast("Any", None), nexts)
 
@@ -75,19 +80,12 @@ def new_consumer(bootstrap: str) -> AIOKafkaConsumer:
 
 @asynccontextmanager
 async def member(
-    bootstrap: str, recording: HeldRecording, poll_records: int, stop: asyncio.Event
+    bootstrap: str, recording: HeldRecording, stop: asyncio.Event
 ) -> AsyncGenerator[tuple[Consumer, AIOKafkaConsumer]]:
     kafka = new_consumer(bootstrap)
     async with Cluster(bootstrap, await find_cluster(bootstrap)) as cluster:
         yield (
-            Consumer(
-                kafka,
-                cluster,
-                cast("Recording", recording),
-                DrainLimit(100),
-                poll_records=poll_records,
-                stop=stop,
-            ),
+            Consumer(kafka, cluster, cast("Recording", recording), DrainLimit(100), stop=stop),
             kafka,
         )
 
@@ -96,7 +94,7 @@ async def test_a_write_longer_than_the_poll_interval_keeps_the_membership(
     kafka_bootstrap: str,
 ) -> None:
     recording, stop = HeldRecording(), asyncio.Event()
-    async with member(kafka_bootstrap, recording, 1000, stop) as (consumer, kafka):
+    async with member(kafka_bootstrap, recording, stop) as (consumer, kafka):
         async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
             await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
             running = asyncio.create_task(consumer.run())
@@ -118,9 +116,9 @@ async def test_a_write_longer_than_the_poll_interval_keeps_the_membership(
 async def test_two_polls_are_written_at_once_only_while_much_waits(
     module_broker: Broker, much_waits: bool
 ) -> None:
-    recording, stop = HeldRecording(fenced=True), asyncio.Event()
-    bootstrap, most = module_broker.bootstrap, 4 if much_waits else 1000
-    async with member(bootstrap, recording, most, stop) as (consumer, _):
+    recording, stop = HeldRecording(4 if much_waits else 1000, fenced=True), asyncio.Event()
+    bootstrap = module_broker.bootstrap
+    async with member(bootstrap, recording, stop) as (consumer, _):
         async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
             running = asyncio.create_task(consumer.run())
             for _ in range(2):
@@ -137,3 +135,20 @@ async def test_two_polls_are_written_at_once_only_while_much_waits(
             recording.released.set()
             stop.set()
             await running
+
+
+async def test_no_more_is_read_at_once_than_may_be_written(module_broker: Broker) -> None:
+    recording, stop = HeldRecording(), asyncio.Event()
+    recording.released.set()
+    recording.size.failed(6)
+    async with AIOKafkaProducer(bootstrap_servers=module_broker.bootstrap) as producer:
+        for _ in range(10):
+            await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
+    async with member(module_broker.bootstrap, recording, stop) as (consumer, _):
+        running = asyncio.create_task(consumer.run())
+        async with asyncio.timeout(60):
+            while sum(recording.prepared) < 10:
+                await is_set_within(stop, 0.05)
+        stop.set()
+        await running
+    assert max(recording.prepared) == 3

@@ -55,8 +55,14 @@ class Producer:
 class Running:
     """A sender at work."""
 
-    def __init__(self, url: str, log: list[tuple[str, str]] | None = None) -> None:
-        self.database = Database(url, "outbox")
+    def __init__(
+        self,
+        url: str,
+        log: list[tuple[str, str]] | None = None,
+        *,
+        idle_session_timeout_s: int = 0,
+    ) -> None:
+        self.database = Database(url, "outbox", idle_session_timeout_s=idle_session_timeout_s)
         self.producer = Producer(log)
         producer: Any = self.producer
         self.sender = OutboxSender(self.database, producer, DatabaseZone("UTC"))
@@ -200,12 +206,28 @@ async def test_a_sender_that_lost_its_session_cannot_put_records_out_of_order(
     assert len(log) > 120
 
 
+def may_send(connection: psycopg.Connection[Any]) -> bool:
+    with connection.cursor() as cursor:
+        return outbox.may_send(cursor)
+
+
+async def test_what_takes_longer_to_send_than_a_session_lasts_is_not_sent_again(
+    database_url: str,
+) -> None:
+    running = Running(database_url, idle_session_timeout_s=1)
+    running.producer.held.clear()
+    fill(database_url, *(event(number) for number in range(3)))
+    await until(lambda: running.producer.count == 3)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        await until(lambda: may_send(connection))
+    running.producer.held.set()
+    await emptied(database_url)
+    await running.end()
+    assert running.producer.count == 3
+
+
 async def test_a_sender_that_stands_still_loses_its_right_to_send(database_url: str) -> None:
     database = Database(database_url, "outbox", idle_session_timeout_s=1)
-
-    def may_send(connection: psycopg.Connection[Any]) -> bool:
-        with connection.cursor() as cursor:
-            return outbox.may_send(cursor)
 
     assert await database.run(may_send)
     with psycopg.connect(database_url, autocommit=True) as connection:

@@ -8,13 +8,21 @@ from typing import Any
 import psycopg
 import pytest
 from prometheus_client import REGISTRY
-from recorder_writer import RESULTS, TOPIC, Writer, image, query, record, result
+from recorder_writer import (
+    RESULTS,
+    TOPIC,
+    Writer,
+    being_retried,
+    image,
+    query,
+    record,
+    result,
+)
 
 from ocrstream_recorder.recording import GivenBack
 from ocrstream_recorder.store import poll
 from ocrstream_recorder.store.database import DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.offsets import OffsetsMovedError
-from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.headers import REDRIVE, origin_headers
 from ocrstream_schemas.ids import RecordRef
@@ -148,16 +156,6 @@ async def test_lets_go_of_what_cannot_be_written() -> None:
 
 def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"ocrstream_recorder_{name}", labels) or 0
-
-
-async def being_retried(writer: Writer) -> str:
-    """What readiness tells, as soon as it tells something."""
-    while True:
-        try:
-            await writer.recording.retrying.check()
-        except NotReady as trouble:
-            return str(trouble)
-        await asyncio.sleep(0.01)
 
 
 CHECK = "CHECK (chain_name <> 'poison')"

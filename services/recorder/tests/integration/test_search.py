@@ -14,7 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import Connection, sql
-from search_scene import Searcher, index_all, path, plain, record, searching, submit
+from search_scene import (
+    Searcher,
+    index_all,
+    path,
+    plain,
+    read,
+    record,
+    searching,
+    submit,
+    write,
+)
 
 from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.domain.search_text import (
@@ -25,7 +35,7 @@ from ocrstream_recorder.domain.search_text import (
 )
 from ocrstream_recorder.search_indexer import SearchIndexer
 from ocrstream_recorder.store import search, search_index
-from ocrstream_recorder.store.database import Database
+from ocrstream_recorder.store.database import Database, SessionLost
 from ocrstream_runtime.lifecycle import is_set_within
 
 pytestmark = pytest.mark.integration
@@ -311,21 +321,85 @@ async def test_one_of_several_indexes_and_none_leaves_older_keys(
     database_url: str, connection: Connection[Any], searcher: Searcher
 ) -> None:
     record(connection, {"a": plain(["first"])})
+    first = read(connection)
     with psycopg.connect(database_url) as other, other.cursor() as cursor:
-        assert search_index.index_some(cursor, 10) == 1
+        assert search_index.write(cursor, first) == 1
         record(connection, {"a": plain(["second"])}, later_s=1)
-        # The other one has read the first text and not committed its keys.
+        # The other one has not committed its keys.
         assert index_all(connection) == 0
         other.commit()
     assert index_all(connection) == 1
+    # As late as one that was stopped for long: nobody has to look at the first text again.
+    assert write(connection, first) == 0
     assert await searcher.paths("second") == [path("a")]
+
+
+async def test_what_was_replaced_after_it_was_read_is_read_again(
+    connection: Connection[Any], searcher: Searcher
+) -> None:
+    record(connection, {"a": plain(["first"])})
+    first = read(connection)
+    record(connection, {"a": plain(["second"])}, later_s=1)
+    assert write(connection, read(connection, at_once=1)) == 1
+    # Only the row of the queue that asked for the second text is gone.
+    assert write(connection, first) == 0
+    assert waiting(connection) == 1
+    assert index_all(connection) == 1
+    assert await searcher.paths("second") == [path("a")]
+    connection.execute("DELETE FROM ocr_executions")
+    assert write(connection, first) == 0
+
+
+async def test_the_batch_of_an_image_is_asked_for_when_its_keys_are_written(
+    connection: Connection[Any], searcher: Searcher
+) -> None:
+    record(connection, {"a": plain(["text"])})
+    alone = read(connection)
+    submit(connection, "a", "b")
+    assert index_all(connection) == 2
+    write(connection, alone)
+    assert await searcher.paths("text", batch_id="b") == [path("a")]
+
+
+@pytest.mark.parametrize(("characters", "images"), [(1, 1), (19, 1), (20, 2), (39, 3), (1_000, 4)])
+def test_as_much_text_is_read_at_once_as_fits(
+    connection: Connection[Any], characters: int, images: int
+) -> None:
+    # Ten characters each, with what parts boxes.
+    record(connection, {str(number): plain(["text", "more"]) for number in range(3)})
+    record(connection, {"newest": plain(["text" * 2, ""])})
+    with connection.cursor() as cursor:
+        found = search_index.read(cursor, 50, characters)
+        assert [len(one.texts or []) for one in found] == [2] * images
+        assert (found[0].texts or [])[0] == "texttext"
+        assert len(search_index.read(cursor, 3, 1_000)) == 3
+
+
+async def test_one_that_stands_still_loses_its_right_to_index(database_url: str) -> None:
+    database = Database(database_url, "search", idle_session_timeout_s=1)
+
+    def may_index(connection: psycopg.Connection[Any]) -> bool:
+        with connection.cursor() as cursor:
+            return search_index.may_index(cursor)
+
+    assert await database.run(may_index)
+    with psycopg.connect(database_url, autocommit=True) as other:
+        assert not may_index(other)
+        async with asyncio.timeout(60):
+            while not may_index(other):
+                await is_set_within(asyncio.Event(), 0.05)
+        with pytest.raises(SessionLost):
+            await database.run(may_index)
+        assert not await database.run(may_index)
+    await database.close()
 
 
 INDEX_AND_STALL = """
 import sys, psycopg
 from ocrstream_recorder.store import search_index
 with psycopg.connect(sys.argv[1]) as connection, connection.cursor() as cursor:
-    search_index.index_some(cursor, 10)
+    queued = search_index.read(cursor, 10, 1000)
+    search_index.write(cursor, [search_index.grams_of(image) for image in queued])
     print("indexed", flush=True)
     sys.stdin.read()
 """
@@ -354,7 +428,7 @@ async def test_what_comes_meanwhile_waits_for_nobody(
     """A poll that replaces an image's result while it is indexed is not held up."""
     record(connection, {"a": plain(["first"]), "b": plain(["other"])})
     with psycopg.connect(database_url) as other, other.cursor() as cursor:
-        search_index.index_some(cursor, 10)
+        assert search_index.write(cursor, read(connection)) == 2
         connection.execute("SET lock_timeout = '1ms'")
         record(connection, {"a": plain(["second"]), "c": plain(["new"])}, later_s=1)
         other.rollback()
@@ -374,7 +448,7 @@ async def test_the_indexer_goes_on_by_itself_and_gives_way(
 
     recorder = "recorder-of-this-test"
     database = Database(database_url, "search")
-    task = asyncio.create_task(SearchIndexer(database, recorder).run(stop))
+    task = asyncio.create_task(SearchIndexer(database, recorder, 30.0).run(stop))
     record(connection, {str(number): plain(["some text"]) for number in range(120)})
     await until(0)
     with psycopg.connect(database_url, application_name=recorder) as writer:

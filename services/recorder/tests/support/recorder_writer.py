@@ -1,5 +1,6 @@
 """The recorder's writer on a real database, with a dead-letter topic that is a list."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,8 @@ from ocrstream_recorder.recording import Recording
 from ocrstream_recorder.store.database import Database
 from ocrstream_recorder.store.dead_letters import Coordinates
 from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.transaction_size import TransactionSize
+from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import ImageSubmitted, OcrSucceeded, TextBox
@@ -47,15 +50,16 @@ class DeadLetters:
 class Writer:
     """A Recording with its parts."""
 
-    def __init__(self, url: str, limit: int = 100) -> None:
+    def __init__(self, url: str, limit: int = 100, *, idle_timeout_s: float = 30.0) -> None:
         self.url = url
-        self.database = Database(url, "test")
+        self.database = Database(url, "test", transaction_idle_timeout_s=idle_timeout_s)
         self.dead_letters = DeadLetters()
         self.recording = Recording(
             self.database,
             self.dead_letters,
             DrainLimit(limit),
             DatabaseZone("UTC"),
+            TransactionSize(2_000, idle_timeout_s),
             cluster_id="cluster",
             group_id="recorder",
             on_outbox=lambda: None,
@@ -70,6 +74,16 @@ class Writer:
     async def begin(self) -> None:
         """Two partitions stand at their first offset."""
         await self.recording.next_offsets({(TOPIC, 0): 0, (TOPIC, 1): 0})
+
+
+async def being_retried(writer: Writer) -> str:
+    """What readiness tells, as soon as it tells something."""
+    while True:
+        try:
+            await writer.recording.retrying.check()
+        except NotReady as trouble:
+            return str(trouble)
+        await asyncio.sleep(0.01)
 
 
 def record(

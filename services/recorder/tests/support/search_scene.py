@@ -12,6 +12,7 @@ from read_api import read_api
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
 from ocrstream_recorder.store import poll, search_index
+from ocrstream_recorder.store.search_index import ImageGrams
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.events import (
     AnyEvent,
@@ -84,12 +85,22 @@ def _write(connection: Connection[Any], events: Sequence[AnyEvent]) -> None:
 def index_all(connection: Connection[Any], at_once: int = 50) -> int:
     """Index until nothing waits; how many images were looked at."""
     total = 0
-    while True:
-        with connection.transaction(), connection.cursor() as cursor:
-            done = search_index.index_some(cursor, at_once)
-        if not done:
-            return total
+    while done := write(connection, read(connection, at_once)):
         total += done
+    return total
+
+
+def read(connection: Connection[Any], at_once: int = 50) -> list[ImageGrams]:
+    """Read what is to be indexed, and make its grams."""
+    with connection.cursor() as cursor:
+        queued = search_index.read(cursor, at_once, 1_000_000)
+    return [search_index.grams_of(image) for image in queued]
+
+
+def write(connection: Connection[Any], found: list[ImageGrams]) -> int:
+    """Write the keys of what was read; how many images of the queue that were."""
+    with connection.transaction(), connection.cursor() as cursor:
+        return search_index.write(cursor, found)
 
 
 class Searcher:

@@ -6,11 +6,12 @@ from functools import partial
 from typing import Any, cast
 
 import pytest
+from prometheus_client import REGISTRY
 
 from ocrstream_recorder import search_indexer
 from ocrstream_recorder.search_indexer import Piece, SearchIndexer
-from ocrstream_recorder.store.database import Database
-from ocrstream_recorder.store.search_index import Backlog
+from ocrstream_recorder.store.database import Database, IdleInTransaction
+from ocrstream_recorder.store.search_index import Backlog, QueuedImage
 
 PIECE_S = 0.1
 FOR_S = 300.0
@@ -19,8 +20,11 @@ FOR_S = 300.0
 class Scene:
     """Stands for the database, the module `time` and all waiting; there is always work."""
 
-    def __init__(self, is_recording: Callable[[float], bool]) -> None:
+    def __init__(
+        self, is_recording: Callable[[float], bool], at_most: Callable[[float], int]
+    ) -> None:
         self.now_s = 0.0
+        self._at_most = at_most
         self.pieces: list[int] = []
         self.stop = asyncio.Event()
         self._is_recording = is_recording
@@ -30,9 +34,14 @@ class Scene:
 
     async def run(self, work: Any) -> Any:
         if isinstance(work, partial):
-            self.pieces.append(*work.args)
+            (argument,) = work.args
+            if work.func.__name__ == "_read":
+                self.pieces.append(argument)
+                return [QueuedImage(number, [number], "1", [], None) for number in range(argument)]
             self._pass(PIECE_S)
-            return Piece(self.pieces[-1], PIECE_S)
+            if len(argument) > self._at_most(self.now_s):
+                raise IdleInTransaction("25P03")
+            return Piece(len(argument), PIECE_S)
         is_look = work.__name__ == "_is_recording"
         return self._is_recording(self.now_s) if is_look else Backlog(0, 0.0)
 
@@ -46,11 +55,16 @@ class Scene:
             self.stop.set()
 
 
-async def index(is_recording: Callable[[float], bool], monkeypatch: pytest.MonkeyPatch) -> Scene:
-    scene = Scene(is_recording)
+async def index(
+    is_recording: Callable[[float], bool],
+    monkeypatch: pytest.MonkeyPatch,
+    at_most: Callable[[float], int] = lambda _: 1_000,
+) -> Scene:
+    scene = Scene(is_recording, at_most)
     monkeypatch.setattr(search_indexer, "time", scene)
     monkeypatch.setattr(search_indexer, "is_set_within", scene.is_set_within)
-    await SearchIndexer(cast("Database", scene), "recorder").run(scene.stop)
+    monkeypatch.setattr(search_indexer, "_compute", list[QueuedImage])
+    await SearchIndexer(cast("Database", scene), "recorder", 30.0).run(scene.stop)
     return scene
 
 
@@ -70,3 +84,17 @@ async def test_the_more_is_recorded_the_less_is_its_own(
 async def test_at_rest_it_takes_more_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = await index(lambda now_s: now_s < FOR_S / 2, monkeypatch)
     assert set(scene.pieces[-100:]) == {200}
+
+
+async def test_what_fails_is_tried_in_halves_and_grows_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lost() -> float:
+        labels = {"transaction": "search", "cause": "idle_in_transaction"}
+        return REGISTRY.get_sample_value("ocrstream_recorder_sessions_lost_total", labels) or 0
+
+    before = lost()
+    scene = await index(lambda _: False, monkeypatch, lambda now_s: 3 if now_s < 100 else 1_000)
+    assert scene.pieces[:9] == [20, 10, 5, 2, 4, 2, 4, 2, 4]
+    assert lost() == before + 3 + scene.pieces.count(4) - 1
+    assert scene.pieces[-1] == 200

@@ -12,9 +12,10 @@ from psycopg.types.json import set_json_loads
 
 ResultT = TypeVar("ResultT")
 
+TRANSACTION_IDLE_TIMEOUT_S = 30.0
+"""How long a transaction may wait for this process, unless somebody sets more."""
+
 _CONNECT_TIMEOUT_S = 5
-# A recorder that was stopped in the middle of a transaction must not keep others waiting.
-_SESSION = "-c idle_in_transaction_session_timeout=5s -c timezone=UTC"
 _KEEPALIVE: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -24,10 +25,21 @@ _KEEPALIVE: dict[str, Any] = {
 
 _DATA_CLASSES = ("22", "54")
 _DATA = ("23502", "23514")
+_IDLE_IN_TRANSACTION = "25P03"
+# Told by an administrator to end, or because another process of the server crashed; idle for long.
+_SESSION_ENDED = ("57P01", "57P02", "57P05")
 
 
 class DatabaseUnavailable(Exception):
     """The database does not do it now; the same may succeed once it, or its schema, is mended."""
+
+
+class SessionLost(DatabaseUnavailable):
+    """The session ended amid a call; what takes the server or this process less may pass."""
+
+
+class IdleInTransaction(SessionLost):
+    """The server ended the session, since this process computed for too long in a transaction."""
 
 
 class DataRefused(Exception):
@@ -43,11 +55,19 @@ class Database:
         application_name: str,
         *,
         connections: int = 1,
+        transaction_idle_timeout_s: float = TRANSACTION_IDLE_TIMEOUT_S,
         idle_session_timeout_s: int = 0,
     ) -> None:
-        """The server ends a session, and its locks, after so long without a call; 0: never."""
+        """The server ends a session, and its locks, after so long without a statement: in a
+        transaction, so that a stopped process does not keep others waiting, and outside of one;
+        0: never.
+        """
         self._url = url
-        self._options = f"{_SESSION} -c idle_session_timeout={idle_session_timeout_s}s"
+        self._transaction_idle_timeout_s = transaction_idle_timeout_s
+        self._options = (
+            f"-c idle_in_transaction_session_timeout={round(transaction_idle_timeout_s * 1000)}ms"
+            f" -c idle_session_timeout={idle_session_timeout_s}s -c timezone=UTC"
+        )
         self._application_name = application_name
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="database")
         self._mine = threading.local()
@@ -57,8 +77,8 @@ class Database:
         """What `work` returns; the connection is in autocommit mode, and made anew if it broke.
 
         Raises DataRefused for what the database refuses to store and for text that has no
-        encoding, DatabaseUnavailable for whatever else psycopg raises, other errors as they are. A
-        call that is cancelled is finished nevertheless.
+        encoding, SessionLost if the session ended meanwhile, DatabaseUnavailable for whatever else
+        psycopg raises, other errors as they are. A call that is cancelled is finished nevertheless.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
 
@@ -69,12 +89,25 @@ class Database:
             connection.close()
 
     def _run(self, work: Callable[[psycopg.Connection[Any]], ResultT]) -> ResultT:
+        connection = None
         try:
-            return work(self._connection())
+            connection = self._connection()
+            return work(connection)
         except UnicodeEncodeError as error:
             raise DataRefused(str(error)) from error
         except psycopg.Error as error:
-            raise _kind_of(error)(f"{error.sqlstate or type(error).__name__}: {error}") from error
+            is_lost = connection is not None and connection.closed
+            state = error.sqlstate
+            if connection is not None and is_lost:
+                state = state or self._ended_by(connection)
+            if state == _IDLE_IN_TRANSACTION:
+                raise IdleInTransaction(
+                    f"{state}: between two statements of a transaction this process took longer"
+                    f" than {self._transaction_idle_timeout_s:g} s"
+                    " (OCRSTREAM_TRANSACTION_IDLE_TIMEOUT_S), so the server ended the session"
+                ) from error
+            kind = SessionLost if is_lost else _kind_of(error)
+            raise kind(f"{state or type(error).__name__}: {error}") from error
 
     def _connection(self) -> psycopg.Connection[Any]:
         mine: psycopg.Connection[Any] | None = getattr(self._mine, "connection", None)
@@ -88,14 +121,31 @@ class Database:
                 application_name=self._application_name,
                 **_KEEPALIVE,
             )
+            self._mine.ended_by = None
+            mine.add_notice_handler(self._note)
             # The very decoder that read the events, so that what comes back equals what went in.
             set_json_loads(msgspec.json.decode, mine)
             self._connections.append(mine)
         return mine
 
+    def _ended_by(self, connection: psycopg.Connection[Any]) -> str | None:
+        """The SQLSTATE that the server ended a lost session with, if it said one.
+
+        To libpq it is a notice where a statement was not sent yet, and psycopg tells of nothing but
+        a broken connection.
+        """
+        connection.pgconn.get_result()  # lets libpq read what came last
+        return self._mine.ended_by
+
+    def _note(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "FATAL":
+            self._mine.ended_by = notice.sqlstate
+
 
 def _kind_of(error: psycopg.Error) -> type[DataRefused | DatabaseUnavailable]:
     state = error.sqlstate
+    if state in _SESSION_ENDED:
+        return SessionLost
     if state is None:
         # The driver's own: a value that it cannot send, or a connection that it cannot have.
         return DataRefused if isinstance(error, psycopg.DataError) else DatabaseUnavailable

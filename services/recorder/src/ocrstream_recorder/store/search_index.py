@@ -6,6 +6,7 @@ of the index.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from psycopg import Cursor, sql
@@ -23,7 +24,7 @@ SEGMENT_BITS = 16
 """A segment has 65,536 row ids."""
 
 LOCK_KEY = 0x0C25_5EA2  # any number that no one else's advisory lock uses
-"""The advisory lock that whoever indexes holds."""
+"""The advisory lock that whoever indexes holds, and every transaction that writes keys."""
 _SEGMENTS = 1 << (32 - GRAM_BITS)  # then their numbers begin again
 _LEAST_INTEGER = -(1 << 31)
 
@@ -32,36 +33,51 @@ array_agg(((((s.number & {_SEGMENTS - 1}) << {GRAM_BITS}) + gram) + {_LEAST_INTE
 """
 """`keys` in SQL, of the rows of `gram` in the segment `s.number`."""
 
-_LOCK = "SELECT pg_try_advisory_xact_lock(%s)"
+_LOCK_SESSION = "SELECT pg_try_advisory_lock(%s)"
+_LOCK_TRANSACTION = "SELECT pg_try_advisory_xact_lock(%s)"
 _IS_RECORDING = """
 SELECT EXISTS (
     SELECT FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = %s AND state <> 'idle'
 )
 """
-# The newest first: what was just read is searched for soonest, however many wait from before.
-_TAKE = """
-DELETE FROM recorder_search_queue
-WHERE id IN (SELECT id FROM recorder_search_queue ORDER BY id DESC LIMIT %s)
-RETURNING ocr_execution_id
+# The newest first: what was just read is searched for soonest, however many wait from before. As
+# many as fit into both limits, or one; a box counts as its text and what parts it from the next.
+_READ = f"""
+SELECT id, queued, version, texts, bboxes
+FROM (
+    SELECT q.*, o.version, b.*, sum(b.characters) OVER (ORDER BY newest DESC) AS characters_to_here
+    FROM (
+        SELECT ocr_execution_id AS id, array_agg(id) AS queued, max(id) AS newest
+        FROM (SELECT * FROM recorder_search_queue ORDER BY id DESC LIMIT %s) n
+        GROUP BY ocr_execution_id
+    ) q
+    LEFT JOIN LATERAL (
+        SELECT xmin::text AS version, {ORDERED} AS ordered FROM ocr_executions WHERE id = q.id
+    ) o ON true
+    CROSS JOIN LATERAL (
+        SELECT array_agg(text ORDER BY id) AS texts,
+               array_agg(bbox::text ORDER BY id) FILTER (WHERE NOT o.ordered) AS bboxes,
+               coalesce(sum(length(text) + 1), 0) AS characters
+        FROM ocr_text_boxes WHERE ocr_execution_id = q.id
+    ) b
+) counted
+WHERE characters_to_here <= %s OR characters_to_here = characters
+ORDER BY newest DESC
 """
 # Rows stay until their keys stand, which refer to them.
-_READ = f"""
-SELECT o.id, c.batch_id, b.texts, b.bboxes
+_STILL = """
+SELECT o.id, o.version, c.batch_id
 FROM (
-    SELECT id, chain_id, {ORDERED} AS ordered FROM ocr_executions
+    SELECT id, chain_id, xmin::text AS version FROM ocr_executions
     WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE
 ) o
-CROSS JOIN LATERAL (
-    SELECT array_agg(text ORDER BY id) AS texts,
-           array_agg(bbox::text ORDER BY id) FILTER (WHERE NOT o.ordered) AS bboxes
-    FROM ocr_text_boxes WHERE ocr_execution_id = o.id
-) b
 LEFT JOIN LATERAL (
     SELECT batch_id FROM chain_executions WHERE chain_id = o.chain_id
     ORDER BY run DESC, id DESC LIMIT 1
 ) c ON true
 """
+_DONE = "DELETE FROM recorder_search_queue WHERE id = ANY(%s)"
 _WRITE = """
 INSERT INTO recorder_search (ocr_execution_id, keys)
 SELECT id, keys::int[] FROM unnest(%s::bigint[], %s::text[]) AS r(id, keys)
@@ -86,6 +102,27 @@ SELECT (SELECT count(*) FROM (SELECT FROM recorder_search_queue LIMIT {at_most})
 _COUNTED_ROWS = 1_000_000
 
 
+class QueuedImage(NamedTuple):
+    """An image as its rows were when they were read: texts of its boxes as they are stored.
+
+    `queued` are the rows of the queue that ask for it; `version` changes whenever its row does, and
+    is None if the row is gone; `bboxes` is None if the boxes are stored in reading order.
+    """
+
+    id: int
+    queued: list[int]
+    version: str | None
+    texts: list[str] | None
+    bboxes: list[str] | None
+
+
+class ImageGrams(NamedTuple):
+    """What an image is found by, its batch aside."""
+
+    image: QueuedImage
+    grams: set[int]
+
+
 class Backlog(NamedTuple):
     """What is not searched for yet: images, as often as they were written, and since when."""
 
@@ -99,33 +136,63 @@ def keys(grams: set[int], segment: int) -> list[int]:
     return [base + gram for gram in grams]
 
 
-def index_some(cursor: Cursor[Any], limit: int) -> int:
-    """Make the keys of images whose rows were written, `limit` at most; returns how many.
+def may_index(cursor: Cursor[Any]) -> bool:
+    """Whether this session is the one that indexes: from now on until it ends.
 
-    0 too while somebody else does it: two at once could leave the older text's keys. Belongs into a
-    transaction.
+    That only one does saves work; `write` does not rely on it.
     """
-    cursor.execute(_LOCK, (LOCK_KEY,))
-    if cursor.fetchone() == (False,):
+    return cursor.execute(_LOCK_SESSION, (LOCK_KEY,)).fetchone() == (True,)
+
+
+def read(cursor: Cursor[Any], at_most: int, characters: int) -> list[QueuedImage]:
+    """Images whose rows were written, the newest first, as one snapshot has them.
+
+    As many as `at_most` rows of the queue ask for and as have so many characters, or one.
+    """
+    cursor.execute(_READ, (at_most, characters))
+    return [QueuedImage(*row) for row in cursor]
+
+
+def grams_of(image: QueuedImage) -> ImageGrams:
+    """What an image is found by. It computes for long where there is much text."""
+    return ImageGrams(image, grams_of_text(image_text(_in_order(image.texts or [], image.bboxes))))
+
+
+def write(cursor: Cursor[Any], found: Sequence[ImageGrams]) -> int:
+    """Write the keys of those images that are still as they were read, and take them off the queue;
+    returns how many rows of it that were. Belongs into a transaction.
+
+    0 too while somebody else indexes. An image that has changed stays queued.
+    """
+    if cursor.execute(_LOCK_TRANSACTION, (LOCK_KEY,)).fetchone() == (False,):
         return 0
-    taken: list[tuple[int]] = cursor.execute(_TAKE, (limit,)).fetchall()
-    # A statement of its own, after the lock: it sees all that was written for the rows taken.
-    ids = sorted({row_id for (row_id,) in taken})
+    # A statement of its own, after the lock: nobody has written keys of what is newer than it sees.
+    still = {
+        row_id: (version, batch_id)
+        for row_id, version, batch_id in cursor.execute(_STILL, ([one.image.id for one in found],))
+    }
+    done: list[int] = []
+    gone: list[int] = []
     written: dict[int, str] = {}
-    for row_id, batch_id, texts, bboxes in cursor.execute(_READ, (ids,)).fetchall():
-        if text := image_text(_in_order(texts or [], bboxes)):
-            grams = grams_of_text(text)
-            if batch_id is not None:
-                grams.add(gram_of_batch(batch_id))
-            made = keys(grams, row_id >> SEGMENT_BITS)
-            written[row_id] = "{" + ",".join(map(str, made)) + "}"
-    gone = [row_id for row_id in ids if row_id not in written]
+    for image, grams in found:
+        version, batch_id = still.get(image.id, (None, None))
+        if version != image.version:
+            continue
+        done += image.queued
+        if version is None or not grams:
+            gone.append(image.id)
+            continue
+        grams_too = grams if batch_id is None else {*grams, gram_of_batch(batch_id)}
+        made = keys(grams_too, image.id >> SEGMENT_BITS)
+        written[image.id] = "{" + ",".join(map(str, made)) + "}"
     if gone:
         cursor.execute(_REMOVE, (gone,))
     if written:
         cursor.execute(_WRITE, (list(written), list(written.values())))
         cursor.execute(_MERGE)
-    return len(taken)
+    if done:
+        cursor.execute(_DONE, (done,))
+    return len(done)
 
 
 def _in_order(texts: list[str], bboxes: list[str] | None) -> list[str]:

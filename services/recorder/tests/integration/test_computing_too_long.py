@@ -1,0 +1,202 @@
+"""A process that computes for longer than the database lets a transaction wait still gets on."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import pytest
+import search_scene
+from prometheus_client import REGISTRY
+from psycopg import Connection, Cursor
+from recorder_writer import TOPIC, Writer, being_retried, image, query, record
+
+from ocrstream_recorder.search_indexer import SearchIndexer
+from ocrstream_recorder.store import chains, poll, search_index
+from ocrstream_recorder.store.database import (
+    Database,
+    DatabaseUnavailable,
+    IdleInTransaction,
+    SessionLost,
+)
+from ocrstream_runtime.lifecycle import is_set_within
+
+pytestmark = pytest.mark.integration
+
+IDLE_TIMEOUT_S = 0.5
+
+
+def sessions_lost(transaction: str, cause: str) -> float:
+    labels = {"transaction": transaction, "cause": cause}
+    return REGISTRY.get_sample_value("ocrstream_recorder_sessions_lost_total", labels) or 0
+
+
+@pytest.fixture
+async def writer(database_url: str) -> AsyncGenerator[Writer]:
+    writer = Writer(database_url, idle_timeout_s=IDLE_TIMEOUT_S)
+    await writer.begin()
+    yield writer
+    await writer.database.close()
+
+
+class SlowPolls:
+    """Polls compute amid their transaction: too long with more than `fits` records, until one is
+    written; then not at all. `sizes` are the records of each that was tried.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fits: int) -> None:
+        self.sizes: list[int] = []
+        self._fits = fits
+        self._computes_s = 0.0
+        self._is_fast = False
+        self._really_write = poll.write
+        self._really_insert = chains.insert_new
+        monkeypatch.setattr(poll, "write", self._write)
+        monkeypatch.setattr(chains, "insert_new", self._insert)
+
+    def _write(self, *arguments: Any, **options: Any) -> poll.Written:
+        self.sizes.append(sum(span.next - span.begin for span in arguments[4].values()))
+        is_long = self.sizes[-1] > self._fits
+        self._computes_s = 0 if self._is_fast else IDLE_TIMEOUT_S * (1.5 if is_long else 0.5)
+        written = self._really_write(*arguments, **options)
+        self._is_fast = True
+        return written
+
+    def _insert(self, *arguments: Any) -> dict[str, int]:
+        time.sleep(self._computes_s)
+        return self._really_insert(*arguments)
+
+
+LONG = "x" * 10_000_000
+
+
+def copy(cursor: Cursor[Any]) -> None:
+    with cursor.copy("COPY long FROM STDIN") as copying:
+        copying.write(LONG)
+
+
+INSERT = "INSERT INTO long VALUES (%s)"
+NEXT_STEPS: dict[str, Callable[[Cursor[Any]], object]] = {
+    "short": lambda cursor: cursor.execute("SELECT 1"),
+    "long": lambda cursor: cursor.execute(INSERT, (LONG,)),
+    "many": lambda cursor: cursor.executemany(INSERT, [("x",)] * 100),
+    "many long": lambda cursor: cursor.executemany(INSERT, [(LONG,)] * 2),
+    "copy": copy,
+    "commit": lambda _: None,
+}
+
+
+@pytest.mark.parametrize("go_on", NEXT_STEPS.values(), ids=NEXT_STEPS)
+async def test_what_ended_the_session_is_told_whatever_finds_it_lost(
+    database_url: str, go_on: Callable[[Cursor[Any]], object]
+) -> None:
+    database = Database(database_url, "test", transaction_idle_timeout_s=0.1)
+
+    def work(connection: Connection[Any]) -> None:
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.execute("CREATE TEMPORARY TABLE long (text text)")
+            time.sleep(0.5)
+            go_on(cursor)
+
+    with pytest.raises(IdleInTransaction, match="25P03"):
+        await database.run(work)
+    await database.close()
+
+
+async def test_a_poll_that_lost_its_session_is_halved_and_grows_again(
+    writer: Writer, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polls, before = SlowPolls(monkeypatch, fits=5), sessions_lost("poll", "idle_in_transaction")
+    fenced: list[int] = []
+    records = [record(image(str(number)), number) for number in range(40)]
+    writing = asyncio.create_task(
+        writer.recording.record(
+            await writer.recording.prepare(records),
+            {(TOPIC, 0): 0},
+            lambda: fenced.append(len(polls.sizes)),
+        )
+    )
+    trouble = await being_retried(writer)
+    assert "IdleInTransaction: 25P03" in trouble
+    assert "longer than 0.5 s (OCRSTREAM_TRANSACTION_IDLE_TIMEOUT_S)" in trouble
+    assert await writing == {(TOPIC, 0): 40}
+    # The one of 5 took more than a quarter of what the database waits.
+    assert polls.sizes[:5] == [40, 20, 10, 5, 1]
+    assert max(polls.sizes[5:]) > 1
+    assert sum(polls.sizes[3:]) == 40
+    assert sessions_lost("poll", "idle_in_transaction") == before + 3
+    # The next poll begins with the last part, not amid this one.
+    assert fenced == [len(polls.sizes)]
+    assert query(database_url, "SELECT count(*) FROM chain_executions") == [(40,)]
+    assert query(database_url, "SELECT seen_images FROM batch_executions") == [(40,)]
+    await writer.recording.retrying.check()
+
+    offset = 40
+    while writer.recording.size.next < 80:
+        more = [record(image(str(offset + number)), offset + number) for number in range(40)]
+        await writer.record(more, {(TOPIC, 0): offset})
+        offset += 40
+    assert query(database_url, "SELECT count(*) FROM chain_executions") == [(offset,)]
+
+
+async def test_a_poll_whose_session_somebody_ends_is_halved(
+    writer: Writer, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    really_write = poll.write
+
+    def write(connection: Connection[Any], *arguments: Any, **options: Any) -> poll.Written:
+        sizes.append(sum(span.next - span.begin for span in arguments[3].values()))
+        if len(sizes) == 1:
+            query(database_url, f"SELECT pg_terminate_backend({connection.info.backend_pid})")
+        return really_write(connection, *arguments, **options)
+
+    monkeypatch.setattr(poll, "write", write)
+    before = sessions_lost("poll", "other")
+    records = [record(image(str(number)), number) for number in range(4)]
+    assert await writer.record(records, {(TOPIC, 0): 0}) == {(TOPIC, 0): 4}
+    assert sizes[:2] == [4, 2]
+    assert query(database_url, "SELECT seen_images FROM batch_executions") == [(4,)]
+    assert sessions_lost("poll", "other") == before + 1
+
+
+async def test_a_database_that_is_away_is_no_lost_session() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:9/none", "test")
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable) as raised:
+            await database.run(lambda connection: connection.execute("SELECT 1"))
+        assert not isinstance(raised.value, SessionLost)
+    await database.close()
+
+
+async def test_what_takes_long_to_index_is_indexed(
+    database_url: str, connection: Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each image alone takes longer than a transaction may wait, all longer than a session may."""
+    really_compute = search_index.grams_of
+
+    def compute(image: search_index.QueuedImage) -> search_index.ImageGrams:
+        time.sleep(1.2 * IDLE_TIMEOUT_S)
+        return really_compute(image)
+
+    monkeypatch.setattr(search_index, "grams_of", compute)
+    causes = ("idle_in_transaction", "other")
+    before = [sessions_lost("search", cause) for cause in causes]
+    names = [str(number) for number in range(3)]
+    search_scene.record(connection, {name: search_scene.plain(["text"]) for name in names})
+    database = Database(
+        database_url,
+        "search",
+        transaction_idle_timeout_s=IDLE_TIMEOUT_S,
+        idle_session_timeout_s=1,
+    )
+    stop = asyncio.Event()
+    task = asyncio.create_task(SearchIndexer(database, "recorder", IDLE_TIMEOUT_S).run(stop))
+    async with asyncio.timeout(60):
+        while query(database_url, "SELECT count(*) FROM recorder_search_queue") != [(0,)]:
+            await is_set_within(stop, 0.05)
+    stop.set()
+    await task
+    await database.close()
+    assert query(database_url, "SELECT count(*) FROM recorder_search") == [(3,)]
+    assert [sessions_lost("search", cause) for cause in causes] == before
