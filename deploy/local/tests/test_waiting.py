@@ -18,7 +18,7 @@ from ocrstream_local.waiting import Effort, Patience, Wait, as_ready, wait_until
 
 # It does a step, some work or a line, whenever it is sent SIGUSR1.
 STEPS = """
-import os, signal, sys, time
+import signal, sys, time
 def work(*_):
     end = time.process_time() + 0.55
     while time.process_time() < end:
