@@ -131,12 +131,13 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def _io_bytes(process: psutil.Process) -> int:
+    """What it has read and written, sockets and pipes included as far as Linux counts them."""
     try:
         counted = process.io_counters()
     # Not every system counts them, and not for everybody.
     except (AttributeError, psutil.Error):
         return 0
-    return counted.read_chars + counted.write_chars
+    return sum(getattr(counted, name, 0) for name in ("read_chars", "write_chars"))
 
 
 def silent(_line: str) -> None:
