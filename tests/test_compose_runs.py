@@ -15,7 +15,7 @@ from compose import ROOT, docker_compose, services
 from real_servers import CACHE
 from whole_system import eventually
 
-from ocrstream_local import downloads, processes
+from ocrstream_local import downloads, processes, waiting
 from ocrstream_local.containers import docker_answers
 from ocrstream_local.processes import Process, free_port
 from ocrstream_runtime.topics import ensure_topics, find_cluster
@@ -76,7 +76,7 @@ class ComposedKafka:
             "kafka", [self._java[0], *heap, *self._java[1:], "kafka.Kafka", properties], log
         )
         started = "Kafka Server started"
-        processes.wait_until(process, lambda: started in log.read_text("utf-8"), 60, "ready")
+        waiting.wait_until(process, lambda: started in log.read_text("utf-8"), "ready")
         return process
 
 

@@ -18,7 +18,7 @@ from not_run import not_run
 from PIL import Image, ImageDraw, ImageFont
 from real_servers import Broker
 
-from ocrstream_local import processes
+from ocrstream_local import processes, waiting
 from ocrstream_local.processes import Process, free_port
 from ocrstream_schemas.topics import TOPICS
 
@@ -181,7 +181,7 @@ def test_the_services_read_an_image_from_read_only_installs(
     started = {name: containers[name].start() for name in RUNNING}
     try:
         for name, process in started.items():
-            processes.wait_until(process, containers[name].healthy, 120, "healthy")
+            waiting.wait_until(process, containers[name].healthy, "healthy")
         addresses = {
             "INGEST_URL": containers["ingest"].url,
             "RECORDER_URL": containers["recorder-api"].url,

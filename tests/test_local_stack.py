@@ -1,6 +1,7 @@
 """`make up` and `make down`, whatever state the processes are in."""
 
 import os
+import re
 import shutil
 from collections.abc import Generator
 from pathlib import Path
@@ -9,9 +10,11 @@ import httpx
 import psutil
 import pytest
 from real_servers import CACHE, LOCAL, discard
+from typer.testing import CliRunner
 from whole_system import eventually
 
 from ocrstream_local import processes
+from ocrstream_local.cli import app
 from ocrstream_local.errors import StackError
 from ocrstream_local.postgres import PostgresServer
 from ocrstream_local.stack import Layout, Stack
@@ -73,6 +76,10 @@ def test_up_again_scaled_killed_and_down(layout: Layout, monkeypatch: pytest.Mon
     assert layout.stack_env.read_text().count("\n") == 6
     first = pids(stack)
     assert first.keys() == {"kafka", "postgres", *SERVICES}
+    own = psutil.Process().nice()
+    assert {name for name, pid in first.items() if psutil.Process(pid).nice() > own} == (
+        {"recorder", "worker-1"} if own < 10 else set()
+    )
 
     scaled = Stack(layout, print).up(workers=2, engine="noop")
     assert scaled["WORKER_URLS"].count("http://") == 2
@@ -100,13 +107,28 @@ def test_up_again_scaled_killed_and_down(layout: Layout, monkeypatch: pytest.Mon
     assert Stack(layout, print).down() == 0
 
 
-def test_what_does_not_start_is_shown_and_can_be_stopped(
+def test_what_does_not_start_is_shown_and_up_goes_on_from_there(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OCRSTREAM_POLL_RECORDS", "none at all")
-    with pytest.raises(StackError, match=r"recorder ended(.|\n)*OCRSTREAM_POLL_RECORDS"):
-        Stack(layout, print).up(workers=1, engine="noop")
-    Stack(layout, print).down()
+    up = ["up", "--workers=0", f"--local={layout.local}"]
+    with monkeypatch.context() as broken:
+        broken.setenv("OCRSTREAM_POLL_RECORDS", "none at all")
+        error = CliRunner().invoke(app, up).exception
+    assert isinstance(error, StackError)
+    assert re.search(
+        r"recorder ended(.|\n)*OCRSTREAM_POLL_RECORDS(.|\n)*make up goes on", str(error)
+    )
+    stack = Stack(layout, print)
+    addresses, running = layout.stack_env.read_text(), pids(stack)
+    assert running.keys() == {"kafka", "postgres", "recorder-api", "ingest"}
+
+    assert CliRunner().invoke(app, up).exit_code == 0
+    assert layout.stack_env.read_text() == addresses
+    assert "WORKER_URLS=\n" in addresses
+    assert pids(stack).items() > running.items()
+    assert pids(stack).keys() == {"kafka", "postgres", *SERVICES} - {"worker-1"}
+
+    stack.down()
     assert under(layout.local) == []
 
 

@@ -30,7 +30,8 @@ class Engine(StrEnum):
     NOOP = "noop"
 
 
-Workers = Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="How many OCR workers")]
+Workers = Annotated[int, typer.Option(min=0, max=MAX_WORKERS, help="How many OCR workers")]
+Readers = Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="How many OCR workers")]
 EngineOption = Annotated[Engine, typer.Option(help="What reads the images")]
 Local = Annotated[Path, typer.Option(help="Folder that everything is kept in")]
 
@@ -41,7 +42,14 @@ def up(
 ) -> None:
     """Start the stack in the background, or what of it does not run."""
     stack = Stack(Layout(local), SayWithTime())
-    addresses = stack.up(workers, engine)
+    try:
+        addresses = stack.up(workers, engine)
+    except StackError as error:
+        if not stack.status().running():
+            raise
+        raise StackError(
+            f"{error}\nWhat runs stays: make up goes on from there, make down stops it"
+        ) from error
     console.print(f"Up. Addresses are in {local / 'stack.env'}; stop with: make down")
     console.print(f"  {addresses['RECORDER_URL']} is the dashboard")
     for name in ("INGEST_URL", "RECORDER_URL"):
@@ -90,7 +98,7 @@ def status(
 @app.command()
 def demo(
     *,
-    workers: Workers = 2,
+    workers: Readers = 2,
     engine: EngineOption = Engine.RAPIDOCR,
     once: Annotated[
         bool, typer.Option("--once", help="Check the results, stop everything and end")

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrstream_local import processes
-from ocrstream_local.downloads import KAFKA_VERSION, Say
+from ocrstream_local import processes, waiting
+from ocrstream_local.downloads import KAFKA_VERSION
 from ocrstream_local.errors import StackError
 from ocrstream_local.kafka import new_cluster_id
 from ocrstream_local.processes import Process
 from ocrstream_local.state import replace
+from ocrstream_local.waiting import Say
 
 KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 POSTGRES_IMAGE = "postgres:17.6-alpine"
-_START_TIMEOUT_S = 300
 _DOCKER_TIMEOUT_S = 20
 
 
@@ -58,9 +58,11 @@ class KafkaContainer:
 
     def wait(self, process: Process) -> None:
         """Returns when it serves clients; raises StackError if it does not."""
-        processes.wait_until(
-            process, lambda: "Kafka Server started" in _said(self.log), _START_TIMEOUT_S, "ready"
-        )
+        waiting.wait_until(process, lambda: self.serves(process), "ready")
+
+    def serves(self, _: Process) -> bool:
+        """Whether it serves clients."""
+        return "Kafka Server started" in _said(self.log)
 
     def command(self) -> list[str]:
         """What runs it."""
@@ -105,14 +107,14 @@ class PostgresContainer:
 
     def wait(self, process: Process) -> None:
         """Returns when it serves clients; raises StackError if it does not."""
+        waiting.wait_until(process, lambda: self.serves(process), "ready")
 
-        def serves() -> bool:
-            # While it initialises itself a server without network says that it is ready, too.
-            said = _said(self.log)
-            ready = "init process complete" in said or "Skipping initialization" in said
-            return ready and said.rfind("ready to accept connections") > said.rfind("shut down")
-
-        processes.wait_until(process, serves, _START_TIMEOUT_S, "ready")
+    def serves(self, _: Process) -> bool:
+        """Whether it serves clients."""
+        # While it initialises itself a server without network says that it is ready, too.
+        said = _said(self.log)
+        ready = "init process complete" in said or "Skipping initialization" in said
+        return ready and said.rfind("ready to accept connections") > said.rfind("shut down")
 
     def command(self) -> list[str]:
         """What runs it."""

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ocrstream_local.downloads import Say
 from ocrstream_local.errors import StackError
 from ocrstream_local.stack import Layout, Stack
+from ocrstream_local.waiting import Say
 
 SAMPLES_SCRIPT = Path("samples") / "make.py"
 _TEXT_LENGTH = 200

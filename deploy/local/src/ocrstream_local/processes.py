@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,20 +92,21 @@ def start(
     folder: Path | None = None,
     port: int | None = None,
     stop_signal: int = signal.SIGTERM,
-    yields: bool = False,
+    source: Path = Path(os.devnull),
+    output: Path | None = None,
 ) -> Process:
     """Start a process in a session of its own, its output appended to `log`.
 
-    One that `yields` has the processor when others do not want it.
+    It reads `source`. Only its standard error goes to `log` if `output` is where the other goes.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with source.open("rb") as read, log.open("ab") as errors, (output or log).open("ab") as written:
         try:
             started = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdin=read,
+                stdout=written,
+                stderr=errors,
                 env=None if environment is None else {**os.environ, **environment},
                 user=user,
                 group=None if user is None else pwd.getpwnam(user).pw_gid,
@@ -116,20 +117,23 @@ def start(
         except OSError as error:
             raise StackError(f"{name} cannot be started: {error}") from error
     _children[started.pid] = started
-    if yields:
-        _yield_to_others(started.pid)
     return Process(
         name, started.pid, psutil.Process(started.pid).create_time(), str(log), port, stop_signal
     )
 
 
-def _yield_to_others(pid: int) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        process.nice(max(process.nice(), _YIELDING))
+def yield_to_others(process: Process) -> None:
+    """Give it, its threads and its children the processor when others do not want it."""
+    if not process.running:
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getpriority(os.PRIO_PROCESS, process.pid) < _YIELDING:
+            # Its pid is its group's, too, as it leads a session. A process alone would be no more
+            # than its first thread.
+            os.setpriority(os.PRIO_PGRP, process.pid, _YIELDING)
     # Where Linux shares the processor out between sessions, a process is nice to its own alone,
     # and its session to the others.
-    session = Path(f"/proc/{pid}/autogroup")
+    session = Path(f"/proc/{process.pid}/autogroup")
     for _ in range(_SESSION_TRIES if session.exists() else 0):
         try:
             session.write_text(str(_YIELDING))
@@ -168,42 +172,28 @@ def _kill(family: list[psutil.Process]) -> None:
 
 def _collect() -> None:
     """Take note of children that ended, so that they do not stay as zombies."""
-    for pid, child in list(_children.items()):
-        if child.poll() is not None:
-            del _children[pid]
+    for child in _children.values():
+        child.poll()
 
 
-def wait_until(
-    process: Process, condition: Callable[[], bool], timeout_s: float, what: str
-) -> None:
-    """Wait until `condition` holds.
-
-    Raises StackError with the end of the log if the process ends before, or if it takes too long.
-    """
-    deadline = time.monotonic() + timeout_s
-    while True:
-        # Asked first: what a process did just before it ended counts.
-        ended = not process.running
-        if condition():
-            return
-        if ended:
-            raise StackError(f"{process.name} ended before {what}.{log_tail(process.log)}")
-        if time.monotonic() > deadline:
-            raise StackError(
-                f"{process.name}: not {what} within {timeout_s:g} s.{log_tail(process.log)}"
-            )
-        time.sleep(_POLL_S)
+def exit_code(process: Process) -> int:
+    """What a process that this very process started ends with, once it does."""
+    return _children[process.pid].wait()
 
 
 def log_tail(log: str) -> str:
     """The last lines of a log, as part of a message."""
     path = Path(log)
-    if not path.exists():
-        return f" It wrote no log ({log})."
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _LOG_TAIL_BYTES))
-        lines = file.read().decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
-    return f" The end of {log}:\n" + "\n".join(f"  {line}" for line in lines)
+    lines = last_lines(path) if path.exists() else ""
+    return f" The end of {log}:\n{lines}" if lines else f" It wrote nothing to its log ({log})."
+
+
+def last_lines(file: Path) -> str:
+    """The last lines of a file, indented."""
+    with file.open("rb") as content:
+        content.seek(max(0, file.stat().st_size - _LOG_TAIL_BYTES))
+        lines = content.read().decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def free_port(preferred: int | None = None) -> int:

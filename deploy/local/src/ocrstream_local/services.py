@@ -8,10 +8,9 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrstream_local import processes
+from ocrstream_local import processes, waiting
 from ocrstream_local.processes import Process
 
-_READY_TIMEOUT_S = 120
 _REQUEST_TIMEOUT_S = 5
 
 
@@ -19,7 +18,8 @@ _REQUEST_TIMEOUT_S = 5
 class Service:
     """A service; `environment` is what it needs beside that of the command.
 
-    One that `yields` works off what waits while those that answer leave it the processor.
+    One that `yields` works off what waits while those that answer leave it the processor, as soon
+    as it is ready: until then it is waited for as they are.
     """
 
     name: str
@@ -50,12 +50,17 @@ class Service:
             log,
             environment=environment,
             port=self.port,
-            yields=self.yields,
         )
 
     def wait(self, process: Process) -> None:
         """Returns when it is ready; raises StackError, with what is in its way, if it is not."""
-        processes.wait_until(process, lambda: is_ready(self.url), _READY_TIMEOUT_S, "ready")
+        waiting.wait_until(process, lambda: is_ready(self.url), "ready")
+        self.settle(process)
+
+    def settle(self, process: Process) -> None:
+        """What is to be done once it is ready."""
+        if self.yields:
+            processes.yield_to_others(process)
 
 
 def is_ready(url: str) -> bool:

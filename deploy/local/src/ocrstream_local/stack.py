@@ -1,29 +1,30 @@
 """The whole stack: servers, topics, tables, services; up, down, and how it is."""
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrstream_local import containers, downloads, processes
+from ocrstream_local import containers, downloads, processes, waiting
 from ocrstream_local import state as states
 from ocrstream_local.containers import KafkaContainer, PostgresContainer
-from ocrstream_local.downloads import Say
 from ocrstream_local.engines import LANGUAGES, check_engine
 from ocrstream_local.errors import StackError
 from ocrstream_local.kafka import KafkaServer
 from ocrstream_local.postgres import PostgresServer
 from ocrstream_local.processes import Process, free_port
-from ocrstream_local.services import Service, image_roots
+from ocrstream_local.services import Service, image_roots, is_ready
 from ocrstream_local.state import State
+from ocrstream_local.waiting import Say, Wait
 
 _SERVICES_GRACE_S = 30.0
 _SERVERS_GRACE_S = 30.0
-_PREPARE_TIMEOUT_S = 120
 MAX_WORKERS = 64
+ENGINE_START_TIMEOUT = "OCRSTREAM_ENGINE_START_TIMEOUT_S"
+# The most that a worker takes for it.
+_MAX_ENGINE_START_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -73,19 +74,21 @@ class Stack:
         """How long each step of `up` took."""
 
     def up(self, workers: int, engine: str) -> dict[str, str]:
-        """Start what does not run; returns what stands in stack.env.
+        """Start what does not run; returns what stands in stack.env as soon as the servers run.
 
         Workers beyond `workers` are stopped; with another `engine` or other languages than before
         all are replaced. Raises StackError if something cannot be started; what runs by then stays
-        for `down`. That the engine reads the languages is made sure of before anything starts.
+        for `down`, and for another call, which goes on from there. That the engine reads the
+        languages is made sure of before anything starts, if there are to be workers.
         """
         with states.locked(self._layout.local):
-            self._say(check_engine(engine))
+            if workers:
+                self._say(check_engine(engine, self._say))
             state = states.load(self._layout.state)
             outside = _outside_servers(self._layout.stack_env)
             kafka, database = self._servers(state, outside)
-            self._prepare(kafka, database)
-            urls = self._services(state, kafka, database, workers, engine)
+            services = self._services(state, kafka, database, workers, engine)
+            urls = {service.name: service.url for service in services}
             addresses = {
                 "KAFKA_BOOTSTRAP_SERVERS": kafka,
                 "DATABASE_URL": database,
@@ -98,6 +101,8 @@ class Stack:
             }
             lines = [f"{name}={value}\n" for name, value in addresses.items()]
             states.replace(self._layout.stack_env, "".join(lines))
+            self._prepare(state, kafka, database)
+            self._start(state, services, engine)
             return addresses
 
     def down(self) -> int:
@@ -129,8 +134,11 @@ class Stack:
             )
             if variable not in outside
         ]
-        for server, process in started:
-            server.wait(process)
+        waits = [
+            Wait(process, lambda server=server, process=process: server.serves(process))
+            for server, process in started
+        ]
+        for process in waiting.as_ready(waits, self._say):
             self._say(f"{process.name} runs on 127.0.0.1:{process.port}")
         self.seconds["servers"] = time.monotonic() - began
         return (
@@ -158,20 +166,21 @@ class Stack:
             PostgresServer(postgres, layout.cache, postgres_log, postgres_port),
         )
 
-    def _prepare(self, kafka: str, database: str) -> None:
+    def _prepare(self, state: State, kafka: str, database: str) -> None:
         began = time.monotonic()
         environment = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "DATABASE_URL": database}
+        postgres = state.processes.get("postgres")
         for what, command in (
             ("tables", ["-m", "ocrstream_recorder", "migrate"]),
             ("topics", ["-m", "ocrstream_runtime.topics"]),
         ):
-            ran = subprocess.run(
+            ran = waiting.run(
+                what,
                 [sys.executable, *command],
-                env={**os.environ, **environment},
-                capture_output=True,
-                text=True,
-                timeout=_PREPARE_TIMEOUT_S,
-                check=False,
+                self._say,
+                environment=environment,
+                # A migration is the database's work.
+                helpers=() if postgres is None else (postgres,),
             )
             if ran.returncode:
                 raise StackError(f"The {what} cannot be made: {ran.stderr.strip()[-2000:]}")
@@ -180,8 +189,8 @@ class Stack:
 
     def _services(
         self, state: State, kafka: str, database: str, workers: int, engine: str
-    ) -> dict[str, str]:
-        began = time.monotonic()
+    ) -> list[Service]:
+        """The services as they are to run."""
         shared = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
             "OCRSTREAM_OBJECT_ROOT": str(self._layout.objects.resolve()),
@@ -228,9 +237,14 @@ class Stack:
             "OCRSTREAM_ENGINE": engine,
             # They share the machine: more workers, not more threads.
             "OCRSTREAM_ENGINE_THREADS": os.environ.get("OCRSTREAM_ENGINE_THREADS", "1"),
+            # Whether an engine still gets on while it loads is known here, not in the worker.
+            ENGINE_START_TIMEOUT: os.environ.get(
+                ENGINE_START_TIMEOUT,
+                f"{min(waiting.start_timeout_s(), _MAX_ENGINE_START_TIMEOUT_S):g}",
+            ),
             "OCRSTREAM_IMAGE_ROOTS": roots,
         }
-        services = [
+        return [
             recorder,
             recorder_api,
             ingest,
@@ -241,21 +255,28 @@ class Stack:
                 for name in names
             ),
         ]
+
+    def _start(self, state: State, services: list[Service], engine: str) -> None:
+        began = time.monotonic()
         reading = engine, os.environ.get(LANGUAGES)
         as_before = reading == (state.engine, state.languages)
-        self._stop_workers(state, set(names) if as_before else set())
+        self._stop_workers(state, {one.name for one in services} if as_before else set())
         state.engine, state.languages = reading
         self._layout.objects.mkdir(parents=True, exist_ok=True)
         self._layout.samples.mkdir(parents=True, exist_ok=True)
-        started = [
-            (one, self._started(state, one.name, lambda one=one: one.start(self._layout.logs)))
+        by_name = {service.name: service for service in services}
+        waits = [
+            Wait(
+                self._started(state, one.name, lambda one=one: one.start(self._layout.logs)),
+                lambda one=one: is_ready(one.url),
+            )
             for one in services
         ]
-        for service, process in started:
-            service.wait(process)
+        for process in waiting.as_ready(waits, self._say):
+            service = by_name[process.name]
+            service.settle(process)
             self._say(f"{service.name} is ready at {service.url}")
         self.seconds["services"] = time.monotonic() - began
-        return {service.name: service.url for service in services}
 
     def _stop_workers(self, state: State, kept: set[str]) -> None:
         surplus = [
