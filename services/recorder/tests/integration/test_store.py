@@ -1,12 +1,14 @@
 """What a poll does to the real database, case by case."""
 
+import itertools
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 from psycopg import Connection
-from recorder_rows import submit_again
+from recorder_rows import TABLES, submit_again
 
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
@@ -242,6 +244,41 @@ def test_warnings_are_counted_of_results_that_are_written(connection: Connection
     event = read(warnings=tuple(ResultWarning(code=code, detail="") for code in codes))
     assert write(connection, [event, event]).warnings == {"small_text": 1, "low_confidence": 1}
     assert write(connection, [event]).warnings == {}
+
+
+def polls_of(events: list[AnyEvent]) -> Iterator[list[list[AnyEvent]]]:
+    """Every way to give the events to polls: in any order, split anywhere."""
+    for order in itertools.permutations(events):
+        for cuts in itertools.product((False, True), repeat=len(events) - 1):
+            polls = [[order[0]]]
+            for event, cut in zip(order[1:], cuts, strict=True):
+                if cut:
+                    polls.append([])
+                polls[-1].append(event)
+            yield polls
+
+
+def test_a_free_public_path_is_granted_however_the_polls_are_split(
+    connection: Connection[Any],
+) -> None:
+    def asks(image: str, run: int, public_path: str) -> OcrSucceeded:
+        return OcrSucceeded(
+            chain_id=f"chain-{image}",
+            image_path=f"file:///{image}.png",
+            run=run,
+            public_path=public_path,
+            submitted_at=datetime(2026, 5, 1, tzinfo=UTC),
+            boxes=(),
+        )
+
+    events: list[AnyEvent] = [asks("a", 1, "/p/1"), asks("a", 2, "/p/2"), asks("b", 1, "/p/2")]
+    for polls in polls_of(events):
+        connection.execute(f"TRUNCATE {TABLES}")
+        for events_of_poll in polls:
+            write(connection, events_of_poll)
+        held = dict(connection.execute("SELECT image_path, public_path FROM ocr_executions"))
+        assert "/p/2" in held.values(), polls
+        assert held["file:///b.png"] or held["file:///a.png"] == "/p/2", polls
 
 
 def test_the_first_holder_of_a_public_path_keeps_it(connection: Connection[Any]) -> None:
