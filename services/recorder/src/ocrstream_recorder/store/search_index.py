@@ -50,7 +50,7 @@ _READ = f"""
 SELECT o.id, c.batch_id, b.texts, b.bboxes
 FROM (
     SELECT id, chain_id, {ORDERED} AS ordered FROM ocr_executions
-    WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE
+    WHERE id = ANY(%s) AND image_path IS NOT NULL ORDER BY id FOR KEY SHARE
 ) o
 CROSS JOIN LATERAL (
     SELECT array_agg(text ORDER BY id) AS texts,
