@@ -264,6 +264,7 @@ def test_a_free_public_path_is_granted_however_the_polls_are_split(
     def asks(image: str, run: int, public_path: str) -> OcrSucceeded:
         return OcrSucceeded(
             chain_id=f"chain-{image}",
+            task_id=f"task-{image}-{run}",
             image_path=f"file:///{image}.png",
             run=run,
             public_path=public_path,
