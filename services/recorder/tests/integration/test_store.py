@@ -1,12 +1,12 @@
 """What a poll does to the real database, case by case."""
 
-import itertools
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from psycopg import Connection
 from recorder_rows import TABLES, submit_again
 
@@ -246,40 +246,45 @@ def test_warnings_are_counted_of_results_that_are_written(connection: Connection
     assert write(connection, [event]).warnings == {}
 
 
-def polls_of(events: list[AnyEvent]) -> Iterator[list[list[AnyEvent]]]:
-    """Every way to give the events to polls: in any order, split anywhere."""
-    for order in itertools.permutations(events):
-        for cuts in itertools.product((False, True), repeat=len(events) - 1):
-            polls = [[order[0]]]
-            for event, cut in zip(order[1:], cuts, strict=True):
-                if cut:
-                    polls.append([])
-                polls[-1].append(event)
-            yield polls
+# What each result asks for, by image and run, in the order in which they come.
+ASKED = st.dictionaries(
+    st.tuples(st.sampled_from("abc"), st.integers(1, 3)),
+    st.sampled_from(["/p/1", "/p/2"]),
+    min_size=2,
+).flatmap(lambda asked: st.permutations(list(asked.items())))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=ASKED, ends=st.sets(st.integers(1, 8)))
+@example([(("a", 1), "/p/1"), (("a", 2), "/p/2"), (("b", 1), "/p/2")], {1})
 def test_a_free_public_path_is_granted_however_the_polls_are_split(
     connection: Connection[Any],
+    asked: list[tuple[tuple[str, int], str]],
+    ends: set[int],
 ) -> None:
-    def asks(image: str, run: int, public_path: str) -> OcrSucceeded:
-        return OcrSucceeded(
+    polls: list[list[AnyEvent]] = [[]]
+    for place, ((image, run), public_path) in enumerate(asked):
+        event = OcrSucceeded(
             chain_id=f"chain-{image}",
             task_id=f"task-{image}-{run}",
-            image_path=f"file:///{image}.png",
+            image_path=image,
             run=run,
             public_path=public_path,
             submitted_at=datetime(2026, 5, 1, tzinfo=UTC),
             boxes=(),
         )
-
-    events: list[AnyEvent] = [asks("a", 1, "/p/1"), asks("a", 2, "/p/2"), asks("b", 1, "/p/2")]
-    for polls in polls_of(events):
-        connection.execute(f"TRUNCATE {TABLES}")
-        for events_of_poll in polls:
-            write(connection, events_of_poll)
-        held = dict(connection.execute("SELECT image_path, public_path FROM ocr_executions"))
-        assert "/p/2" in held.values(), polls
-        assert held["file:///b.png"] or held["file:///a.png"] == "/p/2", polls
+        if place in ends:
+            polls.append([])
+        polls[-1].append(event)
+    connection.execute(f"TRUNCATE {TABLES}")
+    for events in polls:
+        write(connection, events)
+    held = dict(connection.execute("SELECT image_path, public_path FROM ocr_executions"))
+    # At last each image asks for what its greatest run does.
+    at_last = {image: path for (image, _), path in sorted(asked)}
+    assert held.keys() == at_last.keys()
+    for image, path in held.items():
+        assert path is not None or at_last[image] in held.values()
 
 
 def test_the_first_holder_of_a_public_path_keeps_it(connection: Connection[Any]) -> None:
