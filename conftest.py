@@ -1,4 +1,4 @@
-"""Real servers for the tests: containers where a Docker engine answers, else local processes.
+"""Real servers for the tests: processes of this machine, or containers if a setting says so.
 
 A test that asks for a server that cannot be had is not run, and the end of the output says so with
 the reason; under CI=true that is a failure.
@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import structlog
 from acls import AUTHORIZING
+from container_servers import TEST_SERVERS, in_containers, kafka_in_container
 from hypothesis import Phase, settings
 from not_run import not_run
 from obstore.store import S3Store
 from odd_files import s3_server
 from real_servers import CACHE, LOCAL, Broker, discard, fresh_database, new_broker
-from testcontainers.community.kafka import KafkaContainer
 from testcontainers.community.postgres import PostgresContainer
 
 from ocrstream_local import downloads, processes
@@ -56,7 +56,14 @@ structlog.configure(
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Fetch once, before several processes ask for it at the same time."""
-    if not session.config.getoption("numprocesses", None) or docker_answers():
+    if in_containers():
+        if not docker_answers():
+            raise pytest.UsageError(
+                f"{TEST_SERVERS} is containers, and no Docker engine answers: start one, or leave"
+                " the setting out for processes of this machine"
+            )
+        return
+    if not session.config.getoption("numprocesses", None):
         return
     # A test that needs what cannot be had says so.
     with contextlib.suppress(StackError):
@@ -95,10 +102,8 @@ def bucket(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> S
 @pytest.fixture(scope="session")
 def kafka_bootstrap() -> Generator[str]:
     """`host:port` of a broker that has all topics; shared, so use ids of your own."""
-    if docker_answers():
-        kafka = KafkaContainer().with_kraft().with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
-        with kafka as container:
-            bootstrap = container.get_bootstrap_server()
+    if in_containers():
+        with kafka_in_container() as bootstrap:
             asyncio.run(ensure_topics(bootstrap))
             yield bootstrap
         return
@@ -152,7 +157,7 @@ def postgres_url() -> Generator[str]:
     if lent is not None:
         yield lent
         return
-    if docker_answers():
+    if in_containers():
         with PostgresContainer(POSTGRES_IMAGE, driver=None) as container:
             url = container.get_connection_url()
             migrate(url)

@@ -1,6 +1,6 @@
-"""docker-compose.yml at work: the documented commands on a Docker engine where one answers.
+"""docker-compose.yml at work: the documented commands on a Docker engine, if the tests may use one.
 
-Elsewhere what can run without: its broker, and Docker Compose up to the point where it asks for an
+Else what can run without: its broker, and Docker Compose up to the point where it asks for an
 engine. What that cannot show is listed at the end of the tests.
 """
 
@@ -12,18 +12,18 @@ from pathlib import Path
 import httpx
 import pytest
 from compose import ROOT, docker_compose, services
+from container_servers import TEST_SERVERS, in_containers
 from real_servers import CACHE
 from whole_system import eventually
 
 from ocrstream_local import downloads, processes, waiting
-from ocrstream_local.containers import docker_answers
 from ocrstream_local.processes import Process, free_port
 from ocrstream_runtime.topics import ensure_topics, find_cluster
 from ocrstream_schemas.topics import TOPICS
 
 pytestmark = pytest.mark.integration
 
-NO_ENGINE = "no Docker engine answers"
+NO_ENGINE = f"{TEST_SERVERS} is not containers"
 
 
 class ComposedKafka:
@@ -34,6 +34,9 @@ class ComposedKafka:
         self._java = [downloads.java(print), "-cp", f"{downloads.kafka_jars(CACHE, print)}/*"]
         service = services()["kafka"]
         ports = {port: str(free_port()) for port in ("19092", "9092", "9093")}
+        how, *check = service["healthcheck"]["test"]
+        assert how == "CMD"
+        self._check = [part.replace("$$", "$").replace("19092", ports["19092"]) for part in check]
 
         def translated(value: str) -> str:
             value = value.replace("/var/lib/kafka/data", str(folder / "data"))
@@ -67,16 +70,23 @@ class ComposedKafka:
         )
         return setting_up.stdout
 
+    def healthy(self) -> bool:
+        """Whether its health check passes, which may use no more than the shell and its tools."""
+        variables = {"PATH": "/usr/bin:/bin"}
+        checked = subprocess.run(
+            self._check, env=variables, capture_output=True, timeout=15, check=False
+        )
+        return checked.returncode == 0
+
     def start(self) -> Process:
-        """Start it; returns when it serves clients."""
+        """Start it; returns when its health check passes."""
         log = self._folder / "kafka.log"
         properties = str(self._folder / "config" / "server.properties")
         heap = self._environment["KAFKA_HEAP_OPTS"].split()
         process = processes.start(
             "kafka", [self._java[0], *heap, *self._java[1:], "kafka.Kafka", properties], log
         )
-        started = "Kafka Server started"
-        waiting.wait_until(process, lambda: started in log.read_text("utf-8"), "ready")
+        waiting.wait_until(process, self.healthy, "ready")
         return process
 
 
@@ -85,12 +95,15 @@ async def test_a_broker_starts_with_what_compose_tells_it(tmp_path: Path) -> Non
     assert "already formatted" not in kafka.set_up()
     # As after a restart: what the image's start looks for, to go on.
     assert "already formatted" in kafka.set_up()
+    assert not kafka.healthy()
     broker = kafka.start()
     try:
+        # It serves clients as soon as it is healthy.
         assert set(await ensure_topics(kafka.published)) == TOPICS.keys()
         assert re.fullmatch(r"[\w-]{22}", await find_cluster(kafka.published))
     finally:
         processes.stop([broker], 20)
+    assert not kafka.healthy()
 
 
 def documented() -> list[str]:
@@ -134,7 +147,7 @@ def composed() -> Generator[list[str]]:
 
 @pytest.mark.timeout(3600)
 def test_docker_compose_runs_the_whole_system(request: pytest.FixtureRequest) -> None:
-    if not docker_answers():
+    if not in_containers():
         pytest.skip(f"not run: docker compose up: {NO_ENGINE}")
     up, submit, scale, _, watched = request.getfixturevalue("composed")
     shell(up)
@@ -154,7 +167,7 @@ def test_docker_compose_runs_the_whole_system(request: pytest.FixtureRequest) ->
 
 @pytest.mark.timeout(3600)
 def test_docker_compose_reads_with_doctr_on_a_gpu(request: pytest.FixtureRequest) -> None:
-    if not docker_answers():
+    if not in_containers():
         pytest.skip(f"not run: the GPU image: {NO_ENGINE}")
     if "nvidia" not in shell("docker info --format '{{.Runtimes}}'"):
         pytest.skip("not run: the GPU image: the Docker engine has no NVIDIA runtime")

@@ -5,7 +5,7 @@ import contextlib
 import json
 import math
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
@@ -138,6 +138,69 @@ def whole_events(draw: st.DrawFn) -> Event:
 @given(whole_events())
 def test_what_was_encoded_is_decoded(event: Event) -> None:
     assert decode(TOPIC_OF[type(event)], encode(event), REF) == event
+
+
+def defaults_of(value: Any, kind: Any) -> list[tuple[Any, str]]:
+    """The places of all fields with a default in an event as JSON: the object, and the name."""
+    if isinstance(value, list):
+        item = next(iter(get_args(kind)), None)
+        return [place for one in value for place in defaults_of(one, item)]
+    if not isinstance(value, dict) or not hasattr(kind, "__struct_fields__"):
+        return []
+    places: list[tuple[Any, str]] = []
+    hints = get_type_hints(kind)
+    for field in msgspec.structs.fields(kind):
+        if not field.required:
+            places.append((value, field.name))
+        hint = hints[field.name]
+        for part in (hint, *get_args(hint)):
+            places += defaults_of(value.get(field.name), part)
+    return places
+
+
+@given(whole_events(), st.data())
+def test_null_and_missing_mean_the_same(event: Event, data: st.DataObject) -> None:
+    topic = TOPIC_OF[type(event)]
+    value = json.loads(encode(event))
+    places = defaults_of(value, type(event))
+    if topic == IMAGES_SUBMITTED:
+        places.append((value, "type"))
+    chosen = data.draw(st.lists(st.sampled_from(places), min_size=1)) if places else []
+    for holder, name in chosen:
+        holder[name] = None
+    with_nulls = json.dumps(value).encode()
+    for holder, name in chosen:
+        holder.pop(name, None)
+    # An event's ids and times are completed from its record: the bytes matter only without a batch.
+    if isinstance(event, ImageSubmitted) and not {"chain_id", "batch_id"} & value.keys():
+        value["chain_id"] = "c"
+        with_nulls = with_nulls.replace(b'"chain_id": null', b'"chain_id": "c"')
+    assert decode(topic, with_nulls, REF) == decode(topic, json.dumps(value).encode(), REF)
+
+
+NUMBERS = (
+    b'{"image_path": "a", "run": null, "chain_id": "c", "options": '
+    b'{"n": 123456789012345678901234567890, "x": 1e-7, "k": null, "t": "null"}}'
+)
+
+
+def test_what_stands_beside_a_null_stays_as_it_is() -> None:
+    without = NUMBERS.replace(b'"run": null, ', b"")
+    assert decode(IMAGES_SUBMITTED, NUMBERS, REF) == decode(IMAGES_SUBMITTED, without, REF)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"image_path": null, "run": null}',
+        b'{"image_path": "a", "run": null, "index": "1"}',
+        b'{"image_path": "a", "run": null, "options": [null]}',
+        b"[null]",
+    ],
+)
+def test_a_null_excuses_nothing_else(value: bytes) -> None:
+    with pytest.raises(InvalidRecord):
+        decode(IMAGES_SUBMITTED, value, REF)
 
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))

@@ -106,7 +106,7 @@ def test_what_the_schema_takes_the_codec_takes_and_only_that(
         decoded = None
     taken = decoded is type(example.event)
     # Of a topic's only event the codec takes every record without a type.
-    if "type" not in value and example.topic in {"batches.completed", "workers.heartbeats"}:
+    if value.get("type") is None and example.topic in {"batches.completed", "workers.heartbeats"}:
         value["type"] = type(example.event).__name__
     assert Draft202012Validator(schema).is_valid(value) == taken
 
@@ -172,7 +172,11 @@ BREAKING: list[tuple[str, Change]] = [
     ),
     (
         "ImageSubmitted.run: was integer, now it must be string",
-        lambda new: _field(new, "ImageSubmitted", "run").update(type="string"),
+        lambda new: _field(new, "ImageSubmitted", "run")["anyOf"][0].update(type="string"),
+    ),
+    (
+        "ImageSubmitted.run: was null, now it must be integer",
+        lambda new: _field(new, "ImageSubmitted", "run")["anyOf"].pop(),
     ),
     (
         "BatchSubmitted.total_images: was null, now it must be integer",
@@ -184,7 +188,7 @@ BREAKING: list[tuple[str, Change]] = [
     ),
     (
         "OcrSucceeded.provenance.versions.*: was string, now it must be integer",
-        lambda new: _field(new, "Provenance", "versions").update(
+        lambda new: _field(new, "Provenance", "versions")["anyOf"][0].update(
             additionalProperties={"type": "integer"}
         ),
     ),
@@ -263,6 +267,13 @@ def test_a_compatible_change_is_none(name: str) -> None:
     new = copy.deepcopy(asyncapi())
     COMPATIBLE[name](new)
     assert breaks(asyncapi(), new) == []
+
+
+def test_that_null_is_taken_for_a_field_with_a_default_breaks_nothing() -> None:
+    old = asyncapi()
+    for name, field in (("ImageSubmitted", "run"), ("TaskFailed", "reason")):
+        _schema(old, name)["properties"][field] = _field(old, name, field)["anyOf"][0]
+    assert breaks(old, asyncapi()) == []
 
 
 def test_the_files_are_not_written_over_by_a_breaking_change(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from ocrstream_local.waiting import Say
 
 KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 POSTGRES_IMAGE = "postgres:17.6-alpine"
+KAFKA_READY = "Kafka Server started"
+"""What the broker's log says when it serves clients."""
 _DOCKER_TIMEOUT_S = 20
 
 
@@ -36,6 +38,26 @@ def docker_answers() -> bool:
     except subprocess.TimeoutExpired:
         return False
     return ran.returncode == 0
+
+
+def kafka_environment(bootstrap_servers: str, cluster_id: str) -> dict[str, str]:
+    """What a broker's container is told; it listens on 9092, and clients find it as said here."""
+    return {
+        "CLUSTER_ID": cluster_id,
+        "KAFKA_NODE_ID": "1",
+        "KAFKA_PROCESS_ROLES": "broker,controller",
+        "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "KAFKA_LISTENERS": "PLAINTEXT://0.0.0.0:9092,CONTROLLER://localhost:9093",
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{bootstrap_servers}",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "KAFKA_LOG_DIRS": "/var/lib/kafka/data",
+        "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+        "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+    }
 
 
 @dataclass(frozen=True)
@@ -62,27 +84,13 @@ class KafkaContainer:
 
     def serves(self, _: Process) -> bool:
         """Whether it serves clients."""
-        return "Kafka Server started" in _said(self.log)
+        return KAFKA_READY in _said(self.log)
 
     def command(self) -> list[str]:
         """What runs it."""
-        settings = {
-            # New data, new cluster: the recorder keeps its offsets by this id.
-            "CLUSTER_ID": _kept(self.folder / "cluster-id", new_cluster_id),
-            "KAFKA_NODE_ID": "1",
-            "KAFKA_PROCESS_ROLES": "broker,controller",
-            "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
-            "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-            "KAFKA_LISTENERS": "PLAINTEXT://0.0.0.0:9092,CONTROLLER://localhost:9093",
-            "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{self.bootstrap_servers}",
-            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "KAFKA_LOG_DIRS": "/var/lib/kafka/data",
-            "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
-            "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
-            "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
-            "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
-            "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
-        }
+        # New data, new cluster: the recorder keeps its offsets by this id.
+        cluster_id = _kept(self.folder / "cluster-id", new_cluster_id)
+        settings = kafka_environment(self.bootstrap_servers, cluster_id)
         ports = f"127.0.0.1:{self.port}:9092"
         return _run_command(self.folder, ports, "/var/lib/kafka/data", settings, KAFKA_IMAGE)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
@@ -65,6 +65,15 @@ _TIME_FIELDS: Mapping[type[Event], tuple[str, ...]] = {
     for kind in get_args(AnyEvent)
 }
 
+# Fields that hold an object of the contract, whose own fields may be null as well.
+_PARTS = frozenset(
+    name
+    for kind in get_args(AnyEvent)
+    for name, hint in get_type_hints(kind).items()
+    if any(isinstance(part, type) and issubclass(part, msgspec.Struct) for part in get_args(hint))
+)
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 EventT = TypeVar("EventT", bound=Event)
 
 
@@ -83,13 +92,33 @@ def decode(topic: str, value: bytes | None, ref: RecordRef) -> AnyEvent:
     if value is None:
         raise InvalidRecord("the record has no value (a tombstone)")
     try:
-        event = decoder.decode(json_text(value))
+        event = _decode(decoder, json_text(value))
     except RecursionError as error:
         raise InvalidRecord(f"nested deeper than {MAX_NESTING} levels") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRecord(encoding_error(value) or str(error)) from error
     check_open_fields(event, value)
     return _complete(event, value, ref)
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], value: bytes) -> Any:
+    try:
+        return decoder.decode(value)
+    except msgspec.ValidationError:
+        # msgspec takes null only where a type names it. Few records have any, so the others do not
+        # pay for it.
+        if b"null" not in value:
+            raise
+        return decoder.decode(_without_nulls(value))
+
+
+def _without_nulls(value: bytes) -> bytes:
+    """The JSON object without its members that are null; all others keep their bytes."""
+    told = {name: raw for name, raw in _MEMBERS.decode(value).items() if bytes(raw) != b"null"}
+    for name in _PARTS & told.keys():
+        if bytes(told[name]).startswith(b"{"):
+            told[name] = msgspec.Raw(_without_nulls(bytes(told[name])))
+    return msgspec.json.encode(told)
 
 
 def encode(event: Event) -> bytes:

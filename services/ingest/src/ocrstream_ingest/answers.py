@@ -15,6 +15,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     422: {"description": "The request breaks its schema, or its Idempotency-Key was another's"},
     429: {"description": "Too many requests at once; try again in a moment"},
     503: {"description": "Nothing is lost; send it again after Retry-After seconds"},
+    507: {"description": "The disk is full or fails"},
 }
 """All as problem documents (RFC 9457)."""
 

@@ -1,7 +1,8 @@
 """Files that are there after a power cut once a call has returned."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -28,33 +29,41 @@ def make_folder(folder: Path) -> None:
 def write_new(path: Path, content: bytes) -> bool:
     """Make a file with this content, whole, unless there is one; whether it was made.
 
-    Of several that try at once, on any machine that shares the file system, one succeeds.
+    Of several that try at once, on any machine that shares the file system, one succeeds. Raises
+    OSError if the disk is full or fails.
     """
-    draft = _draft(path, content)
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
+    with _draft(path, content) as draft:
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return False
     sync_folders([path.parent])
     return True
 
 
 def write_over(path: Path, content: bytes) -> None:
-    """Replace a file's content; who reads it meanwhile finds the old or the new, whole."""
-    _draft(path, content).replace(path)
+    """Replace a file's content; who reads it meanwhile finds the old or the new, whole.
+
+    Raises OSError if the disk is full or fails.
+    """
+    with _draft(path, content) as draft:
+        draft.replace(path)
     sync_folders([path.parent])
 
 
-def _draft(path: Path, content: bytes) -> Path:
+@contextmanager
+def _draft(path: Path, content: bytes) -> Generator[Path]:
+    """A file beside `path` with this content, on the disk; gone afterwards, whatever fails."""
     make_folder(path.parent)
     draft = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
-    with draft.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return draft
+    try:
+        with draft.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _sync(path: Path, flags: int) -> None:

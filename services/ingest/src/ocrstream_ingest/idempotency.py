@@ -9,6 +9,8 @@ import asyncio
 import hashlib
 import random
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,21 +71,26 @@ class Attempts:
     async def find(self, key: str | None, fingerprint: str | None) -> Attempt | None:
         """The attempt under this key; None if there is none, or no key.
 
-        Raises Problem (422) if it was another request's; not if `fingerprint` is None.
+        Raises Problem: 422 if it was another request's, but not if `fingerprint` is None; 507 if
+        the disk fails.
         """
         if key is None:
             return None
-        return await asyncio.to_thread(self._read, self._path(key), fingerprint)
+        with _on_the_disk("nothing was published"):
+            return await asyncio.to_thread(self._read, self._path(key), fingerprint)
 
     async def begin(self, key: str | None, attempt: Attempt) -> None:
         """Keep a new attempt, on the disk before this returns.
 
-        Raises Problem (409) if another request with this key began at the same moment.
+        Raises Problem: 409 if another request with this key began at the same moment, 507 if the
+        disk is full or fails.
         """
         if key is None:
             return
         content = msgspec.json.encode(attempt)
-        if not await asyncio.to_thread(write_new, self._path(key), content):
+        with _on_the_disk("nothing was published"):
+            begun = await asyncio.to_thread(write_new, self._path(key), content)
+        if not begun:
             raise Problem(
                 409,
                 "The same request is under way",
@@ -95,11 +102,12 @@ class Attempts:
     async def finish(
         self, key: str | None, attempt: Attempt, fingerprint: str, answer: str
     ) -> None:
-        """Keep the answer."""
+        """Keep the answer. Raises Problem (507) if the disk is full or fails."""
         if key is None:
             return
         done = Attempt(attempt.ids, attempt.begun_at, fingerprint, answer)
-        await asyncio.to_thread(write_over, self._path(key), msgspec.json.encode(done))
+        with _on_the_disk("all of it was published, and counts once however often it is sent"):
+            await asyncio.to_thread(write_over, self._path(key), msgspec.json.encode(done))
 
     async def sweep(self, stop: asyncio.Event) -> None:
         """Forget old attempts until `stop` is set, a small part of them at a time."""
@@ -143,6 +151,21 @@ class Attempts:
 def new_attempt(fingerprint: str, **ids: Any) -> Attempt:
     """An attempt that begins now."""
     return Attempt(ids, datetime.now(UTC), fingerprint)
+
+
+@contextmanager
+def _on_the_disk(done: str) -> Generator[None]:
+    """Raises Problem (507), which tells what was done by then, if the disk is full or fails."""
+    try:
+        yield
+    except OSError as error:
+        raise Problem(
+            507,
+            "Request not kept",
+            f"The Idempotency-Key could not be kept: {error.strerror or error}; {done}. Send the"
+            " same again under the same key",
+            headers={"Retry-After": "30"},
+        ) from error
 
 
 def require_same(attempt: Attempt, fingerprint: str) -> None:

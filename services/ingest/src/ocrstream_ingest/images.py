@@ -45,7 +45,7 @@ class _Image:
     "/images",
     status_code=202,
     response_model=UploadAccepted,
-    responses={**RESPONSES, 507: {"description": "The disk is full or fails"}},
+    responses=RESPONSES,
     openapi_extra={
         "requestBody": {"required": True, "content": {_FORM: {"schema": schema_of(UploadBody)}}}
     },

@@ -1,11 +1,13 @@
 """Ingest's application without a broker."""
 
+import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from full_disk import Disk
 from kept import Kept
 
 from ocrstream_ingest.app import create_api
@@ -37,6 +39,13 @@ def settings(tmp_path: Path) -> IngestSettings:
 @pytest.fixture
 def app(kept: Kept, settings: IngestSettings) -> FastAPI:
     return create_api(create_parts(settings, kept), Health())
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    made = Disk()
+    monkeypatch.setattr(os, "fsync", made.fsync)
+    return made
 
 
 @pytest.fixture

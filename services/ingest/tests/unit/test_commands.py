@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import httpx
 import pytest
+from full_disk import Disk, key_files, refused_for_room
 from kept import Kept
 
 from ocrstream_ingest.app import create_api
@@ -42,11 +43,14 @@ def recorder_url() -> Generator[str]:
         thread.join()
 
 
-async def cancel(settings: IngestSettings, kept: Kept, url: str, batch_id: str) -> httpx.Response:
+async def cancel(
+    settings: IngestSettings, kept: Kept, url: str, batch_id: str, **headers: str
+) -> httpx.Response:
     told = settings.model_copy(update={"recorder_url": url})
     transport = httpx.ASGITransport(create_api(create_parts(told, kept), Health()))
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as api:
-        return await api.post(f"/v1/batches/{batch_id}/cancel", json={"initiated_by": "me"})
+        path, body = f"/v1/batches/{batch_id}/cancel", {"initiated_by": "me"}
+        return await api.post(path, json=body, headers=headers)
 
 
 async def test_a_cancel_names_the_run_that_the_recorder_tells(
@@ -68,6 +72,19 @@ async def test_without_a_run_nothing_is_cancelled(
     answer = await cancel(settings, kept, recorder_url, batch_id)
     assert answer.status_code == status
     assert not kept.commands
+
+
+async def test_on_a_full_disk_nothing_is_cancelled(
+    settings: IngestSettings, kept: Kept, recorder_url: str, disk: Disk
+) -> None:
+    key = {"Idempotency-Key": "k"}
+    await cancel(settings, kept, recorder_url, "unknown")
+    disk.full = True
+    refused_for_room(await cancel(settings, kept, recorder_url, "b", **key))
+    assert not kept.commands
+    assert not key_files(settings.object_root)
+    disk.full = False
+    assert (await cancel(settings, kept, recorder_url, "b", **key)).status_code == 202
 
 
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1:1"])

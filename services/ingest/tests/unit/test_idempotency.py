@@ -3,18 +3,20 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from full_disk import Disk, key_files, refused_for_room
 from kept import Kept
 
 from ocrstream_ingest.app import create_api
 from ocrstream_ingest.idempotency import FOLDER, Attempts, new_attempt
 from ocrstream_ingest.parts import create_parts
+from ocrstream_ingest.publisher import Record
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.problems import Problem
@@ -92,6 +94,58 @@ async def test_an_unfinished_request_is_finished_under_the_same_ids(
     for event in everything:
         assert everything.count(event) == 2
     assert file.read_bytes() == complete
+
+
+async def post_lines(client: httpx.AsyncClient, told: str) -> httpx.Response:
+    body = f'{{"image_path": "file:///{told}.png"}}\n'
+    headers = {**KEY, "Content-Type": "application/x-ndjson"}
+    return await client.post("/v1/batches", content=body, headers=headers)
+
+
+ON_DISK = pytest.mark.parametrize("post", [post_references, post_lines, post_files, post_retry])
+
+
+@ON_DISK
+async def test_on_a_full_disk_nothing_is_published_and_nothing_left(
+    api: httpx.AsyncClient, kept: Kept, settings: IngestSettings, disk: Disk, post: Post
+) -> None:
+    disk.full = True
+    refused_for_room(await post(api, "one"))
+    assert not published(kept)
+    assert not key_files(settings.object_root)
+    disk.full = False
+    assert (await post(api, "one")).status_code == 202
+    assert len(key_files(settings.object_root)) == 1
+
+
+async def test_a_disk_that_fails_when_a_key_is_looked_up(
+    api: httpx.AsyncClient, kept: Kept, settings: IngestSettings
+) -> None:
+    (settings.object_root / FOLDER).touch()
+    refused = await post_references(api, "one")
+    assert refused.status_code == 507, refused.text
+    assert "nothing was published" in refused.json()["detail"]
+    assert not published(kept)
+
+
+@ON_DISK
+async def test_a_disk_that_is_full_when_all_is_published_costs_the_answer_only(
+    api: httpx.AsyncClient, kept: Kept, settings: IngestSettings, disk: Disk, post: Post
+) -> None:
+    send = kept.send
+
+    async def send_and_fill(batch_id: str, records: Sequence[Record]) -> None:
+        await send(batch_id, records)
+        disk.full = True
+
+    kept.send = send_and_fill
+    assert "published" in refused_for_room(await post(api, "one"))
+    assert len(key_files(settings.object_root)) == 1
+    disk.full, kept.send = False, send
+    once = published(kept)
+    assert (await post(api, "one")).status_code == 202
+    for event in once:
+        assert published(kept).count(event) == 2
 
 
 async def test_while_the_broker_is_away_nothing_is_claimed(

@@ -1,7 +1,9 @@
 """One batch twice: by code that writes rows through the ORM, and by events; the rows are equal."""
 
+import re
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -40,12 +42,13 @@ BEGAN = datetime(2026, 5, 1)  # noqa: DTZ001 (as the tables store it)
 BBOX = [[0.0, 0.0], [9.0, 0.0], [9.0, 4.0], [0.0, 4.0]]
 ERROR = "there is no such file"
 
-# What both know: the columns that the tables had before events were recorded in them.
+# What both know: the columns that the tables had before events were recorded in them, and those
+# that follow from their counts.
 TABLES = {
     "batch_executions": "batch_id, batch_name, status, total_images, completed_images,"
     " failed_images, total_chunks, completed_chunks, failed_chunks, chunk_size, started_at,"
     " finished_at, initiated_by, input_data::jsonb, options::jsonb, final_result::jsonb,"
-    " error_message",
+    " error_message, total_known, seen_images, revoked_images, ended",
     "chain_executions": "chain_id, celery_task_id, chain_name, batch_id, status, total_tasks,"
     " completed_tasks, failed_tasks, started_at, finished_at, initiated_by, input_data::jsonb,"
     " final_result::jsonb, error_message",
@@ -213,6 +216,25 @@ def test_the_same_batch_by_the_orm_and_by_events(
         assert rows(written) == rows(by_events)
 
 
+def test_columns_that_follow_from_the_counts_are_set_with_them() -> None:
+    batch = BatchExecution(batch_id="b", total_images=5, chunk_size=2)
+    batch.start_execution(at=BEGAN)
+    assert (batch.total_known, batch.total_chunks, batch.seen_images) == (True, 3, 0)
+    batch.increment_completed_images(4)
+    batch.increment_failed_images()
+    assert (batch.status, batch.ended, batch.seen_images) == ("FAILURE", True, 5)
+    batch.increment_completed_images()
+    assert (batch.total_images, batch.total_chunks, batch.seen_images) == (6, 3, 6)
+
+    # One that events counted knows more than such code does.
+    known = BatchExecution(
+        batch_id="b", total_known=True, seen_images=3, unindexed_images=1, completed_images=1
+    )
+    known.increment_failed_images()
+    assert (known.total_known, known.total_images, known.seen_images) == (True, 3, 3)
+    assert (known.total_chunks, known.status) == (0, "RUNNING")
+
+
 def test_a_batch_of_unknown_size_ends_only_when_told() -> None:
     batch = BatchExecution(batch_id="b")
     batch.start_execution()
@@ -225,6 +247,23 @@ def test_a_batch_of_unknown_size_ends_only_when_told() -> None:
     batch.complete_execution(error_message="cut short", success=False)
     assert (batch.status, batch.error_message) == ("FAILURE", "cut short")
     assert batch.finished_at is not None
+    assert (batch.ended, batch.total_known, batch.seen_images) == (True, False, 3)
+
+
+def test_the_columns_that_cannot_agree_are_told() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.partition("### Code that writes rows itself")[2].partition("\n#")[0]
+    for model, compared in (
+        (BatchExecution, "batch_executions"),
+        (ChainExecution, "chain_executions"),
+        (TaskLog, "task_logs"),
+        (OcrExecution, "ocr_executions"),
+    ):
+        told = re.findall(rf"^\| `{compared}` \| (.*?) \|", section, re.M)
+        names = {name for cell in told for name in re.findall(r"`(\w+)`", cell)}
+        same = {part.partition("::")[0].strip() for part in TABLES[compared].split(",")}
+        others = {column.name for column in model.__table__.columns} - same
+        assert names == others - {"id", "created_at", "updated_at", "chain_execution_id"}
 
 
 def test_a_chain_runs_until_its_last_task() -> None:

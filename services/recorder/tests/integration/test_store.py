@@ -5,8 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from psycopg import Connection
-from recorder_rows import submit_again
+from recorder_rows import TABLES, submit_again
 
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
@@ -242,6 +244,47 @@ def test_warnings_are_counted_of_results_that_are_written(connection: Connection
     event = read(warnings=tuple(ResultWarning(code=code, detail="") for code in codes))
     assert write(connection, [event, event]).warnings == {"small_text": 1, "low_confidence": 1}
     assert write(connection, [event]).warnings == {}
+
+
+# What each result asks for, by image and run, in the order in which they come.
+ASKED = st.dictionaries(
+    st.tuples(st.sampled_from("abc"), st.integers(1, 3)),
+    st.sampled_from(["/p/1", "/p/2"]),
+    min_size=2,
+).flatmap(lambda asked: st.permutations(list(asked.items())))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=ASKED, ends=st.sets(st.integers(1, 8)))
+@example([(("a", 1), "/p/1"), (("a", 2), "/p/2"), (("b", 1), "/p/2")], {1})
+def test_a_free_public_path_is_granted_however_the_polls_are_split(
+    connection: Connection[Any],
+    asked: list[tuple[tuple[str, int], str]],
+    ends: set[int],
+) -> None:
+    polls: list[list[AnyEvent]] = [[]]
+    for place, ((image, run), public_path) in enumerate(asked):
+        event = OcrSucceeded(
+            chain_id=f"chain-{image}",
+            task_id=f"task-{image}-{run}",
+            image_path=image,
+            run=run,
+            public_path=public_path,
+            submitted_at=datetime(2026, 5, 1, tzinfo=UTC),
+            boxes=(),
+        )
+        if place in ends:
+            polls.append([])
+        polls[-1].append(event)
+    connection.execute(f"TRUNCATE {TABLES}")
+    for events in polls:
+        write(connection, events)
+    held = dict(connection.execute("SELECT image_path, public_path FROM ocr_executions"))
+    # At last each image asks for what its greatest run does.
+    at_last = {image: path for (image, _), path in sorted(asked)}
+    assert held.keys() == at_last.keys()
+    for image, path in held.items():
+        assert path is not None or at_last[image] in held.values()
 
 
 def test_the_first_holder_of_a_public_path_keeps_it(connection: Connection[Any]) -> None:

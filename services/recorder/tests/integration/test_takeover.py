@@ -11,6 +11,7 @@ import pytest
 from old_database import TABLES, checksums, columns_of, old_database
 from psycopg import Connection
 from read_api import get, read_api
+from search_scene import index_all
 from taken_over import NOON, UTC_ZONE, filenodes, one, open_database, read, write
 
 from ocrstream_recorder.store.migrate import migrate
@@ -106,6 +107,54 @@ async def walk_everything(get: Any) -> None:
     assert (failed["status"], failed["error"]) == ("failed", "No text boxes extracted")
     tasks = await get("/v1/tasks", task_name="layout", status="RETRY", limit=5)
     assert {task["attempt"] for task in tasks["items"]} == {1}
+
+
+UNNAMED = {
+    "batch_executions": ("batch_id", "batch_id = 'old-4'"),
+    "chain_executions": ("chain_id", "chain_id IN ('old-chain-1', 'old-chain-2')"),
+    "task_logs": ("task_id", "task_id IN ('old-task-3', 'old-task-5')"),
+    "ocr_executions": ("image_path", "image_path IN ('/data/6.png', '/data/7.png')"),
+}
+
+
+async def test_rows_without_their_key_stay_and_are_left_out_where_it_is_needed(old: str) -> None:
+    with open_database(old) as connection:
+        ids: dict[str, set[int]] = {}
+        for table, (key, rows) in UNNAMED.items():
+            connection.execute(f"ALTER TABLE {table} ALTER {key} DROP NOT NULL".encode())
+            update = f"UPDATE {table} SET {key} = NULL WHERE {rows} RETURNING id"
+            ids[table] = {row_id for (row_id,) in connection.execute(update.encode())}
+        columns = columns_of(connection)
+        before, files = checksums(connection, columns), filenodes(connection)
+        migrate(old)
+        assert (checksums(connection, columns), filenodes(connection)) == (before, files)
+
+        # Events are recorded beside them, and what belonged to them goes on.
+        late = read(1, task_id="old-task-1", chain_id="old-chain-1", batch_id="old-1", index=1)
+        written = write(connection, late, read(2, image_path="/data/8.png", batch_id="new"))
+        assert {rows.staged - rows.written for rows in written.rows.values()} == {0}
+        index_all(connection)
+        indexed = "SELECT count(*) FROM recorder_search WHERE ocr_execution_id = ANY(%s)"
+        assert one(connection, indexed, list(ids["ocr_executions"])) == (0,)
+        for table, (key, _) in UNNAMED.items():
+            rows = connection.execute(f"SELECT id FROM {table} WHERE {key} IS NULL".encode())
+            assert {row_id for (row_id,) in rows} == ids[table]
+
+        async with asking(old) as get:
+            for path, key, table in (
+                ("/v1/batches", "batch_id", "batch_executions"),
+                ("/v1/chains", "chain_id", "chain_executions"),
+                ("/v1/tasks", "task_id", "task_logs"),
+                ("/v1/ocr-executions", "image_path", "ocr_executions"),
+            ):
+                items = (await get(path, limit=1000))["items"]
+                assert all(item[key] for item in items)
+                named = f"SELECT count({key}) FROM {table}"
+                assert connection.execute(named.encode()).fetchone() == (len(items),)
+            images = (await get("/v1/batches/old-1/images", limit=1000))["items"]
+            assert [i["run"] for i in images if i["chain_id"] == "old-chain-1"] == [1]
+            assert len((await get("/v1/chains/old-chain-3"))["tasks"]) == 1
+            assert (await get("/v1/search", q="line"))["items"]
 
 
 def test_a_new_result_replaces_an_old_one_of_its_path(old: str) -> None:

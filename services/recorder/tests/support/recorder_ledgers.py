@@ -115,7 +115,7 @@ def _context(draw: st.DrawFn, number: int, batch_id: str | None) -> dict[str, An
         "batch_id": batch_id,
         "index": number,
         "image_path": draw(st.sampled_from([f"file:///{number}.png"] * 3 + ["file:///0.png"])),
-        "public_path": draw(st.sampled_from([None, None, "public"])),
+        "public_path": draw(st.sampled_from([None, "public", "public/2"])),
         "chain_name": draw(st.sampled_from([None, None, "a", "b"])),
         "initiated_by": draw(st.sampled_from([None, None, "x", "y"])),
         "source_name": draw(st.sampled_from([None, "scan.pdf"])),

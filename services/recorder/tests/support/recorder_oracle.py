@@ -361,6 +361,10 @@ def _chunks(images: list[Row], total: int, size: int, *, ended: bool) -> Row:
 
 def images(told: list[Told]) -> dict[str, Row]:
     """The result that holds each path, with its boxes."""
+    return {path: _result(event) for path, event in _holders(told).items()}
+
+
+def _holders(told: list[Told]) -> dict[str, OcrSucceeded | OcrFailed]:
     results = [
         event
         for event in told
@@ -368,9 +372,7 @@ def images(told: list[Told]) -> dict[str, Row]:
         and getattr(event, "reason", None) != "revoked"
     ]
     return {
-        path: _result(
-            max((event for event in results if event.image_path == path), key=_result_key)
-        )
+        path: max((event for event in results if event.image_path == path), key=_result_key)
         for path in {event.image_path for event in results}
     }
 
@@ -382,6 +384,11 @@ def public_paths(told: list[Told]) -> dict[str, set[str | None]]:
         if isinstance(event, OcrSucceeded | OcrFailed):
             found.setdefault(event.image_path, {None}).add(event.public_path)
     return found
+
+
+def asked_public_paths(told: list[Told]) -> dict[str, str | None]:
+    """The public path that each image asks for at last."""
+    return {path: event.public_path for path, event in _holders(told).items()}
 
 
 def _content(event: OcrSucceeded | OcrFailed) -> tuple[Any, Any, tuple[Any, ...]]:

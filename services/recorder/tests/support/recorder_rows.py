@@ -57,11 +57,16 @@ def check_rows(connection: Connection[Any], told: list[Told]) -> None:
     _agree(_rows(connection, "SELECT * FROM chain_executions", "chain_id"), oracle.chains(told))
     _agree(_rows(connection, _BATCHES, "batch_id"), oracle.batches(told))
     _agree(_rows(connection, _IMAGES, "image_path"), oracle.images(told))
-    allowed = oracle.public_paths(told)
-    for path, public_path in connection.execute(
-        "SELECT image_path, public_path FROM ocr_executions"
-    ):
+    _check_public_paths(connection, told)
+
+
+def _check_public_paths(connection: Connection[Any], told: list[Told]) -> None:
+    """Each image has one that it asked for; none goes without one that nobody has."""
+    held = dict(connection.execute("SELECT image_path, public_path FROM ocr_executions"))
+    allowed, asked = oracle.public_paths(told), oracle.asked_public_paths(told)
+    for path, public_path in held.items():
         assert public_path in allowed[path]
+        assert public_path is not None or asked[path] is None or asked[path] in held.values()
 
 
 def submit_again(connection: Connection[Any], limit: int = 1000) -> list[int]:

@@ -27,7 +27,7 @@ from ocrstream_schemas.topics import (
     TopicSpec,
 )
 
-CONTRACT_VERSION = "1.1.0"
+CONTRACT_VERSION = "1.2.0"
 """Its minor part counts compatible additions. A breaking change is a new topic, see ADR 32."""
 
 Action = Literal["send", "receive"]

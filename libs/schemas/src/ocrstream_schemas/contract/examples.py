@@ -77,19 +77,23 @@ _TOLD: dict[str, Any] = {**_OCR, "task_name": "ocr"}
 
 @dataclass(frozen=True)
 class Example:
-    """A message of a topic. `untyped`: sent without its `type`, as `images.submitted` allows."""
+    """A message of a topic. `untyped`: sent without its `type`, as `images.submitted` allows.
+
+    `nulls` are fields at their defaults that are sent as null.
+    """
 
     topic: str
     name: str
     event: Event
     untyped: bool = False
+    nulls: tuple[str, ...] = ()
 
     def payload(self) -> dict[str, Any]:
         """The record's value."""
         value: dict[str, Any] = msgspec.json.decode(encode(self.event))
         if self.untyped:
             del value["type"]
-        return value
+        return {**value, **dict.fromkeys(self.nulls)}
 
 
 EXAMPLES = (
@@ -111,6 +115,12 @@ EXAMPLES = (
             options={"boxes": "word"},
             batch_total=2,
         ),
+    ),
+    Example(
+        IMAGES_SUBMITTED,
+        "nulls",
+        ImageSubmitted(image_path=_PATH),
+        nulls=("type", "chain_id", "batch_id", "index", "run", "submitted_at", "options"),
     ),
     Example(lane_topic("urgent"), "urgent", ImageSubmitted(image_path=_PATH, batch_id=_BATCH)),
     Example(lane_topic("gpu"), "gpu", ImageSubmitted(image_path=_PATH, batch_id=_BATCH)),
@@ -169,6 +179,12 @@ EXAMPLES = (
         TaskFailed(
             **_TOLD, started_at=_STARTED, finished_at=_FINISHED, error="No model", attempt=3
         ),
+    ),
+    Example(
+        TASKS_LIFECYCLE,
+        "failed-nulls",
+        TaskFailed(chain_id=_CHAIN, task_id="layout-1", task_name="layout"),
+        nulls=("run", "attempt", "error", "reason"),
     ),
     Example(TASKS_LIFECYCLE, "revoked", TaskRevoked(**_TOLD, finished_at=_FINISHED)),
     Example(

@@ -16,6 +16,8 @@ EVENTS: tuple[type[Event], ...] = get_args(AnyEvent)
 
 Schema = dict[str, Any]
 
+_NULL: Schema = {"type": "null"}
+
 
 def components(ref_template: str) -> dict[str, Schema]:
     """The schema of every event and what it is made of, by name.
@@ -32,6 +34,8 @@ def components(ref_template: str) -> dict[str, Schema]:
         _plain_tuples(schema)
     # `images.submitted` carries nothing else, so its smallest record needs no type.
     found[ImageSubmitted.__name__]["required"].remove("type")
+    for schema in found.values():
+        _allow_nulls(schema)
     return dict(sorted(found.items()))
 
 
@@ -74,6 +78,17 @@ def _mark_times(model: type, schema: Schema) -> None:
             for node in _objects(schema["properties"][name]):
                 if node.get("type") == "string":
                     node["format"] = "date-time"
+
+
+def _allow_nulls(schema: Schema) -> None:
+    # The models give such a field its default; what they hold never is null, so its type is not.
+    fields = schema.get("properties", {})
+    for name in fields.keys() - schema.get("required", []):
+        field = fields[name]
+        if _NULL not in field.get("anyOf", []):
+            told = {keyword: field[keyword] for keyword in field if keyword != "default"}
+            default = {keyword: field[keyword] for keyword in field if keyword == "default"}
+            fields[name] = {"anyOf": [told, _NULL], **default}
 
 
 def _plain_tuples(schema: Schema) -> None:

@@ -88,7 +88,8 @@ async def batches(
         if value is not None:
             query = query.where(column == value)
     query = query.where(
-        *reading.between(BatchExecution.started_at, wanted.started_from, wanted.started_before)
+        BatchExecution.batch_id.is_not(None),
+        *reading.between(BatchExecution.started_at, wanted.started_from, wanted.started_before),
     )
     if cursor is not None:
         query = query.where(BatchExecution.id < decode_number(cursor))

@@ -39,7 +39,7 @@ async def chain(reading: Reading, chain_id: str) -> Chain | None:
         return None
     tasks = await reading.session.scalars(
         select(TaskLog)
-        .where(TaskLog.chain_execution_id == row.id)
+        .where(TaskLog.chain_execution_id == row.id, TaskLog.task_id.is_not(None))
         .order_by(TaskLog.run, TaskLog.started_at, TaskLog.id)
         .limit(MOST_TASKS)
     )
@@ -68,9 +68,13 @@ async def chains(
 
 
 def visible_chains() -> Select[ChainExecution]:
-    """All chains; one from before the recorder is hidden by one of its id that events told of."""
+    """All chains; one from before the recorder is hidden by one of its id that events told of.
+
+    One without an id cannot be named, so it is left out.
+    """
     newer = aliased(ChainExecution)
     return select(ChainExecution).where(
+        ChainExecution.chain_id.is_not(None),
         (ChainExecution.run > 0)
-        | ~exists().where(newer.chain_id == ChainExecution.chain_id, newer.run > 0)
+        | ~exists().where(newer.chain_id == ChainExecution.chain_id, newer.run > 0),
     )

@@ -127,7 +127,7 @@ async def executions(
 ) -> Page[OcrExecutionItem]:
     """Results, those of the paths heard of last first."""
     page = select(OcrExecution, _engine, _warnings).order_by(OcrExecution.id.desc())
-    page = page.limit(limit + 1)
+    page = page.where(OcrExecution.image_path.is_not(None)).limit(limit + 1)
     for column, value in (
         (OcrExecution.chain_id, chain_id),
         (OcrExecution.status, status),

@@ -52,6 +52,7 @@ async def tasks(
         .scalar_subquery()
     )
     query = _matching(reading, select(TaskLog, chain_id, _DURATION), wanted).limit(limit + 1)
+    query = query.where(TaskLog.task_id.is_not(None))
     if order == "newest":
         query = query.order_by(TaskLog.id.desc())
         if cursor is not None:

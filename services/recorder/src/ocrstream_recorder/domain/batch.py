@@ -212,18 +212,18 @@ class ChunkCounts(msgspec.Struct, frozen=True):
     failed: int = 0
 
 
-def countable_chunks(batch: BatchState, tally: Tally, outcome: BatchOutcome) -> int:
+def countable_chunks(chunk_size: int, tally: Tally, outcome: BatchOutcome) -> int:
     """How many chunks the batch has: 0 while the total is unknown or an image has no index."""
     if tally.unindexed or not outcome.total_known:
         return 0
-    return -(-outcome.total_images // batch.chunk_size)
+    return -(-outcome.total_images // chunk_size)
 
 
 def chunk_counts(
     batch: BatchState, tally: Tally, outcome: BatchOutcome, chunks: Mapping[int, ChunkTally]
 ) -> ChunkCounts:
     """Chunks by outcome, given what became of the images in each chunk that has any done."""
-    total = countable_chunks(batch, tally, outcome)
+    total = countable_chunks(batch.chunk_size, tally, outcome)
     completed = failed = 0
     for number, chunk in chunks.items():
         succeeded, done = chunk_ended(number, chunk, batch.chunk_size, outcome.total_images)

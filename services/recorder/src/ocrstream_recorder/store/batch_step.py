@@ -78,12 +78,12 @@ class _Batch(NamedTuple):
 
     @property
     def total_chunks(self) -> int:
-        return countable_chunks(self.state, self.tally, self.outcome)
+        return countable_chunks(self.state.chunk_size, self.tally, self.outcome)
 
     @property
     def recount(self) -> bool:
         """Whether all chunks are to be counted, since differences do not tell or are too many."""
-        before = countable_chunks(self.stored.state, self.stored.tally, self.was)
+        before = countable_chunks(self.stored.state.chunk_size, self.stored.tally, self.was)
         return (
             not (before and self.total_chunks)
             or self.stored.state.chunk_size != self.state.chunk_size

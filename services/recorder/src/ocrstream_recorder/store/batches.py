@@ -284,5 +284,5 @@ def _taken_over(row: tuple[Any, ...], told: tuple[Any, ...]) -> StoredBatch:
         description=Description.of(told, 0, Source.ANNOUNCEMENT),
     )
     tally = Tally(seen=done, completed=completed, failed=failed, unindexed=done)
-    chunks = countable_chunks(state, tally, batch_outcome(state, tally))
+    chunks = countable_chunks(state.chunk_size, tally, batch_outcome(state, tally))
     return StoredBatch(row_id, state, tally, ChunkCounts(chunks), row[24], row[26])

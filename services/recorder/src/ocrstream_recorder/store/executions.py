@@ -1,17 +1,20 @@
 """What code that writes rows one by one, through the ORM, calls on them; the rules are `domain`'s.
 
-Times are the tables', without zone: `at` is when it happened, now in UTC if not given. Nothing is
-flushed or locked here: where others write the same row, load it with `with_for_update()`.
+Columns that follow from the counts are set with them, those that the recorder added too. Times are
+the tables', without zone: `at` is when it happened, now in UTC if not given. Nothing is flushed or
+locked here: where others write the same row, load it with `with_for_update()`.
 """
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ocrstream_recorder.domain.batch import (
+    DEFAULT_CHUNK_SIZE,
     BatchOutcome,
     BatchState,
     Tally,
     batch_outcome,
+    countable_chunks,
     progress_percentage,
 )
 from ocrstream_recorder.domain.chain import chain_status
@@ -46,19 +49,21 @@ class _Execution:
         at: datetime | None = None,
     ) -> None:
         """It ended, whatever is counted; if it had ended this way before, that time stays."""
+        self._derive()
         self._end(ProcessStatus.SUCCESS if success else ProcessStatus.FAILURE, at)
         self.final_result = final_result
         self.error_message = error_message
 
     def _check_and_complete_execution(self, *, at: datetime | None = None) -> None:
         """Set the status that follows from the counts, and the end with the last of them."""
-        status = self._counted_status()
+        status = self._derive()
         if status in DONE:
             self._end(status, at)
         elif self.finished_at is None:
             self.status = status
 
-    def _counted_status(self) -> ProcessStatus:
+    def _derive(self) -> ProcessStatus:
+        """Set the columns that follow from the counts; returns the status that does."""
         raise NotImplementedError
 
     def _end(self, status: ProcessStatus, at: datetime | None) -> None:
@@ -85,7 +90,7 @@ class ChainMethods(_Execution):
         self.failed_tasks = (self.failed_tasks or 0) + count
         self._check_and_complete_execution(at=at)
 
-    def _counted_status(self) -> ProcessStatus:
+    def _derive(self) -> ProcessStatus:
         tasks = {
             ProcessStatus.SUCCESS: self.completed_tasks or 0,
             ProcessStatus.FAILURE: self.failed_tasks or 0,
@@ -100,11 +105,15 @@ class BatchMethods(_Execution):
     if TYPE_CHECKING:
         batch_id: Mapped[str]
         total_images: Mapped[int]
+        seen_images: Mapped[int]
         completed_images: Mapped[int]
         failed_images: Mapped[int]
         revoked_images: Mapped[int]
+        unindexed_images: Mapped[int]
+        total_chunks: Mapped[int]
         completed_chunks: Mapped[int]
         failed_chunks: Mapped[int]
+        chunk_size: Mapped[int]
         total_known: Mapped[bool]
         ended: Mapped[bool]
 
@@ -147,14 +156,34 @@ class BatchMethods(_Execution):
         )
         return min(100.0, progress_percentage(outcome))
 
-    def _counted_status(self) -> ProcessStatus:
+    def _derive(self) -> ProcessStatus:
         completed, failed = self.completed_images or 0, self.failed_images or 0
         revoked = self.revoked_images or 0
-        # Such code says 0 for a total that it does not know.
-        batch = BatchState(self.batch_id, announced_total=self.total_images or None)
-        begun = int(self.started_at is not None)
-        tally = Tally(completed + failed + revoked, begun, completed, failed, revoked)
-        return batch_outcome(batch, tally).status
+        total = self.total_images or 0
+        batch = BatchState(
+            self.batch_id,
+            # Such code says 0 for a total that it does not know.
+            announced_total=total if self.total_known else total or None,
+        )
+        tally = Tally(
+            max(self.seen_images or 0, completed + failed + revoked),
+            int(self.started_at is not None),
+            completed,
+            failed,
+            revoked,
+            self.unindexed_images or 0,
+        )
+        outcome = batch_outcome(batch, tally)
+        self.seen_images, self.total_known = tally.seen, outcome.total_known
+        if outcome.total_known:
+            self.total_images = outcome.total_images
+            size = self.chunk_size or DEFAULT_CHUNK_SIZE
+            self.total_chunks = countable_chunks(size, tally, outcome)
+        return outcome.status
+
+    def _end(self, status: ProcessStatus, at: datetime | None) -> None:
+        super()._end(status, at)
+        self.ended = True
 
 
 def _now() -> datetime:

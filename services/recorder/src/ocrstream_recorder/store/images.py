@@ -56,16 +56,18 @@ UPDATE ocr_executions o SET {assignments(_UPDATED, "id")}
 FROM {records(_UPDATED)} WHERE o.id = r.id
 """
 
-# The first to hold a public path keeps it; of several in one poll the least row has it.
+# The first to hold a public path keeps it; of several in one poll the least row that has none yet
+# gets it.
 _GRANT = """
 UPDATE ocr_executions o SET public_path = g.public_path, updated_at = timezone('utc', now())
 FROM (
-    SELECT DISTINCT ON (public_path COLLATE "C") id, public_path
+    SELECT DISTINCT ON (w.public_path COLLATE "C") w.id, w.public_path
     FROM unnest(%s::bigint[], %s::text[]) AS w(id, public_path)
-    ORDER BY public_path COLLATE "C", id
+    JOIN ocr_executions r ON r.id = w.id AND r.public_path IS NULL
+    WHERE NOT EXISTS (SELECT FROM ocr_executions h WHERE h.public_path = w.public_path)
+    ORDER BY w.public_path COLLATE "C", w.id
 ) g
-WHERE o.id = g.id AND o.public_path IS NULL
-  AND NOT EXISTS (SELECT FROM ocr_executions h WHERE h.public_path = g.public_path)
+WHERE o.id = g.id
 """
 
 _COPY_BOXES = "COPY ocr_text_boxes (ocr_execution_id, text, confidence, bbox) FROM STDIN"

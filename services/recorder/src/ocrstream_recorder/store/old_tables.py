@@ -11,6 +11,9 @@ from sqlalchemy import Column, ForeignKey, Index, MetaData, Table
 
 OLD_TABLES = MetaData()
 
+KEY = {"key": True}
+"""What marks the column by which events name a table's rows."""
+
 
 def _timestamps() -> list[Column[Any]]:
     now = sa.text("timezone('utc', now())")
@@ -24,6 +27,11 @@ def _count(name: str, default: int = 0) -> Column[int]:
     return Column(name, sa.Integer, nullable=False, server_default=sa.text(str(default)))
 
 
+def _key(name: str) -> Column[str]:
+    # In a database that is taken over it may be NULL; readers leave such a row out.
+    return Column(name, sa.String(255), nullable=False, info=KEY)
+
+
 def _index(table: str, *columns: str, unique: bool = False) -> Index:
     return Index(f"ix_{table}_{'_'.join(columns)}", *columns, unique=unique)
 
@@ -32,7 +40,7 @@ Table(
     "batch_executions",
     OLD_TABLES,
     Column("id", sa.Integer, primary_key=True),
-    Column("batch_id", sa.String(255), nullable=False),
+    _key("batch_id"),
     Column("batch_name", sa.String(255)),
     Column("status", sa.String(20), nullable=False, server_default="PENDING"),
     _count("total_images"),
@@ -61,7 +69,7 @@ Table(
     "chain_executions",
     OLD_TABLES,
     Column("id", sa.Integer, primary_key=True),
-    Column("chain_id", sa.String(255), nullable=False),
+    _key("chain_id"),
     Column("celery_task_id", sa.String(255)),
     Column("chain_name", sa.String(255)),
     Column("batch_id", sa.String(255), ForeignKey("batch_executions.batch_id")),
@@ -89,7 +97,7 @@ Table(
     "task_logs",
     OLD_TABLES,
     Column("id", sa.Integer, primary_key=True),
-    Column("task_id", sa.String(255), nullable=False),
+    _key("task_id"),
     Column("task_name", sa.String(255)),
     Column("status", sa.String(50)),
     Column("error", sa.String(512)),
@@ -114,7 +122,7 @@ Table(
     OLD_TABLES,
     Column("id", sa.BigInteger, primary_key=True),
     Column("chain_id", sa.String(255)),
-    Column("image_path", sa.String(255), nullable=False),
+    _key("image_path"),
     Column("public_path", sa.String(255)),
     Column("status", sa.String(50)),
     Column("error", sa.Text),

@@ -53,7 +53,8 @@ FROM (
         GROUP BY ocr_execution_id
     ) q
     LEFT JOIN LATERAL (
-        SELECT xmin::text AS version, {ORDERED} AS ordered FROM ocr_executions WHERE id = q.id
+        SELECT xmin::text AS version, {ORDERED} AS ordered FROM ocr_executions
+        WHERE id = q.id AND image_path IS NOT NULL
     ) o ON true
     CROSS JOIN LATERAL (
         SELECT array_agg(text ORDER BY id) AS texts,
@@ -70,7 +71,7 @@ _STILL = """
 SELECT o.id, o.version, c.batch_id
 FROM (
     SELECT id, chain_id, xmin::text AS version FROM ocr_executions
-    WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE
+    WHERE id = ANY(%s) AND image_path IS NOT NULL ORDER BY id FOR KEY SHARE
 ) o
 LEFT JOIN LATERAL (
     SELECT batch_id FROM chain_executions WHERE chain_id = o.chain_id
@@ -106,7 +107,8 @@ class QueuedImage(NamedTuple):
     """An image as its rows were when they were read: texts of its boxes as they are stored.
 
     `queued` are the rows of the queue that ask for it; `version` changes whenever its row does, and
-    is None if the row is gone; `bboxes` is None if the boxes are stored in reading order.
+    is None if the row is gone or names no image; `bboxes` is None if the boxes are stored in
+    reading order.
     """
 
     id: int

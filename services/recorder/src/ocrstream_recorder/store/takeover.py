@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateColumn
 
 from ocrstream_recorder.store.catalog import FoundTable, find_table
 from ocrstream_recorder.store.new_indexes import NewIndex
-from ocrstream_recorder.store.old_tables import OLD_TABLES
+from ocrstream_recorder.store.old_tables import KEY, OLD_TABLES
 
 _DIALECT = postgresql.dialect()
 _VARCHAR = re.compile(r"character varying(?:\((\d+)\))?")
@@ -201,9 +201,12 @@ def _keys(index: Index) -> list[str]:
 
 
 def _may_be_null(column: Column[Any]) -> bool:
-    """Whether NULL can be lived with: it means nothing, or reads as a constant default."""
+    """Whether NULL can be lived with: it means nothing, or reads as a constant default.
+
+    A row whose key is NULL is one that no event names.
+    """
     constant = column.server_default is not None and not isinstance(column.type, sa.DateTime)
-    return bool(column.nullable) or constant
+    return bool(column.nullable) or constant or column.info == KEY
 
 
 def _fits(column: Column[Any], found: str) -> bool:
