@@ -122,13 +122,13 @@ class _Worker:
         self._lag: LagWatch | None = None
 
     async def check_engine(self) -> None:
-        """Raises NotReady while the engine starts, or dies at whatever it gets."""
+        """Raises NotReady while the engine starts, dies at whatever it gets, or is starved."""
         await self._engine.check_deaths()
         if not self._engine.ready:
             raise NotReady("the engine is starting")
 
     async def check_decoders(self) -> None:
-        """Raises NotReady while they die at whatever they get."""
+        """Raises NotReady while they die at whatever they get, or are starved."""
         await self._decoders.check_deaths()
 
     async def check_kafka(self) -> None:

@@ -46,7 +46,7 @@ class Decoders:
         return self._pool.pids
 
     async def check_deaths(self) -> None:
-        """Raises NotReady while images are held because it dies at all of them."""
+        """Raises NotReady while they die at all images, or get too little CPU for any."""
         await self._pool.check_deaths()
 
     async def wait_ready(self) -> None:
@@ -56,7 +56,8 @@ class Decoders:
     async def decode(self, slot: Slot, size: int) -> tuple[int, int]:
         """Turns the file that is the slot's first `size` bytes into pixels: height and width.
 
-        Raises ImageRejected, ChildDied (the file may be the cause) and ChildUnavailable.
+        Raises ImageRejected, ChildDied (the file may be the cause), ChildStarved and
+        ChildUnavailable.
         """
         slot.hold()
         job = msgspec.msgpack.encode(File(slot.fd, size))

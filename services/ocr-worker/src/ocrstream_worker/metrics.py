@@ -69,7 +69,7 @@ STAGE_IMAGES = Family[Gauge, Stage](
 RESTARTS = Family[Counter, Child](
     Counter(
         "ocrstream_worker_process_restarts",
-        "Processes that died or hung and were replaced, by `process`: engine, decoder",
+        "Processes that died, hung or were starved and were replaced, by `process`",
         ["process"],
     ),
     get_args(Child),
@@ -78,6 +78,15 @@ PROCESS_HELD = Family[Gauge, Child](
     Gauge(
         "ocrstream_worker_process_held",
         "1 while images are held because processes died at too many in a row, by `process`",
+        ["process"],
+    ),
+    get_args(Child),
+)
+PROCESS_STARVED = Family[Gauge, Child](
+    Gauge(
+        "ocrstream_worker_process_starved",
+        "How often in a row a process was ended because it got too little CPU, by `process`; 0 once"
+        " an image is done",
         ["process"],
     ),
     get_args(Child),

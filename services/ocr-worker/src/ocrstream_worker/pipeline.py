@@ -17,7 +17,7 @@ from opentelemetry import trace
 from ocrstream_runtime.kafka import RecordTooLarge
 from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason
 from ocrstream_worker import metrics
-from ocrstream_worker.children.life import ChildDied, ChildUnavailable
+from ocrstream_worker.children.life import ChildDied, ChildStarved, ChildUnavailable
 from ocrstream_worker.children.slots import Slot, Slots, write_bytes
 from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable, printable
@@ -124,25 +124,30 @@ class Pipeline:
         attempt = Attempt(image, 1, datetime.now(UTC), self._worker)
         alone = False
         while True:
+            trouble: tuple[Reason, str] | None = None
             try:
                 async with self._told_if_long(attempt):
                     message = await self._attempt(attempt, alone)
                 break
             except (ChildUnavailable, KafkaError):
                 raise
+            except ChildStarved:
+                # No fault of the image, so the same attempt again; and less work in one go.
+                alone = True
             except Exception as error:  # noqa: BLE001 - no image may take the worker down
-                reason, text = _trouble(error, image)
+                trouble = _trouble(error, image)
                 # It may be what killed the process: its neighbours shall not pay for it again.
                 alone = alone or isinstance(error, ChildDied)
-            if attempt.number == self._rule.max_attempts:
-                message = attempt.failed(reason, text, datetime.now(UTC))
+            if trouble is not None and attempt.number == self._rule.max_attempts:
+                message = attempt.failed(*trouble, datetime.now(UTC))
                 break
             try:
-                await self._rest_before_next(attempt, reason, text, place)
+                await self._rest_before_next(attempt, trouble, place)
             except Revoked:
                 message = attempt.revoked(datetime.now(UTC))
                 break
-            attempt = Attempt(image, attempt.number + 1, datetime.now(UTC), self._worker)
+            if trouble is not None:
+                attempt = Attempt(image, attempt.number + 1, datetime.now(UTC), self._worker)
         await self._publish(attempt, message)
 
     async def _attempt(self, attempt: Attempt, alone: bool) -> Message:
@@ -198,11 +203,13 @@ class Pipeline:
         _count(message)
 
     async def _rest_before_next(
-        self, attempt: Attempt, reason: Reason, error: str, place: Rests
+        self, attempt: Attempt, trouble: tuple[Reason, str] | None, place: Rests
     ) -> None:
         pause_s = self._rule.pause_s(attempt.number)
-        metrics.RETRIES.labels(reason).inc()
-        await self._inform(attempt, attempt.retried(reason, error, pause_s))
+        if trouble is not None:
+            reason, error = trouble
+            metrics.RETRIES.labels(reason).inc()
+            await self._inform(attempt, attempt.retried(reason, error, pause_s))
         async with self._revocations.heed(attempt.image):
             with _stage("rest"):
                 await place.rest(pause_s)

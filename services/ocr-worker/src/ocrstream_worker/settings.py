@@ -90,7 +90,8 @@ class WorkerSettings(ServiceSettings):
     noop_image_s: Annotated[float, Field(ge=0, le=60)] = 0.0
     """How long the noop engine takes for an image, in seconds."""
     engine_start_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 180.0
-    """An engine that loads and warms up longer than this is replaced."""
+    """An engine that loads and warms up longer than this is replaced. Time for which a process
+    [waits for a core](operations.md#processesstarved) does not count, here and below."""
     image_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
     """An engine that works longer than this on one image hangs and is replaced."""
 

@@ -22,6 +22,8 @@ class OddService:
             raise Hopeless("no models")
         if settings == b"broken":
             raise RuntimeError("a bad day")
+        if settings.startswith(b"spin"):
+            self._do(settings)
         self._eaten: list[bytes] = []
 
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
@@ -41,6 +43,13 @@ class OddService:
                 raise ValueError("unlucky")
             case [b"sleep", seconds]:
                 time.sleep(float(seconds))
+            case [b"doze", times]:
+                for _ in range(int(times)):
+                    time.sleep(0.005)
+            case [b"spin", cpu_seconds]:
+                until = time.process_time() + float(cpu_seconds)
+                while time.process_time() < until:
+                    pass
             case [b"eat", mib]:
                 self._eaten.append(b"x" * (int(mib) * _MIB))
             case _:

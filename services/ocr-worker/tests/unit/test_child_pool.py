@@ -160,17 +160,6 @@ async def test_an_idle_death_costs_nothing() -> None:
         assert await pool.call(b"") == b"1"
 
 
-async def test_one_that_stands_still_before_it_begins_is_ended() -> None:
-    async with odd(job_timeout_s=0.3) as pool:
-        (pid,) = pool.pids
-        os.kill(pid, signal.SIGSTOP)
-        first, second = await asked(pool, b"", b"")
-        with pytest.raises(ChildDied, match=r"no result within 0\.3 s"):
-            await first
-        assert await second == b"1"
-        assert not is_running(pid)
-
-
 async def test_time_in_the_queue_does_not_count_as_a_hang() -> None:
     restarts = counted("restarts")
     async with odd(job_timeout_s=1.5) as pool:
@@ -381,7 +370,7 @@ def test_cancelled_at_any_moment_of_its_start_a_child_is_waited_for() -> None:
     async def cancelled(moment: int) -> None:
         path = {"PYTHONPATH": str(HERE)}
         spec = ChildSpec(module="odd_child", settings=b"", fds=(), environment=path)
-        starting = asyncio.create_task(Life.start(spec))
+        starting = asyncio.create_task(Life.start(spec, lambda: 1.0))
         for _ in range(moment):
             await asyncio.sleep(0)
         starting.cancel()

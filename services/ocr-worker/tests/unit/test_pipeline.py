@@ -32,7 +32,7 @@ from ocrstream_schemas.events import (
 )
 from ocrstream_schemas.topics import BATCHES_COMMANDS
 from ocrstream_worker import pipeline as pipeline_module
-from ocrstream_worker.children.life import ChildDied, ChildUnavailable
+from ocrstream_worker.children.life import ChildDied, ChildStarved, ChildUnavailable
 from ocrstream_worker.children.slots import Slot, Slots, SlotViews
 from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition, Refused
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
@@ -281,6 +281,27 @@ async def test_after_a_death_an_image_is_read_alone(scene: Scene) -> None:
     engine = Engine(ChildDied("segfault"), ZeroDivisionError("a bug"))
     await scene.process(engine)
     assert engine.alone == [False, True, True]
+
+
+async def test_a_lack_of_cpu_costs_no_attempt_however_often(scene: Scene) -> None:
+    engine = Engine(*[ChildStarved("too little CPU")] * 9)
+    decoders = Decoders(*[ChildStarved("too little CPU")] * 9)
+    await scene.process(engine, decoders=decoders, max_attempts=1)
+    (result,) = scene.sink.events
+    assert isinstance(result, OcrSucceeded)
+    assert result.attempt == 1
+    # What was too much at once is not tried so again.
+    assert all(engine.alone)
+    assert len(scene.bed.pauses_s) == 18
+
+
+async def test_a_cancel_ends_an_image_that_lacks_cpu(scene: Scene) -> None:
+    scene.bed.gate.clear()
+    processing = asyncio.create_task(scene.process(Engine(ChildStarved("too little CPU"))))
+    await scene.bed.entered.wait()
+    cancel(scene.revocations)
+    await processing
+    assert [type(event) for event in scene.sink.events] == [TaskRevoked]
 
 
 async def test_pauses_are_drawn_up_to_twice_the_one_before(scene: Scene) -> None:

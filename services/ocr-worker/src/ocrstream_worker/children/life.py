@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from ocrstream_worker.children.watchdog import Expiry, Watchdog
 from ocrstream_worker.children.wire import (
     Done,
     Drop,
@@ -41,12 +42,23 @@ class ChildDied(ChildError):
         self.hung = hung
 
 
+class ChildStarved(ChildError):
+    """The process was ended while it did this job, because it got too little CPU.
+
+    No attempt: neither the job nor the process is to blame.
+    """
+
+
 class ChildUnavailable(ChildError):
     """The process cannot be started as configured; trying again does not help."""
 
 
 class StartFailed(Exception):
-    """The process ended, or was ended, before it was ready."""
+    """The process ended, or was ended, before it was ready. `starved`: it got too little CPU."""
+
+    def __init__(self, message: str, *, starved: bool = False) -> None:
+        super().__init__(message)
+        self.starved = starved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +82,7 @@ class ChildSpec:
     `module` is run by Python and calls `serve`; `settings` is what it gets; `fds` are inherited.
     A child has at most `depth` jobs (None: no limit), the first `batch_size` of them in work. It
     hangs if it works longer than `job_timeout_s` on one, or needs longer than `start_timeout_s` to
-    get ready.
+    get ready; time in which it waits for a core does not count (see `Watchdog`).
     """
 
     module: str
@@ -118,39 +130,45 @@ class Life:
         process: asyncio.subprocess.Process,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        wall_factor: Callable[[], float],
     ) -> None:
         self._spec = spec
         self._process = process
         self.reader = reader
         self._writer = writer
-        self._watchdog: asyncio.TimerHandle | None = None
+        self._wall_factor = wall_factor
+        self._watchdog = Watchdog(process.pid, self._on_expired)
+        self._ready = False
         # Why we killed it or what it said before it ended; None if it just died.
         self._cause: str | None = None
         self.info = b""
         self.jobs: dict[int, Job] = {}
         self.jobs_done = 0
         self.hung = False
+        self.starved = False
         self.worn = asyncio.Event()
         """Set when another should take over."""
 
     @classmethod
-    async def start(cls, spec: ChildSpec) -> Self:
-        """A process that is ready. Raises StartFailed and ChildUnavailable."""
+    async def start(cls, spec: ChildSpec, wall_factor: Callable[[], float]) -> Self:
+        """A process that is ready. Raises StartFailed and ChildUnavailable.
+
+        It may take `wall_factor` times as long as its limits say when it is starved of CPU.
+        """
         try:
-            life = cls(spec, *await _spawn(spec))
+            life = cls(spec, *await _spawn(spec), wall_factor)
         except OSError as error:
             raise StartFailed(f"could not be started: {error}") from error
         try:
             life._send(Start(spec.settings, spec.batch_size))
-            async with asyncio.timeout(spec.start_timeout_s):
-                message = await read_from_child(life.reader)
-        except TimeoutError:
-            life.kill(f"was not ready within {spec.start_timeout_s:g} s")
-            raise StartFailed(await life.end()) from None
+            life._watch(spec.start_timeout_s)
+            message = await read_from_child(life.reader)
         except BaseException:
             await life.end()
             raise
+        life._watchdog.stop()
         if isinstance(message, Ready):
+            life._ready = True
             life.info = message.info
             return life
         if isinstance(message, Failed):
@@ -158,7 +176,7 @@ class Life:
         cause = await life.end()
         if isinstance(message, Failed) and message.permanent:
             raise ChildUnavailable(message.error)
-        raise StartFailed(cause)
+        raise StartFailed(cause, starved=life.starved)
 
     @property
     def pid(self) -> int:
@@ -175,7 +193,7 @@ class Life:
         self.jobs[job.number] = job
         self._send(Work(job.number, job.content, job.alone))
         if len(self.jobs) == 1:
-            self._watch()
+            self._watch_jobs()
 
     def drop(self, number: int) -> None:
         """Have it forget a job that it has not begun."""
@@ -186,14 +204,14 @@ class Life:
         for number in numbers:
             self.jobs[number].begun = True
             self.jobs[number].on_begun()
-        self._watch()
+        self._watch_jobs()
 
     def on_done(self, done: Done) -> None:
         """It answers."""
         for number, answer in done.answers:
             self.jobs.pop(number).settle(answer)
             self.jobs_done += 1
-        self._watch()
+        self._watch_jobs()
         limits = self._spec.limits
         if 0 < limits.recycle_jobs <= self.jobs_done:
             self.worn.set()
@@ -216,7 +234,7 @@ class Life:
 
     async def end(self) -> str:
         """Returns when it has ended, with why."""
-        self._stop_watching()
+        self._watchdog.stop()
         self.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
@@ -231,23 +249,25 @@ class Life:
     def _send(self, message: Start | Work | Drop) -> None:
         self._writer.write(encode_frame(message))
 
-    def _watch(self) -> None:
+    def _watch_jobs(self) -> None:
         """Time runs from the last sign of life; it works on all that it has begun at once."""
-        self._stop_watching()
         if self.jobs:
             begun = sum(job.begun for job in self.jobs.values())
-            allowed_s = self._spec.job_timeout_s * max(1, begun)
-            loop = asyncio.get_running_loop()
-            self._watchdog = loop.call_later(allowed_s, self._on_hang, allowed_s)
+            self._watch(self._spec.job_timeout_s * max(1, begun))
+        else:
+            self._watchdog.stop()
 
-    def _on_hang(self, allowed_s: float) -> None:
-        self.hung = True
-        self.kill(f"gave no result within {allowed_s:g} s")
+    def _watch(self, limit_s: float) -> None:
+        self._watchdog.watch(limit_s, limit_s * self._wall_factor())
 
-    def _stop_watching(self) -> None:
-        if self._watchdog:
-            self._watchdog.cancel()
-            self._watchdog = None
+    def _on_expired(self, expiry: Expiry) -> None:
+        self.starved = expiry.starved
+        self.hung = not expiry.starved
+        cause = "gave no result" if self._ready else "was not ready"
+        cause += f" within {expiry.within_s:g} s"
+        if expiry.starved:
+            cause += f", in which it had {expiry.worked_s:.2g} s to work"
+        self.kill(cause)
 
 
 async def _spawn(

@@ -21,11 +21,13 @@ from ocrstream_worker.children.life import (
     ChildDied,
     ChildError,
     ChildSpec,
+    ChildStarved,
     ChildUnavailable,
     Job,
     Life,
     StartFailed,
 )
+from ocrstream_worker.children.starvation import Starvation
 from ocrstream_worker.children.wire import Begun, Done, Dropped, Failed, Ready, read_from_child
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class ChildPool:
         self._info: asyncio.Future[bytes] = asyncio.Future()
         self._failure: ChildError | None = None
         self._death_limit = DeathLimit(kind, spec.limits.deaths_in_a_row, self._hand_out)
+        self._starvation = Starvation(kind)
         self._tasks: set[asyncio.Task[Any]] = set()
         # What is never cancelled: each waits for a process that is to end, or ends it.
         self._endings: set[asyncio.Task[tuple[str, bool]]] = set()
@@ -74,8 +77,9 @@ class ChildPool:
         return await asyncio.shield(self._info)
 
     async def check_deaths(self) -> None:
-        """Raises NotReady while jobs are held because children die at all of them."""
+        """Raises NotReady while children die at all jobs, or get too little CPU for any."""
         await self._death_limit.check()
+        await self._starvation.check()
 
     async def call(
         self,
@@ -92,7 +96,8 @@ class ChildPool:
         that is begun is dropped.
 
         Raises ChildDied if the child ended or hung while it worked on this job (a job that waits
-        behind it is not harmed), and ChildUnavailable if no child can be started any more.
+        behind it is not harmed), ChildStarved if it got too little CPU for it, and ChildUnavailable
+        if no child can be started any more.
         """
         job = Job(self._next_number, content, alone, on_begun, on_settled)
         self._next_number += 1
@@ -133,8 +138,11 @@ class ChildPool:
         worn: Life | None = None
         while not self._failure:
             try:
-                life = await Life.start(self._spec)
+                life = await Life.start(self._spec, lambda: self._starvation.wall_factor)
             except (ChildUnavailable, StartFailed) as error:
+                if isinstance(error, StartFailed) and error.starved:
+                    self._starvation.starved_at_start(str(error))
+                    continue
                 failed_starts += 1
                 hopeless = isinstance(error, ChildUnavailable)
                 if (hopeless or failed_starts > _FAILED_STARTS_ALLOWED) and worn not in self._lives:
@@ -143,6 +151,7 @@ class ChildPool:
                 await self._pause(error, failed_starts)
                 continue
             failed_starts = 0
+            self._starvation.started()
             if worn:
                 self._retire(worn)
                 metrics.RECYCLED.labels(self._kind).inc()
@@ -199,6 +208,7 @@ class ChildPool:
                     metrics.BUSY_SECONDS.labels(self._kind).inc(message.busy_s)
                     life.on_done(message)
                     self._death_limit.answered()
+                    self._starvation.answered()
                 case Dropped(number):
                     life.jobs.pop(number).fail(ChildDied("dropped"))
                 case Failed(error):
@@ -222,10 +232,13 @@ class ChildPool:
         jobs = list(life.jobs.values())
         life.jobs.clear()
         lost = [job for job in jobs if job.begun] or (jobs[:1] if life.hung else [])
-        if lost:
+        if life.starved:
+            self._starvation.starved_at_job(cause)
+        elif lost:
             self._death_limit.died(cause)
+        message = f"the {self._kind}'s process {cause}"
         for job in lost:
-            job.fail(ChildDied(f"the {self._kind}'s process {cause}", hung=life.hung))
+            job.fail(ChildStarved(message) if life.starved else ChildDied(message, hung=life.hung))
         for job in reversed(jobs):
             if job.answer.cancelled() and job not in lost:
                 job.on_settled()
@@ -236,7 +249,12 @@ class ChildPool:
     def _hand_out(self) -> None:
         in_work = sum(len(life.jobs) for life in (*self._lives, *self._leaving))
         for life in self._lives:
-            while self._waiting and life.has_room and self._death_limit.admits(in_work):
+            while (
+                self._waiting
+                and life.has_room
+                and self._death_limit.admits(in_work)
+                and self._starvation.admits(in_work)
+            ):
                 life.do(self._waiting.popleft())
                 in_work += 1
 

@@ -76,6 +76,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `image_timeout_s`: an engine that works longer than this on one image hangs and is killed.
     `start_timeout_s`: the same for loading its models and warming up.
+    Neither counts what it waits for a core.
     """
 
     engine: EngineName = "rapidocr"

@@ -56,7 +56,7 @@ class EngineProcess:
         return next(iter(self._pool.pids), None)
 
     async def check_deaths(self) -> None:
-        """Raises NotReady while images are held because it dies at all of them."""
+        """Raises NotReady while it dies at all images, or gets too little CPU for any."""
         await self._pool.check_deaths()
 
     async def wait_ready(self) -> EngineInfo:
@@ -77,8 +77,8 @@ class EngineProcess:
 
         `on_begun` is called when the engine begins; cancelled before that, it never does.
 
-        Raises ChildDied if the process ended or hung while it worked on this image, and
-        ChildUnavailable.
+        Raises ChildDied if the process ended or hung while it worked on this image, ChildStarved if
+        it got too little CPU for it, and ChildUnavailable.
         """
         slot.hold()
         job = msgspec.msgpack.encode(Raster(slot.fd, height, width, options))
