@@ -196,7 +196,7 @@ def test_no_document_has_a_command_that_is_not_run() -> None:
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         assert document in tested or not commands(document), document
         blocks = re.findall(r"^ *```(.*)\n", document.read_text(encoding="utf-8"), re.M)
-        # `bash compose`: run by test_compose_runs.py where a Docker engine answers.
+        # `bash compose`: run by test_compose_runs.py where the tests' servers are containers.
         known = {"", "bash", "bash compose", "mermaid", "python", "sql"}
         assert set(blocks[::2]) <= known, document
         assert not any(blocks[1::2]), document

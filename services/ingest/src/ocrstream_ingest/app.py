@@ -18,7 +18,7 @@ from ocrstream_ingest.openapi import install_openapi
 from ocrstream_ingest.parts import Parts, create_parts
 from ocrstream_ingest.publisher import Publisher
 from ocrstream_ingest.settings import IngestSettings
-from ocrstream_runtime.cluster import Cluster
+from ocrstream_runtime.cluster import Cluster, wait_for_cluster
 from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.lifecycle import Stopped, keep_trying, unless_stopped
 from ocrstream_runtime.logs import configure_logs
@@ -103,9 +103,8 @@ async def _connect(
         await publisher.start()
         return cluster_id
 
-    passing = (KafkaError, TopicsMissingError)
     try:
-        cluster_id = await keep_trying("Kafka", connect, passing, stop)
+        cluster_id = await keep_trying("Kafka", connect, (KafkaError, TopicsMissingError), stop)
     except Stopped:
         logger.info("stopped before Kafka was there")
         return
@@ -116,6 +115,4 @@ async def _connect(
                 async with Cluster(servers, cluster_id) as cluster:
                     await unless_stopped(cluster.until_changed(), stop)
                 publisher.renew()
-                cluster_id = await keep_trying(
-                    "Kafka", lambda: find_cluster(servers), passing, stop
-                )
+                cluster_id = await wait_for_cluster(servers, stop)

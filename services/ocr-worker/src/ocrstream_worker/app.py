@@ -11,22 +11,20 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 
 import structlog
-from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
-from ocrstream_runtime.cluster import Cluster
+from ocrstream_runtime.cluster import Cluster, wait_for_cluster
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
-from ocrstream_runtime.lifecycle import Stopped, keep_trying, unless_stopped
+from ocrstream_runtime.lifecycle import Stopped, unless_stopped
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.object_stores import SCHEMES, parse_stores
 from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
-from ocrstream_runtime.topics import TopicsMissingError, find_cluster
 from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
 from ocrstream_schemas.events import WorkerSeen
 from ocrstream_worker import metrics
@@ -146,26 +144,18 @@ class _Worker:
         """Start engine and decoders, wait for Kafka, then work until told to stop."""
         try:
             async with self._engine, self._decoders:
-                cluster_id = await self._find_cluster()
+                servers = self._settings.kafka_bootstrap_servers
+                cluster_id = await wait_for_cluster(servers, self._stop)
                 await unless_stopped(self._decoders.wait_ready(), self._stop)
                 info = await unless_stopped(self._engine.wait_ready(), self._stop)
                 logger.info("engine is ready", engine=info.name, versions=info.versions)
                 while True:
                     await self._work(info, cluster_id)
-                    cluster_id = await self._find_cluster()
+                    cluster_id = await wait_for_cluster(servers, self._stop)
         except Stopped:
             pass
         finally:
             self._slots.close()
-
-    async def _find_cluster(self) -> str:
-        """The id of the cluster, waited for; raises Stopped."""
-        return await keep_trying(
-            "Kafka",
-            lambda: find_cluster(self._settings.kafka_bootstrap_servers),
-            (KafkaError, TopicsMissingError),
-            self._stop,
-        )
 
     async def _work(self, info: EngineInfo, cluster_id: str) -> None:
         """Read the cluster's images until told to stop, or until another one answers."""

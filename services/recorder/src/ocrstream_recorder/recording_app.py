@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from psycopg import Connection
 
@@ -31,7 +30,7 @@ from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_recorder.transaction_size import TransactionSize
 from ocrstream_recorder.webhook_client import WebhookClient, parse_secrets
 from ocrstream_recorder.webhooks import OFF, WebhookSender
-from ocrstream_runtime.cluster import Cluster, ClusterChanged
+from ocrstream_runtime.cluster import Cluster, ClusterChanged, wait_for_cluster
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
@@ -42,7 +41,6 @@ from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
-from ocrstream_runtime.topics import TopicsMissingError, find_cluster
 from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
@@ -142,7 +140,8 @@ class _Recorder:
                 (DatabaseUnavailable, migrate.WrongRevisionError),
                 self._stop,
             )
-            await self._record(await self._find_cluster())
+            servers = self._settings.kafka_bootstrap_servers
+            await self._record(await wait_for_cluster(servers, self._stop))
         except Stopped:
             pass
         finally:
@@ -156,15 +155,6 @@ class _Recorder:
                 self._asked,
             ):
                 await database.close()
-
-    async def _find_cluster(self) -> str:
-        """The id of the cluster, waited for; raises Stopped."""
-        return await keep_trying(
-            "Kafka",
-            lambda: find_cluster(self._settings.kafka_bootstrap_servers),
-            (KafkaError, TopicsMissingError),
-            self._stop,
-        )
 
     async def _record(self, cluster_id: str) -> None:
         idle_timeout_s = self._settings.transaction_idle_timeout_s
@@ -194,7 +184,9 @@ class _Recorder:
                 # A broker knows a producer by a number, which a new cluster gives to others.
                 self._letters_producer.renew()
                 self._outbox_producer.renew()
-                cluster_id = await self._find_cluster()
+                cluster_id = await wait_for_cluster(
+                    self._settings.kafka_bootstrap_servers, self._stop
+                )
 
     async def _read(self, cluster_id: str, on_outbox: Callable[[], None]) -> None:
         """Record what the cluster holds until told to stop, or until another one answers."""

@@ -29,9 +29,9 @@ def without_ruled_lines(page: RgbImage) -> RgbImage:
 
 
 def _ruled(ink: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-    """Where lines are, their blurred edges and their crossings with others included; None if no
+    """Where lines are, their blurred edges and crossings included; None if none of them runs down.
 
-    line runs down: those of a form or a receipt are not taken for letters.
+    Those of a form or a receipt, which run across only, are not taken for letters.
     """
     thick = _THICKNESS + 1
     down = _runs_down(ink, _LENGTH)
