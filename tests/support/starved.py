@@ -71,11 +71,13 @@ def starved_by_quota(pid: int, share: float) -> Generator[None]:
             (group / "cpu.cfs_period_us").write_text(f"{_QUOTA_PERIOD_US}")
             (group / "cpu.cfs_quota_us").write_text(f"{quota_us}")
         home = _home(root, pid)
-        for member in _tree(pid):
-            _move(member.pid, group)
-        yield
-        for member in (group / "cgroup.procs").read_text().split():
-            _move(int(member), home)
+        try:
+            for member in _tree(pid):
+                _move(member.pid, group)
+            yield
+        finally:
+            for member in (group / "cgroup.procs").read_text().split():
+                _move(int(member), home)
     finally:
         _remove(group)
 
