@@ -3,6 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import { answered } from "../api/errors";
+import { pauseAfter } from "../api/queryClient";
 import { recorder } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
@@ -49,7 +50,8 @@ export function DeadLettersPage() {
         }),
       ),
     // Who has gone further back reads, and nothing may move meanwhile.
-    refetchInterval: ({ state }) => state.data?.pages.length === 1 && 5_000,
+    refetchInterval: ({ state }) =>
+      state.data?.pages.length === 1 ? 5_000 : pauseAfter(state.error),
     getNextPageParam: (last) => last.next_cursor ?? undefined,
   });
   const show = (some: LetterFilters) => navigate({ search: some });
