@@ -80,8 +80,8 @@ from test_patience import compute_in_turns
 async def main():
     print("ready", flush=True)
     sys.stdin.readline()
-    async with Patience({LIMIT_S}):
-        await compute_in_turns({LIMIT_S} / 2)
+    async with Patience({2 * LIMIT_S}):
+        await compute_in_turns({LIMIT_S} / 3)
     print("done", flush=True)
 
 asyncio.run(main())
