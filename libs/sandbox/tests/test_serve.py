@@ -8,7 +8,8 @@ import sys
 
 import odd_child
 
-from ocrstream_worker.children.wire import (
+from ocrstream_sandbox.limits import ChildLimits
+from ocrstream_sandbox.wire import (
     Begun,
     Failed,
     Ready,
@@ -23,12 +24,14 @@ DEADLINE_S = 30.0
 
 async def test_last_words_are_heard_though_jobs_are_sent_after_them() -> None:
     ours, childs = socket.socketpair()
-    numbers = (str(number) for number in (childs.fileno(), os.getpid(), 0))
+    numbers = (str(number) for number in (childs.fileno(), os.getpid()))
     with childs:
         child = await asyncio.create_subprocess_exec(
             sys.executable, odd_child.__file__, *numbers, pass_fds=[childs.fileno()]
         )
-    ours.sendall(encode_frame(Start(b"", 1)) + encode_frame(Work(1, b"raise", alone=False)))
+    ours.sendall(
+        encode_frame(Start(b"", 1, ChildLimits())) + encode_frame(Work(1, b"raise", alone=False))
+    )
     said_all = select.poll()
     said_all.register(ours, select.POLLRDHUP)
     assert said_all.poll(DEADLINE_S * 1000)

@@ -1,7 +1,7 @@
-"""What the worker and its child processes say to each other.
+"""What a parent and its child processes say to each other.
 
 Frames on a stream socket: four bytes of length, then one msgpack message. What a job is about is
-bytes to this module. Files and pixels never travel in a frame: they lie in shared memory.
+bytes to this module. What is large lies in a file or a shared buffer, and travels in no frame.
 """
 
 import asyncio
@@ -10,18 +10,22 @@ import struct
 
 import msgspec
 
+from ocrstream_sandbox.limits import ChildLimits
+
 _LENGTH = struct.Struct("!I")
+_LONGEST_FRAME = 256 * 1024 * 1024
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
-    """Worker to child, once: get ready. At most `batch_size` jobs are done in one go."""
+    """Parent to child, once: get ready. At most `batch_size` jobs are done in one go."""
 
     settings: bytes
     batch_size: int
+    limits: ChildLimits
 
 
 class Work(msgspec.Struct, frozen=True, tag=True):
-    """Worker to child: a job. `alone`: not in one go with others."""
+    """Parent to child: a job. `alone`: not in one go with others."""
 
     number: int
     job: bytes
@@ -29,25 +33,25 @@ class Work(msgspec.Struct, frozen=True, tag=True):
 
 
 class Drop(msgspec.Struct, frozen=True, tag=True):
-    """Worker to child: forget a job, unless it is begun."""
+    """Parent to child: forget a job, unless it is begun."""
 
     number: int
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """Child to worker, once: warm."""
+    """Child to parent, once: warm."""
 
     info: bytes
 
 
 class Begun(msgspec.Struct, frozen=True, tag=True):
-    """Child to worker: these jobs are in work now; if it dies, it was one of them."""
+    """Child to parent: these jobs are in work now; if it dies, it was one of them."""
 
     numbers: tuple[int, ...]
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """Child to worker: the answers to what was begun, and the seconds and memory it took."""
+    """Child to parent: the answers to what was begun, and the seconds and memory it took."""
 
     answers: tuple[tuple[int, bytes], ...]
     busy_s: float
@@ -55,46 +59,53 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 
 class Dropped(msgspec.Struct, frozen=True, tag=True):
-    """Child to worker: a job is forgotten."""
+    """Child to parent: a job is forgotten."""
 
     number: int
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """Child to worker, then it exits. `permanent`: another start would end the same way."""
+    """Child to parent, then it exits. `permanent`: another start would end the same way."""
 
     error: str
     permanent: bool
 
 
 ToChild = Start | Work | Drop
-ToWorker = Ready | Begun | Done | Dropped | Failed
+ToParent = Ready | Begun | Done | Dropped | Failed
 
 _encoder = msgspec.msgpack.Encoder()
 _to_child: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)
-_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_to_parent: msgspec.msgpack.Decoder[ToParent] = msgspec.msgpack.Decoder(ToParent)
 
 
-def encode_frame(message: ToChild | ToWorker) -> bytes:
+def printable(text: str) -> str:
+    """The text with escapes for what no message or event can carry: NUL and lone surrogates."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def encode_frame(message: ToChild | ToParent) -> bytes:
     """One message as it goes over the socket."""
     body = _encoder.encode(message)
     return _LENGTH.pack(len(body)) + body
 
 
-async def read_from_child(reader: asyncio.StreamReader) -> ToWorker | None:
+async def read_from_child(reader: asyncio.StreamReader) -> ToParent | None:
     """The next message, or None when the child has ended.
 
-    Raises msgspec.DecodeError on what is no message.
+    Raises msgspec.DecodeError on what is no message, or longer than anybody is to believe.
     """
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-        return _to_worker.decode(await reader.readexactly(length))
+        if length > _LONGEST_FRAME:
+            raise msgspec.DecodeError(f"a message of {length:,} bytes")
+        return _to_parent.decode(await reader.readexactly(length))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
 
 
-def read_from_worker(connection: socket.socket) -> ToChild | None:
-    """The next message, or None when the worker is gone. Blocks."""
+def read_from_parent(connection: socket.socket) -> ToChild | None:
+    """The next message, or None when the parent is gone. Blocks."""
     head = _receive(connection, _LENGTH.size)
     if head is None:
         return None

@@ -7,19 +7,19 @@ import sys
 import time
 from collections.abc import Sequence
 
-from ocrstream_worker.children.serve import Hopeless, serve
+from ocrstream_sandbox.serve import StartupFailedError, serve
 
 _MIB = 1024 * 1024
 
 
-class OddService:
+class OddHandler:
     """Answers each job with the size of its batch."""
 
     info = b"odd"
 
     def __init__(self, settings: bytes) -> None:
         if settings == b"hopeless":
-            raise Hopeless("no models")
+            raise StartupFailedError("no models")
         if settings == b"broken":
             raise RuntimeError("a bad day")
         if settings.startswith(b"spin"):
@@ -57,4 +57,4 @@ class OddService:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(OddService))
+    sys.exit(serve(OddHandler))
