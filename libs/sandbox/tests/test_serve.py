@@ -8,6 +8,7 @@ import sys
 
 import odd_child
 
+from ocrstream_sandbox.child_process import read_from_child
 from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_sandbox.wire import (
     Begun,
@@ -16,7 +17,6 @@ from ocrstream_sandbox.wire import (
     Start,
     Work,
     encode_frame,
-    read_from_child,
 )
 
 DEADLINE_S = 30.0

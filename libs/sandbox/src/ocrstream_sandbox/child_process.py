@@ -21,6 +21,7 @@ from ocrstream_sandbox.errors import (
 from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_sandbox.watchdog import Expiry, Watchdog
 from ocrstream_sandbox.wire import (
+    HEAD_BYTES,
     Begun,
     Done,
     Drop,
@@ -30,8 +31,9 @@ from ocrstream_sandbox.wire import (
     Start,
     ToParent,
     Work,
+    decode_from_child,
     encode_frame,
-    read_from_child,
+    length_of,
 )
 
 _STOP_TIMEOUT_S = 5.0
@@ -257,6 +259,18 @@ class ChildProcess:
         if expiry.starved:
             cause += f", in which it had {expiry.worked_s:.2g} s to work"
         self.kill(cause)
+
+
+async def read_from_child(reader: asyncio.StreamReader) -> ToParent | None:
+    """The next message, or None when the child has ended.
+
+    Raises msgspec.DecodeError on what is no message.
+    """
+    try:
+        length = length_of(await reader.readexactly(HEAD_BYTES))
+        return decode_from_child(await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
 
 
 async def _spawn(

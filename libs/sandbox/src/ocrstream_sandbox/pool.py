@@ -96,7 +96,7 @@ class ChildPool:
 
         Raises ChildDiedError if the child ended or hung while it worked on this job (a job that
         waits behind it is not harmed), ChildStarvedError if it got too little CPU for it, and
-        ChildUnavailableError if no child can be started any more.
+        ChildUnavailableError if no child can be started, until one can.
         """
         job = Job(self._next_number, content, alone, on_begun, on_settled)
         self._next_number += 1
@@ -135,7 +135,7 @@ class ChildPool:
         """Keeps one child there: a new one when it dies, and before one that is worn goes."""
         failed_starts = 0
         worn: ChildProcess | None = None
-        while not self._failure:
+        while True:
             try:
                 child = await ChildProcess.start(self._spec, lambda: self._starvation.wall_factor)
             except ChildStarvedError as error:
@@ -146,10 +146,12 @@ class ChildPool:
                 hopeless = error.permanent or failed_starts > _FAILED_STARTS_ALLOWED
                 if hopeless and worn not in self._taking:
                     self._give_up(self._unavailable(f"does not start: {error}"))
-                    return
+                    if error.permanent:
+                        return
                 await self._pause(error, failed_starts)
                 continue
             failed_starts = 0
+            self._failure = None
             self._starvation.started()
             if worn:
                 self._drain(worn)
@@ -258,7 +260,7 @@ class ChildPool:
                 child.drop(job.number)
 
     def _give_up(self, failure: ChildError) -> None:
-        self._failure = self._failure or failure
+        self._failure = failure
         if not self._info.done():
             self._info.set_exception(self._failure)
             self._info.exception()  # marks it as seen: not everybody waits for readiness

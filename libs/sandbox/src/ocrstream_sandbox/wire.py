@@ -4,7 +4,6 @@ Frames on a stream socket: four bytes of length, then one msgpack message. What 
 bytes to this module. What is large lies in a file or a shared buffer, and travels in no frame.
 """
 
-import asyncio
 import socket
 import struct
 
@@ -13,6 +12,7 @@ import msgspec
 from ocrstream_sandbox.limits import ChildLimits
 
 _LENGTH = struct.Struct("!I")
+HEAD_BYTES = _LENGTH.size
 _LONGEST_FRAME = 256 * 1024 * 1024
 
 
@@ -77,6 +77,7 @@ ToParent = Ready | Begun | Done | Dropped | Failed
 _encoder = msgspec.msgpack.Encoder()
 _to_child: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)
 _to_parent: msgspec.msgpack.Decoder[ToParent] = msgspec.msgpack.Decoder(ToParent)
+decode_from_child = _to_parent.decode
 
 
 def printable(text: str) -> str:
@@ -90,23 +91,20 @@ def encode_frame(message: ToChild | ToParent) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-async def read_from_child(reader: asyncio.StreamReader) -> ToParent | None:
-    """The next message, or None when the child has ended.
+def length_of(head: bytes) -> int:
+    """How long the message behind these `HEAD_BYTES` is.
 
-    Raises msgspec.DecodeError on what is no message, or longer than anybody is to believe.
+    Raises msgspec.DecodeError if it is longer than anybody is to believe.
     """
-    try:
-        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-        if length > _LONGEST_FRAME:
-            raise msgspec.DecodeError(f"a message of {length:,} bytes")
-        return _to_parent.decode(await reader.readexactly(length))
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
+    (length,) = _LENGTH.unpack(head)
+    if length > _LONGEST_FRAME:
+        raise msgspec.DecodeError(f"a message of {length:,} bytes")
+    return length
 
 
 def read_from_parent(connection: socket.socket) -> ToChild | None:
     """The next message, or None when the parent is gone. Blocks."""
-    head = _receive(connection, _LENGTH.size)
+    head = _receive(connection, HEAD_BYTES)
     if head is None:
         return None
     body = _receive(connection, _LENGTH.unpack(head)[0])
