@@ -37,6 +37,8 @@ class OddHandler:
                 ctypes.string_at(0)
             case [b"kill"]:
                 os.kill(os.getpid(), signal.SIGKILL)
+            case [b"stop"]:
+                os.kill(os.getpid(), signal.SIGSTOP)
             case [b"hang"]:
                 time.sleep(3600)
             case [b"raise"]:
