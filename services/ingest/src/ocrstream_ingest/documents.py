@@ -20,7 +20,7 @@ logger = structlog.get_logger(__name__)
 
 _PDF_MARK = b"%PDF-"
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_RETRY_AFTER_S = "30"
+_RETRY_AFTER_S = "60"
 
 
 class DocumentLimits(NamedTuple):
@@ -101,10 +101,12 @@ class Documents:
             return msgspec.msgpack.decode(answer, type=Outcome)
         except (ChildStarvedError, ChildUnavailableError) as error:
             logger.warning("a document cannot be split now", error=str(error))
+            starved = isinstance(error, ChildStarvedError)
             raise Problem(
                 503,
-                "The document cannot be split now",
-                "Ingest gets too little CPU or no process for it; the document is not to blame",
+                "Too little CPU" if starved else "No process for the document",
+                f"A document was not split: {error}; nothing was kept, send the request again when"
+                " less is to do",
                 headers={"Retry-After": _RETRY_AFTER_S},
             ) from error
         except (ChildDiedError, msgspec.DecodeError) as error:

@@ -57,8 +57,8 @@ class IngestSettings(ServiceSettings):
     document_dpi: Annotated[int, Field(ge=36, le=1200)] = 200
     """Resolution that pages of a PDF are rendered with, in dots per inch."""
     document_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
-    """How long splitting a document into its pages may work; what it waits for a core does not
-    count."""
+    """How long it may take to split a document into its pages. Time for which the process that does
+    it waits for a core does not count."""
     document_memory_bytes: Annotated[int, Field(ge=256 * _MIB)] = 1024 * _MIB
     """How much memory splitting a document may take for its data, in bytes."""
     documents_at_once: Annotated[int, Field(ge=1, le=64)] = 2

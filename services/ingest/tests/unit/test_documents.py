@@ -202,17 +202,26 @@ async def test_a_reader_that_gets_little_cpu_fails_no_upload(
 
 
 @pytest.mark.parametrize(
-    "error", [ChildStarvedError("it"), ChildUnavailableError("none", permanent=False)]
+    ("error", "title"),
+    [
+        (ChildStarvedError("it gave no result"), "Too little CPU"),
+        (ChildUnavailableError("none", permanent=False), "No process for the document"),
+    ],
 )
 async def test_what_is_no_fault_of_the_document_may_be_sent_again(
-    api: httpx.AsyncClient, kept: Kept, monkeypatch: pytest.MonkeyPatch, error: Exception
+    api: httpx.AsyncClient,
+    kept: Kept,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    title: str,
 ) -> None:
     async def run_job(*_: object) -> bytes:
         raise error
 
     monkeypatch.setattr("ocrstream_ingest.documents.run_job", run_job)
     answer = await upload(api, ("a.tif", tiff(2)))
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert answer.json()["title"] == title
     assert not kept.images
 
 
