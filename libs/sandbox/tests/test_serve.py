@@ -6,20 +6,30 @@ import select
 import socket
 import sys
 
+import msgspec
 import odd_child
+import pytest
 
 from ocrstream_sandbox.child_process import read_from_child
 from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_sandbox.wire import (
+    HEAD_BYTES,
     Begun,
     Failed,
     Ready,
     Start,
     Work,
     encode_frame,
+    length_of,
 )
 
 DEADLINE_S = 30.0
+
+
+def test_nobody_waits_for_a_message_without_end() -> None:
+    assert length_of(b"\x00\x00\x01\x00") == 256
+    with pytest.raises(msgspec.DecodeError, match="4,294,967,295 bytes"):
+        length_of(b"\xff" * HEAD_BYTES)
 
 
 async def test_last_words_are_heard_though_jobs_are_sent_after_them() -> None:
