@@ -1,8 +1,6 @@
 """PDF and multi-frame TIFF, split into one image a page by a process that may die of it."""
 
 import asyncio
-import contextlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,13 +11,16 @@ import structlog
 from ocrstream_ingest.form import ReceivedFile
 from ocrstream_ingest.page_writer import PAGE_NAME, Outcome, Task
 from ocrstream_runtime.problems import Problem
-from ocrstream_runtime.watchdog import Expiry, Watchdog
+from ocrstream_sandbox.child_process import ChildSpec
+from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
+from ocrstream_sandbox.limits import ChildLimits
+from ocrstream_sandbox.single_job import run_job
 
 logger = structlog.get_logger(__name__)
 
 _PDF_MARK = b"%PDF-"
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_WALL_FACTOR = 10.0
+_RETRY_AFTER_S = "60"
 
 
 class DocumentLimits(NamedTuple):
@@ -52,7 +53,7 @@ class Documents:
         """Of each file its pages' images in order, on the disk beside it; nothing for an image.
 
         One after another: the limits of pages and bytes are for all of them together. Raises
-        Problem (422) if one cannot be read, or not within the limits.
+        Problem (422) if one cannot be read, or not within the limits, and (503) if none can be now.
         """
         found: list[Sequence[Path]] = []
         left = self._limits
@@ -79,8 +80,6 @@ class Documents:
             max_page_pixels=self._limits.max_page_pixels,
             max_bytes=limits.max_bytes,
             dpi=self._limits.dpi,
-            cpu_s=int(self._limits.timeout_s) + 1,
-            memory_bytes=self._limits.memory_bytes,
         )
         async with self._places:
             outcome = await self._run(task)
@@ -89,63 +88,42 @@ class Documents:
         return [folder / PAGE_NAME.format(number) for number in range(1, outcome.pages + 1)]
 
     async def _run(self, task: Task) -> Outcome:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            "-m",
-            "ocrstream_ingest.page_writer",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={},
+        spec = ChildSpec(
+            name="page writer",
+            module="ocrstream_ingest.page_writer",
+            job_timeout_s=self._limits.timeout_s,
+            limits=ChildLimits(
+                memory_bytes=self._limits.memory_bytes, file_bytes=task.max_bytes, expendable=True
+            ),
         )
-        expired: list[Expiry] = []
-
-        def end(expiry: Expiry | None = None) -> None:
-            if expiry is not None:
-                expired.append(expiry)
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-
-        limit_s = self._limits.timeout_s
-        watchdog = Watchdog(process.pid, end)
-        watchdog.watch(limit_s, limit_s * _WALL_FACTOR)
         try:
-            said, _ = await process.communicate(msgspec.json.encode(task))
-        finally:
-            watchdog.stop()
-            if process.returncode is None:
-                end()
-                await process.wait()
-        if expired:
-            if expired[0].starved:
-                raise _starved(expired[0])
+            answer = await run_job(spec, msgspec.msgpack.encode(task))
+            return msgspec.msgpack.decode(answer, type=Outcome)
+        except (ChildStarvedError, ChildUnavailableError) as error:
+            logger.warning("a document cannot be split now", error=str(error))
+            starved = isinstance(error, ChildStarvedError)
+            raise Problem(
+                503,
+                "Too little CPU" if starved else "No process for the document",
+                f"A document was not split: {error}; nothing was kept, send the request again when"
+                " less is to do",
+                headers={"Retry-After": _RETRY_AFTER_S},
+            ) from error
+        except (ChildDiedError, msgspec.DecodeError) as error:
+            if isinstance(error, ChildDiedError) and error.hung:
+                return Outcome(
+                    refused=f"splitting it took longer than {self._limits.timeout_s:g} s"
+                    " (OCRSTREAM_DOCUMENT_TIMEOUT_S)"
+                )
+            logger.warning("a document ended its reader", error=str(error))
             return Outcome(
-                refused=f"splitting it took longer than {limit_s:g} s"
-                " (OCRSTREAM_DOCUMENT_TIMEOUT_S)"
+                refused="reading it takes more memory than allowed"
+                f" (OCRSTREAM_DOCUMENT_MEMORY_BYTES={self._limits.memory_bytes:,}), or it is broken"
             )
-        if process.returncode == 0:
-            return msgspec.json.decode(said, type=Outcome)
-        logger.warning("a document ended its reader", exit_code=process.returncode)
-        return Outcome(
-            refused="reading it takes more memory or time than allowed"
-            f" (OCRSTREAM_DOCUMENT_MEMORY_BYTES={self._limits.memory_bytes:,},"
-            f" OCRSTREAM_DOCUMENT_TIMEOUT_S={self._limits.timeout_s:g}), or it is broken"
-        )
 
 
 def _bytes_of(files: Sequence[Path]) -> int:
     return sum(file.stat().st_size for file in files)
-
-
-def _starved(expiry: Expiry) -> Problem:
-    return Problem(
-        503,
-        "Too little CPU",
-        f"A document was not split within {expiry.within_s:g} s, in which {expiry.worked_s:.1f} s"
-        " could be worked at it; nothing was kept, send the request again when less is to do",
-        headers={"Retry-After": "60"},
-    )
 
 
 def _refused(name: str | None, number: int, why: str) -> Problem:

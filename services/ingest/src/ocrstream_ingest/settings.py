@@ -62,7 +62,7 @@ class IngestSettings(ServiceSettings):
     """How long it may take to split a document into its pages. Time for which the process that does
     it waits for a core does not count."""
     document_memory_bytes: Annotated[int, Field(ge=256 * _MIB)] = 1024 * _MIB
-    """How much memory splitting a document may take, in bytes."""
+    """How much memory splitting a document may take for its data, in bytes."""
     documents_at_once: Annotated[int, Field(ge=1, le=64)] = 2
     """How many documents are split at once."""
 

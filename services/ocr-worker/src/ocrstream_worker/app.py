@@ -26,9 +26,10 @@ from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
+from ocrstream_sandbox.shared_buffers import SharedBufferPool
 from ocrstream_schemas.events import WorkerSeen
 from ocrstream_worker import metrics
-from ocrstream_worker.children.slots import Slots
+from ocrstream_worker.child_metrics import ChildMetrics
 from ocrstream_worker.consumer import Consumer
 from ocrstream_worker.decoders import Decoders
 from ocrstream_worker.engines.port import EngineInfo
@@ -102,32 +103,34 @@ class _Worker:
         self._host = socket.gethostname()
         self._name = f"{self._host}-{os.getpid()}"
         self._started_at = datetime.now(UTC)
-        self._slots = Slots(settings.places)
+        self._buffers = SharedBufferPool(settings.places)
         self._engine = EngineProcess(
             settings.engine_settings,
-            self._slots,
+            self._buffers,
             batch_size=settings.batch_size,
             limits=settings.engine_limits,
+            observer=ChildMetrics("engine"),
         )
         self._decoders = Decoders(
             settings.decode_limits,
-            self._slots,
+            self._buffers,
             processes=settings.decoders,
             timeout_s=settings.decode_timeout_s,
             limits=settings.decoder_limits,
+            observer=ChildMetrics("decoder"),
         )
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None
 
     async def check_engine(self) -> None:
         """Raises NotReady while the engine starts, dies at whatever it gets, or is starved."""
-        await self._engine.check_deaths()
+        await self._engine.check()
         if not self._engine.ready:
             raise NotReady("the engine is starting")
 
     async def check_decoders(self) -> None:
         """Raises NotReady while they die at whatever they get, or are starved."""
-        await self._decoders.check_deaths()
+        await self._decoders.check()
 
     async def check_kafka(self) -> None:
         """Raises NotReady or KafkaError while no images can be taken."""
@@ -155,7 +158,7 @@ class _Worker:
         except Stopped:
             pass
         finally:
-            self._slots.close()
+            self._buffers.close()
 
     async def _work(self, info: EngineInfo, cluster_id: str) -> None:
         """Read the cluster's images until told to stop, or until another one answers."""
@@ -172,7 +175,7 @@ class _Worker:
                 pipeline = Pipeline(
                     references=references,
                     reuse=Reuse(settings.reuse_root, reuse_basis, threads),
-                    slots=self._slots,
+                    buffers=self._buffers,
                     decoders=self._decoders,
                     engine=self._engine,
                     publisher=Publisher(producer),

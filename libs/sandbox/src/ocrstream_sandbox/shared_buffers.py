@@ -1,4 +1,4 @@
-"""Memory that an image lies in on its way: first its file, then its pixels.
+"""Memory that what is large lies in, for a parent and its children: an image's file, its pixels.
 
 Anonymous memory without a name, inherited by the children as a file descriptor: nothing is left
 behind however a process ends, and the 64 MiB that containers give /dev/shm are no limit.
@@ -12,29 +12,26 @@ import tempfile
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
-from ocrstream_worker.engines.port import RgbImage
-
-# What a slot keeps between images. Beyond it, giving pages back is worth the cost of fresh ones.
+# What a buffer keeps between uses. Beyond it, giving pages back is worth the cost of fresh ones.
 _KEPT_BYTES = 64 * 1024 * 1024
-# Of which slots a child keeps its view: an A4 page at 300 dpi. It counts as memory that it holds.
+# Of which buffers a child keeps its mapping: an A4 page's pixels at 300 dpi. It counts as memory
+# that the child holds.
 _MAPPED_BYTES = 32 * 1024 * 1024
 
 
-class Slots:
-    """So many slots, each for one image at a time. Used within one event loop."""
+class SharedBufferPool:
+    """So many buffers, each for one user at a time. Used within one event loop."""
 
     def __init__(self, count: int) -> None:
-        self.fds = tuple(_open() for _ in range(count))
+        self.fds = tuple(open_buffer() for _ in range(count))
         """For the children to inherit."""
         self._free: asyncio.Queue[int] = asyncio.Queue()
         for fd in self.fds:
             self._free.put_nowait(fd)
 
-    async def take(self) -> "Slot":
-        """A slot that nobody uses, held once; waits for one."""
-        return Slot(await self._free.get(), self._free)
+    async def acquire(self) -> "SharedBuffer":
+        """A buffer that nobody uses, held once; waits for one."""
+        return SharedBuffer(await self._free.get(), self._free)
 
     def close(self) -> None:
         """Give the memory back. The children must be gone."""
@@ -42,10 +39,10 @@ class Slots:
             os.close(fd)
 
 
-class Slot:
-    """One image's memory. It is free again when everybody who holds it has let go.
+class SharedBuffer:
+    """It is free again when everybody who holds it has released it.
 
-    A child may still read or write it after the image was given up, so each of its jobs holds it.
+    A child may still read or write it after its user gave it up, so each of its jobs holds it.
     """
 
     def __init__(self, fd: int, free: asyncio.Queue[int]) -> None:
@@ -53,16 +50,15 @@ class Slot:
         self._free = free
         self._holders = 1
 
-    def hold(self) -> None:
+    def retain(self) -> None:
         """One more holder."""
         self._holders += 1
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """One holder less."""
         self._holders -= 1
         if not self._holders:
-            if os.fstat(self.fd).st_size > _KEPT_BYTES:
-                os.ftruncate(self.fd, 0)
+            trim(self.fd)
             self._free.put_nowait(self.fd)
 
     def __enter__(self) -> Self:
@@ -74,11 +70,25 @@ class Slot:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.let_go()
+        self.release()
+
+
+def open_buffer() -> int:
+    """A buffer's descriptor."""
+    if sys.platform == "linux":
+        return os.memfd_create("ocrstream", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def trim(fd: int) -> None:
+    """Give the memory back if it is more than a buffer keeps between uses."""
+    if os.fstat(fd).st_size > _KEPT_BYTES:
+        os.ftruncate(fd, 0)
 
 
 def write_bytes(fd: int, content: bytes | memoryview) -> None:
-    """Lays bytes into a slot. Raises MemoryError if the system has no room for them."""
+    """Lays bytes into a buffer. Raises MemoryError if the system has no room for them."""
     rest = memoryview(content)
     offset = 0
     try:
@@ -91,38 +101,26 @@ def write_bytes(fd: int, content: bytes | memoryview) -> None:
         raise MemoryError(f"no memory for {len(content):,} bytes: {error}") from error
 
 
-def read_pixels(fd: int, height: int, width: int) -> RgbImage:
-    """The image in a slot, without a copy. Writing to it copies the pages touched."""
-    # Unmapped when the array that looks into it is gone.
-    mapping = mmap.mmap(fd, height * width * 3, access=mmap.ACCESS_COPY)
-    return np.frombuffer(mapping, dtype=np.uint8).reshape(height, width, 3)
-
-
-class SlotViews:
-    """A child's own view of the slots, to read files from and lay pixels into.
+class BufferMappings:
+    """A child's own view of the buffers, to read from and to lay something into.
 
     What is mapped stays mapped: to touch memory for the first time costs the system about as much
-    as to decode what is laid into it.
+    as to decode an image that is laid into it.
     """
 
     def __init__(self) -> None:
         self._mapped: dict[int, mmap.mmap] = {}
 
     def read(self, fd: int, size: int) -> bytes:
-        """The first `size` bytes of a slot, copied."""
-        return self._view(fd, size)[:size] if size else b""
+        """The first `size` bytes of a buffer, copied."""
+        return self.view(fd, size)[:size] if size else b""
 
-    def raster(self, fd: int, height: int, width: int) -> RgbImage:
-        """The slot's memory as an image to be filled; it holds anything.
+    def view(self, fd: int, size: int) -> mmap.mmap:
+        """The buffer's memory, `size` bytes or more, to be filled; it holds anything.
 
         Raises MemoryError if the system has no room for it.
         """
-        size = height * width * 3
-        view = np.frombuffer(self._view(fd, size), dtype=np.uint8, count=size)
-        return view.reshape(height, width, 3)
-
-    def _view(self, fd: int, size: int) -> mmap.mmap:
-        # The worker may have given the memory back since; what is mapped beyond the end is a crash.
+        # Its owner may have given the memory back since; what is mapped beyond the end is a crash.
         _make_room(fd, size)
         view = self._mapped.pop(fd, None)
         if view is None or len(view) < size:
@@ -142,10 +140,3 @@ def _make_room(fd: int, size: int) -> None:
             os.ftruncate(fd, size)
     except OSError as error:
         raise MemoryError(f"no memory for {size:,} bytes: {error}") from error
-
-
-def _open() -> int:
-    if sys.platform == "linux":
-        return os.memfd_create("ocrstream-image", os.MFD_CLOEXEC)
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

@@ -7,19 +7,19 @@ import sys
 import time
 from collections.abc import Sequence
 
-from ocrstream_worker.children.serve import Hopeless, serve
+from ocrstream_sandbox.serve import StartupFailedError, serve
 
 _MIB = 1024 * 1024
 
 
-class OddService:
+class OddHandler:
     """Answers each job with the size of its batch."""
 
     info = b"odd"
 
     def __init__(self, settings: bytes) -> None:
         if settings == b"hopeless":
-            raise Hopeless("no models")
+            raise StartupFailedError("no models")
         if settings == b"broken":
             raise RuntimeError("a bad day")
         if settings.startswith(b"spin"):
@@ -37,6 +37,8 @@ class OddService:
                 ctypes.string_at(0)
             case [b"kill"]:
                 os.kill(os.getpid(), signal.SIGKILL)
+            case [b"stop"]:
+                os.kill(os.getpid(), signal.SIGSTOP)
             case [b"hang"]:
                 time.sleep(3600)
             case [b"raise"]:
@@ -57,4 +59,4 @@ class OddService:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(OddService))
+    sys.exit(serve(OddHandler))

@@ -1,4 +1,4 @@
-"""Keeps a fault of the child from failing every image.
+"""Keeps a fault of the child from failing every job.
 
 A child that dies at a job may do so because of the job. One that dies again and again, with no job
 done in between, has more likely a fault of its own: then its jobs are held, and given to it one at
@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 from ocrstream_runtime.health import NotReady
-from ocrstream_worker import metrics
+from ocrstream_sandbox.observer import PoolObserver
 
 logger = logging.getLogger(__name__)
 
@@ -18,12 +18,18 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 
 
-class DeathLimit:
-    """Counts deaths in a row; `on_due` is called when a held job may be tried."""
+class CrashLoopBreaker:
+    """Counts deaths in a row; at `limit` jobs are held (0: never).
 
-    def __init__(self, kind: metrics.Child, limit: int, on_due: Callable[[], None]) -> None:
-        self._kind: metrics.Child = kind
+    `on_due` is called when a held job may be tried.
+    """
+
+    def __init__(
+        self, name: str, limit: int, observer: PoolObserver, on_due: Callable[[], None]
+    ) -> None:
+        self._name = name
         self._limit = limit
+        self._observer = observer
         self._on_due = on_due
         self._deaths = 0
         self._cause = ""
@@ -33,7 +39,7 @@ class DeathLimit:
     @property
     def held(self) -> bool:
         """Whether jobs are held."""
-        return self._deaths >= self._limit
+        return 0 < self._limit <= self._deaths
 
     def admits(self, jobs_in_work: int) -> bool:
         """Whether a child may get one more job."""
@@ -46,7 +52,7 @@ class DeathLimit:
         if not self.held:
             return
         if self._deaths == self._limit:
-            metrics.PROCESS_HELD.labels(self._kind).set(1)
+            self._observer.held(True)
             logger.error("%s", self._explained())
         if self._pause is not None:
             self._pause.cancel()
@@ -56,8 +62,8 @@ class DeathLimit:
     def answered(self) -> None:
         """A child has done a job."""
         if self.held:
-            metrics.PROCESS_HELD.labels(self._kind).set(0)
-            logger.warning("The %s works again: images go on", self._kind)
+            self._observer.held(False)
+            logger.warning("The %s works again: jobs go on", self._name)
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
@@ -75,7 +81,7 @@ class DeathLimit:
 
     def _explained(self) -> str:
         return (
-            f"the {self._kind} died {self._deaths} times in a row, with no image done in between;"
-            f" the last time it {self._cause}. Images are held and tried one at a time, until one"
-            " is done. Mend the worker, or whatever sends it images that no process survives"
+            f"the {self._name} died {self._deaths} times in a row, with no job done in between;"
+            f" the last time it {self._cause}. Jobs are held and tried one at a time, until one is"
+            f" done. Mend the {self._name}, or whatever sends it what no process survives"
         )

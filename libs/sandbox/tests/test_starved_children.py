@@ -7,25 +7,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import odd_child
 import pytest
 from not_run import not_run
-from prometheus_client import REGISTRY
+from odd_pools import HERE, Counts, begun, odd, until
 from starved import may_make_groups, starved_by_quota, starved_by_stops
 
 from ocrstream_runtime.health import NotReady
-from ocrstream_worker.children import starvation
-from ocrstream_worker.children.life import ChildDied, ChildLimits, ChildSpec, ChildStarved
-from ocrstream_worker.children.pool import ChildPool
-
-DEADLINE_S = 30.0
-HERE = Path(odd_child.__file__).parent
+from ocrstream_sandbox import starvation
+from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError
+from ocrstream_sandbox.limits import ChildLimits
+from ocrstream_sandbox.pool import ChildPool
 
 Starve = Callable[[int], AbstractContextManager[None]]
 
@@ -64,44 +61,15 @@ def throttled(pid: int) -> AbstractContextManager[None]:
     return starved_by_quota(pid, 0.05)
 
 
-@contextlib.asynccontextmanager
-async def odd(
-    settings: bytes = b"", *, processes: int = 1, **spec: Any
-) -> AsyncGenerator[ChildPool]:
-    path = {"PYTHONPATH": str(HERE)}
-    made = ChildSpec(module="odd_child", settings=settings, fds=(), environment=path, **spec)
-    async with ChildPool("decoder", made, processes=processes) as pool:
-        yield pool
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
 async def pid_of(pool: ChildPool) -> int:
     """The child that gets the next job, once it is ready."""
     await until(lambda: bool(pool.pids))
     return pool.pids[0]
 
 
-async def begun(pool: ChildPool, job: bytes) -> "asyncio.Task[bytes]":
-    """A call that a child works on."""
-    told = asyncio.Event()
-    call = asyncio.create_task(pool.call(job, on_begun=told.set))
-    await told.wait()
-    return call
-
-
-def kills_in_a_row() -> float | None:
-    return REGISTRY.get_sample_value("ocrstream_worker_process_starved", {"process": "decoder"})
-
-
 @pytest.mark.parametrize("starve", [stopped_mostly, crowded_out, throttled])
 async def test_a_starved_child_has_longer(starve: Starve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starvation, "_WALL_FACTOR", 1_000.0)
+    monkeypatch.setattr(starvation, "WALL_FACTOR", 1_000.0)
     async with odd(job_timeout_s=0.2) as pool:
         pid = await pid_of(pool)
         with starve(pid):
@@ -112,9 +80,9 @@ async def test_a_starved_child_has_longer(starve: Starve, monkeypatch: pytest.Mo
 async def test_computing_without_end_is_a_hang_on_a_crowded_machine_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(starvation, "_WALL_FACTOR", 1_000.0)
+    monkeypatch.setattr(starvation, "WALL_FACTOR", 1_000.0)
     async with odd(job_timeout_s=0.2) as pool:
-        with starved_by_stops(await pid_of(pool), 0.5), pytest.raises(ChildDied) as caught:
+        with starved_by_stops(await pid_of(pool), 0.5), pytest.raises(ChildDiedError) as caught:
             await pool.call(b"spin 3600")
         assert caught.value.hung
 
@@ -123,20 +91,21 @@ async def test_computing_without_end_is_a_hang_on_a_crowded_machine_too(
 async def test_what_is_ended_for_want_of_cpu_is_no_death_and_others_go_one_by_one(
     starve: Starve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starvation, "_WALL_FACTOR", 2.0)
+    monkeypatch.setattr(starvation, "WALL_FACTOR", 2.0)
     limits = ChildLimits(deaths_in_a_row=1)
-    async with odd(processes=2, depth=1, job_timeout_s=0.6, limits=limits) as pool:
+    counts = Counts()
+    async with odd(processes=2, counts=counts, depth=1, job_timeout_s=0.6, limits=limits) as pool:
         await until(lambda: len(pool.pids) == 2)
         pid = pool.pids[0]
         victim = await begun(pool, b"spin 3600")
         with (
             starve(pid),
-            pytest.raises(ChildStarved, match=r"within 1\.2 s, in which it had .* s to"),
+            pytest.raises(ChildStarvedError, match=r"within 1\.2 s, in which it had .* s to"),
         ):
             await victim
         with pytest.raises(NotReady, match="got too little CPU and was ended, 1 times"):
-            await pool.check_deaths()
-        assert kills_in_a_row() == 1
+            await pool.check()
+        assert counts.kills == 1
         await until(lambda: len(pool.pids) == 2)
         in_work: list[bytes] = []
         first, second = (
@@ -147,14 +116,14 @@ async def test_what_is_ended_for_want_of_cpu_is_no_death_and_others_go_one_by_on
         # With two children there, but for the hold both would have begun with something.
         assert in_work == [b"sleep 0.3"]
         await second
-        await pool.check_deaths()
-        assert kills_in_a_row() == 0
+        await pool.check()
+        assert counts.kills == 0
 
 
 async def test_one_stopped_before_it_begins_costs_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(starvation, "_WALL_FACTOR", 2.0)
+    monkeypatch.setattr(starvation, "WALL_FACTOR", 2.0)
     async with odd(job_timeout_s=0.3) as pool:
         pid = await pid_of(pool)
         os.kill(pid, signal.SIGSTOP)
@@ -165,7 +134,7 @@ async def test_one_stopped_before_it_begins_costs_nothing(
 async def test_an_answer_that_the_worker_had_no_time_to_read_is_no_hang(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(starvation, "_WALL_FACTOR", 1.0)
+    monkeypatch.setattr(starvation, "WALL_FACTOR", 1.0)
     async with odd(job_timeout_s=0.3) as pool:
         pid = await pid_of(pool)
         call = await begun(pool, b"sleep 0.1")
@@ -176,18 +145,12 @@ async def test_an_answer_that_the_worker_had_no_time_to_read_is_no_hang(
 
 WORKER = """
 import asyncio, sys
-from ocrstream_worker.children import starvation
-from ocrstream_worker.children.life import ChildSpec
-from ocrstream_worker.children.pool import ChildPool
+from ocrstream_sandbox import starvation
+from odd_pools import odd
 
 async def main():
-    starvation._WALL_FACTOR = 1_000.0
-    path = {"PYTHONPATH": sys.argv[1]}
-    spec = ChildSpec(
-        module="odd_child", settings=b"", fds=(), environment=path, job_timeout_s=0.5
-    )
-    async with ChildPool("decoder", spec) as pool:
-        await pool.wait_ready()
+    starvation.WALL_FACTOR = 1_000.0
+    async with odd(job_timeout_s=0.5) as pool:
         print("ready", flush=True)
         sys.stdin.readline()
         print(await pool.call(b"doze 20"), flush=True)
@@ -198,7 +161,8 @@ asyncio.run(main())
 
 def test_a_worker_that_is_stopped_with_its_child_lays_no_blame() -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(HERE)],
+        [sys.executable, "-c", WORKER],
+        env={**os.environ, "PYTHONPATH": str(HERE)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -213,21 +177,22 @@ def test_a_worker_that_is_stopped_with_its_child_lays_no_blame() -> None:
 
 
 async def test_each_in_a_row_may_take_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starvation, "_WALL_FACTOR", 1.0)
-    async with odd(job_timeout_s=0.2) as pool:
+    monkeypatch.setattr(starvation, "WALL_FACTOR", 1.0)
+    counts = Counts()
+    async with odd(counts=counts, job_timeout_s=0.2) as pool:
         for times, allowed in ((1, "0.2"), (2, "0.4"), (3, "0.8")):
             call = await begun(pool, b"spin 1")
             os.kill(pool.pids[0], signal.SIGSTOP)
-            with pytest.raises(ChildStarved, match=f"within {allowed} s"):
+            with pytest.raises(ChildStarvedError, match=f"within {allowed} s"):
                 await call
-            assert kills_in_a_row() == times
+            assert counts.kills == times
         assert await pool.call(b"") == b"1"
-        assert kills_in_a_row() == 0
+        assert counts.kills == 0
 
 
 async def test_a_starved_start_is_tried_until_it_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of starts that fail for another reason six are too many."""
-    monkeypatch.setattr(starvation, "_WALL_FACTOR", 0.1)
+    monkeypatch.setattr(starvation, "WALL_FACTOR", 0.1)
     monkeypatch.setattr(starvation, "_DOUBLINGS_ALLOWED", 0)
     real, spawned = asyncio.create_subprocess_exec, list[int]()
 
@@ -239,13 +204,13 @@ async def test_a_starved_start_is_tried_until_it_succeeds(monkeypatch: pytest.Mo
         return process
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", spawn)
-    async with odd(start_timeout_s=1.0) as pool:
+    async with odd(b"late", start_timeout_s=1.0) as pool:
         await until(lambda: len(spawned) == 7)
         with pytest.raises(NotReady, match="was not ready within"):
-            await pool.check_deaths()
-        monkeypatch.setattr(starvation, "_WALL_FACTOR", 1_000.0)
+            await pool.check()
+        monkeypatch.setattr(starvation, "WALL_FACTOR", 1_000.0)
         assert await pool.call(b"") == b"1"
-        await pool.check_deaths()
+        await pool.check()
     assert len(spawned) >= 8
 
 

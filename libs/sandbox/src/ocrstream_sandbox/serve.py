@@ -1,8 +1,9 @@
-"""The child's side: takes jobs from the worker, does them, answers.
+"""The child's side: takes jobs from its parent, does them, answers.
 
-It ends when the worker does, whatever it is doing at that moment.
+It ends when the parent does, whatever it is doing at that moment.
 """
 
+import contextlib
 import ctypes
 import faulthandler
 import os
@@ -17,7 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ocrstream_worker.children.wire import (
+from ocrstream_sandbox.limits import ChildLimits
+from ocrstream_sandbox.wire import (
     Begun,
     Done,
     Drop,
@@ -25,27 +27,27 @@ from ocrstream_worker.children.wire import (
     Failed,
     Ready,
     Start,
-    ToWorker,
+    ToParent,
     Work,
     encode_frame,
-    read_from_worker,
+    printable,
+    read_from_parent,
 )
-from ocrstream_worker.image_errors import printable
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _EXIT_FAILED = 70
 
 
-class Hopeless(Exception):
+class StartupFailedError(Exception):
     """The child cannot be started as configured; trying again does not help."""
 
 
-class Service(Protocol):
+class JobHandler(Protocol):
     """What a child does."""
 
     @property
     def info(self) -> bytes:
-        """What the worker is told when the child is ready."""
+        """What the parent is told when the child is ready."""
         ...
 
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
@@ -53,51 +55,50 @@ class Service(Protocol):
         ...
 
 
-def serve(prepare: Callable[[bytes], Service]) -> int:
-    """Serves until the worker closes the connection; `prepare` gets its settings.
+def serve(prepare: Callable[[bytes], JobHandler]) -> int:
+    """Serves until the parent closes the connection; `prepare` gets its settings, within limits.
 
-    Arguments on the command line: socket's descriptor, worker's process id, limit of memory in
-    bytes or 0.
+    Arguments on the command line: socket's descriptor, parent's process id.
     """
-    socket_fd, parent_pid, memory_bytes = (int(argument) for argument in sys.argv[1:])
-    # The worker decides when to stop: a Ctrl-C or SIGTERM to the whole group must let it drain.
+    socket_fd, parent_pid = (int(argument) for argument in sys.argv[1:])
+    # The parent decides when to stop: a Ctrl-C or SIGTERM to the whole group must let it drain.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     faulthandler.enable()
     _die_with(parent_pid)
-    _limit(memory_bytes)
     with socket.socket(fileno=socket_fd) as connection:
-        line = _Line(connection)
+        channel = JobChannel(connection)
         try:
-            _work(line, prepare)
-        except Hopeless as error:
-            line.send_last(Failed(str(error), permanent=True))
-        except Exception as error:  # noqa: BLE001 - the worker logs it and starts a new process
-            line.send_last(Failed(describe(error), permanent=False))
+            _work(channel, prepare)
+        except StartupFailedError as error:
+            channel.send_last(Failed(str(error), permanent=True))
+        except Exception as error:  # noqa: BLE001 - the parent logs it and starts a new process
+            channel.send_last(Failed(describe(error), permanent=False))
     return _EXIT_FAILED
 
 
 def describe(error: BaseException) -> str:
-    """Type and message, fit for an event."""
+    """Type and message, fit for a message or an event."""
     return printable(f"{type(error).__name__}: {error}")
 
 
-def _work(line: "_Line", prepare: Callable[[bytes], Service]) -> None:
-    start = line.receive_start()
-    service = prepare(start.settings)
-    line.send(Ready(service.info))
+def _work(channel: "JobChannel", prepare: Callable[[bytes], JobHandler]) -> None:
+    start = channel.receive_start()
+    _limit(start.limits)
+    handler = prepare(start.settings)
+    channel.send(Ready(handler.info))
     while True:
-        batch = line.take(start.batch_size)
-        line.send(Begun(tuple(work.number for work in batch)))
+        batch = channel.take(start.batch_size)
+        channel.send(Begun(tuple(work.number for work in batch)))
         begun = time.perf_counter()
-        answers = service.handle([work.job for work in batch])
+        answers = handler.handle([work.job for work in batch])
         busy_s = time.perf_counter() - begun
         numbered = zip((work.number for work in batch), answers, strict=True)
-        line.send(Done(tuple(numbered), busy_s, _resident_bytes()))
+        channel.send(Done(tuple(numbered), busy_s, _resident_bytes()))
 
 
-class _Line:
-    """The connection to the worker, and the jobs that came over it and are not begun."""
+class JobChannel:
+    """The connection to the parent, and the jobs that came over it and are not begun."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -106,14 +107,14 @@ class _Line:
         self._arrived = threading.Condition()
         self._receiver = threading.Thread(target=self._receive, daemon=True)
 
-    def send(self, message: ToWorker) -> None:
+    def send(self, message: ToParent) -> None:
         with self._sending:
             self._connection.sendall(encode_frame(message))
 
-    def send_last(self, message: ToWorker) -> None:
-        """Send, and wait for the worker to close.
+    def send_last(self, message: ToParent) -> None:
+        """Send, and wait for the parent to close.
 
-        Were this end closed first, a job on its way here would break the worker's end before it
+        Were this end closed first, a job on its way here would break the parent's end before it
         has read the message.
         """
         self.send(message)
@@ -122,7 +123,7 @@ class _Line:
             self._receiver.join()
 
     def receive_start(self) -> Start:
-        start = read_from_worker(self._connection)
+        start = read_from_parent(self._connection)
         if not isinstance(start, Start):
             raise TypeError(f"the first message must be Start, not {start!r}")
         self._receiver.start()
@@ -140,7 +141,7 @@ class _Line:
             return batch
 
     def _receive(self) -> None:
-        while (message := read_from_worker(self._connection)) is not None:
+        while (message := read_from_parent(self._connection)) is not None:
             match message:
                 case Work():
                     with self._arrived:
@@ -171,12 +172,19 @@ def _die_with(parent_pid: int) -> None:
         os._exit(0)
 
 
-def _limit(memory_bytes: int) -> None:
-    # What it was doing may be a stranger's file: not for the disk.
+def _limit(limits: ChildLimits) -> None:
+    # What it is doing may be about a stranger's file: not for the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory_bytes:
-        # Of its own data only: the address space also holds libraries and what is merely reserved.
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    # Of its own data only: the address space also holds libraries and what is merely reserved.
+    for kind, most in (
+        (resource.RLIMIT_DATA, limits.memory_bytes),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+    ):
+        if most:
+            resource.setrlimit(kind, (most, most))
+    if limits.expendable:
+        with contextlib.suppress(OSError):  # not Linux
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _resident_bytes() -> int:

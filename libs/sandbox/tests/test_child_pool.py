@@ -1,70 +1,24 @@
 """Child processes: what comes through them, what their death costs, how one follows another."""
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import odd_child
 import pytest
-from prometheus_client import REGISTRY
+from odd_pools import DEADLINE_S, HERE, Counts, begun, odd, odd_spec, until
 
 from ocrstream_runtime.health import NotReady
-from ocrstream_worker.children.life import (
-    ChildDied,
-    ChildLimits,
-    ChildSpec,
-    ChildUnavailable,
-    Life,
-)
-from ocrstream_worker.children.pool import ChildPool
-
-DEADLINE_S = 30.0
-HERE = Path(odd_child.__file__).parent
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
-@contextlib.asynccontextmanager
-async def odd(
-    *, processes: int = 1, settings: bytes = b"", **spec: Any
-) -> AsyncGenerator[ChildPool]:
-    made = ChildSpec(
-        module="odd_child",
-        settings=settings,
-        fds=(),
-        environment={"PYTHONPATH": str(HERE)},
-        **spec,
-    )
-    async with ChildPool("decoder", made, processes=processes) as pool:
-        if settings == b"":
-            await until(lambda: len(pool.pids) == processes)
-        yield pool
-
-
-def counted(name: str) -> float:
-    value = REGISTRY.get_sample_value(
-        f"ocrstream_worker_process_{name}_total", {"process": "decoder"}
-    )
-    assert value is not None
-    return value
-
-
-def held() -> float | None:
-    return REGISTRY.get_sample_value("ocrstream_worker_process_held", {"process": "decoder"})
+from ocrstream_sandbox.child_process import ChildProcess
+from ocrstream_sandbox.errors import ChildDiedError, ChildUnavailableError
+from ocrstream_sandbox.limits import ChildLimits
+from ocrstream_sandbox.pool import ChildPool
 
 
 def is_running(pid: int) -> bool:
@@ -82,21 +36,15 @@ async def asked(pool: ChildPool, *jobs: bytes, **options: Any) -> list["asyncio.
     return calls
 
 
-async def begun(pool: ChildPool, job: bytes) -> "asyncio.Task[bytes]":
-    """A call that a child works on."""
-    told = asyncio.Event()
-    call = asyncio.create_task(pool.call(job, on_begun=told.set))
-    await told.wait()
-    return call
-
-
 async def test_an_idle_child_waits_for_no_batch_and_a_busy_one_fills_it() -> None:
-    async with odd(batch_size=4) as pool:
+    counts = Counts()
+    async with odd(counts=counts, batch_size=4) as pool:
         assert await pool.call(b"") == b"1"
         first = await begun(pool, b"sleep 0.3")
         rest = await asked(pool, *[b""] * 6)
         assert await first == b"1"
         assert await asyncio.gather(*rest) == [b"4", b"4", b"4", b"4", b"2", b"2"]
+        assert counts.batches == [1, 1, 4, 2]
 
 
 async def test_what_wants_to_be_alone_is() -> None:
@@ -120,16 +68,16 @@ async def test_what_wants_to_be_alone_is() -> None:
     ],
 )
 async def test_a_death_costs_only_the_job_in_work(job: bytes, why: str) -> None:
-    restarts = counted("restarts")
-    limits = ChildLimits(memory_mib=256)
-    async with odd(job_timeout_s=0.5, limits=limits) as pool:
+    counts = Counts()
+    limits = ChildLimits(memory_bytes=256 << 20)
+    async with odd(counts=counts, job_timeout_s=0.5, limits=limits) as pool:
         in_work = await begun(pool, job)
         behind = await asked(pool, b"", b"")
-        with pytest.raises(ChildDied, match=why) as caught:
+        with pytest.raises(ChildDiedError, match=why) as caught:
             await in_work
         assert caught.value.hung == (job == b"hang")
         assert await asyncio.gather(*behind) == [b"1", b"1"]
-        await until(lambda: counted("restarts") == restarts + 1)
+        await until(lambda: counts.replacements == 1)
 
 
 async def test_a_death_costs_the_whole_batch_in_work_and_nothing_behind_it() -> None:
@@ -139,7 +87,7 @@ async def test_a_death_costs_the_whole_batch_in_work_and_nothing_behind_it() -> 
         behind = await asked(pool, b"")
         assert await first
         for call in batch:
-            with pytest.raises(ChildDied, match="SIGSEGV"):
+            with pytest.raises(ChildDiedError, match="SIGSEGV"):
                 await call
         assert await behind[0] == b"1"
 
@@ -161,10 +109,11 @@ async def test_an_idle_death_costs_nothing() -> None:
 
 
 async def test_time_in_the_queue_does_not_count_as_a_hang() -> None:
-    restarts = counted("restarts")
-    async with odd(job_timeout_s=1.5) as pool:
+    counts = Counts()
+    async with odd(counts=counts, job_timeout_s=1.5) as pool:
         await asyncio.gather(*await asked(pool, *[b"sleep 0.6"] * 4))
-        assert counted("restarts") == restarts
+    assert counts.replacements == 0
+    assert counts.busy_s >= 4 * 0.6
 
 
 async def test_what_is_cancelled_before_it_begins_is_never_done() -> None:
@@ -206,16 +155,16 @@ async def test_what_is_cancelled_in_work_is_held_until_it_is_done() -> None:
     ("limits", "jobs"),
     [
         (ChildLimits(recycle_jobs=5), [b"sleep 0.01"] * 30),
-        (ChildLimits(recycle_mib=200), [b"eat 60"] * 12),
+        (ChildLimits(recycle_bytes=200 << 20), [b"eat 60"] * 12),
     ],
     ids=["after jobs", "above MiB"],
 )
 async def test_a_worn_child_goes_only_when_another_is_warm(
     limits: ChildLimits, jobs: list[bytes]
 ) -> None:
-    restarts, recycled = counted("restarts"), counted("recycled")
+    counts = Counts()
     seen, gaps = set[int](), list[float]()
-    async with odd(limits=limits, batch_size=2) as pool:
+    async with odd(counts=counts, limits=limits, batch_size=2) as pool:
         for _ in range(40):
             seen.update(pool.pids)
             if not pool.ready:
@@ -227,8 +176,8 @@ async def test_a_worn_child_goes_only_when_another_is_warm(
         assert len(seen) >= 3
         assert gaps == []
         await until(lambda: sum(map(is_running, seen)) == 1)
-    assert counted("recycled") >= recycled + 2
-    assert counted("restarts") == restarts
+    assert counts.recyclings >= 2
+    assert counts.replacements == 0
 
 
 async def test_a_worn_child_whose_successor_cannot_start_goes_on(
@@ -249,24 +198,24 @@ async def test_a_worn_child_whose_successor_cannot_start_goes_on(
 
 async def test_one_that_cannot_start_says_so() -> None:
     async with odd(settings=b"hopeless") as pool:
-        with pytest.raises(ChildUnavailable, match="no models"):
+        with pytest.raises(ChildUnavailableError, match="no models"):
             await pool.wait_ready()
-        with pytest.raises(ChildUnavailable, match="no models"):
+        with pytest.raises(ChildUnavailableError, match="no models"):
             await pool.call(b"")
         assert not pool.ready
 
 
 async def test_one_that_never_starts_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ocrstream_worker.children.pool._FIRST_BACKOFF_S", 0.001)
+    monkeypatch.setattr("ocrstream_sandbox.pool._FIRST_BACKOFF_S", 0.001)
     async with odd(settings=b"broken") as pool:
-        with pytest.raises(ChildUnavailable, match="does not start: failed: RuntimeError"):
+        with pytest.raises(ChildUnavailableError, match="does not start: failed: RuntimeError"):
             await pool.call(b"")
 
 
 async def test_a_system_that_has_no_room_for_processes_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ocrstream_worker.children.pool._FIRST_BACKOFF_S", 0.001)
+    monkeypatch.setattr("ocrstream_sandbox.pool._FIRST_BACKOFF_S", 0.001)
     real, refused = asyncio.create_subprocess_exec, list[int]()
 
     async def spawn(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
@@ -287,7 +236,7 @@ async def test_a_fault_of_ours_leaves_nobody_waiting(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", spawn)
     async with odd(settings=b"never") as pool:
-        with pytest.raises(ChildUnavailable, match="a bug"):
+        with pytest.raises(ChildUnavailableError, match="a bug"):
             await pool.call(b"")
 
 
@@ -302,14 +251,14 @@ async def test_leaving_ends_the_processes_and_fails_what_waits() -> None:
         await asyncio.sleep(0)
     assert not any(map(is_running, pids))
     for call in calls:
-        with pytest.raises(ChildDied):
+        with pytest.raises(ChildDiedError):
             await call
     assert len(settled) == 4
     assert not pool.ready
 
 
 async def test_leaving_waits_for_a_child_that_is_ending(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ocrstream_worker.children.life._STOP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("ocrstream_sandbox.child_process._STOP_TIMEOUT_S", 0.5)
     async with odd(limits=ChildLimits(recycle_jobs=1)) as pool:
         (pid,) = pool.pids
         assert await pool.call(b"") == b"1"
@@ -321,18 +270,20 @@ async def test_leaving_waits_for_a_child_that_is_ending(monkeypatch: pytest.Monk
 
 async def kill(pool: ChildPool, times: int) -> None:
     for _ in range(times):
-        with pytest.raises(ChildDied):
+        with pytest.raises(ChildDiedError):
             await pool.call(b"kill")
 
 
 async def test_deaths_in_a_row_hold_the_jobs_until_one_is_done() -> None:
-    async with odd(processes=2, depth=1, limits=ChildLimits(deaths_in_a_row=3)) as pool:
+    counts = Counts()
+    limits = ChildLimits(deaths_in_a_row=3)
+    async with odd(counts=counts, processes=2, depth=1, limits=limits) as pool:
         await kill(pool, 2)
-        await pool.check_deaths()
+        await pool.check()
         await kill(pool, 1)
         with pytest.raises(NotReady, match=r"died 3 times in a row.*SIGKILL"):
-            await pool.check_deaths()
-        assert held() == 1
+            await pool.check()
+        assert counts.is_held
 
         await until(lambda: len(pool.pids) == 2)
         begun_jobs: list[bytes] = []
@@ -341,16 +292,16 @@ async def test_deaths_in_a_row_hold_the_jobs_until_one_is_done() -> None:
             asyncio.create_task(pool.call(job, on_begun=partial(begun_jobs.append, job)))
             for job in jobs
         ]
-        with pytest.raises(ChildDied):
+        with pytest.raises(ChildDiedError):
             await probe
         # With two children there, but for the hold both would have begun with something.
         assert begun_jobs == [b"kill"]
         assert await asyncio.gather(*rest) == [b"1"] * 3
         assert begun_jobs[1] == b"sleep 0.3"
-        await pool.check_deaths()
-        assert held() == 0
+        await pool.check()
+        assert not counts.is_held
         await kill(pool, 2)
-        await pool.check_deaths()
+        await pool.check()
 
 
 async def test_deaths_with_a_job_done_in_between_hold_nothing() -> None:
@@ -358,7 +309,7 @@ async def test_deaths_with_a_job_done_in_between_hold_nothing() -> None:
         for _ in range(4):
             await kill(pool, 1)
             assert await pool.call(b"") == b"1"
-        await pool.check_deaths()
+        await pool.check()
 
 
 async def test_leaving_before_it_is_ready() -> None:
@@ -368,9 +319,7 @@ async def test_leaving_before_it_is_ready() -> None:
 
 def test_cancelled_at_any_moment_of_its_start_a_child_is_waited_for() -> None:
     async def cancelled(moment: int) -> None:
-        path = {"PYTHONPATH": str(HERE)}
-        spec = ChildSpec(module="odd_child", settings=b"", fds=(), environment=path)
-        starting = asyncio.create_task(Life.start(spec, lambda: 1.0))
+        starting = asyncio.create_task(ChildProcess.start(odd_spec(), lambda: 1.0))
         for _ in range(moment):
             await asyncio.sleep(0)
         starting.cancel()
@@ -392,14 +341,11 @@ async def test_ctrl_c_to_the_group_leaves_it_working() -> None:
 
 
 ORPHAN = """
-import asyncio, sys
-from ocrstream_worker.children.life import ChildSpec
-from ocrstream_worker.children.pool import ChildPool
+import asyncio
+from odd_pools import odd
 
 async def main():
-    path = {"PYTHONPATH": sys.argv[1]}
-    spec = ChildSpec(module="odd_child", settings=b"", fds=(), environment=path)
-    async with ChildPool("decoder", spec) as pool:
+    async with odd() as pool:
         told = asyncio.Event()
         call = asyncio.create_task(pool.call(b"hang", on_begun=told.set))
         await told.wait()
@@ -412,7 +358,10 @@ asyncio.run(main())
 
 def test_a_child_dies_with_its_worker() -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", ORPHAN, str(HERE)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", ORPHAN],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(HERE)},
     ) as worker:
         assert worker.stdout is not None
         pid = int(worker.stdout.readline())

@@ -10,90 +10,56 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from ocrstream_runtime.watchdog import Expiry, Watchdog
-from ocrstream_worker.children.wire import (
+import msgspec
+
+from ocrstream_sandbox.errors import (
+    ChildDiedError,
+    ChildError,
+    ChildStarvedError,
+    ChildUnavailableError,
+)
+from ocrstream_sandbox.limits import ChildLimits
+from ocrstream_sandbox.watchdog import Expiry, Watchdog
+from ocrstream_sandbox.wire import (
+    HEAD_BYTES,
+    Begun,
     Done,
     Drop,
+    Dropped,
     Failed,
     Ready,
     Start,
+    ToParent,
     Work,
+    decode_from_child,
     encode_frame,
-    read_from_child,
+    length_of,
 )
 
 _STOP_TIMEOUT_S = 5.0
-_MIB = 1024 * 1024
-
-
-class ChildError(Exception):
-    """Base of what can go wrong with a child process."""
-
-
-class ChildDied(ChildError):
-    """The process ended or hung while it did this job, perhaps among others.
-
-    One attempt for each of them: it may have been any of them, or none. `hung`: it gave no answer
-    in time.
-    """
-
-    def __init__(self, message: str, *, hung: bool = False) -> None:
-        super().__init__(message)
-        self.hung = hung
-
-
-class ChildStarved(ChildError):
-    """The process was ended while it did this job, because it got too little CPU.
-
-    No attempt: neither the job nor the process is to blame.
-    """
-
-
-class ChildUnavailable(ChildError):
-    """The process cannot be started as configured; trying again does not help."""
-
-
-class StartFailed(Exception):
-    """The process ended, or was ended, before it was ready. `starved`: it got too little CPU."""
-
-    def __init__(self, message: str, *, starved: bool = False) -> None:
-        super().__init__(message)
-        self.starved = starved
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChildLimits:
-    """`memory_mib` of data are all that the system gives a child; 0: no limit.
-
-    After `recycle_jobs` jobs, or when it holds more than `recycle_mib`, another one takes over;
-    0: never. After `deaths_in_a_row` at jobs, with none done in between, jobs are held.
-    """
-
-    memory_mib: int = 0
-    recycle_jobs: int = 0
-    recycle_mib: int = 0
-    deaths_in_a_row: int = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChildSpec:
     """Which program runs, with what, and within which limits.
 
-    `module` is run by Python and calls `serve`; `settings` is what it gets; `fds` are inherited.
-    A child has at most `depth` jobs (None: no limit), the first `batch_size` of them in work. It
-    hangs if it works longer than `job_timeout_s` on one, or needs longer than `start_timeout_s` to
-    get ready; time in which it waits for a core does not count (see `Watchdog`).
+    `name` is what it is called in messages: the engine. `module` is run by Python and calls
+    `serve`; `settings` is what it gets; `fds` are inherited; `environment` is all that it has of
+    one. A child has at most `depth` jobs (None: no limit), the first `batch_size` of them in work.
+    It hangs if it works longer than `job_timeout_s` on one, or needs longer than `start_timeout_s`
+    to get ready; time in which it waits for a core does not count (see `Watchdog`).
     """
 
+    name: str
     module: str
-    settings: bytes
-    fds: tuple[int, ...]
+    settings: bytes = b""
+    fds: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     batch_size: int = 1
     depth: int | None = None
     start_timeout_s: float = 180.0
     job_timeout_s: float = 120.0
-    limits: ChildLimits = ChildLimits()
+    limits: ChildLimits = field(default_factory=ChildLimits)
 
 
 @dataclass(eq=False)
@@ -102,9 +68,9 @@ class Job:
 
     number: int
     content: bytes
-    alone: bool
-    on_begun: Callable[[], None]
-    on_settled: Callable[[], None]
+    alone: bool = False
+    on_begun: Callable[[], None] = lambda: None
+    on_settled: Callable[[], None] = lambda: None
     answer: asyncio.Future[bytes] = field(default_factory=asyncio.Future[bytes])
     begun: bool = False
 
@@ -121,7 +87,7 @@ class Job:
         self.on_settled()
 
 
-class Life:
+class ChildProcess:
     """A process that is warm, and its jobs: sent, in their order, and not answered."""
 
     def __init__(
@@ -134,7 +100,7 @@ class Life:
     ) -> None:
         self._spec = spec
         self._process = process
-        self.reader = reader
+        self._reader = reader
         self._writer = writer
         self._wall_factor = wall_factor
         self._watchdog = Watchdog(process.pid, self._on_expired)
@@ -146,37 +112,41 @@ class Life:
         self.jobs_done = 0
         self.hung = False
         self.starved = False
-        self.worn = asyncio.Event()
+        self.needs_recycling = asyncio.Event()
         """Set when another should take over."""
 
     @classmethod
     async def start(cls, spec: ChildSpec, wall_factor: Callable[[], float]) -> Self:
-        """A process that is ready. Raises StartFailed and ChildUnavailable.
+        """A process that is ready. Raises ChildUnavailableError and ChildStarvedError.
 
         It may take `wall_factor` times as long as its limits say when it is starved of CPU.
         """
         try:
-            life = cls(spec, *await _spawn(spec), wall_factor)
+            child = cls(spec, *await _spawn(spec), wall_factor)
         except OSError as error:
-            raise StartFailed(f"could not be started: {error}") from error
+            raise ChildUnavailableError(
+                f"could not be started: {error}", permanent=False
+            ) from error
         try:
-            life._send(Start(spec.settings, spec.batch_size))
-            life._watch(spec.start_timeout_s)
-            message = await read_from_child(life.reader)
+            child._send(Start(spec.settings, spec.batch_size, spec.limits))
+            child._watch(spec.start_timeout_s)
+            message = await read_from_child(child._reader)
         except BaseException:
-            await life.end()
+            await child.end()
             raise
-        life._watchdog.stop()
+        child._watchdog.stop()
         if isinstance(message, Ready):
-            life._ready = True
-            life.info = message.info
-            return life
+            child._ready = True
+            child.info = message.info
+            return child
         if isinstance(message, Failed):
-            life._cause = f"failed: {message.error}"
-        cause = await life.end()
+            child._cause = f"failed: {message.error}"
+        cause = await child.end()
+        if child.starved:
+            raise ChildStarvedError(cause)
         if isinstance(message, Failed) and message.permanent:
-            raise ChildUnavailable(message.error)
-        raise StartFailed(cause, starved=life.starved)
+            raise ChildUnavailableError(message.error, permanent=True)
+        raise ChildUnavailableError(cause, permanent=False)
 
     @property
     def pid(self) -> int:
@@ -199,28 +169,22 @@ class Life:
         """Have it forget a job that it has not begun."""
         self._send(Drop(number))
 
-    def on_begun(self, numbers: tuple[int, ...]) -> None:
-        """It says what it works on."""
-        for number in numbers:
-            self.jobs[number].begun = True
-            self.jobs[number].on_begun()
-        self._watch_jobs()
+    async def next_message(self) -> ToParent | None:
+        """What it says next, once its jobs know of it; None when it has ended, or is to be."""
+        try:
+            message = await read_from_child(self._reader)
+            self._apply(message)
+        except (msgspec.DecodeError, KeyError) as error:
+            self.kill(f"sent what is no message or answers no job ({error!r})")
+            return None
+        return message
 
-    def on_done(self, done: Done) -> None:
-        """It answers."""
-        for number, answer in done.answers:
-            self.jobs.pop(number).settle(answer)
-            self.jobs_done += 1
-        self._watch_jobs()
-        limits = self._spec.limits
-        if 0 < limits.recycle_jobs <= self.jobs_done:
-            self.worn.set()
-        if 0 < limits.recycle_mib * _MIB < done.resident_bytes:
-            self.worn.set()
-
-    def on_failed(self, error: str) -> None:
-        """It says why it ends."""
-        self._cause = f"failed: {error}"
+    def death(self, cause: str) -> ChildDiedError | ChildStarvedError:
+        """What its end means to the jobs that it had begun."""
+        message = f"the {self._spec.name}'s process {cause}"
+        if self.starved:
+            return ChildStarvedError(message)
+        return ChildDiedError(message, hung=self.hung)
 
     def kill(self, cause: str) -> None:
         """End it at once."""
@@ -249,6 +213,33 @@ class Life:
     def _send(self, message: Start | Work | Drop) -> None:
         self._writer.write(encode_frame(message))
 
+    def _apply(self, message: ToParent | None) -> None:
+        match message:
+            case Begun(numbers):
+                for number in numbers:
+                    self.jobs[number].begun = True
+                    self.jobs[number].on_begun()
+                self._watch_jobs()
+            case Done():
+                for number, answer in message.answers:
+                    self.jobs.pop(number).settle(answer)
+                    self.jobs_done += 1
+                self._watch_jobs()
+                limits = self._spec.limits
+                if (
+                    0 < limits.recycle_jobs <= self.jobs_done
+                    or 0 < limits.recycle_bytes < message.resident_bytes
+                ):
+                    self.needs_recycling.set()
+            case Dropped(number):
+                self.jobs.pop(number).fail(ChildDiedError("dropped"))
+            case Failed(error):
+                self._cause = f"failed: {error}"
+            case Ready():
+                self.kill("said twice that it is ready")
+            case None:
+                pass
+
     def _watch_jobs(self) -> None:
         """Time runs from the last sign of life; it works on all that it has begun at once."""
         if self.jobs:
@@ -270,6 +261,18 @@ class Life:
         self.kill(cause)
 
 
+async def read_from_child(reader: asyncio.StreamReader) -> ToParent | None:
+    """The next message, or None when the child has ended.
+
+    Raises msgspec.DecodeError on what is no message.
+    """
+    try:
+        length = length_of(await reader.readexactly(HEAD_BYTES))
+        return decode_from_child(await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+
+
 async def _spawn(
     spec: ChildSpec,
 ) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter]:
@@ -287,14 +290,11 @@ async def _spawn(
             "-P",  # the working directory must not shadow installed packages
             "-m",
             spec.module,
-            *(
-                str(number)
-                for number in (childs.fileno(), os.getpid(), spec.limits.memory_mib * _MIB)
-            ),
+            *(str(number) for number in (childs.fileno(), os.getpid())),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=2,  # some libraries print; their words belong beside the logs
             pass_fds=(childs.fileno(), *spec.fds),
-            env={**os.environ, **spec.environment},
+            env=spec.environment,
         )
     except BaseException:
         writer.close()
