@@ -113,6 +113,12 @@ async def test_each_retry_is_a_request_of_its_own(api: httpx.AsyncClient, kept: 
 
 
 async def test_a_retry_that_cannot_be_read_is_refused(api: httpx.AsyncClient, kept: Kept) -> None:
-    for body in ({"typo": 1}, {"include_no_text": "yes"}, {"include_no_text": 1}, [], {"initiated_by": "x" * 101}):
+    for body in (
+        {"typo": 1},
+        {"include_no_text": "yes"},
+        {"include_no_text": 1},
+        [],
+        {"initiated_by": "x" * 101},
+    ):
         assert (await api.post("/v1/batches/b/retry", json=body)).status_code == 422
     assert not kept.commands
