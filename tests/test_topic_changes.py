@@ -270,7 +270,7 @@ async def test_workers_and_recorders_say_that_kafka_refuses_their_clock_and_reco
         system.start(name, wait=False, OCRSTREAM_LANES="default")
     path = system.image("a.png")
     empty = {"type": "BatchSubmitted", "batch_id": "empty", "total_images": 0}
-    image = {"image_path": path, "batch_id": "b", "batch_total": 1}
+    image = {"image_path": path, "batch_id": "one", "batch_total": 1}
     await system.send((IMAGES_SUBMITTED, None, image), (BATCHES_COMMANDS, None, empty))
     said_of_clock(system, "worker-1", "publishing", "error")
     assert system.ended("empty")["status"] == "SUCCESS"
@@ -279,9 +279,9 @@ async def test_workers_and_recorders_say_that_kafka_refuses_their_clock_and_reco
     assert system.get("/v1/images", image_path=path) is None
 
     await take_clocks(admin, *refusing)
-    assert system.ended("b")["status"] == "SUCCESS"
+    assert system.ended("one")["status"] == "SUCCESS"
     completed = set[str]()
-    while not completed >= {"b", "empty"}:
+    while not completed >= {"one", "empty"}:
         completed = {json.loads(one)["batch_id"] for one in await system.read(BATCHES_COMPLETED)}
     for name in ("recorder", "worker-1"):
         eventually(name, functools.partial(ready, system, name))

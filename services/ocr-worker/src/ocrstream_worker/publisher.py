@@ -24,12 +24,12 @@ class Publisher:
 
     def __init__(self, producer: LastingProducer) -> None:
         self._producer = producer
-        self._refused: ClockRefusedError | None = None
+        self._refused: dict[str, ClockRefusedError] = {}
 
     async def check(self) -> None:
         """Raises NotReady while the broker refuses the times of events."""
-        if self._refused is not None:
-            raise NotReady(str(self._refused))
+        for topic, error in self._refused.items():
+            raise NotReady(f"{topic}: {error}")
 
     async def publish(self, message: Message, chain_id: str) -> None:
         """Returns when the broker has acknowledged the event, however long it is away, or this
@@ -45,29 +45,36 @@ class Publisher:
             await self._insist(_fitting(message, key, headers), key, headers)
 
     async def _insist(self, message: Message, key: bytes, headers: Headers) -> None:
-        while True:
-            try:
-                async with self._producer.lent() as producer:
-                    await producer.send_and_wait(
-                        message.topic, message.value, key=key, headers=headers
-                    )
-            except ClockRefusedError as error:
-                if self._refused is None:
-                    logger.error(
-                        "results cannot be published, images are kept until they can",
-                        error=str(error),
-                    )
-                self._refused = error
+        try:
+            while True:
+                if await self._sent(message, key, headers):
+                    return
                 await asyncio.sleep(_BACKOFF_S)
-            except KafkaError as error:
-                # A full buffer is no error of the broker's, so it is not marked as retriable.
-                if not (error.retriable or isinstance(error, KafkaTimeoutError)):
-                    raise
-                logger.warning("event not acknowledged, sent again", error=str(error))
-                await asyncio.sleep(_BACKOFF_S)
-            else:
-                self._refused = None
-                return
+        finally:
+            # Whoever waits beside it finds out anew.
+            self._refused.pop(message.topic, None)
+
+    async def _sent(self, message: Message, key: bytes, headers: Headers) -> bool:
+        """Whether the broker has it; False if it may once the trouble has passed."""
+        try:
+            async with self._producer.lent() as producer:
+                await producer.send_and_wait(message.topic, message.value, key=key, headers=headers)
+        except ClockRefusedError as error:
+            if message.topic not in self._refused:
+                logger.error(
+                    "events cannot be published, their images are kept until they can",
+                    topic=message.topic,
+                    error=str(error),
+                )
+            self._refused[message.topic] = error
+            return False
+        except KafkaError as error:
+            # A full buffer is no error of the broker's, so it is not marked as retriable.
+            if not (error.retriable or isinstance(error, KafkaTimeoutError)):
+                raise
+            logger.warning("event not acknowledged, sent again", error=str(error))
+            return False
+        return True
 
 
 def _fitting(message: Message, key: bytes, headers: Headers) -> Message:
