@@ -1,5 +1,6 @@
 """What the documents tell their reader to type, typed."""
 
+import ast
 import json
 import os
 import re
@@ -223,6 +224,35 @@ def test_links_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document}: {target}"
+
+
+def promises() -> list[str]:
+    """What holds: each row of the table and each paragraph behind it."""
+    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    table, *paragraphs = page.partition("\n## ")[0].strip().split("\n\n")[2:]
+    _head, _line, *rows = table.splitlines()
+    assert all(one.startswith("**") and "\n**" not in one for one in paragraphs)
+    return rows + paragraphs
+
+
+def tests_in(module: Path) -> set[str]:
+    parsed = ast.parse(module.read_text(encoding="utf-8"))
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {one.name for one in parsed.body if isinstance(one, functions)}
+
+
+def test_every_promise_names_tests_that_are_there() -> None:
+    page = ROOT / "docs" / "guarantees.md"
+    modules = dict(re.findall(r"^\[(.+)\]: (.+)$", page.read_text(encoding="utf-8"), re.M))
+    used = set[str]()
+    for promise in promises():
+        proofs = re.findall(r"\[([^]]+)\]\[([^]]+)\]", promise)
+        assert proofs, f"nothing proves: {promise}"
+        for told, module in proofs:
+            name = "_".join(["test", *told.split()])
+            assert name in tests_in(page.parent / modules[module]), f"{name}: {promise}"
+            used.add(module)
+    assert used == modules.keys()
 
 
 @pytest.mark.parametrize("decision", DECISIONS, ids=lambda decision: decision.stem)

@@ -18,6 +18,7 @@ from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
+from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.lifecycle import Stopped, unless_stopped
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.object_stores import SCHEMES, parse_stores
@@ -68,6 +69,7 @@ async def _run(settings: WorkerSettings) -> int:
     health.add_check("engine", worker.check_engine)
     health.add_check("decoders", worker.check_decoders)
     health.add_check("kafka", worker.check_kafka)
+    health.add_check("publishing", worker.check_publishing)
     health.add_check("moving", worker.check_moving)
     api = FastAPI(title="Ocrstream OCR worker", version="1", telemetry=HTTP_TELEMETRY)
     install_problem_handlers(api)
@@ -120,6 +122,7 @@ class _Worker:
             observer=ChildMetrics("decoder"),
         )
         self._consumer: Consumer | None = None
+        self._publisher: Publisher | None = None
         self._lag: LagWatch | None = None
 
     async def check_engine(self) -> None:
@@ -137,6 +140,11 @@ class _Worker:
         if self._consumer is None or not self._consumer.joined:
             raise NotReady("has not joined its group yet")
         await self._consumer.ping()
+
+    async def check_publishing(self) -> None:
+        """Raises NotReady while nothing can be published for the machine's clock."""
+        if self._publisher is not None:
+            await self._publisher.check()
 
     async def check_moving(self) -> None:
         """Raises NotReady if images wait and none gets done."""
@@ -165,7 +173,8 @@ class _Worker:
         settings = self._settings
         # No longer than the process is given for its whole end.
         drain_timeout_s = settings.shutdown_timeout_s * 0.75
-        producer = create_producer(settings, f"worker-{self._name}")
+        producer = LastingProducer(lambda: create_producer(settings, f"worker-{self._name}"))
+        self._publisher = Publisher(producer)
         revocations = Revocations(
             create_consumer(settings, f"worker-{self._name}-commands", group_id=None)
         )
@@ -178,7 +187,7 @@ class _Worker:
                     buffers=self._buffers,
                     decoders=self._decoders,
                     engine=self._engine,
-                    publisher=Publisher(producer),
+                    publisher=self._publisher,
                     revocations=revocations,
                     rule=RetryRule(settings.max_attempts, settings.retry_backoff_s),
                     worker=self._name,
@@ -211,7 +220,7 @@ class _Worker:
                 over, done = asyncio.Event(), asyncio.Event()
                 async with (
                     Cluster(settings.kafka_bootstrap_servers, cluster_id) as cluster,
-                    producer,
+                    aclosing(producer),
                     asyncio.TaskGroup() as group,
                 ):
                     group.create_task(revocations.run(done))
