@@ -33,17 +33,15 @@ def main() -> None:
 
 def _make(content: bytes, task: Task) -> tuple[Answer, bytes]:
     # Loaded within the limits, and only in this process.
+    from ocrstream_imaging import ImageFileError, TooManyPixelsError  # noqa: PLC0415
     from ocrstream_recorder.pictures import conversion  # noqa: PLC0415
 
     try:
         made: tuple[Made, bytes] = conversion.make(content, task)
-    except conversion.Unshowable as error:
-        return Refused(str(error), error.too_large), b""
-    except MemoryError:
-        # The process ends: what it holds of this image is no more than it can say.
-        raise
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise nearly anything
-        return Refused(f"broken image: {type(error).__name__}: {error}"), b""
+    except (TooManyPixelsError, conversion.TooLargeToShowError) as error:
+        return Refused(str(error), too_large=True), b""
+    except ImageFileError as error:
+        return Refused(str(error)), b""
     return made
 
 
