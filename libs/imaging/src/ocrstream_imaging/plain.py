@@ -10,9 +10,10 @@ from ocrstream_imaging.strips import strips
 
 def plain(image: Image.Image) -> Image.Image:
     """The decoded image in mode 1, L or RGB; itself if it has one of them."""
-    if _is_plain(image):
-        return image
-    made = Image.new("L" if is_deep(image) else "RGB", image.size)
+    if not is_deep(image):
+        return _conversion(image)(image)
+    # Scaling takes several steps, each of which is a copy.
+    made = Image.new("L", image.size)
     for top, strip in plain_strips(image):
         made.paste(strip, (0, top))
     return made
@@ -41,7 +42,7 @@ def _conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    layers = image.convert("RGBA")
+    layers = image if image.mode == "RGBA" else image.convert("RGBA")
     paper = Image.new("RGB", image.size, "white")
     paper.paste(layers, mask=layers)
     return paper
