@@ -77,6 +77,17 @@ def on_white(colors: NDArray[Any], alpha: NDArray[Any]) -> Pixels:
     return np.rint(colors * share + 255 * (1 - share)).astype(np.uint8)
 
 
+def around_halves(white: float) -> NDArray[np.float32]:
+    """Samples of which another precision would round some the other way."""
+    below = above = ((np.arange(255) + 0.5) / 255 * white).astype(np.float32)
+    found = [below]
+    for _ in range(3):
+        below = np.nextafter(below, np.float32(-np.inf))
+        above = np.nextafter(above, np.float32(np.inf))
+        found += [below, above]
+    return np.concatenate(found)
+
+
 def deep_cases() -> Iterator[tuple[str, Case]]:
     deep = RANDOM.integers(0, 65536, SIZE).astype(np.uint16)
     dark = (deep // 16).astype(np.uint16)
@@ -90,11 +101,10 @@ def deep_cases() -> Iterator[tuple[str, Case]]:
         whole[0, :2] = white, -9
         yield f"32 bit to {white:,}", Case(TiffPage(whole), scaled(whole, white))
     for white in (1, 255, 65535, 1e6, 3e38):
-        shares = RANDOM.random(SIZE, dtype=np.float32)
-        # Halves, where another precision would round the other way.
-        shares[:, :20] = (RANDOM.integers(0, 255, (SIZE[0], 20)) + 0.5) / 255
-        shares[0, :2] = 1, -0.5
-        floats = shares * np.float32(white)
+        floats = RANDOM.random(SIZE, dtype=np.float32) * np.float32(white)
+        halves = around_halves(white)
+        floats.flat[: len(halves)] = halves
+        floats[-1, -2:] = white, -white / 2
         yield f"float to {white:g}", Case(TiffPage(floats), scaled(floats, float(floats.max())))
     broken = RANDOM.random(SIZE, dtype=np.float32)
     broken[0, :3] = np.nan, -np.inf, 1

@@ -40,7 +40,7 @@ def first_frame(
 
 
 def tiff_pages(file: Path, *, max_pages: int, max_pixels: int) -> Iterator[Image.Image]:
-    """The pages of a TIFF of several, upright, in mode 1, L or RGB; none if it has one frame.
+    """The pages of a TIFF of several, upright, in mode 1, L, P or RGB; none if it has one frame.
 
     A page holds until the next is asked for. Raises ImageFileError and MemoryError.
     """
@@ -58,7 +58,12 @@ def tiff_pages(file: Path, *, max_pages: int, max_pixels: int) -> Iterator[Image
             image.seek(number)
             check_pixels(image, max_pixels, f"page {number + 1}")
             load_upright(image, max_pixels)
-            yield plain(image)
+            yield image if _is_palette(image) else plain(image)
+
+
+def _is_palette(image: Image.Image) -> bool:
+    """Whether colours are what they are in RGB, in a third of the bytes."""
+    return image.mode == "P" and not image.has_transparency_data
 
 
 @contextmanager
