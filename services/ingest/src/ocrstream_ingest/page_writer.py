@@ -6,6 +6,7 @@ It answers on standard output, or dies: of a limit that it sets for itself, or o
 import os
 import resource
 import sys
+import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -51,7 +52,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (task.memory_bytes, task.memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (task.max_bytes, task.max_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    pages = _pdf_pages(task) if task.kind == "pdf" else _tiff_pages(task)
+    pages = _pdf_pages(task) if task.kind == "pdf" else _tiff_frames(task)
     try:
         outcome = Outcome(pages=_write(task, pages))
     except _Refused as refused:
@@ -104,7 +105,7 @@ def _pdf_pages(task: Task) -> Iterator[bytes]:
         yield buffer.getvalue()
 
 
-def _tiff_pages(task: Task) -> Iterator[bytes]:
+def _tiff_frames(task: Task) -> Iterator[bytes]:
     # Loaded within the limits.
     from ocrstream_imaging import (  # noqa: PLC0415
         ImageFileError,
@@ -113,6 +114,8 @@ def _tiff_pages(task: Task) -> Iterator[bytes]:
         tiff_pages,
     )
 
+    # Pillow's words about broken metadata have no reader.
+    warnings.simplefilter("ignore")
     pages = tiff_pages(Path(task.file), max_pages=task.max_pages, max_pixels=task.max_page_pixels)
     try:
         for page in pages:
