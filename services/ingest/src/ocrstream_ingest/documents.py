@@ -1,6 +1,7 @@
 """PDF and multi-frame TIFF, split into one image a page by a process that may die of it."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,13 @@ import structlog
 from ocrstream_ingest.form import ReceivedFile
 from ocrstream_ingest.page_writer import PAGE_NAME, Outcome, Task
 from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.watchdog import Expiry, Watchdog
 
 logger = structlog.get_logger(__name__)
 
 _PDF_MARK = b"%PDF-"
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_GRACE_S = 5.0
+_WALL_FACTOR = 10.0
 
 
 class DocumentLimits(NamedTuple):
@@ -97,19 +99,31 @@ class Documents:
             stderr=asyncio.subprocess.DEVNULL,
             env={},
         )
+        expired: list[Expiry] = []
+
+        def end(expiry: Expiry | None = None) -> None:
+            if expiry is not None:
+                expired.append(expiry)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+        limit_s = self._limits.timeout_s
+        watchdog = Watchdog(process.pid, end)
+        watchdog.watch(limit_s, limit_s * _WALL_FACTOR)
         try:
-            async with asyncio.timeout(self._limits.timeout_s):
-                said, _ = await process.communicate(msgspec.json.encode(task))
-        except TimeoutError:
+            said, _ = await process.communicate(msgspec.json.encode(task))
+        finally:
+            watchdog.stop()
+            if process.returncode is None:
+                end()
+                await process.wait()
+        if expired:
+            if expired[0].starved:
+                raise _starved(expired[0])
             return Outcome(
-                refused=f"splitting it took longer than {self._limits.timeout_s:g} s"
+                refused=f"splitting it took longer than {limit_s:g} s"
                 " (OCRSTREAM_DOCUMENT_TIMEOUT_S)"
             )
-        finally:
-            if process.returncode is None:
-                process.kill()
-                async with asyncio.timeout(_GRACE_S):
-                    await process.wait()
         if process.returncode == 0:
             return msgspec.json.decode(said, type=Outcome)
         logger.warning("a document ended its reader", exit_code=process.returncode)
@@ -122,6 +136,16 @@ class Documents:
 
 def _bytes_of(files: Sequence[Path]) -> int:
     return sum(file.stat().st_size for file in files)
+
+
+def _starved(expiry: Expiry) -> Problem:
+    return Problem(
+        503,
+        "Too little CPU",
+        f"A document was not split within {expiry.within_s:g} s, in which {expiry.worked_s:.1f} s"
+        " could be worked at it; nothing was kept, send the request again when less is to do",
+        headers={"Retry-After": "60"},
+    )
 
 
 def _refused(name: str | None, number: int, why: str) -> Problem:

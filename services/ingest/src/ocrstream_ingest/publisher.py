@@ -22,6 +22,7 @@ from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.kafka import RecordTooLarge, check_size, create_producer
 from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.messaging_spans import begin_trace, send_span
+from ocrstream_runtime.patience import Patience
 from ocrstream_runtime.problems import Problem
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.batch_options import lane_of
@@ -99,7 +100,7 @@ class Publisher:
         commands = [record for record in records if record.topic == BATCHES_COMMANDS]
         images = [record for record in records if record.topic != BATCHES_COMMANDS]
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with Patience(self._timeout_s):
                 await self._send_traced(commands, images)
         except InvalidTimestampError as error:
             raise _clock_refused(batch_id) from error

@@ -1,6 +1,10 @@
 """PDF and multi-frame TIFF become images; hostile ones get a clear answer and hurt nobody."""
 
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -8,7 +12,9 @@ import pytest
 from documents import endless_tiff, pdf, tiff
 from kept import Kept
 from PIL import Image
+from starved import starved_by_stops
 
+from ocrstream_ingest import documents as documents_module
 from ocrstream_ingest.app import create_api
 from ocrstream_ingest.parts import create_parts
 from ocrstream_ingest.settings import IngestSettings
@@ -200,4 +206,50 @@ async def test_limits_of_a_document_hold(
         answer = await upload(api, ("a.pdf", pdf(20, size=(600, 600))))
     assert answer.status_code == 422, answer.text
     assert setting in answer.json()["detail"]
+    assert not kept.images
+
+
+Upload = Callable[[], Awaitable[httpx.Response]]
+
+
+@asynccontextmanager
+async def starved_splitting(
+    settings: IngestSettings, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[Upload]:
+    """An upload of a document; whatever splits it has a tenth of each second."""
+    real = asyncio.create_subprocess_exec
+    few = settings.model_copy(update={"document_timeout_s": 1.0})
+    transport = httpx.ASGITransport(create_api(create_parts(few, kept), Health()))
+    async with (
+        AsyncExitStack() as stack,
+        httpx.AsyncClient(transport=transport, base_url="http://ingest") as api,
+    ):
+
+        async def spawn(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+            process = await real(*arguments, **options)
+            stack.enter_context(starved_by_stops(process.pid, 0.1))
+            return process
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", spawn)
+        yield lambda: upload(api, ("a.pdf", pdf(2)))
+
+
+async def test_a_document_is_not_refused_for_want_of_cpu(
+    settings: IngestSettings, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with starved_splitting(settings, kept, monkeypatch) as send:
+        answer = await send()
+    assert answer.status_code == 202, answer.text
+    assert len(kept.images) == 2
+
+
+async def test_a_document_that_got_too_little_cpu_may_be_sent_again(
+    settings: IngestSettings, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents_module, "_WALL_FACTOR", 0.5)
+    async with starved_splitting(settings, kept, monkeypatch) as send:
+        answer = await send()
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["Retry-After"]
+    assert answer.json()["title"] == "Too little CPU"
     assert not kept.images

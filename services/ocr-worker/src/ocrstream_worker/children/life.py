@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from ocrstream_worker.children.watchdog import Expiry, Watchdog
+from ocrstream_runtime.watchdog import Expiry, Watchdog
 from ocrstream_worker.children.wire import (
     Done,
     Drop,

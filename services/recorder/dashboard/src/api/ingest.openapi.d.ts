@@ -172,23 +172,23 @@ export interface components {
              * Batch Id
              * @default null
              */
-            batch_id: string | null;
+            batch_id?: string | null;
             /**
              * Batch Name
              * @default null
              */
-            batch_name: string | null;
+            batch_name?: string | null;
             /**
              * Batch Total
              * @description Images in all, if this request is not the whole batch
              * @default null
              */
-            batch_total: number | null;
+            batch_total?: number | null;
             /**
              * Chunk Size
              * @default null
              */
-            chunk_size: number | null;
+            chunk_size?: number | null;
             /**
              * Images
              * @description None only tell the `batch_total` of a batch whose images came before
@@ -198,7 +198,7 @@ export interface components {
              * Initiated By
              * @default null
              */
-            initiated_by: string | null;
+            initiated_by?: string | null;
             /**
              * Options
              * @description Kept with the batch. `lane` (default, urgent, gpu), `boxes` (line, word) and `reuse` hold for its images. `deadline` (RFC 3339) cancels what is not done by then; `webhook_url` is told of its end, if the recorder has a secret to sign with
@@ -208,7 +208,7 @@ export interface components {
              *       "lane": "urgent"
              *     }
              */
-            options: {
+            options?: {
                 [key: string]: unknown;
             } | null;
             /**
@@ -216,7 +216,7 @@ export interface components {
              * @description Tasks of each image's chain, if other stages follow OCR
              * @default null
              */
-            total_tasks: number | null;
+            total_tasks?: number | null;
         };
         /**
          * CancelAccepted
@@ -238,7 +238,7 @@ export interface components {
              * Initiated By
              * @default null
              */
-            initiated_by: string | null;
+            initiated_by?: string | null;
         };
         /**
          * ImageReference
@@ -257,24 +257,24 @@ export interface components {
              * Index
              * @default null
              */
-            index: number | null;
+            index?: number | null;
             /**
              * Options
              * @default null
              */
-            options: {
+            options?: {
                 [key: string]: unknown;
             } | null;
             /**
              * Public Path
              * @default null
              */
-            public_path: string | null;
+            public_path?: string | null;
             /**
              * Source Name
              * @default null
              */
-            source_name: string | null;
+            source_name?: string | null;
         };
         /**
          * Links
@@ -299,34 +299,34 @@ export interface components {
              * Batch Id
              * @default null
              */
-            batch_id: string | null;
+            batch_id?: string | null;
             /**
              * Batch Name
              * @default null
              */
-            batch_name: string | null;
+            batch_name?: string | null;
             /**
              * Batch Total
              * @description Images in all, if this request is not the whole batch
              * @default null
              */
-            batch_total: number | null;
+            batch_total?: number | null;
             /**
              * Chunk Size
              * @default null
              */
-            chunk_size: number | null;
+            chunk_size?: number | null;
             /**
              * Glob
              * @description Which names beneath the prefix are taken; `*` and `?` match `/`, too
              * @default *
              */
-            glob: string;
+            glob?: string;
             /**
              * Initiated By
              * @default null
              */
-            initiated_by: string | null;
+            initiated_by?: string | null;
             /**
              * Options
              * @description Kept with the batch. `lane` (default, urgent, gpu), `boxes` (line, word) and `reuse` hold for its images. `deadline` (RFC 3339) cancels what is not done by then; `webhook_url` is told of its end, if the recorder has a secret to sign with
@@ -336,7 +336,7 @@ export interface components {
              *       "lane": "urgent"
              *     }
              */
-            options: {
+            options?: {
                 [key: string]: unknown;
             } | null;
             /**
@@ -350,7 +350,7 @@ export interface components {
              * @description Tasks of each image's chain, if other stages follow OCR
              * @default null
              */
-            total_tasks: number | null;
+            total_tasks?: number | null;
         };
         /**
          * Problem
@@ -384,12 +384,12 @@ export interface components {
              * @description Those without any text, too
              * @default false
              */
-            include_no_text: boolean;
+            include_no_text?: boolean;
             /**
              * Initiated By
              * @default null
              */
-            initiated_by: string | null;
+            initiated_by?: string | null;
         };
         /**
          * UploadAccepted
@@ -415,23 +415,23 @@ export interface components {
              * Batch Id
              * @default null
              */
-            batch_id: string | null;
+            batch_id?: string | null;
             /**
              * Batch Name
              * @default null
              */
-            batch_name: string | null;
+            batch_name?: string | null;
             /**
              * Batch Total
              * @description Images in all, if this request is not the whole batch
              * @default null
              */
-            batch_total: number | null;
+            batch_total?: number | null;
             /**
              * Chunk Size
              * @default null
              */
-            chunk_size: number | null;
+            chunk_size?: number | null;
             /**
              * Files
              * @description Images, PDF or TIFF; a document becomes one image a page
@@ -442,24 +442,24 @@ export interface components {
              * @description Index of the first file; without it and batch_id it is 0
              * @default null
              */
-            first_index: number | null;
+            first_index?: number | null;
             /**
              * Index Pages
              * @description Whether each page of a document takes the next index, and what follows goes on behind it, so that the next request's `first_index` is one more than the greatest of this answer. Otherwise every file takes one index, and a document's first page has it
              * @default false
              */
-            index_pages: boolean;
+            index_pages?: boolean;
             /**
              * Initiated By
              * @default null
              */
-            initiated_by: string | null;
+            initiated_by?: string | null;
             /**
              * More
              * @description Whether more of this batch follows, how much is not known yet: its total is unknown, and it does not end, until a request tells it
              * @default false
              */
-            more: boolean;
+            more?: boolean;
             /**
              * Options
              * @description Kept with the batch. `lane` (default, urgent, gpu), `boxes` (line, word) and `reuse` hold for its images. `deadline` (RFC 3339) cancels what is not done by then; `webhook_url` is told of its end, if the recorder has a secret to sign with
@@ -469,7 +469,7 @@ export interface components {
              *       "lane": "urgent"
              *     }
              */
-            options: {
+            options?: {
                 [key: string]: unknown;
             } | null;
             /**
@@ -477,7 +477,7 @@ export interface components {
              * @description Tasks of each image's chain, if other stages follow OCR
              * @default null
              */
-            total_tasks: number | null;
+            total_tasks?: number | null;
         };
         /**
          * UploadedImage

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { imagesOfFiles } from "./ingest";
 import { isTaken } from "./pickable";
+import { imagesOfFiles } from "./uploadPort";
 
 it("imagesOfFiles counts a document's pages as one file's", () => {
   const pages = [null, 1, 2, 3, 1, null].map((page) => ({ source_name: "same", page }));

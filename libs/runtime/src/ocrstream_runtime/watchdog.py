@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ocrstream_worker.children.cpu_use import CpuMeter
+from ocrstream_runtime.cpu_use import CpuMeter
 
 _LONGEST_TICK_S = 0.25
 _TICKS_OF_A_LIMIT = 8

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrstream_worker.children import watchdog as watchdog_module
-from ocrstream_worker.children.cpu_use import CpuUse
-from ocrstream_worker.children.watchdog import Expiry, Watchdog
+from ocrstream_runtime import watchdog as watchdog_module
+from ocrstream_runtime.cpu_use import CpuUse
+from ocrstream_runtime.watchdog import Expiry, Watchdog
 
 TICK_S = 0.25
 Doing = Literal["runs", "sleeps", "waits", "stopped"]

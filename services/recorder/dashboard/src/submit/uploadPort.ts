@@ -1,28 +1,28 @@
-/** Ingest's API as uploads use it: XMLHttpRequest, since fetch does not tell how much was sent. */
+/** Uploads as ingest takes them: by XMLHttpRequest, since fetch does not tell how much was sent. */
 
-import {
-  type BatchDescription,
-  type Ingest,
-  Refused,
-  Unreachable,
-  type UploadRequest,
-} from "./batch-upload";
+import { type ApiError, answered, asApiError, noAnswer } from "../api/errors";
+import type { Ingest } from "../api/ingest";
+import type { BatchDescription, UploadPort, UploadRequest } from "./batchUpload";
 import { newId } from "./ids";
 
 interface UploadAnswer {
   images: { source_name: string | null; page: number | null }[];
 }
 
-/** Ingest at a URL. */
-export function ingestAt(url: string): Ingest {
+/** Ingest as a batch is uploaded to it. */
+export function uploadPortOf({ url, client }: Ingest): UploadPort {
   return {
     async upload(request, onBytes, signal) {
       const answer = await post(`${url}/v1/images`, formOf(request), request.key, onBytes, signal);
-      return imagesOfFiles(answer as UploadAnswer);
+      return imagesOfFiles(answer);
     },
     async close(batchId, description, total) {
-      const told = { batch_id: batchId, batch_total: total, images: [], ...described(description) };
-      await post(`${url}/v1/batches`, JSON.stringify(told), newId());
+      await answered(
+        client.POST("/v1/batches", {
+          params: { header: { "Idempotency-Key": newId() } },
+          body: { batch_id: batchId, batch_total: total, images: [], ...described(description) },
+        }),
+      );
     },
   };
 }
@@ -38,7 +38,7 @@ export function imagesOfFiles(answer: UploadAnswer): number[] {
   return counts;
 }
 
-function described({ name, options }: BatchDescription): Record<string, unknown> {
+function described({ name, options }: BatchDescription) {
   return {
     ...(name !== "" && { batch_name: name }),
     ...(Object.keys(options).length > 0 && { options }),
@@ -62,36 +62,30 @@ function formOf(request: UploadRequest): FormData {
 
 function post(
   url: string,
-  body: FormData | string,
+  form: FormData,
   key: string,
-  onBytes?: (sentBytes: number) => void,
-  signal?: AbortSignal,
-): Promise<unknown> {
+  onBytes: (sentBytes: number) => void,
+  signal: AbortSignal,
+): Promise<UploadAnswer> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", url);
     request.responseType = "json";
     request.setRequestHeader("Idempotency-Key", key);
-    if (typeof body === "string") request.setRequestHeader("Content-Type", "application/json");
-    if (onBytes) request.upload.onprogress = (event) => onBytes(event.loaded);
+    request.upload.onprogress = (event) => onBytes(event.loaded);
     request.onload = () => {
       if (request.status === 202 && request.response !== null) resolve(request.response);
       else reject(refusal(request));
     };
-    request.onerror = () => reject(new Unreachable(`${url} does not answer`));
+    request.onerror = () => reject(noAnswer());
     request.onabort = () => reject(new DOMException("The upload was stopped", "AbortError"));
-    signal?.addEventListener("abort", () => request.abort(), { once: true });
-    request.send(body);
+    signal.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(form);
   });
 }
 
-function refusal(request: XMLHttpRequest): Refused {
-  const document = (request.response ?? {}) as {
-    title?: string;
-    detail?: string;
-    errors?: unknown;
-  };
-  const message = document.detail ?? document.title ?? `Ingest answered ${request.status}`;
-  const retryAfterS = Number(request.getResponseHeader("Retry-After")) || 0;
-  return new Refused(request.status, message, document, retryAfterS);
+function refusal(request: XMLHttpRequest): ApiError {
+  const { status, statusText, response } = request;
+  const headers = { get: (name: string) => request.getResponseHeader(name) };
+  return asApiError({ status, statusText, headers }, response);
 }

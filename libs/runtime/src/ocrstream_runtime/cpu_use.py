@@ -86,3 +86,12 @@ def _read(file: str) -> bytes:
         return os.read(descriptor, _MOST_BYTES)
     finally:
         os.close(descriptor)
+
+
+def thread_busy_s() -> float:
+    """For how long the calling thread ran, or waited for a core, so far; 0 where nobody knows."""
+    try:
+        ran, waited, _ = _read("/proc/thread-self/schedstat").split()
+    except (OSError, ValueError):
+        return 0.0
+    return _NS * (int(ran) + int(waited))

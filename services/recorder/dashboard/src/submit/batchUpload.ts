@@ -1,5 +1,6 @@
 /** One batch on its way to ingest: files in groups, repeats of what may pass, refused files left out. */
 
+import { ApiError } from "../api/errors";
 import { divided, filesNamed, inGroups } from "./groups";
 import { newId } from "./ids";
 
@@ -20,8 +21,8 @@ export interface UploadRequest {
   batchTotal: number | null;
 }
 
-/** Where requests go; both methods throw Refused or Unreachable. */
-export interface Ingest {
+/** Where requests go; both methods throw ApiError. */
+export interface UploadPort {
   /** Uploads files; answers how many images each of them became. */
   upload(
     request: UploadRequest,
@@ -31,28 +32,6 @@ export interface Ingest {
   /** Tells the total of a batch whose images have all been uploaded. */
   close(batchId: string, description: BatchDescription, total: number): Promise<void>;
 }
-
-/** Ingest said no; `document` is its problem document, if it sent one. */
-export class Refused extends Error {
-  readonly status: number;
-  readonly document: { errors?: unknown };
-  readonly retryAfterS: number;
-
-  constructor(
-    status: number,
-    message: string,
-    document: { errors?: unknown } = {},
-    retryAfterS = 0,
-  ) {
-    super(message);
-    this.status = status;
-    this.document = document;
-    this.retryAfterS = retryAfterS;
-  }
-}
-
-/** Ingest gave no answer. */
-export class Unreachable extends Error {}
 
 /** Told of the files as they get on; `images` are those that each file became. */
 export interface Listener<T> {
@@ -71,8 +50,6 @@ interface Group<T> {
 
 const ATTEMPTS = 5;
 const LONGEST_PAUSE_S = 30;
-/** Answers after which the same request may succeed. */
-const PASSING = new Set([409, 429, 502, 503, 504]);
 /** Answers that are about files, so that others may pass without them. */
 const ABOUT_FILES = new Set([413, 422]);
 
@@ -85,7 +62,7 @@ export class BatchUpload<T extends { file: File }> {
   /** Images that the system has by now. */
   acceptedImages = 0;
   readonly #description: BatchDescription;
-  readonly #ingest: Ingest;
+  readonly #ingest: UploadPort;
   readonly #listener: Listener<T>;
   readonly #pause: Pause;
   #waiting: Group<T>[];
@@ -94,7 +71,7 @@ export class BatchUpload<T extends { file: File }> {
   constructor(
     files: readonly T[],
     description: BatchDescription,
-    ingest: Ingest,
+    ingest: UploadPort,
     listener: Listener<T>,
     pause: Pause,
   ) {
@@ -107,7 +84,7 @@ export class BatchUpload<T extends { file: File }> {
   }
 
   /**
-   * Uploads what is not uploaded yet. Throws Refused or Unreachable if ingest takes nothing now:
+   * Uploads what is not uploaded yet. Throws ApiError if ingest takes nothing now:
    * running it again goes on where it was, and nothing is submitted twice.
    */
   async run(signal: AbortSignal): Promise<void> {
@@ -148,10 +125,10 @@ export class BatchUpload<T extends { file: File }> {
       if (isLast) this.#told = this.acceptedImages;
       return [];
     } catch (error) {
-      if (!(error instanceof Refused) || !isAboutFiles(error)) throw error;
+      if (!(error instanceof ApiError) || !isAboutFiles(error)) throw error;
       const [only, ...others] = group.files;
-      if (others.length > 0) return divided(group.files, filesNamed(error.document.errors));
-      if (only !== undefined) this.#listener.onRefused(only, error.message);
+      if (others.length > 0) return divided(group.files, filesNamed(error.errors));
+      if (only !== undefined) this.#listener.onRefused(only, error.detail);
       return [];
     }
   }
@@ -161,11 +138,9 @@ export class BatchUpload<T extends { file: File }> {
       try {
         return await ask();
       } catch (error) {
-        const passing =
-          error instanceof Unreachable || (error instanceof Refused && PASSING.has(error.status));
-        if (!passing || attempt === ATTEMPTS) throw error;
-        const wantedS = error instanceof Refused ? error.retryAfterS : 0;
-        await this.#pause(Math.min(Math.max(0.5 * 2 ** attempt, wantedS), LONGEST_PAUSE_S), signal);
+        if (!(error instanceof ApiError && error.passes) || attempt === ATTEMPTS) throw error;
+        const pauseS = Math.max(0.5 * 2 ** attempt, error.retryAfterS);
+        await this.#pause(Math.min(pauseS, LONGEST_PAUSE_S), signal);
       }
     }
   }
@@ -175,7 +150,7 @@ function grouped<T>(files: T[]): Group<T> {
   return { key: newId(), files };
 }
 
-function isAboutFiles(refusal: Refused): boolean {
+function isAboutFiles(refusal: ApiError): boolean {
   if (!ABOUT_FILES.has(refusal.status)) return false;
-  return refusal.status === 413 || filesNamed(refusal.document.errors).size > 0;
+  return refusal.status === 413 || filesNamed(refusal.errors).size > 0;
 }

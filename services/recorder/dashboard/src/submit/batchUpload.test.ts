@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { BatchUpload, type Ingest, Refused, Unreachable, type UploadRequest } from "./batch-upload";
+import { ApiError, noAnswer } from "../api/errors";
+import { BatchUpload, type UploadPort, type UploadRequest } from "./batchUpload";
 
 const DESCRIPTION = { name: "n", options: {} };
 const ALWAYS = new AbortController().signal;
 
 /** Ingest that answers as `answer` says, and keeps what it was asked. */
-class ScriptedIngest implements Ingest {
+class ScriptedIngest implements UploadPort {
   uploads: UploadRequest[] = [];
   totals: number[] = [];
 
@@ -28,7 +29,7 @@ class ScriptedIngest implements Ingest {
   }
 }
 
-function uploading(names: string[], ingest: Ingest) {
+function uploading(names: string[], ingest: UploadPort) {
   const refused: string[] = [];
   const files = names.map((name) => ({ file: new File(["x"], name) }));
   const listener = {
@@ -71,7 +72,9 @@ describe("an upload", () => {
     const ingest = new ScriptedIngest((names) => {
       const place = names.indexOf("bad.pdf");
       if (place < 0) return oneEach(names);
-      throw new Refused(422, "encrypted", { errors: [{ pointer: `#/files/${place}` }] });
+      throw new ApiError(422, "Refused", "encrypted", {
+        errors: [{ pointer: `#/files/${place}` }],
+      });
     });
     const { upload, refused } = uploading(["a", "bad.pdf", "c"], ingest);
     await upload.run(ALWAYS);
@@ -82,7 +85,7 @@ describe("an upload", () => {
 
   it("ends its batch although the last file is refused", async () => {
     const ingest = new ScriptedIngest((names) => {
-      if (names.includes("large")) throw new Refused(413, "too large");
+      if (names.includes("large")) throw new ApiError(413, "Refused", "too large");
       return oneEach(names);
     });
     const { upload, refused } = uploading(["a", "b", "large"], ingest);
@@ -93,7 +96,7 @@ describe("an upload", () => {
 
   it("makes no batch of refused files alone", async () => {
     const ingest = new ScriptedIngest(() => {
-      throw new Refused(413, "too large");
+      throw new ApiError(413, "Refused", "too large");
     });
     const { upload, refused } = uploading(["a", "b"], ingest);
     await upload.run(ALWAYS);
@@ -103,8 +106,8 @@ describe("an upload", () => {
 
   it("repeats what passes under the same key", async () => {
     const ingest = new ScriptedIngest((names, asked) => {
-      if (asked === 1) throw new Unreachable("away");
-      if (asked === 2) throw new Refused(503, "busy");
+      if (asked === 1) throw noAnswer();
+      if (asked === 2) throw new ApiError(503, "Refused", "busy");
       return oneEach(names);
     });
     const { upload } = uploading(["a"], ingest);
@@ -116,11 +119,11 @@ describe("an upload", () => {
   it("gives up after some attempts, and goes on where it was", async () => {
     let away = true;
     const ingest = new ScriptedIngest((names) => {
-      if (away) throw new Unreachable("away");
+      if (away) throw noAnswer();
       return oneEach(names);
     });
     const { upload } = uploading(["a"], ingest);
-    await expect(upload.run(ALWAYS)).rejects.toThrow("away");
+    await expect(upload.run(ALWAYS)).rejects.toMatchObject({ status: 0 });
     away = false;
     await upload.run(ALWAYS);
     expect(new Set(ingest.uploads.map((one) => one.key)).size).toBe(1);
@@ -129,7 +132,7 @@ describe("an upload", () => {
 
   it("does not divide over what is not about files", async () => {
     const ingest = new ScriptedIngest(() => {
-      throw new Refused(422, "options", { errors: [{ pointer: "#/options" }] });
+      throw new ApiError(422, "Refused", "options", { errors: [{ pointer: "#/options" }] });
     });
     const { upload, refused } = uploading(["a", "b"], ingest);
     await expect(upload.run(ALWAYS)).rejects.toThrow("options");
@@ -139,7 +142,7 @@ describe("an upload", () => {
 
   it("can be closed over what was sent", async () => {
     const ingest = new ScriptedIngest((names, asked) => {
-      if (asked > 1) throw new Refused(507, "disk full");
+      if (asked > 1) throw new ApiError(507, "Refused", "disk full");
       return oneEach(names);
     });
     const { upload } = uploading(

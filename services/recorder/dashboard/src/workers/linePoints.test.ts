@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { linePoints } from "./line-points";
+import { linePoints } from "./linePoints";
 
 it("the greatest value touches the top, nothing lies on the ground", () => {
   expect(linePoints([0, 5, 10], 100, 20)).toBe("0,20 50,10 100,0");
