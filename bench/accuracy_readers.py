@@ -16,6 +16,7 @@ from accuracy.scoring import ReadBox
 from accuracy.truth import Line
 from accuracy_pages import PageFile
 
+import ocrstream_imaging
 import ocrstream_layout
 import ocrstream_worker
 from ocrstream_schemas.events import TextBox
@@ -73,9 +74,9 @@ def versions_of(*names: str) -> str:
 
 
 def worker_version() -> str:
-    """A digest of the worker's own code and of the order of lines, and what it computes with."""
+    """A digest of the code that reads, from file to ordered lines, and what it computes with."""
     digest = hashlib.sha256()
-    for package in (ocrstream_worker, ocrstream_layout):
+    for package in (ocrstream_worker, ocrstream_imaging, ocrstream_layout):
         for file in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
             digest.update(file.read_bytes())
     return (

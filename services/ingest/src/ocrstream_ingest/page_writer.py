@@ -84,7 +84,8 @@ def _pdf_pages(task: Task) -> Iterator[bytes]:
         document = pypdfium2.PdfDocument(task.file)
     except pypdfium2.PdfiumError as error:
         raise _Refused(f"it cannot be opened as PDF: {error}") from error
-    _check_count(task, len(document))
+    if len(document) > task.max_pages:
+        raise _too_many_pages(task, f"{len(document):,} pages, more than")
     if len(document) == 0:
         raise _Refused("it has no pages")
     scale = task.dpi / _PDF_POINTS_PER_INCH
@@ -105,54 +106,35 @@ def _pdf_pages(task: Task) -> Iterator[bytes]:
 
 
 def _tiff_frames(task: Task) -> Iterator[bytes]:
-    from PIL import Image  # noqa: PLC0415 - loaded within the limits
+    # Loaded within the limits.
+    from ocrstream_imaging import (  # noqa: PLC0415
+        ImageFileError,
+        TooManyFramesError,
+        TooManyPixelsError,
+        tiff_pages,
+    )
 
+    # Pillow's words about broken metadata have no reader.
     warnings.simplefilter("ignore")
-    Image.MAX_IMAGE_PIXELS = None
+    pages = tiff_pages(Path(task.file), max_pages=task.max_pages, max_pixels=task.max_page_pixels)
     try:
-        image = Image.open(task.file, formats=("TIFF",))
-        count = 0
-        while count <= task.max_pages:
-            try:
-                image.seek(count)
-            except EOFError:
-                break
-            count += 1
-        if count <= 1:
-            return
-        _check_count(task, count)
-        for number in range(count):
-            image.seek(number)
-            _check_size(task, number + 1, *image.size)
+        for page in pages:
             buffer = BytesIO()
-            frame = image if image.mode in _PNG_MODES else image.convert("RGB")
-            frame.save(buffer, "PNG", compress_level=1)
+            page.save(buffer, "PNG", compress_level=1)
             yield buffer.getvalue()
-    except MemoryError:
-        raise
-    # Pillow's decoders raise nearly anything for a broken file.
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        KeyError,
-        IndexError,
-        TypeError,
-        ArithmeticError,
-    ) as error:
+    except TooManyFramesError as error:
+        raise _too_many_pages(task, "more than") from error
+    except TooManyPixelsError as error:
+        raise _Refused(f"{error} (OCRSTREAM_MAX_PAGE_PIXELS)") from error
+    except ImageFileError as error:
         raise _Refused(f"it cannot be read as TIFF: {error}") from error
 
 
-_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
-
-
-def _check_count(task: Task, count: int) -> None:
-    if count > task.max_pages:
-        more = "more than" if task.kind == "tiff" else f"{count:,} pages, more than"
-        raise _Refused(
-            f"it has {more} the {task.max_pages:,} that may still come in this request"
-            " (OCRSTREAM_MAX_DOCUMENT_PAGES); split it"
-        )
+def _too_many_pages(task: Task, count: str) -> _Refused:
+    return _Refused(
+        f"it has {count} the {task.max_pages:,} that may still come in this request"
+        " (OCRSTREAM_MAX_DOCUMENT_PAGES); split it"
+    )
 
 
 def _check_size(task: Task, number: int, width: int, height: int) -> None:

@@ -171,6 +171,9 @@ async def test_the_documents_of_a_request_share_its_limits(
     answer = await upload(api, ("a.pdf", pdf(11)), ("b.pdf", pdf(10)))
     assert answer.status_code == 422
     assert "b.pdf: it has 10 pages, more than the 9" in answer.json()["detail"]
+    answer = await upload(api, ("a.pdf", pdf(20)), ("b.tif", tiff(3)))
+    assert answer.status_code == 422
+    assert "b.tif: it has more than the 0" in answer.json()["detail"]
     assert not kept.images
 
 

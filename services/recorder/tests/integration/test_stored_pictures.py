@@ -97,7 +97,7 @@ async def test_what_a_browser_has_is_not_sent_again(
         ("s3://scans/shown/", 403, "refused", "empty part"),
         ("s3://scans/shown", 403, "refused", "OCRSTREAM_OBJECT_STORES"),
         ("s3://scans/shown/large.png", 422, "too_large", "OCRSTREAM_MAX_IMAGE_BYTES"),
-        ("s3://scans/shown/text.png", 422, "undecodable", "broken image"),
+        ("s3://scans/shown/text.png", 422, "undecodable", "not an image"),
     ],
 )
 async def test_nothing_else_is_shown(  # noqa: PLR0917 - fixtures, then what is asked and told

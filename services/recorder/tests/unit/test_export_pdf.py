@@ -159,8 +159,8 @@ def test_what_cannot_be_shown_says_so_and_keeps_its_text(
     cut = Path(picture(tmp_path).removeprefix("file://")).read_bytes()[:60]
     (tmp_path / "cut.png").write_bytes(cut)
     names = {
-        "broken.png": "broken image",
-        "none.jpg": "broken image",
+        "broken.png": "not an image",
+        "none.jpg": "not an image",
         "cut.png": "broken image",
         "gone.png": "does not exist",
         "../out.png": "OCRSTREAM_IMAGE_ROOTS",

@@ -9,7 +9,7 @@ import msgspec
 
 from ocrstream_recorder.pictures.wire import Answer, Refused, Task
 from ocrstream_sandbox.contents import ContentHandler
-from ocrstream_sandbox.serve import describe, serve
+from ocrstream_sandbox.serve import serve
 
 
 def make(job: bytes, content: bytes) -> tuple[bytes, bytes]:
@@ -20,17 +20,15 @@ def make(job: bytes, content: bytes) -> tuple[bytes, bytes]:
 
 def _make(content: bytes, task: Task) -> tuple[Answer, bytes]:
     # Loaded within the limits, and only in this process.
+    from ocrstream_imaging import ImageFileError, TooManyPixelsError  # noqa: PLC0415
     from ocrstream_recorder.pictures import conversion  # noqa: PLC0415
 
     try:
         return conversion.make(content, task)
-    except conversion.Unshowable as error:
-        return Refused(str(error), error.too_large), b""
-    except MemoryError:
-        # The process ends: what it holds of this image is no more than it can say.
-        raise
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise nearly anything
-        return Refused(f"broken image: {describe(error)}"), b""
+    except (TooManyPixelsError, conversion.TooLargeToShowError) as error:
+        return Refused(str(error), too_large=True), b""
+    except ImageFileError as error:
+        return Refused(str(error)), b""
 
 
 if __name__ == "__main__":

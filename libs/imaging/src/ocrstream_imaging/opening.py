@@ -1,0 +1,84 @@
+"""Image files, opened within limits that are checked before anything is decoded.
+
+Pillow has a limit of its own in a global that is set here: files are opened one after the other, by
+processes that do little else.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from ocrstream_imaging.errors import ImageFileError, TooManyPixelsError, UndecodableError
+from ocrstream_imaging.limits import check_frames, check_pixels, count_pages
+from ocrstream_imaging.plain import plain
+from ocrstream_imaging.upright import load_upright
+
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""What is decoded, by Pillow's names. All else is undecodable, even if Pillow knows it."""
+
+_PILLOWS_LIMIT = Image.MAX_IMAGE_PIXELS or 0
+
+
+@contextmanager
+def first_frame(
+    content: bytes, *, max_pixels: int, max_frames: int | None = None
+) -> Generator[Image.Image]:
+    """The file's first frame, not decoded yet.
+
+    Raises MemoryError and ImageFileError, the latter for all that Pillow raises in the block, too.
+    """
+    # Pillow's own limit guards what a header does not tell; it must not be below this one.
+    Image.MAX_IMAGE_PIXELS = max(_PILLOWS_LIMIT, max_pixels)
+    with _file_errors(FORMATS, max_pixels), Image.open(BytesIO(content), formats=FORMATS) as image:
+        check_pixels(image, max_pixels)
+        if max_frames is not None:
+            check_frames(image, max_frames)
+        yield image
+
+
+def tiff_pages(file: Path, *, max_pages: int, max_pixels: int) -> Iterator[Image.Image]:
+    """The pages of a TIFF of several, upright, in mode 1, L, P or RGB; none if it has one frame.
+
+    A page holds until the next is asked for. Raises ImageFileError and MemoryError.
+    """
+    # Each page is checked here, and what is no page is not decoded.
+    Image.MAX_IMAGE_PIXELS = None
+    formats = ("TIFF",)
+    # Opened here, because Pillow maps files that it opens, and then garbles what lies on its side.
+    with (
+        _file_errors(formats, max_pixels),
+        file.open("rb") as stream,
+        Image.open(stream, formats=formats) as image,
+    ):
+        count = count_pages(image, max_pages)
+        for number in range(count if count > 1 else 0):
+            image.seek(number)
+            check_pixels(image, max_pixels, f"page {number + 1}")
+            load_upright(image, max_pixels)
+            yield image if _is_palette(image) else plain(image)
+
+
+def _is_palette(image: Image.Image) -> bool:
+    """Whether colours are what they are in RGB, in a third of the bytes."""
+    return image.mode == "P" and not image.has_transparency_data
+
+
+@contextmanager
+def _file_errors(formats: Sequence[str], max_pixels: int) -> Generator[None]:
+    try:
+        yield
+    except (ImageFileError, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooManyPixelsError(
+            f"the image has more than {2 * max_pixels:,} pixels; at most {max_pixels:,} are decoded"
+        ) from error
+    except Image.UnidentifiedImageError as error:
+        raise UndecodableError(
+            f"not an image in one of the formats {', '.join(formats)}"
+        ) from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+        raise UndecodableError(f"broken image: {type(error).__name__}: {error}") from error

@@ -1,0 +1,48 @@
+"""From any mode to one of three that everybody reads: 1, L and RGB, by Pillow's names."""
+
+from collections.abc import Callable, Iterator
+
+from PIL import Image
+
+from ocrstream_imaging.levels import is_deep, scaling
+from ocrstream_imaging.strips import strips
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """The decoded image in mode 1, L or RGB; itself if it has one of them."""
+    if not is_deep(image):
+        return _conversion(image)(image)
+    # Scaling takes several steps, each of which is a copy.
+    made = Image.new("L", image.size)
+    for top, strip in plain_strips(image):
+        made.paste(strip, (0, top))
+    return made
+
+
+def plain_strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The same in parts from top to bottom, each with the row that it begins at."""
+    convert = _conversion(image)
+    for top, strip in strips(image):
+        yield top, convert(strip)
+
+
+def _is_plain(image: Image.Image) -> bool:
+    # Of a gray image with a level that is clear, all levels count as they are.
+    return image.mode == "L" or (image.mode in {"1", "RGB"} and not image.has_transparency_data)
+
+
+def _conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    if _is_plain(image):
+        return lambda strip: strip
+    if is_deep(image):
+        return scaling(image)
+    if image.has_transparency_data:
+        return _on_white
+    return lambda strip: strip.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    layers = image if image.mode == "RGBA" else image.convert("RGBA")
+    paper = Image.new("RGB", image.size, "white")
+    paper.paste(layers, mask=layers)
+    return paper

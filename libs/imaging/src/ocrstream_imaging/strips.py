@@ -1,0 +1,18 @@
+"""A large image in parts, for there is no room for copies of it as a whole."""
+
+from collections.abc import Iterator
+
+from PIL import Image
+
+# Small enough to stay in the processor's cache, and for memory that is used again and again.
+_STRIP_PIXELS = 256 * 1024
+
+
+def strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Parts as wide as the image from top to bottom, each with the row that it begins at."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    if rows >= image.height:
+        yield 0, image
+        return
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
