@@ -202,7 +202,7 @@ mutants: .venv/dev.stamp ## Break the recorder's write path in every known way; 
 CONTAINER_ENGINE := PYTHONPATH=deploy/engine $(BIN)/python -m container_engine
 # Both servers, from containers of the images that docker-compose.yml names.
 CONTAINER_TESTS := services/ingest/tests/integration services/recorder/tests/integration/test_recording.py \
-	tests/test_container_servers.py
+	tests/test_container_servers.py tests/test_compose_runs.py::test_both_servers_of_compose_become_healthy
 
 .PHONY: engine-up
 engine-up: .venv/dev.stamp ## Have a Docker engine with the pinned images, as root on Debian without one installed
