@@ -33,7 +33,7 @@ class Engine:
                 if reason is None:
                     self.say(f"Docker {taken.version()} answers and has all images: taken as it is")
                     return
-                self.say(f"{reason}: one of our own is started")
+                self.say(f"{reason}; starting one of our own")
                 daemon.start()
             made = StandIns(daemon.client(), daemon.cache / "stand-ins", self.say).provide(known)
             if made:
