@@ -40,7 +40,10 @@ class Docker:
 
     def pull(self, image: str, say: Say) -> str | None:
         """Fetch an image; returns why that failed, None if it did not."""
-        ran = self._run("pull", "--quiet", image, say=say)
+        try:
+            ran = self._run("pull", "--quiet", image, say=say)
+        except StackError as error:
+            return str(error)
         return None if ran.returncode == 0 else ran.stderr.strip()[-500:]
 
     def build(

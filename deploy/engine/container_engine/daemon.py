@@ -34,9 +34,10 @@ _STOP_GRACE_S = 60
 
 @dataclass(frozen=True)
 class Started:
-    """A daemon that was started, and the machine as it was before."""
+    """A daemon that was started, what with, and the machine as it was before."""
 
     process: Process | None
+    programs: str
     before: host.Before
 
 
@@ -65,9 +66,11 @@ class Daemon:
         return process if process is not None and process.running else None
 
     def client(self) -> Docker:
-        """Commands for it."""
-        programs = self._programs()
-        return Docker(self._client_variables(programs), self.running())
+        """Commands for it while it runs. Raises StackError if it does not."""
+        started = self._started()
+        if started is None:
+            raise StackError("No engine of ours runs: start it with make engine-up")
+        return Docker(self._client_variables(Path(started.programs)), started.process)
 
     def start(self) -> None:
         """Start it; returns when it answers. Raises StackError if that cannot be."""
@@ -81,14 +84,14 @@ class Daemon:
         shutil.rmtree(self.run, ignore_errors=True)
         self.run.mkdir(mode=0o700)
         before = host.remember(variables)
-        self._save(Started(None, before))
+        self._save(Started(None, str(programs), before))
         host.weigh_containers()
         self._write_client_files(programs)
         log = self.cache / "dockerd.log"
         log.unlink(missing_ok=True)
         process = processes.start("dockerd", self._command(), log, environment=variables)
-        self._save(Started(process, before))
-        docker = Docker(self._client_variables(programs))
+        self._save(Started(process, str(programs), before))
+        docker = self.client()
         try:
             waiting.wait_until(process, lambda: docker.version() is not None, "ready", self.say)
         except StackError:
@@ -103,7 +106,8 @@ class Daemon:
             return False
         if started.process is not None:
             processes.stop([started.process], _STOP_GRACE_S)
-        host.restore(started.before, self.run, self._data, _variables(self._programs()))
+        variables = _variables(Path(started.programs))
+        host.restore(started.before, self.run, self._data, variables)
         shutil.rmtree(self.run)
         return True
 
@@ -124,13 +128,11 @@ class Daemon:
     def _data(self) -> Path:
         return self.cache / "data"
 
-    def _programs(self) -> Path:
-        recipe = repr((os_release().get("VERSION_CODENAME"), _ENGINE, _BUILDX, _TOOLS))
-        return self.cache / f"programs-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-
     def _unpacked(self) -> Path:
         """The folder with its programs, fetched the first time."""
-        programs = self._programs()
+        own = os_release()["VERSION_CODENAME"]
+        recipe = hashlib.sha256(repr((own, _ENGINE, _BUILDX, _TOOLS)).encode()).hexdigest()[:12]
+        programs = self.cache / f"programs-{recipe}"
         if programs.exists():
             return programs
         self.say("Fetching Docker by apt, to unpack it into the cache: 120 MB, about 20 s")
@@ -143,12 +145,14 @@ class Daemon:
                 apt = Apt(self.cache / "apt" / suite, suite, self.say)
                 apt.update()
                 apt.fetch(names, packages)
-            own = os_release()["VERSION_CODENAME"]
             apt = Apt(self.cache / "apt" / own, own, self.say)
             apt.update()
             apt.fetch_with_needed(_TOOLS, packages, INSTALLED)
             unpack(packages, root)
             _name_iptables(root)
+            # Those of an older recipe; nothing runs from them now.
+            for older in self.cache.glob("programs-*"):
+                shutil.rmtree(older)
             root.rename(programs)
         return programs
 
@@ -180,11 +184,14 @@ class Daemon:
 
     def _started(self) -> Started | None:
         file = self.run / "state.json"
-        if not file.exists():
+        # Root's engine is nobody else's.
+        if not os.access(file, os.R_OK):
             return None
         content = json.loads(file.read_text(encoding="utf-8"))
         process = content["process"]
-        return Started(process and Process(**process), host.Before(**content["before"]))
+        return Started(
+            process and Process(**process), content["programs"], host.Before(**content["before"])
+        )
 
     def _save(self, started: Started) -> None:
         self._file("state.json", json.dumps(asdict(started)))
