@@ -29,17 +29,14 @@ class StandIns:
         for recipe in recipes:
             key = key_of(recipe)
             has = self.docker.stand_in_key(recipe.image)
-            if has == "":
-                continue
-            made.append(recipe)
+            if has not in {"", key}:
+                # What cannot be pulled once cannot be a moment later: that would only take time.
+                pulling = pulling and self.docker.pull(recipe.image, self.say) is None
+                if not pulling:
+                    self._load_or_build(recipe, key)
+                has = "" if pulling else key
             if has == key:
-                continue
-            # What cannot be pulled once cannot be a moment later: names would be looked up in vain.
-            pulling = pulling and self.docker.pull(recipe.image, self.say) is None
-            if pulling:
-                made.pop()
-            else:
-                self._load_or_build(recipe, key)
+                made.append(recipe)
         return made
 
     def _load_or_build(self, recipe: Recipe, key: str) -> None:
