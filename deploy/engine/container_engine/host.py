@@ -108,7 +108,17 @@ def restore(before: Before, run: Path, data: Path, environment: Mapping[str, str
         _output(["ip", "link", "delete", bridge], environment)
     _IP_FORWARD.write_text(before.ip_forward, encoding="ascii")
     for folder in (*(set(_FOLDERS) - set(before.folders)), *_cgroups()):
-        _remove_empty(Path(folder))
+        remove_unused(Path(folder))
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove sockets that nobody listens on and folders that are empty, `folder` itself if it is."""
+    for path in [*sorted(folder.rglob("*"), reverse=True), folder]:
+        with contextlib.suppress(OSError):
+            if path.is_dir():
+                path.rmdir()
+            elif path.is_socket() and not _answers(path):
+                path.unlink()
 
 
 def weigh_containers() -> None:
@@ -134,14 +144,17 @@ def mtu() -> int:
     return _ETHERNET_MTU
 
 
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+    return True
+
+
 def _cgroups() -> list[Path]:
     return [one for one in (CGROUPS / CGROUP, *CGROUPS.glob(f"*/{CGROUP}")) if one.is_dir()]
-
-
-def _remove_empty(folder: Path) -> None:
-    for path in [*sorted(folder.rglob("*/"), reverse=True), folder]:
-        with contextlib.suppress(OSError):
-            path.rmdir()
 
 
 def _end_left_over(run: Path) -> None:

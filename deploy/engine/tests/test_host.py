@@ -1,5 +1,6 @@
 """Whether an engine can be started, and what is taken away after it. Nothing is started here."""
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from container_engine import debian
 from container_engine.daemon import Daemon
 from container_engine.debian import Apt, os_release
 from container_engine.firewall import without_engine
-from container_engine.host import Host, objection
+from container_engine.host import Host, objection, remove_unused
 
 from ocrstream_local.errors import StackError
 
@@ -85,6 +86,20 @@ def test_the_packet_filter_is_as_before_and_keeps_what_others_changed() -> None:
 
 def test_what_stood_there_before_stays() -> None:
     assert without_engine(NOW, NOW, ["br-317b90e8c028"]).count("-A ") == NOW.count("-A ")
+
+
+def test_what_is_used_by_others_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "containerd"
+    (folder / "empty" / "deeper").mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(folder / "dead"))
+    with socket.socket(socket.AF_UNIX) as live:
+        live.bind(str(folder / "live"))
+        live.listen()
+        remove_unused(folder)
+        assert [path.name for path in folder.iterdir()] == ["live"]
+    remove_unused(folder)
+    assert not folder.exists()
 
 
 def test_where_none_was_started_nothing_is_stopped(tmp_path: Path) -> None:
