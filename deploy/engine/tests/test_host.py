@@ -88,8 +88,8 @@ def test_what_stood_there_before_stays() -> None:
     assert without_engine(NOW, NOW, ["br-317b90e8c028"]).count("-A ") == NOW.count("-A ")
 
 
-def test_what_is_used_by_others_stays(tmp_path: Path) -> None:
-    folder = tmp_path / "containerd"
+def test_used_sockets_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
     (folder / "empty" / "deeper").mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(folder / "dead"))
