@@ -112,7 +112,7 @@ def restore(before: Before, run: Path, data: Path, environment: Mapping[str, str
 
 
 def remove_unused(folder: Path) -> None:
-    """Remove sockets that nobody listens on and empty folders, `folder` itself if it becomes one."""
+    """Remove sockets that nobody listens on, and folders that are empty, `folder` itself too."""
     for path in [*sorted(folder.rglob("*"), reverse=True), folder]:
         with contextlib.suppress(OSError):
             if path.is_dir():
