@@ -2,7 +2,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-MEMBERS := libs/schemas libs/layout libs/runtime libs/client services/ingest services/ocr-worker services/recorder deploy/local
+MEMBERS := libs/schemas libs/layout libs/runtime libs/sandbox libs/client services/ingest services/ocr-worker services/recorder deploy/local
 EDITABLE := $(addprefix -e ,$(MEMBERS))
 WORKERS ?= 2
 ENGINE ?= rapidocr
@@ -82,7 +82,7 @@ system-packages: ## Install Tesseract with Korean, Chromium and fonts for tests,
 	apt-get install -q -y --no-install-recommends $(shell grep -v '^\#' requirements/apt.txt)
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
-NO_MEMBERS := $(foreach n,schemas layout runtime client ingest worker recorder local,--no-emit-package ocrstream-$(n))
+NO_MEMBERS := $(foreach n,schemas layout runtime sandbox client ingest worker recorder local,--no-emit-package ocrstream-$(n))
 PYPROJECTS := $(addsuffix /pyproject.toml,$(MEMBERS))
 # What an image holds: the part of runtime.txt that its service needs, in the same versions.
 IMAGE_LOCK := $(LOCK) -c requirements/runtime.txt --override requirements/overrides.txt $(NO_MEMBERS)

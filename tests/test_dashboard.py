@@ -156,7 +156,7 @@ async def test_what_was_read_is_downloaded(visitor: Visitor, system: System) -> 
     name, text = await visitor.download("Download", "Text")
     assert name.endswith(".txt")
     assert text.decode().splitlines() == ["Rechnung 17", "82,50 €"]
-    name, pdf = await visitor.download("Download", "PDF with text to search")
+    name, pdf = await visitor.download("Download", "Searchable PDF")
     assert name.endswith(".pdf")
     assert pdf.startswith(b"%PDF-")
     assert pdf.rstrip().endswith(b"%%EOF")

@@ -1,6 +1,8 @@
 """Pages of the dashboard that follow a batch, also when what they listen to breaks off."""
 
+import asyncio
 import json
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from browsing import Visitor
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from whole_system import API, System, eventually
 
 from ocrstream_local import processes
@@ -141,6 +143,38 @@ async def test_progress_goes_on_where_a_connection_broke_off(
     told = first.told + second.told + third.told
     assert len(set(told)) == len(told)
     assert json.loads(told[-1][1])["completed_images"] == 3
+
+
+async def test_a_page_keeps_what_it_shows_and_asks_again_by_itself(
+    visitor: Visitor, system: System
+) -> None:
+    batch_id = f"cut-{secrets.token_hex(4)}"
+    await system.submit(batch_id, [system.image("there.png")], 2)
+    eventually("the batch", lambda: system.get(f"/v1/batches/{batch_id}"))
+    page = visitor.page
+    row = re.compile(rf"/v1/batches/{batch_id}$")
+    cut = asyncio.Semaphore(0)
+
+    async def cut_off(route: Route) -> None:
+        await route.abort()
+        cut.release()
+
+    await page.route(row, cut_off)
+    await visitor.open(f"/batches/{batch_id}")
+    await expect(page.get_by_role("alert", name="No answer")).to_be_visible()
+    await page.unroute(row)
+    progress = page.get_by_role("region", name="Progress")
+    await expect(progress.get_by_text("1 of 2 images done")).to_be_visible()
+    await expect(progress.get_by_text("Live", exact=True)).to_be_visible()
+
+    # Its end is read again, in vain, as often as the page tries before it says so.
+    cut = asyncio.Semaphore(0)
+    await page.route(row, cut_off)
+    await system.send(submitted(system, batch_id, 1))
+    for _ in range(5):
+        await asyncio.wait_for(cut.acquire(), timeout=60)
+    await expect(progress.get_by_text("2 of 2 images done")).to_be_visible()
+    assert await page.get_by_role("alert").count() == 0
 
 
 def recorded(system: System, batch_id: str) -> int:

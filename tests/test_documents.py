@@ -1,12 +1,13 @@
 """What the documents tell their reader to type, typed."""
 
+import ast
 import json
 import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from ocrstream_local.postgres import PostgresServer
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
 ROOT = Path(__file__).parents[1]
+DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
 TIMEOUT_S = 300
 
 # What a reader would wait for before he goes on to ask for results.
@@ -202,8 +204,73 @@ def test_no_document_has_a_command_that_is_not_run() -> None:
         assert not any(blocks[1::2]), document
 
 
+def tracked_texts() -> Iterator[tuple[Path, str]]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    for name in listed.stdout.split("\0"):
+        path = ROOT / name
+        # A file that was removed, but not yet from the index, has nothing to check.
+        if path.is_file():
+            try:
+                yield path, path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                continue  # a picture or an archive
+
+
 def test_links_lead_somewhere() -> None:
-    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+    notes = (ROOT / "bench" / "results").glob("*.md")
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *notes]:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document}: {target}"
+
+
+def promises() -> list[str]:
+    """What holds: each row of the table and each paragraph behind it."""
+    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    table, *paragraphs = page.partition("\n## ")[0].strip().split("\n\n")[2:]
+    _head, _line, *rows = table.splitlines()
+    assert all(one.startswith("**") and "\n**" not in one for one in paragraphs)
+    return rows + paragraphs
+
+
+def tests_in(module: Path) -> set[str]:
+    parsed = ast.parse(module.read_text(encoding="utf-8"))
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {one.name for one in parsed.body if isinstance(one, functions)}
+
+
+def test_every_promise_names_tests_that_are_there() -> None:
+    page = ROOT / "docs" / "guarantees.md"
+    modules = dict(re.findall(r"^\[(.+)\]: (.+)$", page.read_text(encoding="utf-8"), re.M))
+    used = set[str]()
+    for promise in promises():
+        proofs = re.findall(r"\[([^]]+)\]\[([^]]+)\]", promise)
+        assert proofs, f"nothing proves: {promise}"
+        for told, module in proofs:
+            name = "_".join(["test", *told.split()])
+            assert name in tests_in(page.parent / modules[module]), f"{name}: {promise}"
+            used.add(module)
+    assert used == modules.keys()
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda decision: decision.stem)
+def test_a_decision_is_short(decision: Path) -> None:
+    lines = decision.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 140
+    assert lines[0].startswith(f"# {int(decision.name[:4])}. ")
+
+
+def test_every_decision_that_is_mentioned_exists() -> None:
+    names = {decision.name for decision in DECISIONS}
+    numbers = [int(name[:4]) for name in names]
+    assert len(set(numbers)) == len(numbers)
+    for path, text in tracked_texts():
+        for numbered in re.findall(r"\bADRs?\s+(\d+(?:(?:,| and|, and)\s+\d+)*)", text):
+            for number in re.findall(r"\d+", numbered):
+                assert int(number) in numbers, f"{path}: ADR {number}"
+        for number, title in re.findall(r"\badr/(\d{4})(-[\w-]+\.md)?", text):
+            assert int(number) in numbers, f"{path}: docs/adr/{number}"
+            assert not title or number + title in names, f"{path}: docs/adr/{number}{title}"

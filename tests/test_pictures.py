@@ -11,6 +11,8 @@ from PIL import ExifTags, Image, ImageDraw, PngImagePlugin
 
 from ocrstream_recorder.pictures.pool import PicturePool, WebPicture
 from ocrstream_recorder.pictures.source import NoPicture, Trouble
+from ocrstream_sandbox.blocking import BlockingChildPool
+from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
 from ocrstream_worker.decode import DecodeLimits, Decoder
 
 # Pillow says so, and goes on.
@@ -174,6 +176,27 @@ def test_a_small_file_with_too_many_pixels_is_refused(side: int, pool: PicturePo
     with pytest.raises(NoPicture, match="at most 100,000,000") as refused:
         pool.make(bomb, may_stay=True)
     assert refused.value.trouble is Trouble.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (ChildDiedError("the process was killed"), Trouble.UNDECODABLE),
+        (ChildStarvedError("too little CPU"), Trouble.UNREACHABLE),
+        (ChildUnavailableError("no processes", permanent=False), Trouble.UNREACHABLE),
+        (MemoryError("no room"), Trouble.UNREACHABLE),
+    ],
+)
+def test_what_is_no_fault_of_the_image_may_pass(
+    error: Exception, trouble: Trouble, pool: PicturePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(BlockingChildPool, "call", call)
+    with pytest.raises(NoPicture) as refused:
+        pool.make(b"image")
+    assert refused.value.trouble is trouble
 
 
 def test_an_image_that_needs_too_much_memory_harms_no_other(pool: PicturePool) -> None:

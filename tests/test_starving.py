@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -44,6 +45,10 @@ def had(tree: psutil.Process, seconds: float) -> float:
     return time.monotonic() - begun
 
 
+def is_stopped(tree: psutil.Process) -> bool:
+    return psutil.STATUS_STOPPED in {one.status() for one in (tree, *tree.children())}
+
+
 @pytest.mark.parametrize("means", [starved_by_stops, starved_by_quota])
 def test_a_starved_tree_gets_little_until_it_is_let_go(means: Means) -> None:
     if means is starved_by_quota and not may_make_groups():
@@ -51,5 +56,25 @@ def test_a_starved_tree_gets_little_until_it_is_let_go(means: Means) -> None:
     with spinning() as tree:
         with means(tree.pid, SHARE):
             assert had(tree, 0.2) > 0.5
-        assert psutil.STATUS_STOPPED not in {one.status() for one in (tree, *tree.children())}
+        assert not is_stopped(tree)
+        assert had(tree, 0.2)
+
+
+@pytest.mark.parametrize("means", [starved_by_stops, starved_by_quota])
+def test_a_test_that_fails_gives_the_core_back(means: Means) -> None:
+    if means is starved_by_quota and not may_make_groups():
+        not_run("starving by a quota", "no control group can be made")
+
+    def fail() -> None:
+        while means is starved_by_stops and not is_stopped(tree):
+            time.sleep(0.01)
+        raise LookupError
+
+    with spinning() as tree:
+        group = Path(f"/proc/{tree.pid}/cgroup")
+        home = group.read_text(encoding="utf-8")
+        with pytest.raises(LookupError), means(tree.pid, SHARE):
+            fail()
+        assert not is_stopped(tree)
+        assert group.read_text(encoding="utf-8") == home
         assert had(tree, 0.2)

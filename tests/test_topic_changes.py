@@ -23,9 +23,12 @@ from ocrstream_local import processes
 from ocrstream_runtime.topics import ensure_topics
 from ocrstream_schemas.topics import (
     BATCHES_COMMANDS,
+    BATCHES_COMPLETED,
     IMAGES_SUBMITTED,
     OCR_RESULTS,
     TASKS_LIFECYCLE,
+    WORKERS_HEARTBEATS,
+    dead_letter_topic,
     lane_topic,
 )
 
@@ -203,22 +206,32 @@ async def test_topics_refuse_what_they_would_delete_before_it_is_read(
                 await producer.send_and_wait(TASKS_LIFECYCLE, b"{}", timestamp_ms=refused)
 
 
+CLOCK = "Kafka refuses the time of this machine's clock, 20"
+
+
+async def take_clocks(admin: AIOKafkaAdminClient, *topics: str, behind_by_ms: int = DAY_MS) -> None:
+    """Have these topics take times that are so much behind."""
+    limits = {"message.timestamp.before.max.ms": str(behind_by_ms)}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic, limits) for topic in topics]
+    await admin.alter_configs(resources)
+
+
+async def refuse_clocks(admin: AIOKafkaAdminClient, *topics: str) -> None:
+    """As if all clocks were behind: the broker's moves on before it looks."""
+    await take_clocks(admin, *topics, behind_by_ms=0)
+
+
 async def test_ingest_says_that_kafka_refuses_its_clock_and_recovers(
     system: System, admin: AIOKafkaAdminClient
 ) -> None:
     process = system.start("ingest")
-
-    async def limit(before_ms: int) -> None:
-        limits = {"message.timestamp.before.max.ms": str(before_ms)}
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, URGENT, limits)])
 
     def post() -> httpx.Response:
         images = [{"image_path": "s3://b/a.png", "options": {"lane": "urgent"}}]
         body = {"batch_id": "b", "images": images}
         return httpx.post(f"{system.ingest_url}/v1/batches", json=body, timeout=30)
 
-    # A clock that is always behind: the broker's moves on before it looks.
-    await limit(0)
+    await refuse_clocks(admin, URGENT)
 
     def refused() -> httpx.Response | None:
         answer = post()
@@ -226,9 +239,54 @@ async def test_ingest_says_that_kafka_refuses_its_clock_and_recovers(
 
     answer = eventually("a refusal", refused)
     assert answer.json()["title"] == "The clock is wrong"
-    assert "clock of the machine that ingest runs on" in answer.json()["detail"]
+    assert f"From ingest: {CLOCK}" in answer.json()["detail"]
     # Again, not that the producer cannot send any more.
     assert eventually("a refusal", refused).json()["title"] == "The clock is wrong"
-    await limit(DAY_MS)
+    await take_clocks(admin, URGENT)
     eventually("acceptance", lambda: True if post().status_code == 202 else None)
     assert process.running
+
+
+def said_of_clock(system: System, name: str, check: str, level: str) -> None:
+    """Returns once readiness and the log of a service say that its clock is refused."""
+
+    def named() -> bool | None:
+        return CLOCK in system.troubles(name).get(check, "") or None
+
+    def logged() -> bool | None:
+        log = (system.folder / "logs" / f"{name}.log").read_text().splitlines()
+        return any(CLOCK in one and f'"level": "{level}"' in one for one in log) or None
+
+    eventually(f"{name}'s readiness", named)
+    eventually(f"{name}'s log", logged)
+
+
+async def test_workers_and_recorders_say_that_kafka_refuses_their_clock_and_recover(
+    system: System, admin: AIOKafkaAdminClient
+) -> None:
+    refusing = (OCR_RESULTS, WORKERS_HEARTBEATS, BATCHES_COMPLETED, dead_letter_topic(URGENT))
+    await refuse_clocks(admin, *refusing)
+    for name in ("recorder", "worker-1"):
+        system.start(name, wait=False, OCRSTREAM_LANES="default")
+    path = system.image("a.png")
+    empty = {"type": "BatchSubmitted", "batch_id": "empty", "total_images": 0}
+    image = {"image_path": path, "batch_id": "one", "batch_total": 1}
+    await system.send((IMAGES_SUBMITTED, None, image), (BATCHES_COMMANDS, None, empty))
+    said_of_clock(system, "worker-1", "publishing", "error")
+    assert system.ended("empty")["status"] == "SUCCESS"
+    await system.send((URGENT, None, b"no event"))
+    said_of_clock(system, "recorder", "writing", "warning")
+    assert system.get("/v1/images", image_path=path) is None
+
+    await take_clocks(admin, *refusing)
+    assert system.ended("one")["status"] == "SUCCESS"
+    completed = set[str]()
+    while not completed >= {"one", "empty"}:
+        completed = {json.loads(one)["batch_id"] for one in await system.read(BATCHES_COMPLETED)}
+    for name in ("recorder", "worker-1"):
+        eventually(name, functools.partial(ready, system, name))
+        assert system.processes[name].running
+
+
+def ready(system: System, name: str) -> bool | None:
+    return system.troubles(name) == {} or None

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,17 @@ def is_ready(url: str) -> bool:
         return False
 
 
-def test_each_goes_on_while_the_other_is_dead(own_system: System) -> None:
+def recorded(system: System, batches: int) -> None:
+    """Returns once the recorder has ended so many batches since it was started."""
+
+    def look() -> bool | None:
+        lines = httpx.get(f"{system.recording_url}/metrics").text.splitlines()
+        return f"ocrstream_recorder_batches_completed_total {batches}.0" in lines or None
+
+    eventually(f"{batches} batches, with nobody to answer", look)
+
+
+def test_each_goes_on_while_the_other_is_dead_or_stands_still(own_system: System) -> None:
     system = own_system
     system.start("recorder")
     announce(system, "first")
@@ -71,13 +82,16 @@ def test_each_goes_on_while_the_other_is_dead(own_system: System) -> None:
     found = doctor(system)
     assert (found["recorder"], found["recording"]) == ("trouble", "ok")
 
-    def both_recorded() -> bool | None:
-        lines = httpx.get(f"{system.recording_url}/metrics").text.splitlines()
-        return "ocrstream_recorder_batches_completed_total 2.0" in lines or None
-
-    eventually("both batches, with nobody to answer", both_recorded)
-    system.start(API)
+    recorded(system, 2)
+    answering = system.start(API)
     assert {system.ended(name)["status"] for name in ("second", "third")} == {"SUCCESS"}
+
+    # As one that has far too much to do.
+    os.kill(answering.pid, signal.SIGSTOP)
+    announce(system, "fourth")
+    recorded(system, 3)
+    os.kill(answering.pid, signal.SIGCONT)
+    assert system.ended("fourth")["status"] == "SUCCESS"
 
 
 def test_what_answers_starts_without_kafka_and_says_what_it_does_not_know(

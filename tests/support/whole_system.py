@@ -27,14 +27,16 @@ API = "recorder-api"
 _WAIT_S = 60.0
 
 
-def eventually(what: str, attempt: Callable[[], ResultT | None]) -> ResultT:
-    """What `attempt` returns once it is not None; fails after a minute."""
-    deadline = time.monotonic() + _WAIT_S
+def eventually(
+    what: str, attempt: Callable[[], ResultT | None], within_s: float = _WAIT_S
+) -> ResultT:
+    """What `attempt` returns once it is not None; fails after `within_s`."""
+    deadline = time.monotonic() + within_s
     while True:
         result = attempt()
         if result is not None:
             return result
-        assert time.monotonic() < deadline, f"{what}: not within {_WAIT_S:g} s"
+        assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s"
         time.sleep(0.1)
 
 

@@ -45,11 +45,7 @@ def up(
     try:
         addresses = stack.up(workers, engine)
     except StackError as error:
-        if not stack.status().running():
-            raise
-        raise StackError(
-            f"{error}\nWhat runs stays: make up goes on from there, make down stops it"
-        ) from error
+        raise stack.what_stays(error, "make up") from error
     console.print(f"Up. Addresses are in {local / 'stack.env'}; stop with: make down")
     console.print(f"  {addresses['RECORDER_URL']} is the dashboard")
     for name in ("INGEST_URL", "RECORDER_URL"):

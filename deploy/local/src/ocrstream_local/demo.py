@@ -58,21 +58,29 @@ class Demo:
     def run(self, workers: int, engine: str, *, once: bool) -> None:
         """Show it all, then stay until interrupted, or, with `once`, check and end.
 
-        A stack that was up before stays up. Raises StackError with what went wrong.
+        Ended or interrupted, it stops what it started; a stack that was up before stays up. If
+        something goes wrong, what runs stays for another call, but not with `once`; raises
+        StackError, which says so.
         """
         began_at = float(os.environ.get("OCRSTREAM_COMMAND_BEGAN_AT") or time.time())
         self._seconds["installation"] = time.time() - began_at
         running = {process.name for process in self._stack.status().running()}
         was_up = {"recorder", "recorder-api", "ingest"} <= running
+        stays = was_up
         try:
             addresses = self._stack.up(workers, engine)
             self._seconds |= self._stack.seconds
             self._show(addresses, check=engine != "noop")
             self._show_times(time.time() - began_at)
             if not once:
-                self._stay(addresses)
+                self._stay(addresses, stays=stays)
+        except StackError as error:
+            if once and not was_up:
+                raise StackError(f"{error}\nLogs are in {self._layout.logs}") from error
+            stays = True
+            raise self._stack.what_stays(error, "make demo") from error
         finally:
-            if not was_up:
+            if not stays:
                 self._say(f"{self._stack.down()} processes stopped")
 
     def _show(self, addresses: Mapping[str, str], *, check: bool) -> None:
@@ -164,13 +172,16 @@ class Demo:
         parts = [f"{name} {seconds:.1f} s" for name, seconds in self._seconds.items()]
         self._say(f"Where the time went: {', '.join(parts)}; {total_s:.1f} s in all")
 
-    def _stay(self, addresses: Mapping[str, str]) -> None:
+    def _stay(self, addresses: Mapping[str, str], *, stays: bool) -> None:
         self._console.print("\nLook around:")
         self._console.print(f"  {addresses['RECORDER_URL']} is the dashboard")
         for name in ("RECORDER_URL", "INGEST_URL"):
             self._console.print(f"  {addresses[name]}/docs")
         self._console.print("  .venv/bin/ocrstream submit YOUR-IMAGE --wait")
-        self._console.print("Ctrl-C stops everything.")
+        if stays:
+            self._console.print("Ctrl-C leaves all of it running, as it was; make down stops it.")
+        else:
+            self._console.print("Ctrl-C stops everything.")
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

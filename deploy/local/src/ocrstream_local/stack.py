@@ -118,6 +118,16 @@ class Stack:
             self._layout.stack_env.unlink(missing_ok=True)
             return len(running)
 
+    def what_stays(self, error: StackError, again: str) -> StackError:
+        """The error, with what can be done about the processes that run in spite of it: `again`
+        goes on with them.
+        """
+        if not self.status().running():
+            return error
+        return StackError(
+            f"{error}\nWhat runs stays: {again} goes on from there, make down stops it"
+        )
+
     def status(self) -> State:
         """The processes as they were started; each knows whether it runs."""
         return states.load(self._layout.state)

@@ -15,6 +15,7 @@ Interval = tuple[float, float]
 
 # All of these are in line heights.
 _NEAR = 2.0  # strips so far from each other belong together
+_NEAR_ABOVE = 1.6  # a title stands further above columns than text that is double-spaced
 _TRIM_ACROSS, _TRIM_ALONG = 0.25, 0.1  # what of a line's box may overlap others
 _NARROWEST = 0.1
 _LARGE = 1.5  # of a headline
@@ -79,7 +80,7 @@ def _bands(strips: Sequence[_Strip], line_height: float) -> list[list[Row]]:
         # A column may begin above the one before it, beside a figure.
         while bands and not bands[-1][-1].gaps and len(bands[-1]) == 1:
             (above,) = bands[-1]
-            near = band[0].extent[0] - above.extent[1] <= _NEAR * line_height
+            near = band[0].extent[0] - above.extent[1] <= _NEAR_ABOVE * line_height
             shared = _shared(gaps, above.free, line_height)
             headline = any(row.height > _LARGE * line_height for row in above.rows)
             if not near or not shared or headline:

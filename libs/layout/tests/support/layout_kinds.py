@@ -53,6 +53,13 @@ def headline_and_columns(page: Page) -> None:
     page.line(str(page.rng.randint(1, 99)), page.rng.choice([MARGIN, WIDTH / 2]), y + 60)
 
 
+def short_title_and_columns(page: Page) -> None:
+    """A title of the text's size that is no wider than the column below it."""
+    page.line(f"{page.word(4, 8)} {page.word(4, 8)}", WIDTH / 2, 60, align="centre")
+    y = 60 + page.rng.uniform(2.8, 3.0) * page.size
+    _columns(page, 3, y, page.rng.randint(12, 24))
+
+
 def table(page: Page) -> None:
     count = page.rng.randint(2, 6)
     room = (WIDTH - 2 * MARGIN) / count
@@ -155,6 +162,7 @@ KINDS: dict[str, Kind] = {
         two_columns,
         three_columns,
         headline_and_columns,
+        short_title_and_columns,
         table,
         text_table,
         receipt,

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from ocrstream_runtime.clock import clock_named
+
 _STOP_TIMEOUT_S = 10.0
 
 
@@ -27,7 +29,8 @@ class LastingProducer:
 
     @asynccontextmanager
     async def lent(self) -> AsyncGenerator[AIOKafkaProducer]:
-        """A started producer; raises KafkaError if there is no broker.
+        """A started producer; raises KafkaError if there is no broker, and within ClockRefusedError
+        for a record whose time is refused.
 
         After a KafkaError within, the next one lent is a fresh one; not after KafkaTimeoutError,
         for what was not acknowledged yet may still be. The old one ends what it has begun.
@@ -37,7 +40,8 @@ class LastingProducer:
                 self._producer = await self._started()
             producer = self._producer
         try:
-            yield producer
+            with clock_named():
+                yield producer
         except KafkaTimeoutError:
             raise
         except KafkaError:
@@ -63,7 +67,7 @@ class LastingProducer:
             raise
         return producer
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Stop sending; what the broker has not taken within seconds is given up."""
         if self._producer is not None:
             self._stopping.add(asyncio.create_task(self._producer.stop()))

@@ -1,12 +1,11 @@
 """Request bodies: read in pieces, within limits of size and time."""
 
-import asyncio
-import time
 from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
 from fastapi import Request
 
+from ocrstream_runtime.patience import Patience
 from ocrstream_runtime.problems import Problem
 
 _LEAST_BYTES_PER_S = 1024
@@ -30,15 +29,15 @@ async def pieces(request: Request, limits: BodyLimits) -> AsyncGenerator[bytes]:
     Raises Problem: 413 if it is too large, 408 if it is too slow, 400 if the client leaves.
     """
     _check_announced(request, limits)
-    received, began = 0, time.monotonic()
+    received, waited_s = 0, 0.0
     more = True
     while more:
         patience_s = limits.idle_s
         if limits.max_bytes is not None:
             allowed_s = limits.idle_s + received / _LEAST_BYTES_PER_S
-            patience_s = min(patience_s, allowed_s - (time.monotonic() - began))
+            patience_s = min(patience_s, allowed_s - waited_s)
         try:
-            async with asyncio.timeout(patience_s):
+            async with Patience(patience_s) as patience:
                 message = await request.receive()
         except TimeoutError as error:
             raise Problem(
@@ -48,6 +47,7 @@ async def pieces(request: Request, limits: BodyLimits) -> AsyncGenerator[bytes]:
                 " (OCRSTREAM_BODY_TIMEOUT_S); send the request again",
                 headers={"Connection": "close"},
             ) from error
+        waited_s += patience.spent_s
         if message["type"] == "http.disconnect":
             raise Problem(400, "The client left", "The connection ended before the body did")
         piece: bytes = message.get("body", b"")

@@ -1,7 +1,6 @@
 """PDF and multi-frame TIFF, split into one image a page by a process that may die of it."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +11,16 @@ import structlog
 from ocrstream_ingest.form import ReceivedFile
 from ocrstream_ingest.page_writer import PAGE_NAME, Outcome, Task
 from ocrstream_runtime.problems import Problem
+from ocrstream_sandbox.child_process import ChildSpec
+from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
+from ocrstream_sandbox.limits import ChildLimits
+from ocrstream_sandbox.single_job import run_job
 
 logger = structlog.get_logger(__name__)
 
 _PDF_MARK = b"%PDF-"
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_GRACE_S = 5.0
+_RETRY_AFTER_S = "60"
 
 
 class DocumentLimits(NamedTuple):
@@ -50,7 +53,7 @@ class Documents:
         """Of each file its pages' images in order, on the disk beside it; nothing for an image.
 
         One after another: the limits of pages and bytes are for all of them together. Raises
-        Problem (422) if one cannot be read, or not within the limits.
+        Problem (422) if one cannot be read, or not within the limits, and (503) if none can be now.
         """
         found: list[Sequence[Path]] = []
         left = self._limits
@@ -77,8 +80,6 @@ class Documents:
             max_page_pixels=self._limits.max_page_pixels,
             max_bytes=limits.max_bytes,
             dpi=self._limits.dpi,
-            cpu_s=int(self._limits.timeout_s) + 1,
-            memory_bytes=self._limits.memory_bytes,
         )
         async with self._places:
             outcome = await self._run(task)
@@ -87,37 +88,38 @@ class Documents:
         return [folder / PAGE_NAME.format(number) for number in range(1, outcome.pages + 1)]
 
     async def _run(self, task: Task) -> Outcome:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            "-m",
-            "ocrstream_ingest.page_writer",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={},
+        spec = ChildSpec(
+            name="page writer",
+            module="ocrstream_ingest.page_writer",
+            job_timeout_s=self._limits.timeout_s,
+            limits=ChildLimits(
+                memory_bytes=self._limits.memory_bytes, file_bytes=task.max_bytes, expendable=True
+            ),
         )
         try:
-            async with asyncio.timeout(self._limits.timeout_s):
-                said, _ = await process.communicate(msgspec.json.encode(task))
-        except TimeoutError:
+            answer = await run_job(spec, msgspec.msgpack.encode(task))
+            return msgspec.msgpack.decode(answer, type=Outcome)
+        except (ChildStarvedError, ChildUnavailableError) as error:
+            logger.warning("a document cannot be split now", error=str(error))
+            starved = isinstance(error, ChildStarvedError)
+            raise Problem(
+                503,
+                "Too little CPU" if starved else "No process for the document",
+                f"A document was not split: {error}; nothing was kept, send the request again when"
+                " less is to do",
+                headers={"Retry-After": _RETRY_AFTER_S},
+            ) from error
+        except (ChildDiedError, msgspec.DecodeError) as error:
+            if isinstance(error, ChildDiedError) and error.hung:
+                return Outcome(
+                    refused=f"splitting it took longer than {self._limits.timeout_s:g} s"
+                    " (OCRSTREAM_DOCUMENT_TIMEOUT_S)"
+                )
+            logger.warning("a document ended its reader", error=str(error))
             return Outcome(
-                refused=f"splitting it took longer than {self._limits.timeout_s:g} s"
-                " (OCRSTREAM_DOCUMENT_TIMEOUT_S)"
+                refused="reading it takes more memory than allowed"
+                f" (OCRSTREAM_DOCUMENT_MEMORY_BYTES={self._limits.memory_bytes:,}), or it is broken"
             )
-        finally:
-            if process.returncode is None:
-                process.kill()
-                async with asyncio.timeout(_GRACE_S):
-                    await process.wait()
-        if process.returncode == 0:
-            return msgspec.json.decode(said, type=Outcome)
-        logger.warning("a document ended its reader", exit_code=process.returncode)
-        return Outcome(
-            refused="reading it takes more memory or time than allowed"
-            f" (OCRSTREAM_DOCUMENT_MEMORY_BYTES={self._limits.memory_bytes:,},"
-            f" OCRSTREAM_DOCUMENT_TIMEOUT_S={self._limits.timeout_s:g}), or it is broken"
-        )
 
 
 def _bytes_of(files: Sequence[Path]) -> int:

@@ -1,16 +1,20 @@
-"""Requests and answers of ingest's API. Lengths and ranges are those of the event contract."""
+"""Requests and answers of ingest's API. Lengths and ranges are those of the event contract; so is
+that null stands for a field that is left out.
+"""
 
 from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticUseDefault
 
 from ocrstream_schemas.batch_options import check_options
 
@@ -33,6 +37,13 @@ def _actionable(options: dict[str, Any] | None) -> dict[str, Any] | None:
     return options
 
 
+def _default_if_null(value: object) -> object:
+    """The value; of null, as in the events, the field's default."""
+    if value is None:
+        raise PydanticUseDefault
+    return value
+
+
 Text = Annotated[str, AfterValidator(storable)]
 Identifier = Annotated[Text, Field(min_length=1, max_length=255)]
 Reference = Annotated[
@@ -51,6 +62,8 @@ Initiator = Annotated[Text, Field(max_length=100)]
 Index = Annotated[int, Field(ge=0, le=INDEX_MAX)]
 Count = Annotated[int, Field(ge=0, le=INDEX_MAX)]
 PositiveCount = Annotated[int, Field(ge=1, le=INDEX_MAX)]
+Flag = Annotated[bool, BeforeValidator(_default_if_null, json_schema_input_type=bool | None)]
+Glob = Annotated[Text, Field(min_length=1, max_length=255)]
 Options = Annotated[dict[str, Any] | None, AfterValidator(_actionable)]
 
 
@@ -139,10 +152,9 @@ class ListingRequest(BatchDescription):
         Reference, Field(description="`s3://bucket/path/` or `file:///folder/`, as ingest allows")
     ]
     glob: Annotated[
-        Text,
+        Glob,
+        BeforeValidator(_default_if_null, json_schema_input_type=Glob | None),
         Field(
-            min_length=1,
-            max_length=255,
             description="Which names beneath the prefix are taken; `*` and `?` match `/`, too",
         ),
     ] = "*"
@@ -156,7 +168,7 @@ class UploadForm(BatchDescription):
         Field(description="Index of the first file; without it and batch_id it is 0"),
     ] = None
     index_pages: Annotated[
-        bool,
+        Flag,
         Field(
             description="Whether each page of a document takes the next index, and what follows"
             " goes on behind it, so that the next request's `first_index` is one more than the"
@@ -165,7 +177,7 @@ class UploadForm(BatchDescription):
         ),
     ] = False
     more: Annotated[
-        bool,
+        Flag,
         Field(
             description="Whether more of this batch follows, how much is not known yet: its total"
             " is unknown, and it does not end, until a request tells it"
@@ -198,7 +210,7 @@ class RetryRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     include_no_text: Annotated[
-        bool, Field(strict=True, description="Those without any text, too")
+        Flag, Field(strict=True, description="Those without any text, too")
     ] = False
     initiated_by: Initiator | None = None
 

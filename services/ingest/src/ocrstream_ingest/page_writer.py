@@ -1,27 +1,28 @@
-"""Writes a document's pages as PNG files; a process of its own, told what to do on standard input.
+"""Writes a document's pages as PNG files; a process of its own, for the document may be hostile.
 
-It answers on standard output, or dies: of a limit that it sets for itself, or of the document.
+Run as `python -m ocrstream_ingest.page_writer` by `run_job`.
 """
 
 import os
-import resource
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from ocrstream_sandbox.serve import serve
+from ocrstream_sandbox.wire import printable
+
 PAGE_NAME = "{}.png"
 
 _PDF_POINTS_PER_INCH = 72
-_OUT_OF_MEMORY_EXIT = 3
 
 
 class Task(msgspec.Struct, frozen=True):
-    """`kind`: pdf or tiff. `dpi` is for PDF. `cpu_s`, `memory_bytes`: the process's limits."""
+    """`kind`: pdf or tiff. `dpi` is for PDF."""
 
     kind: str
     file: str
@@ -30,8 +31,6 @@ class Task(msgspec.Struct, frozen=True):
     max_page_pixels: int
     max_bytes: int
     dpi: int
-    cpu_s: int
-    memory_bytes: int
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -45,21 +44,22 @@ class _Refused(Exception):
     pass
 
 
-def main() -> None:
-    """Does one task."""
-    task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
-    resource.setrlimit(resource.RLIMIT_CPU, (task.cpu_s, task.cpu_s))
-    resource.setrlimit(resource.RLIMIT_AS, (task.memory_bytes, task.memory_bytes))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (task.max_bytes, task.max_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+class PageWriter:
+    """Answers a Task with an Outcome."""
+
+    info = b""
+
+    def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
+        return [msgspec.msgpack.encode(_do(msgspec.msgpack.decode(job, type=Task))) for job in jobs]
+
+
+def _do(task: Task) -> Outcome:
     pages = _pdf_pages(task) if task.kind == "pdf" else _tiff_frames(task)
     try:
         outcome = Outcome(pages=_write(task, pages))
     except _Refused as refused:
-        outcome = Outcome(refused=str(refused))
-    except MemoryError:
-        sys.exit(_OUT_OF_MEMORY_EXIT)
-    sys.stdout.buffer.write(msgspec.json.encode(outcome))
+        outcome = Outcome(refused=printable(str(refused)))
+    return outcome
 
 
 def _write(task: Task, pages: Iterator[bytes]) -> int:
@@ -164,4 +164,4 @@ def _check_size(task: Task, number: int, width: int, height: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(serve(lambda _: PageWriter()))

@@ -8,20 +8,21 @@ import asyncio
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidTimestampError, KafkaError
+from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from ocrstream_ingest import metrics
 from ocrstream_ingest.partitioner import partition_of
+from ocrstream_runtime.clock import ClockRefusedError
 from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.kafka import RecordTooLarge, check_size, create_producer
 from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.messaging_spans import begin_trace, send_span
+from ocrstream_runtime.patience import Patience
 from ocrstream_runtime.problems import Problem
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.batch_options import lane_of
@@ -74,7 +75,7 @@ class Publisher:
 
     async def stop(self) -> None:
         """Send what is in flight and disconnect."""
-        await self._producer.close()
+        await self._producer.aclose()
 
     def renew(self) -> None:
         """Another cluster is there: what comes next is sent by a fresh producer."""
@@ -99,10 +100,10 @@ class Publisher:
         commands = [record for record in records if record.topic == BATCHES_COMMANDS]
         images = [record for record in records if record.topic != BATCHES_COMMANDS]
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with Patience(self._timeout_s):
                 await self._send_traced(commands, images)
-        except InvalidTimestampError as error:
-            raise _clock_refused(batch_id) from error
+        except ClockRefusedError as error:
+            raise _clock_refused(batch_id, error) from error
         except (KafkaError, TimeoutError) as error:
             raise _unavailable(batch_id, self._timeout_s) from error
         metrics.IMAGES.inc(len(images))
@@ -203,15 +204,13 @@ def _record(topic: str, key: str, value: bytes, headers: Headers) -> Record:
     return record
 
 
-def _clock_refused(batch_id: str) -> Problem:
-    clock = datetime.now(UTC).isoformat(timespec="seconds")
-    logger.error("Kafka refuses the time of this machine's clock; set it right", clock=clock)
+def _clock_refused(batch_id: str, error: ClockRefusedError) -> Problem:
+    logger.error("events are refused", batch_id=batch_id, error=str(error))
     return Problem(
         503,
         "The clock is wrong",
-        f"Kafka refuses events of batch {batch_id!r}, for the clock of the machine that ingest runs"
-        f" on says {clock}; once it is set right, send the same request with the same"
-        " Idempotency-Key, or with this batch_id, again",
+        f"Events of batch {batch_id!r} are not taken. From ingest: {error}. Once it is, send the"
+        " same request with the same Idempotency-Key, or with this batch_id, again",
         headers={"Retry-After": "60"},
         batch_id=batch_id,
     )

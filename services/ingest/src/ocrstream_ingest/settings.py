@@ -37,9 +37,11 @@ class IngestSettings(ServiceSettings):
     max_requests: Annotated[int, Field(ge=1)] = 256
     """How many submissions are taken at once; more are answered with 429."""
     body_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
-    """How long a request's body may stand still; one with an end must also bring 1 KiB/s."""
+    """How long a request's body may stand still; one with an end must also bring 1 KiB/s. Time for
+    which ingest has no core does not count."""
     publish_timeout_s: Annotated[float, Field(gt=0, le=300)] = 15.0
-    """How long the broker may take to acknowledge a request's events."""
+    """How long the broker may take to acknowledge a request's events. Time for which ingest has
+    no core does not count."""
     idempotency_keep_s: Annotated[float, Field(ge=60)] = 24 * 3600.0
     """How long an `Idempotency-Key` is remembered."""
 
@@ -57,9 +59,10 @@ class IngestSettings(ServiceSettings):
     document_dpi: Annotated[int, Field(ge=36, le=1200)] = 200
     """Resolution that pages of a PDF are rendered with, in dots per inch."""
     document_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
-    """How long it may take to split a document into its pages."""
+    """How long it may take to split a document into its pages. Time for which the process that does
+    it waits for a core does not count."""
     document_memory_bytes: Annotated[int, Field(ge=256 * _MIB)] = 1024 * _MIB
-    """How much memory splitting a document may take, in bytes."""
+    """How much memory splitting a document may take for its data, in bytes."""
     documents_at_once: Annotated[int, Field(ge=1, le=64)] = 2
     """How many documents are split at once."""
 

@@ -8,6 +8,7 @@ import httpx
 import msgspec
 import pytest
 from kept import Kept
+from pydantic import BaseModel
 
 from ocrstream_ingest import models
 from ocrstream_schemas import fields
@@ -182,6 +183,33 @@ def test_models_have_the_contracts_bounds() -> None:
             if (value := getattr(meta, name)) is not None
         }
         assert bounds(ours) == expected
+
+
+REQUESTS = [
+    model
+    for model in vars(models).values()
+    if isinstance(model, type)
+    and issubclass(model, BaseModel)
+    and model.model_config.get("extra") == "forbid"
+]
+REQUIRED: dict[str, Any] = {
+    "image_path": "s3://b/a.png",
+    "images": [{"image_path": "s3://b/a.png"}],
+    "prefix": "s3://b/",
+    "files": [b""],
+}
+
+
+@pytest.mark.parametrize("model", REQUESTS)
+def test_null_means_that_nothing_is_told(model: type[BaseModel]) -> None:
+    """As in the events."""
+    fields = model.model_fields
+    required = {name: REQUIRED[name] for name, field in fields.items() if field.is_required()}
+    described = model.model_json_schema()["properties"]
+    for name in fields.keys() - required.keys():
+        nothing = model.model_validate(required)
+        assert model.model_validate({**required, name: None}) == nothing, name
+        assert {"type": "null"} in described[name]["anyOf"], name
 
 
 @pytest.mark.parametrize(

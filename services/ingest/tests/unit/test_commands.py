@@ -101,17 +101,24 @@ async def test_without_a_recorder_it_says_what_to_do(
 async def test_each_retry_is_a_request_of_its_own(api: httpx.AsyncClient, kept: Kept) -> None:
     first = await api.post("/v1/batches/b/retry")
     second = await api.post("/v1/batches/b/retry", json={"include_no_text": True})
-    assert first.status_code == second.status_code == 202
+    third = await api.post("/v1/batches/b/retry", json={"include_no_text": None})
+    assert first.status_code == second.status_code == third.status_code == 202
     events = kept.commands
     assert all(isinstance(event, BatchRetryRequested) for event in events)
     told = [getattr(event, "include_no_text", None) for event in events]
-    assert told == [False, True]
+    assert told == [False, True, False]
     ids = [getattr(event, "request_id", None) for event in events]
-    assert ids == [first.json()["request_id"], second.json()["request_id"]]
-    assert len(set(ids)) == 2
+    assert ids == [answer.json()["request_id"] for answer in (first, second, third)]
+    assert len(set(ids)) == 3
 
 
 async def test_a_retry_that_cannot_be_read_is_refused(api: httpx.AsyncClient, kept: Kept) -> None:
-    for body in ({"typo": 1}, {"include_no_text": "yes"}, [], {"initiated_by": "x" * 101}):
+    for body in (
+        {"typo": 1},
+        {"include_no_text": "yes"},
+        {"include_no_text": 1},
+        [],
+        {"initiated_by": "x" * 101},
+    ):
         assert (await api.post("/v1/batches/b/retry", json=body)).status_code == 422
     assert not kept.commands

@@ -1,6 +1,10 @@
 """PDF and multi-frame TIFF become images; hostile ones get a clear answer and hurt nobody."""
 
+import asyncio
+import contextlib
+import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -8,11 +12,13 @@ import pytest
 from documents import endless_tiff, pdf, tiff
 from kept import Kept
 from PIL import Image
+from starved import starved
 
 from ocrstream_ingest.app import create_api
 from ocrstream_ingest.parts import create_parts
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_runtime.health import Health
+from ocrstream_sandbox.errors import ChildStarvedError, ChildUnavailableError
 
 
 @pytest.fixture
@@ -25,6 +31,11 @@ def settings(settings: IngestSettings) -> IngestSettings:
             "document_memory_bytes": 512 << 20,
         }
     )
+
+
+def api_with(settings: IngestSettings, kept: Kept) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(create_api(create_parts(settings, kept), Health()))
+    return httpx.AsyncClient(transport=transport, base_url="http://ingest")
 
 
 def path_of(reference: str) -> Path:
@@ -168,6 +179,52 @@ async def test_a_tiff_that_follows_itself_has_one_frame(api: httpx.AsyncClient, 
     assert [image.page for image in kept.images] == [None]
 
 
+async def test_a_reader_that_gets_little_cpu_fails_no_upload(
+    settings: IngestSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes longer than its limit, in which it could hardly work."""
+    settings = settings.model_copy(update={"document_timeout_s": 1.0})
+    real = asyncio.create_subprocess_exec
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def spawn(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+            process = await real(*arguments, **options)
+            stack.enter_context(starved(process.pid, share=0.02))
+            return process
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", spawn)
+        begun = time.monotonic()
+        async with api_with(settings, kept := Kept()) as api:
+            answer = await upload(api, ("a.tif", tiff(2)))
+    assert time.monotonic() - begun > settings.document_timeout_s
+    assert answer.status_code == 202, answer.text
+    assert [image.page for image in kept.images] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("error", "title"),
+    [
+        (ChildStarvedError("it gave no result"), "Too little CPU"),
+        (ChildUnavailableError("none", permanent=False), "No process for the document"),
+    ],
+)
+async def test_what_is_no_fault_of_the_document_may_be_sent_again(
+    api: httpx.AsyncClient,
+    kept: Kept,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    title: str,
+) -> None:
+    async def run_job(*_: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr("ocrstream_ingest.documents.run_job", run_job)
+    answer = await upload(api, ("a.tif", tiff(2)))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert answer.json()["title"] == title
+    assert not kept.images
+
+
 async def test_a_zip_bomb_hurts_nobody_else(api: httpx.AsyncClient, kept: Kept) -> None:
     """A megabyte that inflates to a gigabyte, more than its reader may have."""
     bomb = pdf(2, compressed=1 << 30)
@@ -183,7 +240,7 @@ async def test_a_zip_bomb_hurts_nobody_else(api: httpx.AsyncClient, kept: Kept) 
     ("change", "setting"),
     [
         ({"document_timeout_s": 0.05}, "OCRSTREAM_DOCUMENT_TIMEOUT_S"),
-        ({"document_memory_bytes": 64 << 20}, "OCRSTREAM_DOCUMENT_MEMORY_BYTES"),
+        ({"document_memory_bytes": 32 << 20}, "OCRSTREAM_DOCUMENT_MEMORY_BYTES"),
         ({"max_document_bytes": 1000}, "OCRSTREAM_MAX_DOCUMENT_BYTES"),
     ],
 )
@@ -191,9 +248,7 @@ async def test_limits_of_a_document_hold(
     settings: IngestSettings, change: dict[str, float], setting: str
 ) -> None:
     kept = Kept()
-    app = create_api(create_parts(settings.model_copy(update=change), kept), Health())
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as api:
+    async with api_with(settings.model_copy(update=change), kept) as api:
         answer = await upload(api, ("a.pdf", pdf(20, size=(600, 600))))
     assert answer.status_code == 422, answer.text
     assert setting in answer.json()["detail"]

@@ -9,9 +9,11 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
+from fastapi import Request
 from kept import Kept
 from pydantic import ValidationError
 
+from ocrstream_ingest.body import BodyLimits, pieces
 from ocrstream_ingest.settings import IngestSettings
 
 FILE = [("files", ("a.png", b"content"))]
@@ -219,6 +221,21 @@ async def test_a_body_that_drips_ends(api: httpx.AsyncClient) -> None:
             "/v1/batches", content=drips(), headers={"content-type": "application/json"}
         )
     assert answer.status_code == 408
+
+
+async def test_a_body_does_not_drip_because_we_are_slow() -> None:
+    """A kilobyte a second is what the client has to bring, not what is done with it."""
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    messages = [{"type": "http.request", "body": b" ", "more_body": more} for more in (True, False)]
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return messages.pop(0)
+
+    limits = BodyLimits(idle_s=0.1, max_bytes=100)
+    async for _ in pieces(Request(scope, receive), limits):
+        await asyncio.sleep(0.3)
+    assert not messages
 
 
 async def test_more_requests_than_places_are_told_to_come_back(

@@ -18,6 +18,7 @@ from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
+from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.lifecycle import Stopped, unless_stopped
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.object_stores import SCHEMES, parse_stores
@@ -26,9 +27,10 @@ from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
+from ocrstream_sandbox.shared_buffers import SharedBufferPool
 from ocrstream_schemas.events import WorkerSeen
 from ocrstream_worker import metrics
-from ocrstream_worker.children.slots import Slots
+from ocrstream_worker.child_metrics import ChildMetrics
 from ocrstream_worker.consumer import Consumer
 from ocrstream_worker.decoders import Decoders
 from ocrstream_worker.engines.port import EngineInfo
@@ -67,6 +69,7 @@ async def _run(settings: WorkerSettings) -> int:
     health.add_check("engine", worker.check_engine)
     health.add_check("decoders", worker.check_decoders)
     health.add_check("kafka", worker.check_kafka)
+    health.add_check("publishing", worker.check_publishing)
     health.add_check("moving", worker.check_moving)
     api = FastAPI(title="Ocrstream OCR worker", version="1", telemetry=HTTP_TELEMETRY)
     install_problem_handlers(api)
@@ -102,38 +105,46 @@ class _Worker:
         self._host = socket.gethostname()
         self._name = f"{self._host}-{os.getpid()}"
         self._started_at = datetime.now(UTC)
-        self._slots = Slots(settings.places)
+        self._buffers = SharedBufferPool(settings.places)
         self._engine = EngineProcess(
             settings.engine_settings,
-            self._slots,
+            self._buffers,
             batch_size=settings.batch_size,
             limits=settings.engine_limits,
+            observer=ChildMetrics("engine"),
         )
         self._decoders = Decoders(
             settings.decode_limits,
-            self._slots,
+            self._buffers,
             processes=settings.decoders,
             timeout_s=settings.decode_timeout_s,
             limits=settings.decoder_limits,
+            observer=ChildMetrics("decoder"),
         )
         self._consumer: Consumer | None = None
+        self._publisher: Publisher | None = None
         self._lag: LagWatch | None = None
 
     async def check_engine(self) -> None:
         """Raises NotReady while the engine starts, dies at whatever it gets, or is starved."""
-        await self._engine.check_deaths()
+        await self._engine.check()
         if not self._engine.ready:
             raise NotReady("the engine is starting")
 
     async def check_decoders(self) -> None:
         """Raises NotReady while they die at whatever they get, or are starved."""
-        await self._decoders.check_deaths()
+        await self._decoders.check()
 
     async def check_kafka(self) -> None:
         """Raises NotReady or KafkaError while no images can be taken."""
         if self._consumer is None or not self._consumer.joined:
             raise NotReady("has not joined its group yet")
         await self._consumer.ping()
+
+    async def check_publishing(self) -> None:
+        """Raises NotReady while nothing can be published for the machine's clock."""
+        if self._publisher is not None:
+            await self._publisher.check()
 
     async def check_moving(self) -> None:
         """Raises NotReady if images wait and none gets done."""
@@ -155,14 +166,15 @@ class _Worker:
         except Stopped:
             pass
         finally:
-            self._slots.close()
+            self._buffers.close()
 
     async def _work(self, info: EngineInfo, cluster_id: str) -> None:
         """Read the cluster's images until told to stop, or until another one answers."""
         settings = self._settings
         # No longer than the process is given for its whole end.
         drain_timeout_s = settings.shutdown_timeout_s * 0.75
-        producer = create_producer(settings, f"worker-{self._name}")
+        producer = LastingProducer(lambda: create_producer(settings, f"worker-{self._name}"))
+        self._publisher = Publisher(producer)
         revocations = Revocations(
             create_consumer(settings, f"worker-{self._name}-commands", group_id=None)
         )
@@ -172,10 +184,10 @@ class _Worker:
                 pipeline = Pipeline(
                     references=references,
                     reuse=Reuse(settings.reuse_root, reuse_basis, threads),
-                    slots=self._slots,
+                    buffers=self._buffers,
                     decoders=self._decoders,
                     engine=self._engine,
-                    publisher=Publisher(producer),
+                    publisher=self._publisher,
                     revocations=revocations,
                     rule=RetryRule(settings.max_attempts, settings.retry_backoff_s),
                     worker=self._name,
@@ -208,7 +220,7 @@ class _Worker:
                 over, done = asyncio.Event(), asyncio.Event()
                 async with (
                     Cluster(settings.kafka_bootstrap_servers, cluster_id) as cluster,
-                    producer,
+                    aclosing(producer),
                     asyncio.TaskGroup() as group,
                 ):
                     group.create_task(revocations.run(done))

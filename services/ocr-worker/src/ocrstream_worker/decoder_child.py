@@ -1,4 +1,4 @@
-"""The decoder's process: makes pixels of the files that the worker lays into memory slots.
+"""The decoder's process: makes pixels of the files that the worker lays into shared buffers.
 
 Run as `python -m ocrstream_worker.decoder_child` by a `ChildPool`.
 """
@@ -9,22 +9,23 @@ from functools import partial
 
 import msgspec
 
+from ocrstream_sandbox.serve import serve
+from ocrstream_sandbox.shared_buffers import BufferMappings
 from ocrstream_schemas.events import Reason
-from ocrstream_worker.children.serve import serve
-from ocrstream_worker.children.slots import SlotViews
 from ocrstream_worker.decode import DecodeLimits, Decoder
+from ocrstream_worker.engines.pixels import writable_raster
 from ocrstream_worker.image_errors import ImageRejected
 
 
 class File(msgspec.Struct, frozen=True):
-    """A job: the slot's first `size` bytes are a file, which its pixels are to replace."""
+    """A job: the buffer's first `size` bytes are a file, which its pixels are to replace."""
 
-    slot_fd: int
+    buffer_fd: int
     size: int
 
 
 class Decoded(msgspec.Struct, frozen=True, tag=True):
-    """The slot holds the pixels."""
+    """The buffer holds the pixels."""
 
     height: int
     width: int
@@ -40,14 +41,14 @@ class Rejected(msgspec.Struct, frozen=True, tag=True):
 Answer = Decoded | Rejected
 
 
-class DecodingService:
+class DecodingHandler:
     """One file after the other."""
 
     info = b""
 
     def __init__(self, settings: bytes) -> None:
         self._decoder = Decoder(msgspec.msgpack.decode(settings, type=DecodeLimits))
-        self._slots = SlotViews()
+        self._mappings = BufferMappings()
 
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
         return [
@@ -57,8 +58,9 @@ class DecodingService:
 
     def _decode(self, file: File) -> Answer:
         try:
-            data = self._slots.read(file.slot_fd, file.size)
-            pixels = self._decoder.decode(data, partial(self._slots.raster, file.slot_fd))
+            data = self._mappings.read(file.buffer_fd, file.size)
+            make_raster = partial(writable_raster, self._mappings, file.buffer_fd)
+            pixels = self._decoder.decode(data, make_raster)
         except ImageRejected as error:
             return Rejected(error.reason, str(error))
         except MemoryError:
@@ -72,4 +74,4 @@ class DecodingService:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(DecodingService))
+    sys.exit(serve(DecodingHandler))

@@ -1,19 +1,22 @@
 """The decoders as the worker uses them: in processes that may crash, hang or run out of memory."""
 
+import os
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from ocrstream_worker.children.life import ChildLimits, ChildSpec
-from ocrstream_worker.children.pool import ChildPool
-from ocrstream_worker.children.slots import Slot, Slots
+from ocrstream_sandbox.child_process import ChildSpec
+from ocrstream_sandbox.limits import ChildLimits
+from ocrstream_sandbox.observer import PoolObserver
+from ocrstream_sandbox.pool import ChildPool
+from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool
 from ocrstream_worker.decode import DecodeLimits
 from ocrstream_worker.decoder_child import Answer, Decoded, File
 from ocrstream_worker.image_errors import ImageRejected
 
 # A decoder's libraries need no threads of their own beside it.
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_NO_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
@@ -23,45 +26,47 @@ class Decoders:
     def __init__(
         self,
         decoding: DecodeLimits,
-        slots: Slots,
+        buffers: SharedBufferPool,
         *,
         processes: int = 2,
         timeout_s: float = 60.0,
         limits: ChildLimits | None = None,
+        observer: PoolObserver | None = None,
     ) -> None:
         spec = ChildSpec(
+            name="decoder",
             module="ocrstream_worker.decoder_child",
             settings=msgspec.msgpack.encode(decoding),
-            fds=slots.fds,
-            environment=_ENVIRONMENT,
+            fds=buffers.fds,
+            environment={**os.environ, **_NO_THREADS},
             depth=1,
             job_timeout_s=timeout_s,
             limits=limits or ChildLimits(),
         )
-        self._pool = ChildPool("decoder", spec, processes=processes)
+        self._pool = ChildPool(spec, processes=processes, observer=observer)
 
     @property
     def pids(self) -> list[int]:
         """The processes that decode now."""
         return self._pool.pids
 
-    async def check_deaths(self) -> None:
+    async def check(self) -> None:
         """Raises NotReady while they die at all images, or get too little CPU for any."""
-        await self._pool.check_deaths()
+        await self._pool.check()
 
     async def wait_ready(self) -> None:
-        """Waits for the first. Raises ChildUnavailable if there is no hope of one."""
+        """Waits for the first. Raises ChildUnavailableError if there is no hope of one."""
         await self._pool.wait_ready()
 
-    async def decode(self, slot: Slot, size: int) -> tuple[int, int]:
-        """Turns the file that is the slot's first `size` bytes into pixels: height and width.
+    async def decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]:
+        """Turns the file that is the buffer's first `size` bytes into pixels: height and width.
 
-        Raises ImageRejected, ChildDied (the file may be the cause), ChildStarved and
-        ChildUnavailable.
+        Raises ImageRejected, ChildDiedError (the file may be the cause), ChildStarvedError and
+        ChildUnavailableError.
         """
-        slot.hold()
-        job = msgspec.msgpack.encode(File(slot.fd, size))
-        answer = _answers.decode(await self._pool.call(job, on_settled=slot.let_go))
+        buffer.retain()
+        job = msgspec.msgpack.encode(File(buffer.fd, size))
+        answer = _answers.decode(await self._pool.call(job, on_settled=buffer.release))
         if isinstance(answer, Decoded):
             return answer.height, answer.width
         raise ImageRejected(answer.reason, answer.error)

@@ -15,6 +15,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from ocrstream_runtime.clock import clock_named
 from ocrstream_runtime.lifecycle import is_set_within
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import encode
@@ -86,12 +87,13 @@ class Heartbeats:
         try:
             async with asyncio.timeout(timeout_s):
                 producer = await self._started()
-                await producer.send_and_wait(
-                    WORKERS_HEARTBEATS,
-                    encode(seen),
-                    key=seen.worker.encode(),
-                    headers=cloud_event_headers(seen, SOURCE),
-                )
+                with clock_named():
+                    await producer.send_and_wait(
+                        WORKERS_HEARTBEATS,
+                        encode(seen),
+                        key=seen.worker.encode(),
+                        headers=cloud_event_headers(seen, SOURCE),
+                    )
         except (KafkaError, TimeoutError) as error:
             if not self._failing:
                 logger.warning(

@@ -1,5 +1,6 @@
 """Why an image cannot be given to the engine. The type decides what happens next."""
 
+from ocrstream_sandbox.wire import printable
 from ocrstream_schemas.events import Reason
 
 
@@ -20,8 +21,3 @@ class ImageRejected(ImageError):
 
 class ImageUnreachable(ImageError):
     """Another attempt may succeed; `reason` holds when it was the last one."""
-
-
-def printable(message: str) -> str:
-    """The message with escapes for what no event can carry: NUL and lone surrogates."""
-    return message.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")

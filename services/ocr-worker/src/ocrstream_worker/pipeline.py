@@ -15,12 +15,13 @@ from aiokafka.errors import KafkaError
 from opentelemetry import trace
 
 from ocrstream_runtime.kafka import RecordTooLarge
+from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
+from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool, write_bytes
+from ocrstream_sandbox.wire import printable
 from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason
 from ocrstream_worker import metrics
-from ocrstream_worker.children.life import ChildDied, ChildStarved, ChildUnavailable
-from ocrstream_worker.children.slots import Slot, Slots, write_bytes
 from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable, printable
+from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
 from ocrstream_worker.outcomes import Attempt, Message
 from ocrstream_worker.read_options import read_options
 from ocrstream_worker.references.port import Fetcher
@@ -37,7 +38,7 @@ _LONGEST_BACKOFF_S = 60.0
 class Decodes(Protocol):
     """What `Decoders` offers."""
 
-    async def decode(self, slot: Slot, size: int) -> tuple[int, int]: ...
+    async def decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]: ...
 
 
 class Recognizes(Protocol):
@@ -45,7 +46,7 @@ class Recognizes(Protocol):
 
     async def recognize(
         self,
-        slot: Slot,
+        buffer: SharedBuffer,
         height: int,
         width: int,
         options: ReadOptions,
@@ -88,7 +89,7 @@ class RetryRule:
 class Pipeline:
     """Takes images from submission to published outcome; any number at the same time.
 
-    `references` give a file's bytes. From there on the image lies in a slot of shared memory, in
+    `references` give a file's bytes. From there on the image lies in a buffer of shared memory, in
     which `decoders` and `engine` find it; unless `reuse` has a result for the same bytes.
     """
 
@@ -97,7 +98,7 @@ class Pipeline:
         *,
         references: Fetcher,
         reuse: Reuse,
-        slots: Slots,
+        buffers: SharedBufferPool,
         decoders: Decodes,
         engine: Recognizes,
         publisher: Publishes,
@@ -107,7 +108,7 @@ class Pipeline:
     ) -> None:
         self._references = references
         self._reuse = reuse
-        self._slots = slots
+        self._buffers = buffers
         self._decoders = decoders
         self._engine = engine
         self._publisher = publisher
@@ -118,8 +119,8 @@ class Pipeline:
     async def process(self, image: ImageSubmitted, place: Rests) -> None:
         """Returns when the broker has the image's outcome.
 
-        Raises ChildUnavailable and KafkaError, which end the worker; cancelled, it leaves the image
-        to whoever reads the record next.
+        Raises ChildUnavailableError and KafkaError, which end the worker; cancelled, it leaves the
+        image to whoever reads the record next.
         """
         attempt = Attempt(image, 1, datetime.now(UTC), self._worker)
         alone = False
@@ -129,15 +130,15 @@ class Pipeline:
                 async with self._told_if_long(attempt):
                     message = await self._attempt(attempt, alone)
                 break
-            except (ChildUnavailable, KafkaError):
+            except (ChildUnavailableError, KafkaError):
                 raise
-            except ChildStarved:
+            except ChildStarvedError:
                 # No fault of the image, so the same attempt again; and less work in one go.
                 alone = True
             except Exception as error:  # noqa: BLE001 - no image may take the worker down
                 trouble = _trouble(error, image)
                 # It may be what killed the process: its neighbours shall not pay for it again.
-                alone = alone or isinstance(error, ChildDied)
+                alone = alone or isinstance(error, ChildDiedError)
             if trouble is not None and attempt.number == self._rule.max_attempts:
                 message = attempt.failed(*trouble, datetime.now(UTC))
                 break
@@ -167,27 +168,27 @@ class Pipeline:
         self, image: ImageSubmitted, alone: bool, on_begun: Callable[[], None]
     ) -> Outcome:
         options = read_options(image)
-        with await self._slots.take() as slot:
+        with await self._buffers.acquire() as buffer:
             with _stage("fetch"):
                 file = await self._references.fetch(image.image_path)
                 key = await self._reuse.key(image, file)
                 stored = await self._reuse.find(key)
                 if stored is not None:
                     return stored
-                write_bytes(slot.fd, file)
+                write_bytes(buffer.fd, file)
             with _stage("decode"):
-                height, width = await self._decode(slot, len(file))
+                height, width = await self._decode(buffer, len(file))
             with _stage("recognize"):
                 outcome = await self._engine.recognize(
-                    slot, height, width, options, alone=alone, on_begun=on_begun
+                    buffer, height, width, options, alone=alone, on_begun=on_begun
                 )
         await self._reuse.keep(key, outcome)
         return outcome
 
-    async def _decode(self, slot: Slot, size: int) -> tuple[int, int]:
+    async def _decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]:
         try:
-            return await self._decoders.decode(slot, size)
-        except ChildDied as error:
+            return await self._decoders.decode(buffer, size)
+        except ChildDiedError as error:
             reason = Reason.TIMEOUT if error.hung else Reason.UNDECODABLE
             raise ImageUnreachable(reason, str(error)) from error
 
@@ -245,7 +246,7 @@ def _trouble(error: Exception, image: ImageSubmitted) -> tuple[Reason, str]:
     match error:
         case ImageUnreachable():
             return error.reason, str(error)
-        case ChildDied():
+        case ChildDiedError():
             return Reason.ENGINE, str(error)
         case MemoryError():
             return Reason.ENGINE, "not enough memory for the image"

@@ -3,10 +3,12 @@
 import asyncio
 
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from ocrstream_runtime.clock import ClockRefusedError
+from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.kafka import RecordTooLarge, check_size
+from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_schemas.headers import Headers, cloud_event_headers
 from ocrstream_worker.outcomes import Message, without_options
@@ -20,11 +22,18 @@ _BACKOFF_S = 1.0
 class Publisher:
     """Publishes events under the key of their chain."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: LastingProducer) -> None:
         self._producer = producer
+        self._refused: dict[str, ClockRefusedError] = {}
+
+    async def check(self) -> None:
+        """Raises NotReady while the broker refuses the times of events."""
+        for topic, error in self._refused.items():
+            raise NotReady(f"{topic}: {error}")
 
     async def publish(self, message: Message, chain_id: str) -> None:
-        """Returns when the broker has acknowledged the event, however long it is away.
+        """Returns when the broker has acknowledged the event, however long it is away, or this
+        machine's clock is wrong.
 
         An event that does not fit into its topic goes without its `options`; they stand in the
         submission, too. Raises RecordTooLarge, with nothing sent, if it does not fit even so, and
@@ -36,19 +45,36 @@ class Publisher:
             await self._insist(_fitting(message, key, headers), key, headers)
 
     async def _insist(self, message: Message, key: bytes, headers: Headers) -> None:
-        while True:
-            try:
-                await self._producer.send_and_wait(
-                    message.topic, message.value, key=key, headers=headers
-                )
-            except KafkaError as error:
-                # A full buffer is no error of the broker's, so it is not marked as retriable.
-                if not (error.retriable or isinstance(error, KafkaTimeoutError)):
-                    raise
-                logger.warning("event not acknowledged, sent again", error=str(error))
+        try:
+            while True:
+                if await self._sent(message, key, headers):
+                    return
                 await asyncio.sleep(_BACKOFF_S)
-            else:
-                return
+        finally:
+            # Whoever waits beside it finds out anew.
+            self._refused.pop(message.topic, None)
+
+    async def _sent(self, message: Message, key: bytes, headers: Headers) -> bool:
+        """Whether the broker has it; False if it may once the trouble has passed."""
+        try:
+            async with self._producer.lent() as producer:
+                await producer.send_and_wait(message.topic, message.value, key=key, headers=headers)
+        except ClockRefusedError as error:
+            if message.topic not in self._refused:
+                logger.error(
+                    "events cannot be published, their images are kept until they can",
+                    topic=message.topic,
+                    error=str(error),
+                )
+            self._refused[message.topic] = error
+            return False
+        except KafkaError as error:
+            # A full buffer is no error of the broker's, so it is not marked as retriable.
+            if not (error.retriable or isinstance(error, KafkaTimeoutError)):
+                raise
+            logger.warning("event not acknowledged, sent again", error=str(error))
+            return False
+        return True
 
 
 def _fitting(message: Message, key: bytes, headers: Headers) -> Message:

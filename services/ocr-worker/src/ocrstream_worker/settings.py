@@ -8,9 +8,9 @@ from pydantic import Field, field_validator
 from ocrstream_runtime.guarded_http import parse_networks
 from ocrstream_runtime.object_stores import open_stores, parse_stores
 from ocrstream_runtime.settings import ServiceSettings
+from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_schemas.fields import HEARTBEAT_INTERVAL_MAX_S
 from ocrstream_schemas.topics import LANES, lane_topic
-from ocrstream_worker.children.life import ChildLimits
 from ocrstream_worker.cores import threads_for_one
 from ocrstream_worker.decode import DecodeLimits
 from ocrstream_worker.engines.languages import split_names
@@ -26,6 +26,7 @@ DEFAULT_LANE = "default"
 # The others read one image after the other, however many they get.
 _BATCH_SIZES: dict[EngineName, int] = {"doctr": 8}
 _AROUND_THE_ENGINE = 4
+_MIB = 1024 * 1024
 OfEngine = TypeVar("OfEngine", RapidOcrSettings, DoctrSettings)
 
 
@@ -221,9 +222,9 @@ class WorkerSettings(ServiceSettings):
 
     def _limits(self, memory_mib: int) -> ChildLimits:
         return ChildLimits(
-            memory_mib=memory_mib,
+            memory_bytes=memory_mib * _MIB,
             recycle_jobs=self.recycle_images,
-            recycle_mib=self.recycle_mib,
+            recycle_bytes=self.recycle_mib * _MIB,
             deaths_in_a_row=self.process_death_limit,
         )
 

@@ -15,6 +15,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from real_servers import Broker
 from worker_scene import Scene, until
 
+from ocrstream_sandbox.shared_buffers import SharedBufferPool, write_bytes
 from ocrstream_schemas.events import (
     BatchRevoked,
     ImageSubmitted,
@@ -24,7 +25,6 @@ from ocrstream_schemas.events import (
     TaskStarted,
 )
 from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED, lane_topic
-from ocrstream_worker.children.slots import Slots, write_bytes
 from ocrstream_worker.consumer import Consumer
 from ocrstream_worker.engines.port import EngineSettings, ReadOptions
 from ocrstream_worker.engines.process import EngineProcess
@@ -74,14 +74,14 @@ async def test_a_page_slower_than_the_longest_poll_interval_costs_nothing(
         session_timeout_ms=10_000,
     )
     settings = EngineSettings(engine="noop", noop_image_s=7.0)
-    with contextlib.closing(Slots(1)) as slots:
-        async with EngineProcess(settings, slots) as engine:
+    with contextlib.closing(SharedBufferPool(1)) as buffers:
+        async with EngineProcess(settings, buffers) as engine:
             await engine.wait_ready()
 
             async def process(image: ImageSubmitted, place: Place) -> None:
-                with await slots.take() as slot:
-                    write_bytes(slot.fd, bytes(4 * 4 * 3))
-                    await engine.recognize(slot, 4, 4, ReadOptions())
+                with await buffers.acquire() as buffer:
+                    write_bytes(buffer.fd, bytes(4 * 4 * 3))
+                    await engine.recognize(buffer, 4, 4, ReadOptions())
                 read.append(image.image_path)
 
             consumer = Counting(

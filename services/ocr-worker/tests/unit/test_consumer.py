@@ -11,6 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, lane_topic
@@ -202,9 +203,16 @@ async def test_images_that_were_deleted_unread_are_told_of() -> None:
     # Of A0 10 to 14 are gone. Of A1 nothing was read yet, so it begins where its log does.
     kafka.commits, kafka.begins = {A0: 10, U0: 1}, {A0: 15, A1: 7}
     before = deleted_unread()
-    async with running(kafka, work):
-        await until(lambda: kafka.commits == {A0: 30, A1: 30, U0: 3})
+    with capture_logs() as logs:
+        async with running(kafka, work):
+            await until(lambda: kafka.commits == {A0: 30, A1: 30, U0: 3})
     assert deleted_unread() == before + 5
+    told = [
+        (one["topic"], one["partition"], one["offsets"])
+        for one in logs
+        if one["log_level"] == "error"
+    ]
+    assert told == [(IMAGES_SUBMITTED, 0, "10 to 14")]
 
 
 async def test_images_that_are_deleted_while_they_wait_are_told_of() -> None:

@@ -19,16 +19,19 @@ from hostile_files import (
 from PIL import Image
 from prometheus_client import REGISTRY
 
+from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError
+from ocrstream_sandbox.limits import ChildLimits
+from ocrstream_sandbox.shared_buffers import SharedBufferPool, write_bytes
 from ocrstream_schemas.events import Reason
-from ocrstream_worker.children.life import ChildDied, ChildLimits, ChildStarved
-from ocrstream_worker.children.slots import Slots, read_pixels, write_bytes
+from ocrstream_worker.child_metrics import ChildMetrics
 from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.decoders import Decoders
+from ocrstream_worker.engines.pixels import read_pixels
 from ocrstream_worker.engines.port import RgbImage
 from ocrstream_worker.image_errors import ImageRejected
 
 MEMORY_MIB = 512
-# Beside its data a process holds its libraries and the slot that it writes to.
+# Beside its data a process holds its libraries and the buffer that it writes to.
 BESIDE_MIB = 250
 GOOD = saved(drawing(), "PNG")
 _OPTIONS: dict[str, dict[str, object]] = {
@@ -40,17 +43,17 @@ SEED = int(os.environ.get("OCRSTREAM_TEST_SEED", "20240607"))
 
 
 class Room:
-    """Decoders and their slots."""
+    """Decoders and their buffers."""
 
-    def __init__(self, slots: Slots, decoders: Decoders) -> None:
-        self._slots = slots
+    def __init__(self, buffers: SharedBufferPool, decoders: Decoders) -> None:
+        self._buffers = buffers
         self.decoders = decoders
 
     async def decode(self, file: bytes) -> RgbImage:
-        with await self._slots.take() as slot:
-            write_bytes(slot.fd, file)
-            height, width = await self.decoders.decode(slot, len(file))
-            return read_pixels(slot.fd, height, width).copy()
+        with await self._buffers.acquire() as buffer:
+            write_bytes(buffer.fd, file)
+            height, width = await self.decoders.decode(buffer, len(file))
+            return read_pixels(buffer.fd, height, width).copy()
 
     async def outcome(self, file: bytes) -> str:
         """What became of a file, in a word."""
@@ -58,7 +61,7 @@ class Room:
             await self.decode(file)
         except ImageRejected as error:
             return error.reason
-        except ChildDied as error:
+        except ChildDiedError as error:
             return "hung" if error.hung else "died"
         return "decoded"
 
@@ -71,17 +74,18 @@ async def room(
     memory_mib: int = MEMORY_MIB,
     timeout_s: float = 10.0,
 ) -> AsyncGenerator[Room]:
-    with contextlib.closing(Slots(4)) as slots:
+    with contextlib.closing(SharedBufferPool(4)) as buffers:
         made = Decoders(
             DecodeLimits(max_pixels=max_pixels, max_frames=100),
-            slots,
+            buffers,
             processes=processes,
             timeout_s=timeout_s,
-            limits=ChildLimits(memory_mib=memory_mib),
+            limits=ChildLimits(memory_bytes=memory_mib << 20),
+            observer=ChildMetrics("decoder"),
         )
         async with made as decoders:
             await decoders.wait_ready()
-            yield Room(slots, decoders)
+            yield Room(buffers, decoders)
 
 
 def restarts() -> float:
@@ -164,7 +168,7 @@ async def test_a_killed_decoder_costs_its_image_an_attempt(number: signal.Signal
         await until(lambda: victim.done() or resident_mib(pid) > small_mib + 10)
         os.kill(pid, number)
         neighbours = [asyncio.create_task(decoding.decode(GOOD)) for _ in range(3)]
-        with pytest.raises(ChildDied, match="the decoder's process") as caught:
+        with pytest.raises(ChildDiedError, match="the decoder's process") as caught:
             await victim
         assert not caught.value.hung
         for neighbour in neighbours:
@@ -174,7 +178,7 @@ async def test_a_killed_decoder_costs_its_image_an_attempt(number: signal.Signal
 async def test_a_decoder_that_is_stopped_costs_its_image_no_attempt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ocrstream_worker.children.starvation._WALL_FACTOR", 1.0)
+    monkeypatch.setattr("ocrstream_sandbox.starvation.WALL_FACTOR", 1.0)
     async with room(processes=1, timeout_s=1.0) as decoding:
         (pid,) = decoding.decoders.pids
         small_mib = resident_mib(pid)
@@ -182,7 +186,7 @@ async def test_a_decoder_that_is_stopped_costs_its_image_no_attempt(
         victim = asyncio.create_task(decoding.decode(large))
         await until(lambda: victim.done() or resident_mib(pid) > small_mib + 10)
         os.kill(pid, signal.SIGSTOP)
-        with pytest.raises(ChildStarved, match="the decoder's process"):
+        with pytest.raises(ChildStarvedError, match="the decoder's process"):
             await victim
         assert (await decoding.decode(GOOD)).shape == (120, 160, 3)
 

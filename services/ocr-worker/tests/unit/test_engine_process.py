@@ -1,4 +1,4 @@
-"""The engine in its process: images lie in slots, outcomes come back, deaths cost an attempt."""
+"""The engine in its process: images lie in buffers, outcomes come back, deaths cost an attempt."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, Sequence
 import numpy as np
 import pytest
 
-from ocrstream_worker.children.life import ChildDied, ChildUnavailable
-from ocrstream_worker.children.slots import Slots, write_bytes
+from ocrstream_sandbox.errors import ChildDiedError, ChildUnavailableError
+from ocrstream_sandbox.shared_buffers import SharedBufferPool, write_bytes
 from ocrstream_worker.engines.child import recognize_each
 from ocrstream_worker.engines.port import (
     EngineBroken,
@@ -30,18 +30,18 @@ def image(width: int = 40, height: int = 30) -> RgbImage:
 
 
 class Reader:
-    """A noop engine and its slots."""
+    """A noop engine and its buffers."""
 
-    def __init__(self, slots: Slots, engine: EngineProcess) -> None:
-        self._slots = slots
+    def __init__(self, buffers: SharedBufferPool, engine: EngineProcess) -> None:
+        self._buffers = buffers
         self.engine = engine
 
     async def read(self, pixels: RgbImage) -> tuple[int, int]:
         """The size that the engine says it saw."""
-        with await self._slots.take() as slot:
-            write_bytes(slot.fd, pixels.tobytes())
+        with await self._buffers.acquire() as buffer:
+            write_bytes(buffer.fd, pixels.tobytes())
             height, width = pixels.shape[:2]
-            outcome = await self.engine.recognize(slot, height, width, ReadOptions())
+            outcome = await self.engine.recognize(buffer, height, width, ReadOptions())
         assert isinstance(outcome, Recognition)
         provenance = outcome.provenance
         assert provenance.width
@@ -54,12 +54,12 @@ async def noop(image_s: float = 0.0, timeout_s: float = 60.0) -> AsyncGenerator[
     settings = EngineSettings(
         engine="noop", noop_boxes=3, noop_image_s=image_s, image_timeout_s=timeout_s
     )
-    with contextlib.closing(Slots(4)) as slots:
-        async with EngineProcess(settings, slots) as engine:
+    with contextlib.closing(SharedBufferPool(4)) as buffers:
+        async with EngineProcess(settings, buffers) as engine:
             info = await engine.wait_ready()
             assert info.name == "noop"
             assert engine.ready
-            yield Reader(slots, engine)
+            yield Reader(buffers, engine)
 
 
 async def test_each_outcome_is_that_of_its_image() -> None:
@@ -70,7 +70,7 @@ async def test_each_outcome_is_that_of_its_image() -> None:
 
 async def test_images_larger_than_any_before_fit() -> None:
     async with noop() as reader:
-        for side in (10, 6_000, 10):  # 108 MB is more than a slot keeps
+        for side in (10, 6_000, 10):  # 108 MB is more than a buffer keeps
             assert await reader.read(image(side, side)) == (side, side)
 
 
@@ -84,7 +84,7 @@ async def test_a_death_costs_only_the_image_in_work(number: signal.Signals) -> N
         pid = reader.engine.pid
         assert pid is not None
         os.kill(pid, number)
-        with pytest.raises(ChildDied, match="the engine's process"):
+        with pytest.raises(ChildDiedError, match="the engine's process"):
             await in_work
         assert await queued == (77, 30)
         assert await behind == (78, 30)
@@ -92,9 +92,9 @@ async def test_a_death_costs_only_the_image_in_work(number: signal.Signals) -> N
 
 
 async def test_an_engine_that_is_not_installed_says_how_to_get_it() -> None:
-    with contextlib.closing(Slots(1)) as slots:
-        async with EngineProcess(EngineSettings(engine="doctr"), slots) as engine:
-            with pytest.raises(ChildUnavailable, match=r"ocrstream-worker\[doctr\]"):
+    with contextlib.closing(SharedBufferPool(1)) as buffers:
+        async with EngineProcess(EngineSettings(engine="doctr"), buffers) as engine:
+            with pytest.raises(ChildUnavailableError, match=r"ocrstream-worker\[doctr\]"):
                 await engine.wait_ready()
             assert not engine.ready
 

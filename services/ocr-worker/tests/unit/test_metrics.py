@@ -1,4 +1,4 @@
-"""Warnings are counted by code, each result once."""
+"""Warnings are counted by code, each result once; and what happens to child processes."""
 
 from prometheus_client import REGISTRY
 
@@ -9,6 +9,7 @@ from ocrstream_schemas.events import (
     TaskStarted,
     WarningCode,
 )
+from ocrstream_worker.child_metrics import ChildMetrics
 from ocrstream_worker.metrics import count_warnings
 
 
@@ -36,3 +37,29 @@ def test_a_result_counts_once_for_each_of_its_codes() -> None:
     count_warnings(TaskStarted(task_id="t", task_name="ocr", chain_id="c"))
     change = {code: value - before[code] for code, value in counted().items()}
     assert change == {"unreadable_script": 0, "low_confidence": 1, "small_text": 1, "other": 1}
+
+
+def test_what_happens_to_children_is_counted_for_their_kind() -> None:
+    def values(kind: str) -> dict[str, float]:
+        names = ("process_restarts_total", "process_recycled_total", "process_busy_seconds_total")
+        gauges = ("batch_images_sum", "process_held", "process_starved")
+        found = {
+            name: REGISTRY.get_sample_value(f"ocrstream_worker_{name}", {"process": kind})
+            for name in (*names, *gauges)
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    before, others = values("engine"), values("decoder")
+    told = ChildMetrics("engine")
+    told.batch_begun(3)
+    told.batch_done(0.5)
+    told.replaced()
+    told.recycled()
+    told.held(True)
+    told.starved(2)
+    change = {name: value - before[name] for name, value in values("engine").items()}
+    assert list(change.values()) == [1, 1, 0.5, 3, 1, 2]
+    assert values("decoder") == others
+    told.held(False)
+    told.starved(0)
+    assert values("engine")["process_held"] == values("engine")["process_starved"] == 0

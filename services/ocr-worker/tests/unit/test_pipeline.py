@@ -14,6 +14,8 @@ from aiokafka import AIOKafkaConsumer
 from prometheus_client import REGISTRY
 
 from ocrstream_runtime.kafka import RawRecord, RecordTooLarge
+from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
+from ocrstream_sandbox.shared_buffers import BufferMappings, SharedBuffer, SharedBufferPool
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import (
     BatchRevoked,
@@ -32,8 +34,6 @@ from ocrstream_schemas.events import (
 )
 from ocrstream_schemas.topics import BATCHES_COMMANDS
 from ocrstream_worker import pipeline as pipeline_module
-from ocrstream_worker.children.life import ChildDied, ChildStarved, ChildUnavailable
-from ocrstream_worker.children.slots import Slot, Slots, SlotViews
 from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition, Refused
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
 from ocrstream_worker.outcomes import Message
@@ -66,7 +66,7 @@ class Engine:
 
     async def recognize(
         self,
-        slot: Slot,
+        buffer: SharedBuffer,
         height: int,
         width: int,
         options: ReadOptions,
@@ -99,15 +99,15 @@ class Files:
 
 
 class Decoders:
-    """Finds the file in the slot; gives one of `steps` a call, then 2 by 4 pixels."""
+    """Finds the file in the buffer; gives one of `steps` a call, then 2 by 4 pixels."""
 
     def __init__(self, *steps: Exception) -> None:
         self._steps = list(steps)
         self.calls = 0
 
-    async def decode(self, slot: Slot, size: int) -> tuple[int, int]:
+    async def decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]:
         self.calls += 1
-        assert SlotViews().read(slot.fd, size)
+        assert BufferMappings().read(buffer.fd, size)
         if self._steps:
             raise self._steps.pop(0)
         return 2, 4
@@ -159,7 +159,7 @@ class Scene:
 
     sink: Sink
     reuse: Reuse
-    slots: Slots
+    buffers: SharedBufferPool
     revocations: Revocations = field(
         default_factory=lambda: Revocations(cast("AIOKafkaConsumer", None))
     )
@@ -178,7 +178,7 @@ class Scene:
         pipeline = Pipeline(
             references=Files(read),
             reuse=self.reuse,
-            slots=self.slots,
+            buffers=self.buffers,
             decoders=decoders or Decoders(),
             engine=engine or Engine(),
             publisher=self.sink,
@@ -191,13 +191,13 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncGenerator[Scene]:
-    slots = Slots(1)
+    buffers = SharedBufferPool(1)
     with ThreadPoolExecutor(1) as threads:
-        yield Scene(Sink(), Reuse(tmp_path, b"basis", threads), slots)
+        yield Scene(Sink(), Reuse(tmp_path, b"basis", threads), buffers)
     # Whatever happened, the image has given its memory back.
     async with asyncio.timeout(5):
-        await slots.take()
-    slots.close()
+        await buffers.acquire()
+    buffers.close()
 
 
 def raising(*errors: Exception) -> Callable[[str], bytes]:
@@ -255,7 +255,7 @@ async def test_what_cannot_get_better_fails_at_once(scene: Scene) -> None:
 
 async def test_trouble_that_passes_costs_attempts(scene: Scene) -> None:
     read = raising(ImageUnreachable(Reason.TIMEOUT, "disk"))
-    await scene.process(Engine(ChildDied("segfault")), read=read)
+    await scene.process(Engine(ChildDiedError("segfault")), read=read)
     first, second, result = scene.sink.events
     assert isinstance(first, TaskRetried)
     assert isinstance(second, TaskRetried)
@@ -268,7 +268,7 @@ async def test_trouble_that_passes_costs_attempts(scene: Scene) -> None:
 
 
 async def test_a_dead_or_hung_decoder_costs_an_attempt_each(scene: Scene) -> None:
-    decoders = Decoders(ChildDied("segfault"), ChildDied("slow", hung=True))
+    decoders = Decoders(ChildDiedError("segfault"), ChildDiedError("slow", hung=True))
     await scene.process(decoders=decoders)
     first, second, result = scene.sink.events
     assert isinstance(first, TaskRetried)
@@ -278,14 +278,14 @@ async def test_a_dead_or_hung_decoder_costs_an_attempt_each(scene: Scene) -> Non
 
 
 async def test_after_a_death_an_image_is_read_alone(scene: Scene) -> None:
-    engine = Engine(ChildDied("segfault"), ZeroDivisionError("a bug"))
+    engine = Engine(ChildDiedError("segfault"), ZeroDivisionError("a bug"))
     await scene.process(engine)
     assert engine.alone == [False, True, True]
 
 
 async def test_a_lack_of_cpu_costs_no_attempt_however_often(scene: Scene) -> None:
-    engine = Engine(*[ChildStarved("too little CPU")] * 9)
-    decoders = Decoders(*[ChildStarved("too little CPU")] * 9)
+    engine = Engine(*[ChildStarvedError("too little CPU")] * 9)
+    decoders = Decoders(*[ChildStarvedError("too little CPU")] * 9)
     await scene.process(engine, decoders=decoders, max_attempts=1)
     (result,) = scene.sink.events
     assert isinstance(result, OcrSucceeded)
@@ -297,7 +297,7 @@ async def test_a_lack_of_cpu_costs_no_attempt_however_often(scene: Scene) -> Non
 
 async def test_a_cancel_ends_an_image_that_lacks_cpu(scene: Scene) -> None:
     scene.bed.gate.clear()
-    processing = asyncio.create_task(scene.process(Engine(ChildStarved("too little CPU"))))
+    processing = asyncio.create_task(scene.process(Engine(ChildStarvedError("too little CPU"))))
     await scene.bed.entered.wait()
     cancel(scene.revocations)
     await processing
@@ -306,7 +306,9 @@ async def test_a_cancel_ends_an_image_that_lacks_cpu(scene: Scene) -> None:
 
 async def test_pauses_are_drawn_up_to_twice_the_one_before(scene: Scene) -> None:
     for _ in range(200):
-        await scene.process(Engine(*[ChildDied("segfault")] * 9), max_attempts=9, backoff_s=1.0)
+        await scene.process(
+            Engine(*[ChildDiedError("segfault")] * 9), max_attempts=9, backoff_s=1.0
+        )
     told = [event.backoff_s for event in scene.sink.events if isinstance(event, TaskRetried)]
     assert told == scene.bed.pauses_s
     for number, longest_s in enumerate([1, 2, 4, 8, 16, 32, 60, 60]):
@@ -317,7 +319,7 @@ async def test_pauses_are_drawn_up_to_twice_the_one_before(scene: Scene) -> None
 
 
 async def test_the_last_attempt_fails_the_image(scene: Scene) -> None:
-    engine = Engine(*[ChildDied("segfault")] * 5)
+    engine = Engine(*[ChildDiedError("segfault")] * 5)
     await scene.process(engine, max_attempts=2)
     retried, result = scene.sink.events
     assert isinstance(retried, TaskRetried)
@@ -335,8 +337,8 @@ async def test_a_fault_of_ours_costs_the_image_and_not_the_worker(scene: Scene) 
 
 
 async def test_an_engine_that_is_gone_for_good_ends_the_worker(scene: Scene) -> None:
-    with pytest.raises(ChildUnavailable):
-        await scene.process(Engine(ChildUnavailable("no models")))
+    with pytest.raises(ChildUnavailableError):
+        await scene.process(Engine(ChildUnavailableError("no models", permanent=True)))
     assert scene.sink.events == []
 
 
@@ -351,7 +353,7 @@ async def test_a_cancelled_batch_is_skipped(scene: Scene) -> None:
 
 async def test_a_cancel_while_it_rests_ends_it_at_once(scene: Scene) -> None:
     scene.bed.gate.clear()
-    processing = asyncio.create_task(scene.process(Engine(ChildDied("segfault"))))
+    processing = asyncio.create_task(scene.process(Engine(ChildDiedError("segfault"))))
     await scene.bed.entered.wait()
     cancel(scene.revocations)
     await processing
@@ -404,7 +406,7 @@ async def test_news_too_large_for_its_topic_costs_nothing(scene: Scene) -> None:
     scene.sink = Sink(
         lambda event: RecordTooLarge("300 kB") if isinstance(event, TaskRetried) else None
     )
-    await scene.process(Engine(ChildDied("segfault")))
+    await scene.process(Engine(ChildDiedError("segfault")))
     assert [type(event) for event in scene.sink.events] == [OcrSucceeded]
 
 

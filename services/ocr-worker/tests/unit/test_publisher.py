@@ -1,18 +1,25 @@
 """What is sent again, what ends the worker, and what is made to fit."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
+    InvalidTimestampError,
     KafkaConnectionError,
     KafkaTimeoutError,
     OutOfOrderSequenceNumber,
     TopicAuthorizationFailedError,
 )
+from structlog.testing import capture_logs
 
+from ocrstream_runtime.clock import clock_named
+from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.kafka import RecordTooLarge
+from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.events import ImageSubmitted, Provenance, TaskRevoked, TextBox
 from ocrstream_schemas.ids import RecordRef
@@ -26,11 +33,16 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class Broker:
-    """Stands in for the producer; raises `troubles` first."""
+    """Stands in for the producer that is lent; raises `troubles` first."""
 
     def __init__(self, *troubles: Exception) -> None:
         self._troubles = list(troubles)
         self.records: list[tuple[str, bytes, bytes]] = []
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncGenerator["Broker"]:
+        with clock_named():
+            yield self
 
     async def send_and_wait(
         self, topic: str, value: bytes, *, key: bytes, headers: list[tuple[str, bytes]]
@@ -42,7 +54,7 @@ class Broker:
 
 
 def publisher_to(broker: Broker) -> Publisher:
-    return Publisher(cast("AIOKafkaProducer", broker))
+    return Publisher(cast("LastingProducer", broker))
 
 
 def attempt(options: dict[str, Any] | None = None) -> Attempt:
@@ -59,6 +71,29 @@ async def test_insists_while_the_trouble_may_pass() -> None:
     broker = Broker(KafkaConnectionError(), KafkaTimeoutError())
     await publisher_to(broker).publish(attempt().started(), "c")
     assert [(topic, key) for topic, _, key in broker.records] == [(TASKS_LIFECYCLE, b"c")]
+
+
+async def test_while_the_clock_is_wrong_it_says_so_and_insists(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publisher_module, "_BACKOFF_S", 3600)
+    broker = Broker(InvalidTimestampError(), KafkaConnectionError())
+    publisher = publisher_to(broker)
+    with capture_logs() as logs:
+        publishing = asyncio.create_task(publisher.publish(attempt().started(), "c"))
+        # It sleeps once it has said so.
+        await asyncio.wait([publishing], timeout=0.1)
+    (told,) = logs
+    assert told["log_level"] == "error"
+    assert "Kafka refuses the time of this machine's clock, 20" in told["error"]
+    with pytest.raises(NotReady, match="set it right"):
+        await publisher.check()
+    publishing.cancel()
+    await asyncio.wait([publishing])
+    await publisher.check()
+    monkeypatch.setattr(publisher_module, "_BACKOFF_S", 0)
+    await publisher.publish(attempt().started(), "c")
+    assert len(broker.records) == 1
 
 
 @pytest.mark.parametrize("error", [OutOfOrderSequenceNumber(), TopicAuthorizationFailedError()])

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ocrstream_recorder.store.dead_letters import Coordinates
+from ocrstream_runtime.clock import clock_named
 from ocrstream_runtime.kafka import (
     RawRecord,
     check_size,
@@ -93,7 +94,7 @@ class LetterSender:
 
         Raises RecordTooLarge, LettersUnavailable.
         """
-        with send_span(origin.topic, key) as carried_on, _unavailable():
+        with send_span(origin.topic, key) as carried_on, _unavailable(), clock_named():
             headers = [*origin_headers(origin), (REDRIVE, str(redrive).encode()), *carried_on]
             check_size(origin.topic, key, value, headers)
             await self._producer.send_and_wait(origin.topic, value, key=key, headers=headers)

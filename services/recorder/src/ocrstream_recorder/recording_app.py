@@ -145,8 +145,8 @@ class _Recorder:
         except Stopped:
             pass
         finally:
-            await self._letters_producer.close()
-            await self._outbox_producer.close()
+            await self._letters_producer.aclose()
+            await self._outbox_producer.aclose()
             for database in (
                 self._writer,
                 self._outbox,

@@ -67,7 +67,7 @@ async def kept_and_read(bootstrap: str, record: RawRecord) -> tuple[Coordinates,
     # The longest error, of characters that grow most when they are encoded.
     rejected = reject(record, "invalid", "\U0001f5bc" * 5000)
     kept = await DeadLetters(producer, "recorder").publish([rejected])
-    await producer.close()
+    await producer.aclose()
     (place,) = kept.values()
     async with LetterBox(settings(bootstrap)).reader() as reader:
         return place, await reader.read(place, record_ref(record))
@@ -171,7 +171,7 @@ class Recorder:
         return row[0] - record.offset
 
     async def close(self) -> None:
-        await self._producer.close()
+        await self._producer.aclose()
         await self._database.close()
 
 

@@ -8,6 +8,7 @@ import msgspec
 import psycopg
 import pytest
 from psycopg import Connection
+from structlog.testing import capture_logs
 
 from ocrstream_recorder.domain.contribution import contribute
 from ocrstream_recorder.domain.ledger import Ledger
@@ -104,7 +105,9 @@ def test_a_batch_that_ended_is_not_cancelled(connection: Connection[Any]) -> Non
 
 @pytest.mark.parametrize("told", ["soon", 5, "2020-13-01T00:00:00Z", {"at": "noon"}])
 def test_what_is_no_instant_cancels_nothing(connection: Connection[Any], told: Any) -> None:
-    write(connection, announced("b", told))
+    with capture_logs() as logs:
+        write(connection, announced("b", told))
+    assert [(one["event"], one["batch_id"]) for one in logs] == [("option ignored", "b")]
     assert look(connection) == 0
 
 

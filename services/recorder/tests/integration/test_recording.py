@@ -160,8 +160,8 @@ def counted(name: str, **labels: str) -> float:
 
 CHECK = "CHECK (chain_name <> 'poison')"
 BREAK_AND_MEND = [
-    # A table that is not there (42P01), a right that is missing (42501), a function that fails
-    # (P0001, XX000), a constraint on what is not a record's own.
+    # A table or a column that is not there, a function that fails, a disk that is full and a right
+    # that is missing, as the server would tell of them; a constraint on what is no record's own.
     (
         "ALTER TABLE task_logs RENAME TO elsewhere",
         "ALTER TABLE elsewhere RENAME TO task_logs",
@@ -172,12 +172,15 @@ BREAK_AND_MEND = [
         "ALTER TABLE chain_executions RENAME COLUMN rank_list TO ranks",
         "42703",
     ),
-    (
-        """CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
-           'BEGIN RAISE ''no'' USING ERRCODE = ''XX000''; END';
-           CREATE TRIGGER fail BEFORE INSERT ON task_logs EXECUTE FUNCTION fail()""",
-        "DROP TRIGGER fail ON task_logs",
-        "XX000",
+    *(
+        (
+            f"""CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN RAISE ''no'' USING ERRCODE = ''{state}''; END';
+                CREATE TRIGGER fail BEFORE INSERT ON task_logs EXECUTE FUNCTION fail()""",
+            "DROP TRIGGER fail ON task_logs",
+            state,
+        )
+        for state in ("XX000", "53100", "42501")
     ),
     (
         "ALTER TABLE recorder_dead_letters ADD CONSTRAINT no CHECK (reason <> 'invalid') NOT VALID",
@@ -187,7 +190,9 @@ BREAK_AND_MEND = [
 ]
 
 
-@pytest.mark.parametrize(("break_it", "mend_it", "told"), BREAK_AND_MEND, ids=lambda one: one[:20])
+@pytest.mark.parametrize(
+    ("break_it", "mend_it", "told"), BREAK_AND_MEND, ids=[told for *_, told in BREAK_AND_MEND]
+)
 async def test_what_is_no_data_error_is_tried_again_until_it_is_mended(
     writer: Writer, database_url: str, break_it: str, mend_it: str, told: str
 ) -> None:

@@ -287,6 +287,14 @@ def test_a_free_public_path_is_granted_however_the_polls_are_split(
         assert path is not None or at_last[image] in held.values()
 
 
+def test_an_image_keeps_the_public_path_that_it_holds(connection: Connection[Any]) -> None:
+    first, second = (msgspec.structs.replace(read(run), public_path=f"/p/{run}") for run in (1, 2))
+    assert write(connection, [first]).refused_public_paths == 0
+    assert write(connection, [second]).refused_public_paths == 1
+    held = connection.execute("SELECT run, public_path FROM ocr_executions").fetchall()
+    assert held == [(2, "/p/1")]
+
+
 def test_the_first_holder_of_a_public_path_keeps_it(connection: Connection[Any]) -> None:
 
     def read(number: int) -> OcrSucceeded:

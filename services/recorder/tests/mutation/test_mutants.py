@@ -20,6 +20,10 @@ LEDGERS = "integration/test_ledgers.py"
 WRITERS = "integration/test_writers.py"
 STORE = "integration/test_store.py"
 KNOWN = "integration/test_known_records.py"
+SIZES = "unit/test_transaction_size.py"
+LOST_SESSIONS = "integration/test_computing_too_long.py"
+SEARCH = "integration/test_search.py"
+SEARCH_INDEXER = "unit/test_search_indexer.py"
 
 
 class Mutant(NamedTuple):
@@ -231,6 +235,126 @@ MUTANTS = (
         "    mark = fingerprint(record.topic, record.value, record_ref(record))\n"
         "    return Judged(record, msgspec.structs.replace(said, fingerprint=mark), rejection)",
         f"{KNOWN}::test_what_became_a_dead_letter_is_judged_again",
+    ),
+    Mutant(
+        "a transaction never grows again",
+        "transaction_size.py",
+        "elif took_s <= aim_s:",
+        "elif False:",
+        f"{SIZES}::test_it_settles_where_a_transaction_is_fast_enough",
+    ),
+    Mutant(
+        "a transaction does not shrink after a failure",
+        "transaction_size.py",
+        "self._shrink_to(records // 2)",
+        "pass",
+        f"{SIZES}::test_after_a_failure_it_is_half_at_most_and_one_at_least",
+    ),
+    Mutant(
+        "a transaction does not shrink after a slow one",
+        "transaction_size.py",
+        "self._shrink_to(int(records * aim_s / took_s))",
+        "pass",
+        f"{SIZES}::test_after_one_that_took_too_long_as_many_follow_as_are_fast_enough",
+    ),
+    Mutant(
+        "a transaction grows beyond what was seen",
+        "transaction_size.py",
+        "min(self.most, 2 * records)",
+        "self.most",
+        f"{SIZES}::test_success_never_shrinks_it_and_grows_it_by_what_was_seen",
+    ),
+    Mutant(
+        "a lost session says nothing of the next poll",
+        "recording.py",
+        "self.size.failed(records)",
+        "pass",
+        f"{LOST_SESSIONS}::test_a_poll_whose_session_somebody_ends_is_halved",
+    ),
+    Mutant(
+        "a poll is written whole whatever fits",
+        "recording.py",
+        "judged[: self.size.next]",
+        "judged",
+        f"{LOST_SESSIONS}::test_a_poll_whose_session_somebody_ends_is_halved",
+    ),
+    Mutant(
+        "of a poll in parts only the first is written",
+        "recording.py",
+        "if len(written.judged) < len(judged):",
+        "if False:",
+        f"{LOST_SESSIONS}::test_a_poll_whose_session_somebody_ends_is_halved",
+    ),
+    Mutant(
+        "the next poll begins amid one in parts",
+        "recording.py",
+        "on_fenced=on_fenced if records == len(judged) else _nothing",
+        "on_fenced=on_fenced",
+        f"{LOST_SESSIONS}::test_a_poll_that_lost_its_session_is_halved_and_grows_again",
+    ),
+    Mutant(
+        "a public path goes to the least row, which may hold another",
+        "store/images.py",
+        """AND r.public_path IS NULL
+    WHERE NOT EXISTS (SELECT FROM ocr_executions h WHERE h.public_path = w.public_path)
+    ORDER BY w.public_path COLLATE "C", w.id
+) g
+WHERE o.id = g.id""",
+        """
+    WHERE NOT EXISTS (SELECT FROM ocr_executions h WHERE h.public_path = w.public_path)
+    ORDER BY w.public_path COLLATE "C", w.id
+) g
+WHERE o.id = g.id AND o.public_path IS NULL""",
+        f"{STORE}::test_a_free_public_path_is_granted_however_the_polls_are_split",
+    ),
+    Mutant(
+        "a row that holds a public path takes another",
+        "store/images.py",
+        "AND r.public_path IS NULL",
+        "",
+        f"{STORE}::test_an_image_keeps_the_public_path_that_it_holds",
+    ),
+    Mutant(
+        "keys of what an image said before are written",
+        "store/search_index.py",
+        "if version != image.version:",
+        "if False:",
+        f"{SEARCH}::test_what_was_replaced_after_it_was_read_is_read_again",
+    ),
+    Mutant(
+        "what was replaced is taken off the queue",
+        "store/search_index.py",
+        "            continue\n        done += image.queued",
+        "            done += image.queued\n            continue\n        done += image.queued",
+        f"{SEARCH}::test_what_was_replaced_after_it_was_read_is_read_again",
+    ),
+    Mutant(
+        "a batch of before is written with an image's keys",
+        "store/search_index.py",
+        "SELECT o.id, o.version, c.batch_id",
+        "SELECT o.id, o.version, NULL",
+        f"{SEARCH}::test_the_batch_of_an_image_is_asked_for_when_its_keys_are_written",
+    ),
+    Mutant(
+        "the session that indexes idles while it computes",
+        "search_indexer.py",
+        "                    await self._look()",
+        "                    pass",
+        f"{LOST_SESSIONS}::test_what_takes_long_to_index_is_indexed",
+    ),
+    Mutant(
+        "what could not be indexed is tried whole again",
+        "search_indexer.py",
+        "self._size.failed(limit)",
+        "pass",
+        f"{SEARCH_INDEXER}::test_what_fails_is_tried_in_halves_and_grows_again",
+    ),
+    Mutant(
+        "indexing stays as small as once it had to be",
+        "search_indexer.py",
+        "self._size.committed(len(queued), written.took_s)",
+        "pass",
+        f"{SEARCH_INDEXER}::test_what_fails_is_tried_in_halves_and_grows_again",
     ),
 )
 

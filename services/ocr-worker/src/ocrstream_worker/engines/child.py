@@ -1,4 +1,4 @@
-"""The engine's process: reads the pixels that lie in memory slots.
+"""The engine's process: reads the pixels that lie in shared buffers.
 
 Run as `python -m ocrstream_worker.engines.child` by a `ChildPool`.
 """
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ocrstream_worker.children.serve import Hopeless, describe, serve
-from ocrstream_worker.children.slots import read_pixels
+from ocrstream_sandbox.serve import StartupFailedError, describe, serve
 from ocrstream_worker.engines.factory import create_engine
+from ocrstream_worker.engines.pixels import read_pixels
 from ocrstream_worker.engines.port import (
     Engine,
     EngineBroken,
@@ -24,15 +24,15 @@ from ocrstream_worker.engines.port import (
 
 
 class Raster(msgspec.Struct, frozen=True):
-    """A job: the slot holds so many pixels, three bytes each."""
+    """A job: the buffer holds so many pixels, three bytes each."""
 
-    slot_fd: int
+    buffer_fd: int
     height: int
     width: int
     options: ReadOptions
 
 
-class EngineService:
+class EngineHandler:
     """Several images in one go, as many as there are."""
 
     def __init__(self, settings: bytes) -> None:
@@ -40,7 +40,7 @@ class EngineService:
             self._engine = create_engine(msgspec.msgpack.decode(settings, type=EngineSettings))
             self._engine.warm_up()
         except EngineUnavailable as error:
-            raise Hopeless(str(error)) from error
+            raise StartupFailedError(str(error)) from error
 
     @property
     def info(self) -> bytes:
@@ -48,7 +48,7 @@ class EngineService:
 
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
         rasters = [msgspec.msgpack.decode(job, type=Raster) for job in jobs]
-        images = [read_pixels(one.slot_fd, one.height, one.width) for one in rasters]
+        images = [read_pixels(one.buffer_fd, one.height, one.width) for one in rasters]
         outcomes = recognize_each(self._engine, images, [one.options for one in rasters])
         return [msgspec.msgpack.encode(outcome) for outcome in outcomes]
 
@@ -78,4 +78,4 @@ def recognize_each(
 
 
 if __name__ == "__main__":
-    sys.exit(serve(EngineService))
+    sys.exit(serve(EngineHandler))

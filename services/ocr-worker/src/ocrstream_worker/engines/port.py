@@ -16,7 +16,7 @@ from ocrstream_schemas.events import BoxUnit, Provenance, ResultWarning, TextBox
 RgbImage = NDArray[np.uint8]
 """Height by width by 3, red first."""
 
-READING_VERSION = "2"
+READING_VERSION = "3"
 """Counted up whenever the same engine and models read pages better: `versions["ocrstream"]`.
 
 1 is what said nothing of it: lines as the engine gave them, some of them read upside down.

@@ -1,18 +1,21 @@
 """The engine as the worker uses it: in a process of its own, where it may crash or hang.
 
-async with EngineProcess(settings, slots) as engine:
-    outcome = await engine.recognize(slot, height, width)
+async with EngineProcess(settings, buffers) as engine:
+    outcome = await engine.recognize(buffer, height, width)
 """
 
+import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from ocrstream_worker.children.life import ChildLimits, ChildSpec
-from ocrstream_worker.children.pool import ChildPool
-from ocrstream_worker.children.slots import Slot, Slots
+from ocrstream_sandbox.child_process import ChildSpec
+from ocrstream_sandbox.limits import ChildLimits
+from ocrstream_sandbox.observer import PoolObserver
+from ocrstream_sandbox.pool import ChildPool
+from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool
 from ocrstream_worker.engines.child import Raster
 from ocrstream_worker.engines.port import EngineInfo, EngineSettings, Outcome, ReadOptions
 
@@ -28,22 +31,24 @@ class EngineProcess:
     def __init__(
         self,
         settings: EngineSettings,
-        slots: Slots,
+        buffers: SharedBufferPool,
         *,
         batch_size: int = 1,
         limits: ChildLimits | None = None,
+        observer: PoolObserver | None = None,
     ) -> None:
         spec = ChildSpec(
+            name="engine",
             module="ocrstream_worker.engines.child",
             settings=msgspec.msgpack.encode(settings),
-            fds=slots.fds,
-            environment=_thread_limits(settings.threads),
+            fds=buffers.fds,
+            environment={**os.environ, **_thread_limits(settings.threads)},
             batch_size=batch_size,
             start_timeout_s=settings.start_timeout_s,
             job_timeout_s=settings.image_timeout_s,
             limits=limits or ChildLimits(),
         )
-        self._pool = ChildPool("engine", spec)
+        self._pool = ChildPool(spec, observer=observer)
 
     @property
     def ready(self) -> bool:
@@ -55,17 +60,17 @@ class EngineProcess:
         """The process that takes images now, if there is one."""
         return next(iter(self._pool.pids), None)
 
-    async def check_deaths(self) -> None:
+    async def check(self) -> None:
         """Raises NotReady while it dies at all images, or gets too little CPU for any."""
-        await self._pool.check_deaths()
+        await self._pool.check()
 
     async def wait_ready(self) -> EngineInfo:
-        """Waits for the first warm-up. Raises ChildUnavailable if there is no hope of one."""
+        """Waits for the first warm-up. Raises ChildUnavailableError if there is no hope of one."""
         return msgspec.msgpack.decode(await self._pool.wait_ready(), type=EngineInfo)
 
     async def recognize(
         self,
-        slot: Slot,
+        buffer: SharedBuffer,
         height: int,
         width: int,
         options: ReadOptions,
@@ -73,16 +78,18 @@ class EngineProcess:
         alone: bool = False,
         on_begun: Callable[[], None] = lambda: None,
     ) -> Outcome:
-        """Reads the pixels that lie in the slot. `alone`: not in one go with other images.
+        """Reads the pixels that lie in the buffer. `alone`: not in one go with other images.
 
         `on_begun` is called when the engine begins; cancelled before that, it never does.
 
-        Raises ChildDied if the process ended or hung while it worked on this image, ChildStarved if
-        it got too little CPU for it, and ChildUnavailable.
+        Raises ChildDiedError if the process ended or hung while it worked on this image,
+        ChildStarvedError if it got too little CPU for it, and ChildUnavailableError.
         """
-        slot.hold()
-        job = msgspec.msgpack.encode(Raster(slot.fd, height, width, options))
-        answer = await self._pool.call(job, alone=alone, on_begun=on_begun, on_settled=slot.let_go)
+        buffer.retain()
+        job = msgspec.msgpack.encode(Raster(buffer.fd, height, width, options))
+        answer = await self._pool.call(
+            job, alone=alone, on_begun=on_begun, on_settled=buffer.release
+        )
         return _outcomes.decode(answer)
 
     async def __aenter__(self) -> Self:
@@ -96,7 +103,7 @@ class EngineProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ends the process. Calls still waiting raise ChildDied."""
+        """Ends the process. Calls still waiting raise ChildDiedError."""
         await self._pool.__aexit__(kind, error, trace)
 
 

@@ -46,7 +46,7 @@ _CLEARLY = 0.2
 # Paper around a line and around the page: letters at an edge are not read.
 _PAPER = 10
 # Lines that are lower, in pixels, are read on a page twice as large.
-_SMALL_HEIGHT = 16
+_SMALL_HEIGHT = 28
 _ENLARGEMENT = 2
 _REDUCED = (1 / _ENLARGEMENT, 1 / _ENLARGEMENT)
 

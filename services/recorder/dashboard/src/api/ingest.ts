@@ -8,14 +8,18 @@ export type IngestClient = Client<paths>;
 /** Who asks, as ingest is told. */
 export const INITIATOR = "dashboard";
 
-/** Ingest, where images are submitted and batches cancelled and retried, or why there is none. */
-export type Ingest =
-  | { url: string; client: IngestClient; off?: never }
-  | { off: string; client?: never };
+/** Ingest, where images are submitted and batches cancelled and retried. */
+export interface Ingest {
+  url: string;
+  client: IngestClient;
+}
+
+/** Ingest, or why there is none. */
+export type MaybeIngest = (Ingest & { off?: never }) | { off: string; client?: never };
 
 const ingestQuery = queryOptions({
   queryKey: ["dashboard.json"],
-  queryFn: async ({ signal }): Promise<Ingest> => {
+  queryFn: async ({ signal }): Promise<MaybeIngest> => {
     const { ingest_url: url } = await answered<{ ingest_url: string }>(settings(signal));
     return url === "" ? { off: NOT_SET } : { url, client: createClient<paths>({ baseUrl: url }) };
   },
@@ -27,7 +31,7 @@ const NOT_SET =
 const NOT_KNOWN = "Where ingest is could not be asked yet.";
 
 /** What ingest is to this page; it is asked for once. */
-export function useIngest(): Ingest {
+export function useIngest(): MaybeIngest {
   return useQuery(ingestQuery).data ?? { off: NOT_KNOWN };
 }
 

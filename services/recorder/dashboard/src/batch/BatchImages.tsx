@@ -2,13 +2,14 @@ import { Button, Select, Text } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Batch } from "../api/recorder";
+import { choices, IMAGE_OUTCOMES, REASONS, WARNINGS } from "../api/vocabulary";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
 import filters from "../shell/Filters.module.css";
 import { counted } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { ImageGrid } from "./ImageGrid";
-import { expectedCount, imageFilter, isNarrowed, REASONS, STATUSES, WARNINGS } from "./imageFilter";
+import { expectedCount, type ImageFilter, imageFilter, isNarrowed } from "./imageFilter";
 import { versionOf } from "./latest";
 import { PAGE_SIZE, type Range, useImagePages } from "./useImagePages";
 
@@ -28,7 +29,7 @@ export function BatchImages({ batch }: { batch: Batch }) {
           placeholder="Any"
           clearable
           clearButtonProps={{ "aria-label": "Any outcome" }}
-          data={[...STATUSES]}
+          data={choices(IMAGE_OUTCOMES)}
           value={filter.status ?? null}
           onChange={(status) => choose({ status: status ?? "" })}
           className={filters.field}
@@ -38,7 +39,7 @@ export function BatchImages({ batch }: { batch: Batch }) {
           placeholder="Any"
           clearable
           clearButtonProps={{ "aria-label": "Any reason" }}
-          data={[...REASONS]}
+          data={choices(REASONS)}
           value={filter.reason ?? null}
           onChange={(reason) => choose({ reason: reason ?? "" })}
           className={filters.field}
@@ -48,7 +49,7 @@ export function BatchImages({ batch }: { batch: Batch }) {
           placeholder="Any"
           clearable
           clearButtonProps={{ "aria-label": "Any warning" }}
-          data={[...WARNINGS]}
+          data={choices(WARNINGS)}
           value={filter.warning ?? null}
           onChange={(warning) => choose({ warning: warning ?? "" })}
           className={filters.field}
@@ -68,7 +69,7 @@ export function BatchImages({ batch }: { batch: Batch }) {
   );
 }
 
-function Images({ batch, filter }: { batch: Batch; filter: ReturnType<typeof imageFilter> }) {
+function Images({ batch, filter }: { batch: Batch; filter: ImageFilter }) {
   const [wanted, setWanted] = useState<Range>({ start: 0, end: PAGE_SIZE });
   const asked = { batchId: batch.batch_id, filter, version: versionOf(batch) };
   const { images, more, error, retry } = useImagePages(asked, wanted);

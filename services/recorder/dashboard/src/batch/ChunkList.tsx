@@ -1,6 +1,7 @@
 import { Badge, Button, Group, Table } from "@mantine/core";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { answered } from "../api/errors";
+import { pauseAfter } from "../api/queryClient";
 import { type Batch, recorder } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
@@ -25,7 +26,7 @@ export function ChunkList({ batch }: { batch: Batch }) {
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
     placeholderData: keepPreviousData,
-    refetchInterval: hasEnded(batch.status) ? false : REFRESH_MS,
+    refetchInterval: ({ state }) => (hasEnded(batch.status) ? pauseAfter(state.error) : REFRESH_MS),
   });
   if (chunks.error !== null) {
     return <ErrorState error={chunks.error} retry={chunks.refetch} />;

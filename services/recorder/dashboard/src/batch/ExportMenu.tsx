@@ -1,16 +1,6 @@
 import { Button, Menu } from "@mantine/core";
 import { IconChevronDown, IconDownload } from "@tabler/icons-react";
-
-const FORMATS = [
-  { format: "txt", label: "Text" },
-  { format: "md", label: "Markdown" },
-  { format: "pdf", label: "Searchable PDF" },
-  { format: "jsonl", label: "JSON Lines, with boxes" },
-  { format: "csv", label: "CSV, a row for each box" },
-  { format: "hocr", label: "hOCR" },
-  { format: "alto", label: "ALTO XML" },
-  { format: "zip", label: "ZIP, a file for each image" },
-] as const;
+import { BATCH_FORMATS, choices } from "../api/vocabulary";
 
 /** Downloads of a batch in every format that the recorder makes. */
 export function ExportMenu({ batchId }: { batchId: string }) {
@@ -26,7 +16,7 @@ export function ExportMenu({ batchId }: { batchId: string }) {
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
-        {FORMATS.map(({ format, label }) => (
+        {choices(BATCH_FORMATS).map(({ value: format, label }) => (
           <Menu.Item
             key={format}
             component="a"

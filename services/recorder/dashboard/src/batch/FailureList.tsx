@@ -3,13 +3,13 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { answered } from "../api/errors";
 import { type Batch, type FailureGroup, recorder } from "../api/recorder";
+import { inWords } from "../api/vocabulary";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
 import { counted } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { STATUS_COLORS } from "../shell/StatusBadge";
 import { nameOf } from "./ImageTile";
-import { inWords } from "./imageFilter";
 
 /** Why images of the batch were not read, the commonest reason first. */
 export function FailureList({ batch }: { batch: Batch }) {

@@ -12,9 +12,9 @@ import { Link } from "@tanstack/react-router";
 import { type CSSProperties, memo, useState } from "react";
 import { thumbnailUrl } from "../api/pictures";
 import type { BatchImage } from "../api/recorder";
+import { inWords } from "../api/vocabulary";
 import { STATUS_COLORS } from "../shell/StatusBadge";
 import classes from "./Batch.module.css";
-import { inWords } from "./imageFilter";
 
 const ICONS: Record<string, typeof IconCheck> = {
   PENDING: IconClock,

@@ -1,45 +1,12 @@
 import type { Batch } from "../api/recorder";
+import { IMAGE_OUTCOMES, knownValue, REASONS, WARNINGS } from "../api/vocabulary";
 
 /** Which images of a batch: by what became of them, why, and what speaks against their text. */
 export interface ImageFilter {
-  status?: Status;
-  reason?: Reason;
-  warning?: Warning;
+  status?: keyof typeof IMAGE_OUTCOMES;
+  reason?: keyof typeof REASONS;
+  warning?: keyof typeof WARNINGS;
 }
-
-export type Status = (typeof STATUSES)[number]["value"];
-export type Reason = (typeof REASONS)[number]["value"];
-export type Warning = (typeof WARNINGS)[number]["value"];
-
-/** What an image can be, in the words of whoever looks at a batch. */
-export const STATUSES = [
-  { value: "SUCCESS", label: "Read" },
-  { value: "FAILURE", label: "Failed" },
-  { value: "REVOKED", label: "Revoked" },
-  { value: "PENDING", label: "Waiting" },
-  { value: "STARTED", label: "Being read" },
-  { value: "RETRY", label: "Tried again" },
-] as const;
-
-/** Why an image was not read. */
-export const REASONS = [
-  { value: "no_text", label: "No text" },
-  { value: "not_found", label: "Not found" },
-  { value: "refused", label: "Refused" },
-  { value: "undecodable", label: "Undecodable" },
-  { value: "too_large", label: "Too large" },
-  { value: "engine", label: "Engine failed" },
-  { value: "timeout", label: "Took too long" },
-  { value: "revoked", label: "Revoked" },
-  { value: "dead_lettered", label: "Dead-lettered" },
-] as const;
-
-/** Why what was read may be wrong. */
-export const WARNINGS = [
-  { value: "unreadable_script", label: "Script the engine cannot read" },
-  { value: "low_confidence", label: "Engine not sure" },
-  { value: "small_text", label: "Very small text" },
-] as const;
 
 /** The filter that an address asks for; what is no filter counts as none. */
 export function imageFilter(search: {
@@ -47,9 +14,9 @@ export function imageFilter(search: {
   reason?: string;
   warning?: string;
 }): ImageFilter {
-  const status = STATUSES.find(({ value }) => value === search.status)?.value;
-  const reason = REASONS.find(({ value }) => value === search.reason)?.value;
-  const warning = WARNINGS.find(({ value }) => value === search.warning)?.value;
+  const status = knownValue(IMAGE_OUTCOMES, search.status);
+  const reason = knownValue(REASONS, search.reason);
+  const warning = knownValue(WARNINGS, search.warning);
   return {
     ...(status && { status }),
     ...(reason && { reason }),
@@ -60,11 +27,6 @@ export function imageFilter(search: {
 /** Whether the filter leaves any image out. */
 export function isNarrowed(filter: ImageFilter): boolean {
   return Object.keys(filter).length > 0;
-}
-
-/** A status, reason or warning in words; as it is if it has none. */
-export function inWords(value: string): string {
-  return [...STATUSES, ...REASONS, ...WARNINGS].find((one) => one.value === value)?.label ?? value;
 }
 
 /** How many images the filter finds as far as the batch's counts tell; undefined if they do not. */

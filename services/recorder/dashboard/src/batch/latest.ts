@@ -1,24 +1,30 @@
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { answered } from "../api/errors";
 import { type Batch, recorder } from "../api/recorder";
 import type { BatchProgress } from "../api/useBatchEvents";
 
-/** A batch's row; read again when an event says that it has ended, or changed after its end. */
+/**
+ * A batch's row; read again when an event says that it has ended, or changed after its end. The last
+ * that was read stays while a later one cannot be.
+ */
 export function useBatch(batchId: string, progress: BatchProgress | undefined) {
-  const told = progress && [
-    progress.status,
-    progress.revision,
-    progress.run,
-    progress.total_images,
-  ];
-  return useQuery({
-    queryKey: ["batch", batchId, "row", told],
+  const row = useQuery({
+    queryKey: ["batch", batchId, "row"],
     queryFn: ({ signal }) =>
       answered(
         recorder.GET("/v1/batches/{batch_id}", { params: { path: { batch_id: batchId } }, signal }),
       ),
-    placeholderData: keepPreviousData,
   });
+  const { refetch } = row;
+  const told =
+    progress && [progress.status, progress.revision, progress.run, progress.total_images].join(":");
+  useEffect(() => {
+    if (told !== undefined) {
+      refetch();
+    }
+  }, [told, refetch]);
+  return row;
 }
 
 /** The row with what its events have told since. */

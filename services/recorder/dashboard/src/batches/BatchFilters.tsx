@@ -2,8 +2,8 @@ import { Button, Select, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
+import { BATCH_STATUSES, choices, knownValue } from "../api/vocabulary";
 import filters from "../shell/Filters.module.css";
-import { STATUSES } from "./batchFilter";
 
 const route = getRouteApi("/");
 const TYPING_MS = 300;
@@ -22,8 +22,8 @@ export function BatchFilters() {
         placeholder="Any"
         clearable
         clearButtonProps={{ "aria-label": "Any status" }}
-        data={[...STATUSES]}
-        value={STATUSES.find(({ value }) => value === search.status)?.value ?? null}
+        data={choices(BATCH_STATUSES)}
+        value={knownValue(BATCH_STATUSES, search.status) ?? null}
         onChange={(status) => choose({ status: status ?? "" })}
         className={filters.field}
       />

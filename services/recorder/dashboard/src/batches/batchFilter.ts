@@ -1,15 +1,8 @@
-export const STATUSES = [
-  { value: "PENDING", label: "Pending" },
-  { value: "STARTED", label: "Started" },
-  { value: "RUNNING", label: "Running" },
-  { value: "SUCCESS", label: "Success" },
-  { value: "FAILURE", label: "Failure" },
-  { value: "REVOKED", label: "Revoked" },
-] as const;
+import { BATCH_STATUSES, knownValue } from "../api/vocabulary";
 
 /** Which batches; names are as the recorder's API has them. */
 export interface BatchFilter {
-  status?: (typeof STATUSES)[number]["value"];
+  status?: keyof typeof BATCH_STATUSES;
   batch_name?: string;
   initiated_by?: string;
 }
@@ -20,7 +13,7 @@ export function batchFilter(search: {
   name?: string;
   initiator?: string;
 }): BatchFilter {
-  const status = STATUSES.find(({ value }) => value === search.status)?.value;
+  const status = knownValue(BATCH_STATUSES, search.status);
   return {
     ...(status && { status }),
     ...(search.name && { batch_name: search.name }),

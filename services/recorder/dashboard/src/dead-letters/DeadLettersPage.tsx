@@ -3,21 +3,16 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import { answered } from "../api/errors";
+import { pauseAfter } from "../api/queryClient";
 import { recorder } from "../api/recorder";
+import { choices, REJECTIONS, TOPICS } from "../api/vocabulary";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
 import { count } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { PageTitle } from "../shell/PageTitle";
 import { ChangeDialog, type Wanted } from "./ChangeDialog";
-import {
-  type LetterFilters,
-  letterFilters,
-  letterParameters,
-  REASONS,
-  STATES,
-  TOPICS,
-} from "./filters";
+import { type LetterFilters, letterFilters, letterParameters, STATES } from "./filters";
 import { LetterDrawer } from "./LetterDrawer";
 import { LetterTable } from "./LetterTable";
 
@@ -49,7 +44,8 @@ export function DeadLettersPage() {
         }),
       ),
     // Who has gone further back reads, and nothing may move meanwhile.
-    refetchInterval: ({ state }) => state.data?.pages.length === 1 && 5_000,
+    refetchInterval: ({ state }) =>
+      state.data?.pages.length === 1 ? 5_000 : pauseAfter(state.error),
     getNextPageParam: (last) => last.next_cursor ?? undefined,
   });
   const show = (some: LetterFilters) => navigate({ search: some });
@@ -135,19 +131,19 @@ function Filters({ filters, onChange }: FiltersProps) {
         label="Topic"
         value={filters.topic ?? ""}
         onChange={(event) => change({ topic: event.currentTarget.value })}
-        data={[{ value: "", label: "any" }, ...TOPICS]}
+        data={[{ value: "", label: "any" }, ...choices(TOPICS)]}
       />
       <NativeSelect
         label="Reason"
         value={filters.reason ?? ""}
         onChange={(event) => change({ reason: event.currentTarget.value })}
-        data={[{ value: "", label: "any" }, ...REASONS]}
+        data={[{ value: "", label: "any" }, ...choices(REJECTIONS)]}
       />
       <NativeSelect
         label="State"
         value={filters.state ?? "open"}
         onChange={(event) => change({ state: event.currentTarget.value })}
-        data={[...STATES]}
+        data={choices(STATES)}
       />
       <TextInput
         label="Batch"

@@ -1,25 +1,16 @@
 /** Which dead letters are listed, and which is looked at, as the address of the page tells it. */
 
 import type { DeadLettersAsked } from "../api/recorder";
+import { DEAD_LETTER_STATES, knownValue, REJECTIONS, TOPICS } from "../api/vocabulary";
 
-export const TOPICS = [
-  "images.submitted",
-  "images.submitted.urgent",
-  "images.submitted.gpu",
-  "ocr.results",
-  "tasks.lifecycle",
-  "batches.commands",
-] as const;
-export const REASONS = ["invalid", "refused_by_database"] as const satisfies readonly NonNullable<
-  DeadLettersAsked["reason"]
->[];
-export const STATES = ["open", "redriven", "dropped", "all"] as const;
+/** States to choose from: those of the contract, or none in particular. */
+export const STATES = { ...DEAD_LETTER_STATES, all: "All" } as const;
 
 export interface LetterFilters {
-  topic?: (typeof TOPICS)[number];
-  reason?: (typeof REASONS)[number];
+  topic?: keyof typeof TOPICS;
+  reason?: keyof typeof REJECTIONS;
   /** Open ones if it is left out. */
-  state?: (typeof STATES)[number];
+  state?: keyof typeof STATES;
   batch?: string;
   /** The one that is looked at. */
   letter?: string;
@@ -29,11 +20,11 @@ export interface LetterFilters {
 export function letterFilters(search: Record<string, unknown>): LetterFilters {
   const { batch, letter } = search as { batch?: unknown; letter?: unknown };
   const filters: LetterFilters = {};
-  const topic = TOPICS.find((one) => one === search.topic);
+  const topic = knownValue(TOPICS, search.topic);
   if (topic) filters.topic = topic;
-  const reason = REASONS.find((one) => one === search.reason);
+  const reason = knownValue(REJECTIONS, search.reason);
   if (reason) filters.reason = reason;
-  const state = STATES.find((one) => one === search.state);
+  const state = knownValue(STATES, search.state);
   if (state && state !== "open") filters.state = state;
   if (typeof batch === "string" && batch !== "") filters.batch = batch.slice(0, 255);
   if (typeof letter === "string" && /^[1-9]\d{0,15}$/.test(letter)) filters.letter = letter;

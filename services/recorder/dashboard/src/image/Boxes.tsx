@@ -1,7 +1,7 @@
 import { memo } from "react";
 import { bandOf, percent } from "./confidence";
 import { boundsOf, type Size, svgPoints, type TextBox } from "./geometry";
-import classes from "./image.module.css";
+import classes from "./Image.module.css";
 import type { Selection } from "./selection";
 
 interface Props {

@@ -5,7 +5,7 @@ import { ApiError } from "../api/errors";
 import { Boxes } from "./Boxes";
 import { linked, linkTo } from "./boxLinks";
 import { boundsOf, sizeOfBoxes, type TextBox, union } from "./geometry";
-import classes from "./image.module.css";
+import classes from "./Image.module.css";
 import { Lines } from "./Lines";
 import { linkHover, scrollWithin } from "./linkHover";
 import type { PanZoom } from "./panZoom";

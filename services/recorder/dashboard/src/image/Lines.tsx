@@ -1,7 +1,7 @@
 import { type KeyboardEvent, memo, type Ref, useState } from "react";
 import { bandOf, percent } from "./confidence";
 import type { TextBox } from "./geometry";
-import classes from "./image.module.css";
+import classes from "./Image.module.css";
 import type { Selection } from "./selection";
 
 interface Props {

@@ -1,7 +1,7 @@
 import { Alert, List } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
 import type { Provenance } from "../api/recorder";
-import { inWords } from "../batch/imageFilter";
+import { inWords } from "../api/vocabulary";
 import { FactTable } from "./FactTable";
 import { facts } from "./provenance";
 

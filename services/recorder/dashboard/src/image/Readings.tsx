@@ -2,7 +2,7 @@ import { Badge, Group, Stack, Text, Title } from "@mantine/core";
 import type { Readings as Pair, Reading } from "../api/recorder";
 import { moment } from "../shell/format";
 import { diffLines } from "./diff";
-import classes from "./image.module.css";
+import classes from "./Image.module.css";
 import { textOf } from "./text";
 
 const MARKS = { both: " ", old: "−", new: "+" } as const;

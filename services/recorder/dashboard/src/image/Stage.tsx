@@ -10,7 +10,7 @@ import {
   useState,
 } from "react";
 import type { Size } from "./geometry";
-import classes from "./image.module.css";
+import classes from "./Image.module.css";
 import { PanZoom } from "./panZoom";
 
 const STEP = 1.5;

@@ -1,9 +1,10 @@
 import { Button, Group, Menu } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconCopy, IconDownload } from "@tabler/icons-react";
+import { choices, IMAGE_FORMATS } from "../api/vocabulary";
 import { counted } from "../shell/format";
 import { copyText } from "./copyText";
-import { exportUrl, FORMATS } from "./exportLinks";
+import { exportUrl } from "./exportUrl";
 import type { TextBox } from "./geometry";
 import { textOf } from "./text";
 
@@ -47,7 +48,7 @@ export function TextActions({ imagePath, boxes, selected }: Props) {
           </Button>
         </Menu.Target>
         <Menu.Dropdown>
-          {FORMATS.map(({ format, label }) => (
+          {choices(IMAGE_FORMATS).map(({ value: format, label }) => (
             <Menu.Item key={format} component="a" href={exportUrl(imagePath, format)} download>
               {label}
             </Menu.Item>

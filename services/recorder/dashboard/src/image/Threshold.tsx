@@ -1,7 +1,7 @@
 import { Group, Slider, Stack, Text } from "@mantine/core";
 import { BANDS, bandCounts } from "./confidence";
 import type { TextBox } from "./geometry";
-import classes from "./image.module.css";
+import classes from "./Image.module.css";
 
 interface Props {
   boxes: readonly TextBox[];

@@ -1,5 +1,6 @@
 import { queryOptions, skipToken } from "@tanstack/react-query";
 import { ApiError, answered } from "../api/errors";
+import { pauseAfter } from "../api/queryClient";
 import { recorder } from "../api/recorder";
 
 /** How long to wait for what is on its way. */
@@ -13,7 +14,7 @@ export function imageQuery(imagePath: string) {
       const query = { image_path: imagePath };
       return answered(recorder.GET("/v1/images", { params: { query }, signal }));
     },
-    refetchInterval: ({ state }) => (isUnknown(state.error) ? SOON_MS : false),
+    refetchInterval: ({ state }) => (isUnknown(state.error) ? SOON_MS : pauseAfter(state.error)),
   });
 }
 
@@ -30,7 +31,8 @@ export function readingsQuery(imagePath: string) {
       const query = { image_path: imagePath, limit: 5 };
       return answered(recorder.GET("/v1/readings", { params: { query }, signal }));
     },
-    refetchInterval: ({ state }) => (state.data?.items[0]?.new === null ? SOON_MS : false),
+    refetchInterval: ({ state }) =>
+      state.data?.items[0]?.new === null ? SOON_MS : pauseAfter(state.error),
   });
 }
 

@@ -1,6 +1,6 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { ApiError, asApiError } from "../api/errors";
+import { asApiError, noAnswer } from "../api/errors";
 import { pictureUrl } from "../api/pictures";
 import type { Size } from "./geometry";
 
@@ -34,11 +34,11 @@ function pictureQuery(imagePath: string, width: number | undefined) {
       const url = width === undefined ? whole : `${whole}&width=${width}`;
       const answer = await fetch(url, { signal }).catch((error: unknown) => {
         if (signal.aborted) throw error;
-        throw new ApiError(0, "No answer", "The recorder cannot be reached", { cause: error });
+        throw noAnswer(error);
       });
       if (!answer.ok) {
         const problem: unknown = await answer.json().catch(() => null);
-        throw asApiError(answer.status, answer.statusText, problem);
+        throw asApiError(answer, problem);
       }
       const [wide, high] = ["X-Picture-Width", "X-Picture-Height"].map((name) =>
         Number(answer.headers.get(name)),

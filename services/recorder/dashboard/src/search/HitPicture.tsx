@@ -3,7 +3,7 @@ import { useInViewport } from "@mantine/hooks";
 import { boundsOf, type Size, svgPoints, type TextBox } from "../image/geometry";
 import { usePicture } from "../image/usePicture";
 import { cropAround } from "./crop";
-import classes from "./search.module.css";
+import classes from "./Search.module.css";
 
 const RATIO = 4;
 /** Crops are half a page wide or more: so much of a page that they are sharp. */

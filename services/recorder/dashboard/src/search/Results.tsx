@@ -11,7 +11,7 @@ import { ErrorState } from "../shell/ErrorState";
 import { counted } from "../shell/format";
 import { HitPicture } from "./HitPicture";
 import { lagText } from "./lag";
-import classes from "./search.module.css";
+import classes from "./Search.module.css";
 import { type SearchOf, searchQuery } from "./searchQuery";
 
 /** The images that a search finds, a page of them at a time. */

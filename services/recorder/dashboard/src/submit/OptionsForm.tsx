@@ -1,6 +1,6 @@
 import { Button, Checkbox, Group, NativeSelect, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import type { BatchDescription } from "./batch-upload";
+import type { BatchDescription } from "./batchUpload";
 
 const LANES = [
   { value: "", label: "default" },

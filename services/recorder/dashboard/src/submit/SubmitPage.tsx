@@ -6,8 +6,8 @@ import { bytes, count } from "../shell/format";
 import { PageTitle } from "../shell/PageTitle";
 import { ChosenFiles } from "./ChosenFiles";
 import { DropZone } from "./DropZone";
-import { ingestAt } from "./ingest";
 import { OptionsForm } from "./OptionsForm";
+import { uploadPortOf } from "./uploadPort";
 import { type UploadsState, uploads } from "./uploads";
 
 /** Files from this machine, to be read as one batch. */
@@ -33,7 +33,7 @@ export function SubmitPage() {
       {state.phase === "choosing" && state.files.length > 0 && (
         <OptionsForm
           onSubmit={async (description) => {
-            await uploads.start(description, ingestAt(ingest.url));
+            await uploads.start(description, uploadPortOf(ingest));
             toBatch();
           }}
         />

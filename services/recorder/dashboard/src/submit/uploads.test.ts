@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type Ingest, Refused } from "./batch-upload";
+import { ApiError } from "../api/errors";
+import type { UploadPort } from "./batchUpload";
 import { Uploads } from "./uploads";
 
 const DESCRIPTION = { name: "", options: {} };
@@ -8,7 +9,7 @@ function files(...names: string[]): File[] {
   return names.map((name) => new File(["xx"], name));
 }
 
-function taking(refuse: () => Error | null): Ingest {
+function taking(refuse: () => Error | null): UploadPort {
   return {
     async upload(request, onBytes) {
       onBytes(3);
@@ -43,11 +44,11 @@ describe("Uploads", () => {
     uploads.add(files("a"));
     await uploads.start(
       DESCRIPTION,
-      taking(() => (full ? new Refused(507, "the disk is full") : null)),
+      taking(() => (full ? new ApiError(507, "Refused", "the disk is full") : null)),
     );
     expect([uploads.state().phase, uploads.state().trouble]).toEqual([
       "interrupted",
-      "the disk is full",
+      "the disk is full. Try again; if it stays, the service's log tells more.",
     ]);
     full = false;
     await uploads.resume();
@@ -59,7 +60,7 @@ describe("Uploads", () => {
     uploads.add(files("a"));
     await uploads.start(
       DESCRIPTION,
-      taking(() => new Refused(500, "broken")),
+      taking(() => new ApiError(500, "Refused", "broken")),
     );
     uploads.add(files("b", "c"));
     expect(uploads.state().files).toHaveLength(1);

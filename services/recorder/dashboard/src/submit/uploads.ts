@@ -1,6 +1,7 @@
 /** The files that were chosen and how far they are, kept while one looks at other pages. */
 
-import { type BatchDescription, BatchUpload, type Ingest } from "./batch-upload";
+import { ApiError } from "../api/errors";
+import { type BatchDescription, BatchUpload, type UploadPort } from "./batchUpload";
 
 export interface ChosenFile {
   readonly id: number;
@@ -71,7 +72,7 @@ export class Uploads {
   }
 
   /** Sends the files as one batch. */
-  async start(description: BatchDescription, ingest: Ingest): Promise<void> {
+  async start(description: BatchDescription, ingest: UploadPort): Promise<void> {
     const listener = {
       onSending: (files: readonly ChosenFile[], sentBytes: number) => {
         let left = sentBytes;
@@ -119,11 +120,8 @@ export class Uploads {
       await work();
       this.#set({ phase: "done", acceptedImages: upload.acceptedImages });
     } catch (error) {
-      const stopped = error instanceof DOMException && error.name === "AbortError";
-      const trouble = stopped
-        ? "You stopped it."
-        : String(error instanceof Error ? error.message : error);
-      this.#set({ phase: "interrupted", acceptedImages: upload.acceptedImages, trouble });
+      const { acceptedImages } = upload;
+      this.#set({ phase: "interrupted", acceptedImages, trouble: troubleOf(error) });
     }
   }
 
@@ -139,6 +137,12 @@ export class Uploads {
     this.#state = { ...this.#state, ...change };
     for (const listener of this.#listeners) listener();
   }
+}
+
+function troubleOf(error: unknown): string {
+  if (error instanceof ApiError) return `${error.detail}. ${error.advice}`;
+  if (error instanceof DOMException && error.name === "AbortError") return "You stopped it.";
+  return String(error);
 }
 
 /** The dashboard's uploads. */

@@ -2,6 +2,7 @@ import { Anchor, Button, Table, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { answered } from "../api/errors";
+import { pauseAfter } from "../api/queryClient";
 import { recorder, type Task } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
@@ -29,7 +30,8 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
         }),
       ),
     // Who has gone further back reads, and nothing may move meanwhile.
-    refetchInterval: ({ state }) => state.data?.pages.length === 1 && 5_000,
+    refetchInterval: ({ state }) =>
+      state.data?.pages.length === 1 ? 5_000 : pauseAfter(state.error),
     getNextPageParam: (last, _pages, { asked }) =>
       last.next_cursor ? { cursor: last.next_cursor, asked } : undefined,
   });

@@ -1,26 +1,15 @@
 /** Which tasks are asked for, as the address of the page tells it. */
 
 import type { TasksAsked } from "../api/recorder";
+import { knownValue, REASONS, TASK_STATUSES } from "../api/vocabulary";
 
-export const STATUSES = ["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"] as const;
-export const REASONS = [
-  "no_text",
-  "not_found",
-  "refused",
-  "undecodable",
-  "too_large",
-  "engine",
-  "timeout",
-  "revoked",
-  "dead_lettered",
-] as const satisfies readonly NonNullable<TasksAsked["reason"]>[];
 export const PERIODS_H = ["1", "24", "168"] as const;
 
 export interface TaskFilters {
   name?: string;
-  status?: (typeof STATUSES)[number];
+  status?: keyof typeof TASK_STATUSES;
   worker?: string;
-  reason?: (typeof REASONS)[number];
+  reason?: keyof typeof REASONS;
   retried?: "yes";
   order?: "slowest";
   /** How many hours back from now; the slowest are only sought within a time. */
@@ -32,11 +21,11 @@ export function taskFilters(search: Record<string, unknown>): TaskFilters {
   const filters: TaskFilters = {};
   const name = text(search.name);
   if (name) filters.name = name;
-  const status = STATUSES.find((one) => one === search.status);
+  const status = knownValue(TASK_STATUSES, search.status);
   if (status) filters.status = status;
   const worker = text(search.worker);
   if (worker) filters.worker = worker;
-  const reason = REASONS.find((one) => one === search.reason);
+  const reason = knownValue(REASONS, search.reason);
   if (reason) filters.reason = reason;
   if (search.retried === "yes") filters.retried = "yes";
   if (search.order === "slowest") filters.order = "slowest";

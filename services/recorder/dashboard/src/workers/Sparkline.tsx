@@ -1,4 +1,4 @@
-import { linePoints } from "./line-points";
+import { linePoints } from "./linePoints";
 
 const WIDTH = 240;
 const HEIGHT = 48;

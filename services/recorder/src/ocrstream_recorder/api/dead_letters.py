@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 from ocrstream_recorder.api.cursors import MAX_ROW_ID
 from ocrstream_recorder.api.dead_letter_models import (
@@ -40,6 +40,13 @@ def _recorded(topic: str) -> str:
     return topic
 
 
+RecordedTopic = Annotated[
+    str,
+    AfterValidator(_recorded),
+    WithJsonSchema({"type": "string", "enum": list(RECORDED_TOPICS)}),
+]
+
+
 def _views(request: Request) -> DeadLetterViews:
     return DeadLetterViews(request.app.state.writing_engine)
 
@@ -56,7 +63,7 @@ Letters = Annotated[LetterBox, Depends(_letter_box)]
 async def list_dead_letters(
     views: Views,
     *,
-    topic: Annotated[str | None, AfterValidator(_recorded)] = None,
+    topic: RecordedTopic | None = None,
     reason: RejectionReason | None = None,
     state: DeadLetterState | None = None,
     batch_id: Text = None,

@@ -1,13 +1,10 @@
 """What is said to the processes that make pictures, and what they answer."""
 
-import struct
-from typing import IO, Literal
+from typing import Literal
 
 import msgspec
 
-_LENGTHS = struct.Struct(">II")
 MAX_CONTENT_BYTES = 256 * 1024 * 1024
-
 
 MediaType = Literal["image/gif", "image/jpeg", "image/png", "image/webp"]
 
@@ -43,27 +40,3 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 Answer = Made | Refused
-
-
-def send(stream: IO[bytes], message: msgspec.Struct, content: bytes) -> None:
-    """Write a message and what comes with it."""
-    said = msgspec.msgpack.encode(message)
-    stream.write(_LENGTHS.pack(len(said), len(content)))
-    stream.write(said)
-    stream.write(content)
-    stream.flush()
-
-
-def receive(stream: IO[bytes]) -> tuple[bytes, bytes] | None:
-    """The next message, to be decoded, and what comes with it.
-
-    None if the other side has ended, or says more than anybody is to believe.
-    """
-    head = stream.read(_LENGTHS.size)
-    if len(head) < _LENGTHS.size:
-        return None
-    lengths = _LENGTHS.unpack(head)
-    if max(lengths) > MAX_CONTENT_BYTES:
-        return None
-    said, content = (stream.read(length) for length in lengths)
-    return (said, content) if (len(said), len(content)) == lengths else None

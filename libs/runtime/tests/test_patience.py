@@ -1,0 +1,112 @@
+"""How long others may take counts what they kept us waiting, not what we had no core for."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+from not_run import not_run
+from starved import may_make_groups, starved_by_quota, starved_by_stops
+
+from ocrstream_runtime import patience as patience_module
+from ocrstream_runtime.patience import Patience
+
+LIMIT_S = 0.3
+
+
+def compute(seconds: float) -> None:
+    """Keep this thread running, on whatever core it gets."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+async def compute_in_turns(seconds: float) -> None:
+    """As `compute`; whatever else the loop has to do comes in between."""
+    for _ in range(round(seconds / 0.002)):
+        compute(0.002)
+        await asyncio.sleep(0)
+
+
+async def test_it_ends_where_nothing_comes() -> None:
+    patience = Patience(LIMIT_S)
+    with pytest.raises(TimeoutError):
+        async with patience:
+            await asyncio.Event().wait()
+    assert patience.spent_s >= LIMIT_S
+
+
+async def test_what_we_compute_ourselves_does_not_count() -> None:
+    async with Patience(LIMIT_S) as patience:
+        await compute_in_turns(2 * LIMIT_S)
+    assert patience.spent_s < LIMIT_S
+
+
+async def test_of_a_loop_that_is_held_up_a_part_counts_and_what_came_meanwhile_is_read() -> None:
+    async with Patience(LIMIT_S) as patience:
+        time.sleep(2 * LIMIT_S)  # noqa: ASYNC251 - as if the process were stopped
+        await asyncio.sleep(0.001)
+    assert 0 < patience.spent_s < LIMIT_S
+
+
+async def test_it_has_an_end_whatever_we_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience_module, "_WALL_FACTOR", 1.0)
+    with pytest.raises(TimeoutError):
+        async with Patience(LIMIT_S):
+            await compute_in_turns(10 * LIMIT_S)
+
+
+async def test_a_cancel_from_elsewhere_stays_one() -> None:
+    async def wait() -> None:
+        async with Patience(LIMIT_S):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+WAITING = f"""
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+from ocrstream_runtime.patience import Patience
+from test_patience import compute_in_turns
+
+async def main():
+    print("ready", flush=True)
+    sys.stdin.readline()
+    async with Patience({2 * LIMIT_S}):
+        await compute_in_turns({LIMIT_S} / 3)
+    print("done", flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("starve", [starved_by_stops, starved_by_quota])
+def test_a_starved_process_has_longer(
+    starve: Callable[[int, float], AbstractContextManager[None]],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    if starve is starved_by_quota and not may_make_groups():
+        not_run("a wait throttled by a quota", "no control group can be made")
+    monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(request.path.parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        with starve(process.pid, 0.1):
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "done\n"

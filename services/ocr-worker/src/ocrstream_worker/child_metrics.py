@@ -1,0 +1,29 @@
+"""Counts what happens to the worker's child processes."""
+
+from ocrstream_sandbox.observer import PoolObserver
+from ocrstream_worker import metrics
+
+
+class ChildMetrics(PoolObserver):
+    """For the children of one kind."""
+
+    def __init__(self, kind: metrics.Child) -> None:
+        self._kind: metrics.Child = kind
+
+    def batch_begun(self, jobs: int) -> None:
+        metrics.BATCH_IMAGES.labels(self._kind).observe(jobs)
+
+    def batch_done(self, busy_s: float) -> None:
+        metrics.BUSY_SECONDS.labels(self._kind).inc(busy_s)
+
+    def replaced(self) -> None:
+        metrics.RESTARTS.labels(self._kind).inc()
+
+    def recycled(self) -> None:
+        metrics.RECYCLED.labels(self._kind).inc()
+
+    def held(self, held: bool) -> None:
+        metrics.PROCESS_HELD.labels(self._kind).set(held)
+
+    def starved(self, kills: int) -> None:
+        metrics.PROCESS_STARVED.labels(self._kind).set(kills)

@@ -1,0 +1,157 @@
+import { describe, expect, it } from "vitest";
+import { ApiError, noAnswer } from "../api/errors";
+import { BatchUpload, type UploadPort, type UploadRequest } from "./batchUpload";
+
+const DESCRIPTION = { name: "n", options: {} };
+const ALWAYS = new AbortController().signal;
+
+/** Ingest that answers as `answer` says, and keeps what it was asked. */
+class ScriptedIngest implements UploadPort {
+  uploads: UploadRequest[] = [];
+  totals: number[] = [];
+
+  readonly #answer: (names: string[], asked: number) => number[];
+
+  constructor(answer: (names: string[], asked: number) => number[]) {
+    this.#answer = answer;
+  }
+
+  async upload(request: UploadRequest): Promise<number[]> {
+    this.uploads.push(request);
+    return this.#answer(
+      request.files.map((file) => file.name),
+      this.uploads.length,
+    );
+  }
+
+  async close(_batchId: string, _description: unknown, total: number): Promise<void> {
+    this.totals.push(total);
+  }
+}
+
+function uploading(names: string[], ingest: UploadPort) {
+  const refused: string[] = [];
+  const files = names.map((name) => ({ file: new File(["x"], name) }));
+  const listener = {
+    onSending: () => {},
+    onSent: () => {},
+    onRefused: ({ file }: { file: File }) => refused.push(file.name),
+  };
+  const upload = new BatchUpload(files, DESCRIPTION, ingest, listener, async () => {});
+  return { upload, refused };
+}
+
+const oneEach = (names: string[]) => names.map(() => 1);
+
+describe("an upload", () => {
+  it("that fits one request tells its total with it", async () => {
+    const ingest = new ScriptedIngest(oneEach);
+    const { upload } = uploading(["a", "b"], ingest);
+    await upload.run(ALWAYS);
+    expect(ingest.uploads.map((one) => [one.firstIndex, one.batchTotal])).toEqual([[0, 2]]);
+    expect(ingest.totals).toEqual([]);
+  });
+
+  it("counts its images through, pages too, and tells the total last", async () => {
+    const ingest = new ScriptedIngest((names) => names.map((name) => (name === "f3" ? 4 : 1)));
+    const { upload } = uploading(
+      Array.from({ length: 120 }, (_, place) => `f${place}`),
+      ingest,
+    );
+    await upload.run(ALWAYS);
+    const told = ingest.uploads.map((one) => [one.firstIndex, one.batchTotal]);
+    expect(told).toEqual([
+      [0, null],
+      [53, null],
+      [103, 123],
+    ]);
+    expect(upload.acceptedImages).toBe(123);
+  });
+
+  it("leaves out a file that is refused, and takes the others", async () => {
+    const ingest = new ScriptedIngest((names) => {
+      const place = names.indexOf("bad.pdf");
+      if (place < 0) return oneEach(names);
+      throw new ApiError(422, "Refused", "encrypted", {
+        errors: [{ pointer: `#/files/${place}` }],
+      });
+    });
+    const { upload, refused } = uploading(["a", "bad.pdf", "c"], ingest);
+    await upload.run(ALWAYS);
+    expect(refused).toEqual(["bad.pdf"]);
+    expect(ingest.uploads.at(-1)?.firstIndex).toBe(1);
+    expect(ingest.uploads.at(-1)?.batchTotal).toBe(2);
+  });
+
+  it("ends its batch although the last file is refused", async () => {
+    const ingest = new ScriptedIngest((names) => {
+      if (names.includes("large")) throw new ApiError(413, "Refused", "too large");
+      return oneEach(names);
+    });
+    const { upload, refused } = uploading(["a", "b", "large"], ingest);
+    await upload.run(ALWAYS);
+    expect(refused).toEqual(["large"]);
+    expect(ingest.totals).toEqual([2]);
+  });
+
+  it("makes no batch of refused files alone", async () => {
+    const ingest = new ScriptedIngest(() => {
+      throw new ApiError(413, "Refused", "too large");
+    });
+    const { upload, refused } = uploading(["a", "b"], ingest);
+    await upload.run(ALWAYS);
+    expect(refused).toEqual(["a", "b"]);
+    expect(ingest.totals).toEqual([]);
+  });
+
+  it("repeats what passes under the same key", async () => {
+    const ingest = new ScriptedIngest((names, asked) => {
+      if (asked === 1) throw noAnswer();
+      if (asked === 2) throw new ApiError(503, "Refused", "busy");
+      return oneEach(names);
+    });
+    const { upload } = uploading(["a"], ingest);
+    await upload.run(ALWAYS);
+    expect(new Set(ingest.uploads.map((one) => one.key)).size).toBe(1);
+    expect(ingest.uploads).toHaveLength(3);
+  });
+
+  it("gives up after some attempts, and goes on where it was", async () => {
+    let away = true;
+    const ingest = new ScriptedIngest((names) => {
+      if (away) throw noAnswer();
+      return oneEach(names);
+    });
+    const { upload } = uploading(["a"], ingest);
+    await expect(upload.run(ALWAYS)).rejects.toMatchObject({ status: 0 });
+    away = false;
+    await upload.run(ALWAYS);
+    expect(new Set(ingest.uploads.map((one) => one.key)).size).toBe(1);
+    expect(upload.acceptedImages).toBe(1);
+  });
+
+  it("does not divide over what is not about files", async () => {
+    const ingest = new ScriptedIngest(() => {
+      throw new ApiError(422, "Refused", "options", { errors: [{ pointer: "#/options" }] });
+    });
+    const { upload, refused } = uploading(["a", "b"], ingest);
+    await expect(upload.run(ALWAYS)).rejects.toThrow("options");
+    expect(ingest.uploads).toHaveLength(1);
+    expect(refused).toEqual([]);
+  });
+
+  it("can be closed over what was sent", async () => {
+    const ingest = new ScriptedIngest((names, asked) => {
+      if (asked > 1) throw new ApiError(507, "Refused", "disk full");
+      return oneEach(names);
+    });
+    const { upload } = uploading(
+      Array.from({ length: 60 }, (_, place) => `f${place}`),
+      ingest,
+    );
+    await expect(upload.run(ALWAYS)).rejects.toThrow("disk full");
+    await upload.close(ALWAYS);
+    await upload.close(ALWAYS);
+    expect(ingest.totals).toEqual([50]);
+  });
+});

@@ -1,0 +1,13 @@
+import { expect, it } from "vitest";
+import { isTaken } from "./pickable";
+import { imagesOfFiles } from "./uploadPort";
+
+it("imagesOfFiles counts a document's pages as one file's", () => {
+  const pages = [null, 1, 2, 3, 1, null].map((page) => ({ source_name: "same", page }));
+  expect(imagesOfFiles({ images: pages })).toEqual([1, 3, 1, 1]);
+});
+
+it("of a folder what can be read is taken, and nothing hidden", () => {
+  const names = ["a.PNG", "b.pdf", "c.txt", ".d.png", "png", "e.tar.tiff"];
+  expect(names.filter(isTaken)).toEqual(["a.PNG", "b.pdf", "e.tar.tiff"]);
+});

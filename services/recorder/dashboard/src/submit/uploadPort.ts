@@ -1,0 +1,91 @@
+/** Uploads as ingest takes them: by XMLHttpRequest, since fetch does not tell how much was sent. */
+
+import { type ApiError, answered, asApiError, noAnswer } from "../api/errors";
+import type { Ingest } from "../api/ingest";
+import type { BatchDescription, UploadPort, UploadRequest } from "./batchUpload";
+import { newId } from "./ids";
+
+interface UploadAnswer {
+  images: { source_name: string | null; page: number | null }[];
+}
+
+/** Ingest as a batch is uploaded to it. */
+export function uploadPortOf({ url, client }: Ingest): UploadPort {
+  return {
+    async upload(request, onBytes, signal) {
+      const answer = await post(`${url}/v1/images`, formOf(request), request.key, onBytes, signal);
+      return imagesOfFiles(answer);
+    },
+    async close(batchId, description, total) {
+      await answered(
+        client.POST("/v1/batches", {
+          params: { header: { "Idempotency-Key": newId() } },
+          body: { batch_id: batchId, batch_total: total, images: [], ...described(description) },
+        }),
+      );
+    },
+  };
+}
+
+/** How many images each file became: the first page of a document, or no page, begins a file. */
+export function imagesOfFiles(answer: UploadAnswer): number[] {
+  const counts: number[] = [];
+  for (const { page } of answer.images) {
+    const before = counts.at(-1);
+    if (page === null || page === 1 || before === undefined) counts.push(1);
+    else counts[counts.length - 1] = before + 1;
+  }
+  return counts;
+}
+
+function described({ name, options }: BatchDescription) {
+  return {
+    ...(name !== "" && { batch_name: name }),
+    ...(Object.keys(options).length > 0 && { options }),
+  };
+}
+
+function formOf(request: UploadRequest): FormData {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(described(request.description))) {
+    form.append(name, typeof value === "string" ? value : JSON.stringify(value));
+  }
+  form.append("batch_id", request.batchId);
+  form.append("first_index", String(request.firstIndex));
+  form.append("index_pages", "true");
+  if (request.batchTotal === null) form.append("more", "true");
+  else form.append("batch_total", String(request.batchTotal));
+  // Fields come first: a file is refused as soon as it is too large.
+  for (const file of request.files) form.append("files", file, file.name);
+  return form;
+}
+
+function post(
+  url: string,
+  form: FormData,
+  key: string,
+  onBytes: (sentBytes: number) => void,
+  signal: AbortSignal,
+): Promise<UploadAnswer> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", url);
+    request.responseType = "json";
+    request.setRequestHeader("Idempotency-Key", key);
+    request.upload.onprogress = (event) => onBytes(event.loaded);
+    request.onload = () => {
+      if (request.status === 202 && request.response !== null) resolve(request.response);
+      else reject(refusal(request));
+    };
+    request.onerror = () => reject(noAnswer());
+    request.onabort = () => reject(new DOMException("The upload was stopped", "AbortError"));
+    signal.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(form);
+  });
+}
+
+function refusal(request: XMLHttpRequest): ApiError {
+  const { status, statusText, response } = request;
+  const headers = { get: (name: string) => request.getResponseHeader(name) };
+  return asApiError({ status, statusText, headers }, response);
+}
