@@ -199,6 +199,23 @@ test-deep: .venv/dev.stamp ## Run 5,000 random ledgers and the mutants, about an
 mutants: .venv/dev.stamp ## Break the recorder's write path in every known way; each must be seen
 	$(BIN)/pytest -m deep services/recorder/tests/mutation
 
+CONTAINER_ENGINE := PYTHONPATH=deploy/engine $(BIN)/python -m container_engine
+# Both servers, from containers of the images that docker-compose.yml names.
+CONTAINER_TESTS := services/ingest/tests/integration services/recorder/tests/integration/test_recording.py \
+	tests/test_container_servers.py tests/test_compose_runs.py::test_both_servers_of_compose_become_healthy
+
+.PHONY: engine-up
+engine-up: .venv/dev.stamp ## Have a Docker engine with the pinned images, as root on Debian without one installed
+	@$(CONTAINER_ENGINE) up
+
+.PHONY: engine-down
+engine-down: .venv/dev.stamp ## Stop the Docker engine that engine-up started
+	@$(CONTAINER_ENGINE) down
+
+.PHONY: test-containers
+test-containers: engine-up ## Run tests of ingest and recorder on containers instead of processes
+	@set -a; test ! -f /run/ocrstream-engine/env || . /run/ocrstream-engine/env; OCRSTREAM_TEST_SERVERS=containers $(BIN)/pytest $(CONTAINER_TESTS)
+
 .PHONY: test-doctr
 test-doctr: .venv-doctr/doctr.stamp ## Run docTR's tests, in an environment of its own (6 GB)
 	.venv-doctr/bin/pytest services/ocr-worker/tests/doctr services/ocr-worker/tests/unit/test_engine_contract.py -k doctr

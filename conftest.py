@@ -59,8 +59,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if in_containers():
         if not docker_answers():
             raise pytest.UsageError(
-                f"{TEST_SERVERS} is containers, and no Docker engine answers: start one, or leave"
-                " the setting out for processes of this machine"
+                f"{TEST_SERVERS} is containers, and no Docker engine answers: start one, as"
+                " make test-containers does, or leave the setting out for processes of this"
+                " machine"
             )
         return
     if not session.config.getoption("numprocesses", None):

@@ -135,6 +135,29 @@ def shell(script: str) -> str:
     return ran.stdout
 
 
+@pytest.mark.timeout(600)
+async def test_both_servers_of_compose_become_healthy() -> None:
+    if not in_containers():
+        pytest.skip(f"not run: docker compose up kafka postgres: {NO_ENGINE}")
+    port = free_port()
+
+    def composed(*arguments: str) -> str:
+        # Not the project that its user may have running, nor its volumes.
+        ran = docker_compose(
+            [f"--project-name=ocrstream-test-{port}", *arguments], {"KAFKA_PORT": str(port)}
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    try:
+        composed("up", "--detach", "--wait", "kafka", "postgres")
+        states = composed("ps", "--format", "{{.Service}} {{.Health}}").split("\n")
+        assert sorted(filter(None, states)) == ["kafka healthy", "postgres healthy"]
+        assert set(await ensure_topics(f"127.0.0.1:{port}")) == TOPICS.keys()
+    finally:
+        composed("down", "--volumes")
+
+
 @pytest.fixture
 def composed() -> Generator[list[str]]:
     """The documented commands; whatever they leave is removed, data included."""
