@@ -17,6 +17,7 @@ from ocrstream_sandbox import starvation
 from ocrstream_sandbox.blocking import BlockingChildPool
 from ocrstream_sandbox.child_process import ChildSpec
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
+from ocrstream_sandbox.pool import ChildPool
 
 
 def odd(processes: int = 1, **spec: Any) -> BlockingChildPool:
@@ -38,6 +39,15 @@ def test_each_answer_is_that_of_its_content_whichever_thread_asks() -> None:
     with ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(partial(pool.call, b""), contents))
     assert [content for _, content in answers] == [content[::-1] for content in contents]
+
+
+def test_a_pool_that_cannot_be_started_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def enter(_: object) -> None:
+        raise OSError("no more threads")
+
+    monkeypatch.setattr(ChildPool, "__aenter__", enter)
+    with pytest.raises(OSError, match="no more threads"):
+        odd().call(b"", b"content")
 
 
 def test_a_death_costs_its_own_job() -> None:

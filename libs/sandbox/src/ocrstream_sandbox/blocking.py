@@ -69,8 +69,16 @@ class _PoolThread:
             for fd in spec.fds:
                 os.close(fd)
 
+        def work() -> None:
+            try:
+                asyncio.run(run())
+            except BaseException as error:
+                if started.done():
+                    raise
+                started.set_exception(error)
+
         # The system ends a child with the thread that started it: it is to be this one.
-        threading.Thread(target=lambda: asyncio.run(run()), name=spec.name, daemon=True).start()
+        threading.Thread(target=work, name=spec.name, daemon=True).start()
         self._pool, self._loop, self._over = started.result()
 
     def stop(self) -> None:
