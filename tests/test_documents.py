@@ -235,7 +235,7 @@ def promises() -> list[str]:
     return rows + paragraphs
 
 
-def tests_in(module: Path) -> set[str]:
+def functions_of(module: Path) -> set[str]:
     parsed = ast.parse(module.read_text(encoding="utf-8"))
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     return {one.name for one in parsed.body if isinstance(one, functions)}
@@ -250,7 +250,7 @@ def test_every_promise_names_tests_that_are_there() -> None:
         assert proofs, f"nothing proves: {promise}"
         for told, module in proofs:
             name = "_".join(["test", *told.split()])
-            assert name in tests_in(page.parent / modules[module]), f"{name}: {promise}"
+            assert name in functions_of(page.parent / modules[module]), f"{name}: {promise}"
             used.add(module)
     assert used == modules.keys()
 

@@ -15,7 +15,7 @@ Interval = tuple[float, float]
 
 # All of these are in line heights.
 _NEAR = 2.0  # strips so far from each other belong together
-_NEAR_ABOVE = 1.6  # a title stands further above columns than text that is double-spaced
+_NEAR_ABOVE = 1.625  # a title stands further above columns than text that is double-spaced
 _TRIM_ACROSS, _TRIM_ALONG = 0.25, 0.1  # what of a line's box may overlap others
 _NARROWEST = 0.1
 _LARGE = 1.5  # of a headline

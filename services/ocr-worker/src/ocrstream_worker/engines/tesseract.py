@@ -118,6 +118,7 @@ class TesseractEngine:
         found = self._read_upright(page)
         if found is None:
             return None
+        found = self._read_larger(found)
         lines = [self._turned_if_better(found.page.pixels, line) for line in found.lines]
         return replace(found, lines=[_moved(line, found.page.back) for line in lines])
 
@@ -138,10 +139,15 @@ class TesseractEngine:
         lines = self._read_lines(upright_page.pixels)
         if lines is None:
             return None
-        if _are_small(lines):
-            again = self._read_lines(enlarged(upright_page.pixels, _ENLARGEMENT))
-            lines = [_scaled(line, _REDUCED) for line in again or ()] or lines
         return _Reading(lines, upright_page, turn, skew)
+
+    def _read_larger(self, found: "_Reading") -> "_Reading":
+        """The same page, twice as large, if its lines are small and read better so."""
+        if not _are_small(found.lines):
+            return found
+        lines = self._read_lines(enlarged(found.page.pixels, _ENLARGEMENT)) or ()
+        larger = replace(found, lines=[_scaled(line, _REDUCED) for line in lines])
+        return max(larger, found, key=lambda one: one.weight)
 
     def _read_lines(self, page: RgbImage) -> list[Line] | None:
         # Looking for the parts of a page it overlooks a lone line, above all a Korean one.
