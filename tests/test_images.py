@@ -76,7 +76,7 @@ def test_an_image_holds_what_its_service_needs_and_no_more(roots: Mapping[str, P
         assert not held[name] & {"psycopg", "sqlalchemy", "alembic"}
     for name, found in held.items():
         ours = {one for one in found if re.fullmatch(r"ocrstream_[a-z]+", one)}
-        libraries = {"ocrstream_schemas", "ocrstream_runtime"}
+        libraries = {f"ocrstream_{one}" for one in ("schemas", "imaging", "runtime", "sandbox")}
         if name != "ingest":
             libraries.add("ocrstream_layout")
         assert ours == {*libraries, f"ocrstream_{name.removeprefix('ocr-')}"}
