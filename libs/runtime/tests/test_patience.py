@@ -53,7 +53,7 @@ async def test_of_a_loop_that_is_held_up_a_part_counts_and_what_came_meanwhile_i
 
 
 async def test_it_has_an_end_whatever_we_compute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience_module, "_WALL_FACTOR", 1.0)
+    monkeypatch.setattr(patience_module, "WALL_FACTOR", 1.0)
     with pytest.raises(TimeoutError):
         async with Patience(LIMIT_S):
             await compute_in_turns(10 * LIMIT_S)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from odd_pools import odd, odd_spec, until
 
-from ocrstream_sandbox import starvation
+from ocrstream_sandbox import single_job
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
 from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_sandbox.single_job import run_job
@@ -60,7 +60,7 @@ async def test_no_job_is_to_blame_for_a_start_that_fails(settings: bytes) -> Non
 async def test_want_of_cpu_at_its_start_is_nobodys_fault(
     spawned: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starvation, "WALL_FACTOR", 1.0)
+    monkeypatch.setattr(single_job, "WALL_FACTOR", 1.0)
     running = asyncio.create_task(run_job(odd_spec(start_timeout_s=0.3), b""))
     await until(lambda: bool(spawned))
     os.kill(spawned[0], signal.SIGSTOP)
@@ -72,7 +72,7 @@ async def test_want_of_cpu_at_its_start_is_nobodys_fault(
 async def test_want_of_cpu_at_its_job_is_nobodys_fault(
     spawned: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starvation, "WALL_FACTOR", 1.0)
+    monkeypatch.setattr(single_job, "WALL_FACTOR", 1.0)
     with pytest.raises(ChildStarvedError, match="the child's process gave no result"):
         await run_job(odd_spec(job_timeout_s=0.3), b"stop")
     assert not exists(spawned[0])

@@ -8,6 +8,9 @@ without running, throttled by its control group included
 import os
 from dataclasses import dataclass
 
+WALL_FACTOR = 10.0
+"""How many times its limit something may take on the clock when it gets too little CPU."""
+
 _SLEEPING = frozenset("SDI")
 _STOPPED = frozenset("Tt")
 _NS = 1e-9

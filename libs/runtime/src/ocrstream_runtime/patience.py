@@ -4,11 +4,10 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from ocrstream_runtime.cpu_use import thread_busy_s
+from ocrstream_runtime.cpu_use import WALL_FACTOR, thread_busy_s
 
 _LONGEST_TICK_S = 0.25
 _TICKS_OF_A_LIMIT = 8
-_WALL_FACTOR = 10.0
 
 
 class Patience:
@@ -28,7 +27,7 @@ class Patience:
         """How much of the limit is used up."""
         self._limit_s = limit_s
         self._tick_s = max(0.0, min(_LONGEST_TICK_S, limit_s / _TICKS_OF_A_LIMIT))
-        self._timeout = asyncio.timeout(limit_s * _WALL_FACTOR)
+        self._timeout = asyncio.timeout(limit_s * WALL_FACTOR)
         self._looked_at = self._busy_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._expiring = False

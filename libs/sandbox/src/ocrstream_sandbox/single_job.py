@@ -1,6 +1,6 @@
 """A child for one job alone, so that no job can leave anything behind for the next."""
 
-from ocrstream_sandbox import starvation
+from ocrstream_runtime.cpu_use import WALL_FACTOR
 from ocrstream_sandbox.child_process import ChildProcess, ChildSpec, Job
 
 
@@ -10,7 +10,7 @@ async def run_job(spec: ChildSpec, content: bytes) -> bytes:
     Raises ChildUnavailableError if none can be started; ChildDiedError if it ended or hung at the
     job; ChildStarvedError if it got too little CPU for either. Cancelled, it ends the child.
     """
-    child = await ChildProcess.start(spec, lambda: starvation.WALL_FACTOR)
+    child = await ChildProcess.start(spec, lambda: WALL_FACTOR)
     job = Job(0, content)
     try:
         child.do(job)

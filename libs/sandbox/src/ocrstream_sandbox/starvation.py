@@ -7,13 +7,11 @@ time the next may take twice as long, so that nothing is begun again and again i
 
 import logging
 
+from ocrstream_runtime.cpu_use import WALL_FACTOR
 from ocrstream_runtime.health import NotReady
 from ocrstream_sandbox.observer import PoolObserver
 
 logger = logging.getLogger(__name__)
-
-WALL_FACTOR = 10.0
-"""How many times its limit a process may take when it is starved; twice as much after a kill."""
 
 _DOUBLINGS_ALLOWED = 6
 
@@ -30,7 +28,9 @@ class Starvation:
 
     @property
     def wall_factor(self) -> float:
-        """How many times its limit a process may take when it is starved."""
+        """How many times its limit a process may take when it is starved: twice as many after each
+        kill.
+        """
         return WALL_FACTOR * 2 ** min(self._kills, _DOUBLINGS_ALLOWED)
 
     def admits(self, jobs_in_work: int) -> bool:
