@@ -18,7 +18,6 @@ from ocrstream_recorder import recording_metrics
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.database.transaction_size import TransactionSize
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.dead_letters.breaker import DeadLetterBreaker
 from ocrstream_recorder.dead_letters.producer import DeadLetterProducer
 from ocrstream_recorder.errors import DatabaseUnavailableError, WrongRevisionError
 from ocrstream_recorder.migrations import migrate
@@ -29,6 +28,7 @@ from ocrstream_recorder.outbox.sender import OutboxSender
 from ocrstream_recorder.outbox.webhook_client import WebhookClient, parse_secrets
 from ocrstream_recorder.outbox.webhook_sender import OFF, WebhookSender
 from ocrstream_recorder.recording.consumer import WRITES_AT_ONCE, Consumer
+from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.poll_writer import PollWriter
 from ocrstream_recorder.search import indexer
 from ocrstream_recorder.search.indexer import SearchIndexer

@@ -45,7 +45,7 @@ async def read(writer: Writer, *records: RawRecord) -> list[bool]:
         )
     prepared = await writer.recording.prepare(list(records))
     await writer.recording.record(prepared, begins)
-    known = {(one.record.topic, one.record.offset): one.known for one in prepared.judged}
+    known = {(one.record.topic, one.record.offset): one.known for one in prepared.records}
     return [known[one.topic, one.offset] for one in records]
 
 
@@ -132,7 +132,7 @@ async def test_if_nothing_can_be_asked_nothing_is_known(writer: Writer, database
     await read(writer, first)
     query(database_url, "ALTER TABLE chain_executions RENAME COLUMN folded TO elsewhere")
     prepared = await writer.recording.prepare([first])
-    assert not prepared.judged[0].known
+    assert not prepared.records[0].known
     query(database_url, "ALTER TABLE chain_executions RENAME COLUMN elsewhere TO folded")
     assert await read(writer, first) == [True]
 

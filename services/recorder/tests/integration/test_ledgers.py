@@ -75,7 +75,7 @@ def write(connection: Connection[Any], records: list[RawRecord]) -> Written:
     """Write a poll as the recorder does; a deadlock would raise."""
     known = chain_rows.folded(connection, chains_named_by(records))
     judged = [decode_record(one, ZONE.to_local, known) for one in records]
-    ledger = PollChanges([one.contribution for one in judged if one.contribution is not None])
+    ledger = PollChanges([one.changes for one in judged if one.changes is not None])
     for _ in range(_ATTEMPTS):
         try:
             return poll_transaction.write(connection, ledger, ZONE, "cluster", {})

@@ -13,8 +13,8 @@ from real_servers import Broker
 
 from ocrstream_recorder.database.offsets import Partition
 from ocrstream_recorder.database.transaction_size import TransactionSize
-from ocrstream_recorder.dead_letters.breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.consumer import Consumer
+from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.poll_writer import Poll, PollWriter
 from ocrstream_runtime.cluster import Cluster
 from ocrstream_runtime.kafka import RawRecord
@@ -63,7 +63,7 @@ class HeldRecording:
         await self.released.wait()
         self._writes -= 1
         on_fenced()
-        return poll.nexts
+        return poll.next_offsets
 
 
 def new_consumer(bootstrap: str) -> AIOKafkaConsumer:

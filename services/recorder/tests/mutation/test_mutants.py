@@ -282,7 +282,7 @@ MUTANTS = (
     Mutant(
         "of a poll in parts only the first is written",
         "recording/poll_writer.py",
-        "if len(written.judged) < len(judged):",
+        "if len(written.records) < len(judged):",
         "if False:",
         f"{LOST_SESSIONS}::test_a_poll_whose_session_somebody_ends_is_halved",
     ),

@@ -11,9 +11,9 @@ from aiokafka.errors import KafkaConnectionError
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.database.transaction_size import TransactionSize
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.dead_letters.breaker import DeadLetterBreaker
 from ocrstream_recorder.dead_letters.producer import Kept
 from ocrstream_recorder.dead_letters.register import Coordinates
+from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.decoding import DecodedRecord
 from ocrstream_recorder.recording.poll_writer import PollWriter
 from ocrstream_runtime.health import NotReady

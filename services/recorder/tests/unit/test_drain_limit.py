@@ -8,8 +8,9 @@ from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrstream_recorder.dead_letters.breaker import DeadLetterBreaker
-from ocrstream_recorder.recording.decoding import DecodedRecord, Rejection
+from ocrstream_recorder.dead_letters.rejection import Rejection
+from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
+from ocrstream_recorder.recording.decoding import DecodedRecord
 from ocrstream_runtime.health import NotReady
 
 TOPIC = "images.submitted"

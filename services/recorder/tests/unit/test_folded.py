@@ -63,9 +63,7 @@ def test_other_rules_make_other_fingerprints() -> None:
         for example in EXAMPLES
         if example.topic in RECORDED_TOPICS
         and (
-            said := decode_record(
-                record(example.topic, encode(example.event), 0), to_local
-            ).contribution
+            said := decode_record(record(example.topic, encode(example.event), 0), to_local).changes
         )
     ]
     digest = sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()[:16]

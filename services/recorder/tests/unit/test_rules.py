@@ -32,7 +32,7 @@ to_local = DatabaseZone("UTC").to_local
 
 def contributions(records: list[RawRecord]) -> list[RowChanges]:
     judged = [decode_record(one, to_local) for one in records]
-    return [one.contribution for one in judged if one.contribution is not None]
+    return [one.changes for one in judged if one.changes is not None]
 
 
 def fold(polls: list[list[RawRecord]]) -> PollChanges:

@@ -22,8 +22,8 @@ from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.parameters import Cursor, Limit, Text
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_recorder.dead_letters.redrive import Failure, kept_of_row, origin_of_row, redrive
+from ocrstream_recorder.dead_letters.rejection import RejectionReason
 from ocrstream_recorder.errors import DeadLetterDeletedError, DeadLettersUnavailableError
-from ocrstream_recorder.recording.decoding import RejectionReason
 from ocrstream_runtime.problems import Problem
 from ocrstream_schemas.topics import RECORDED_TOPICS
 

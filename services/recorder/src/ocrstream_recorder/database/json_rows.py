@@ -4,12 +4,16 @@ One statement then writes any number of rows, in the order given, whatever types
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, Literal, LiteralString, NamedTuple
 
 import msgspec
 
 Columns = Mapping[LiteralString, LiteralString]
 """Columns of a row and their SQL types."""
+
+
+Table = Literal["chains", "tasks", "images", "boxes", "batches"]
+"""What rows are counted by."""
 
 
 class RowCount(NamedTuple):

@@ -11,7 +11,8 @@ from aiokafka.structs import RecordMetadata
 
 from ocrstream_recorder import recording_metrics
 from ocrstream_recorder.dead_letters.register import Coordinates
-from ocrstream_recorder.recording.decoding import DecodedRecord, Rejection
+from ocrstream_recorder.dead_letters.rejection import Rejection
+from ocrstream_recorder.recording.decoding import DecodedRecord
 from ocrstream_runtime.kafka import RawRecord, RecordTooLarge, check_size, record_ref
 from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.messaging_spans import send_span

@@ -19,13 +19,13 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from ocrstream_recorder import recording_metrics
-from ocrstream_recorder.dead_letters.breaker import DeadLetterBreaker
 from ocrstream_recorder.errors import (
     DatabaseUnavailableError,
     DataRefusedError,
     OffsetsMovedError,
     PollAbandonedError,
 )
+from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.poll_writer import Poll, PollWriter
 from ocrstream_recorder.recording.retry_health import RetryHealth
 from ocrstream_recorder.recording.stopped_partitions import StoppedPartitions
@@ -214,8 +214,8 @@ class Consumer(ConsumerRebalanceListener):
 
     def _admit(self, poll: Poll) -> tuple[Poll, dict[TopicPartition, int]]:
         """What of a poll may be written now, and where it begins; the rest will be read again."""
-        admitted = self._drain_limit.admit(poll.judged)
-        if len(admitted) == len(poll.judged):
+        admitted = self._drain_limit.admit(poll.records)
+        if len(admitted) == len(poll.records):
             return poll, self._pass(poll)
         part = Poll.of(admitted)
         begins = self._pass(part)
@@ -225,7 +225,7 @@ class Consumer(ConsumerRebalanceListener):
 
     def _pass(self, poll: Poll) -> dict[TopicPartition, int]:
         """Move the positions past a poll; returns where they stood."""
-        nexts = {TopicPartition(*one): offset for one, offset in poll.nexts.items()}
+        nexts = {TopicPartition(*one): offset for one, offset in poll.next_offsets.items()}
         begins = {partition: self._positions[partition] for partition in nexts}
         self._positions |= nexts
         return begins
@@ -279,7 +279,7 @@ class Consumer(ConsumerRebalanceListener):
             self._failure = error
             self._forget_positions()
         else:
-            self.finished += len(poll.judged)
+            self.finished += len(poll.records)
             if epoch == self._epoch:
                 for (topic, partition), offset in nexts.items():
                     self._written[TopicPartition(topic, partition)] = offset

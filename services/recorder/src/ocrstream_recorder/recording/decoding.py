@@ -1,11 +1,12 @@
-"""Raw records judged: what each says of the rows, or why it belongs into the dead-letter topic."""
+"""Decodes records: what each one changes in which rows, or why it goes to the dead-letter topic."""
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from ocrstream_recorder.dead_letters.rejection import Rejection, RejectionReason
 from ocrstream_recorder.rules.fingerprints import fingerprint
 from ocrstream_recorder.rules.row_changes import (
     RowChanges,
@@ -17,32 +18,18 @@ from ocrstream_runtime.kafka import RawRecord, record_ref
 from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.salvage import salvage, salvage_batch_id
 
-RejectionReason = Literal["invalid", "refused_by_database"]
-
-
-class Rejection(NamedTuple):
-    """Why a record cannot be applied; `error` tells what happened.
-
-    Chain and batch are those that it names, if that can be read.
-    """
-
-    reason: RejectionReason
-    error: str
-    chain_id: str | None = None
-    batch_id: str | None = None
-
 
 class DecodedRecord(NamedTuple):
-    """A record and what it says; a rejected one may still say which chain it fails."""
+    """A record and its changes of rows; a rejected one may still fail the chain that it names."""
 
     record: RawRecord
-    contribution: RowChanges | None
+    changes: RowChanges | None
     rejection: Rejection | None = None
 
     @property
     def known(self) -> bool:
-        """Whether it was folded before, and has nothing to say any more."""
-        return self.contribution is None and self.rejection is None
+        """Whether its fingerprint is stored, so that it changes nothing."""
+        return self.changes is None and self.rejection is None
 
 
 def chains_named_by(records: Iterable[RawRecord]) -> set[str]:

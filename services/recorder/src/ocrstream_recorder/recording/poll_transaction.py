@@ -9,12 +9,12 @@ there meanwhile.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from psycopg import Connection, Cursor
 
 from ocrstream_recorder.database import offsets
-from ocrstream_recorder.database.json_rows import RowCount
+from ocrstream_recorder.database.json_rows import RowCount, Table
 from ocrstream_recorder.database.offsets import Partition, Span
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.dead_letters import register
@@ -39,9 +39,6 @@ class _TasksElsewhereError(Exception):
     def __init__(self, chain_ids: set[str]) -> None:
         super().__init__(f"tasks belong to {len(chain_ids)} other chains")
         self.chain_ids = chain_ids
-
-
-Table = Literal["chains", "tasks", "images", "boxes", "batches"]
 
 
 class Written(NamedTuple):

@@ -22,7 +22,6 @@ from ocrstream_recorder.database.offsets import Partition, Span
 from ocrstream_recorder.database.transaction_size import TransactionSize
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.dead_letters import register
-from ocrstream_recorder.dead_letters.breaker import DeadLetterBreaker
 from ocrstream_recorder.dead_letters.producer import DeadLetterSink, Kept, storable_error
 from ocrstream_recorder.dead_letters.register import Coordinates, DeadLetterRow
 from ocrstream_recorder.errors import (
@@ -33,6 +32,7 @@ from ocrstream_recorder.errors import (
     SessionLostError,
 )
 from ocrstream_recorder.recording import chain_rows, poll_transaction
+from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.decoding import (
     DecodedRecord,
     chains_named_by,
@@ -62,16 +62,16 @@ class Poll(NamedTuple):
     `nexts`: of each partition the offset after its last record.
     """
 
-    judged: list[DecodedRecord]
-    ledger: PollChanges
-    nexts: dict[Partition, int]
+    records: list[DecodedRecord]
+    changes: PollChanges
+    next_offsets: dict[Partition, int]
 
     @classmethod
     def of(cls, judged: list[DecodedRecord]) -> Self:
         """A poll of these records."""
         return cls(
             judged,
-            PollChanges([one.contribution for one in judged if one.contribution is not None]),
+            PollChanges([one.changes for one in judged if one.changes is not None]),
             {(one.topic, one.partition): one.offset + 1 for one, _, _ in judged},
         )
 
@@ -182,7 +182,7 @@ class PollWriter:
         failed and `release_requested` is set, or if the database refuses more records of a
         partition than the circuit breaker's limit.
         """
-        with batch_span([one.record for one in poll.judged], self._group_id):
+        with batch_span([one.record for one in poll.records], self._group_id):
             return await self._record(poll, begins, on_fenced)
 
     async def _record(
@@ -190,8 +190,8 @@ class PollWriter:
     ) -> dict[Partition, int]:
         positions = dict(begins)
         refusals = Counter[Partition]()
-        kept = await self._insist(lambda: self._dead_letters.publish(poll.judged))
-        parts = [poll.judged]
+        kept = await self._insist(lambda: self._dead_letters.publish(poll.records))
+        parts = [poll.records]
         while parts:
             judged = parts.pop()
             try:
@@ -208,9 +208,9 @@ class PollWriter:
                         raise PollAbandonedError from error
                     parts.append([await self._refused(judged[0], str(error), kept)])
             else:
-                positions |= written.nexts
-                if len(written.judged) < len(judged):
-                    parts.append(judged[len(written.judged) :])
+                positions |= written.next_offsets
+                if len(written.records) < len(judged):
+                    parts.append(judged[len(written.records) :])
         return positions
 
     async def _write(
@@ -233,8 +233,8 @@ class PollWriter:
                 lambda: self._try_to_write(judged, ready, positions, kept, on_fenced), *passing
             )
             span.set_attributes({f"ocrstream.{t}": n.written for t, n in written.rows.items()})
-        self._report(part.judged, written)
-        self._drain_limit.written(part.judged)
+        self._report(part.records, written)
+        self._drain_limit.written(part.records)
         return part
 
     async def _try_to_write(
@@ -246,17 +246,17 @@ class PollWriter:
         on_fenced: Callable[[], None],
     ) -> tuple[Poll, Written]:
         part = ready
-        if judged is not ready.judged or len(judged) > self.size.next:
+        if judged is not ready.records or len(judged) > self.size.next:
             part = await asyncio.to_thread(Poll.of, judged[: self.size.next])
-        records = len(part.judged)
-        spans = {one: Span(positions[one], offset) for one, offset in part.nexts.items()}
-        letters = _letters(part.judged, kept)
+        records = len(part.records)
+        spans = {one: Span(positions[one], offset) for one, offset in part.next_offsets.items()}
+        letters = _letters(part.records, kept)
 
         def write(connection: Connection[Any]) -> tuple[Written, float]:
             began = time.perf_counter()
             written = poll_transaction.write(
                 connection,
-                part.ledger,
+                part.changes,
                 self._zone,
                 self._cluster_id,
                 spans,
@@ -292,8 +292,8 @@ class PollWriter:
         recording_metrics.BATCHES_COMPLETED.inc(written.batches_completed)
         now = datetime.now(UTC)
         for one in part:
-            if one.contribution is not None and one.contribution.image is not None:
-                submitted_at = self._zone.to_utc(one.contribution.image.submitted_at)
+            if one.changes is not None and one.changes.image is not None:
+                submitted_at = self._zone.to_utc(one.changes.image.submitted_at)
                 took_s = (now - submitted_at).total_seconds()
                 # Submitted by a clock that is ahead of ours: at once.
                 recording_metrics.SUBMITTED_TO_RECORDED_SECONDS.observe(max(0.0, took_s))
@@ -365,7 +365,7 @@ def _nothing() -> None:
 def _says_something(judged: DecodedRecord) -> bool:
     """Whether anything of what the record holds is to be stored."""
     rejection = judged.rejection
-    return judged.contribution is not None or (
+    return judged.changes is not None or (
         rejection is not None and (rejection.chain_id is not None or rejection.batch_id is not None)
     )
 

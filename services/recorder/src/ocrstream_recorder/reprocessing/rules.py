@@ -92,7 +92,9 @@ Condition = Comparison | AllOf | AnyOf
 def parse_condition(text: str) -> Condition:
     """The condition that `text` says; raises ConditionError."""
     if len(text) > MAX_LENGTH:
-        raise ConditionError(text[:MAX_LENGTH], MAX_LENGTH, f"longer than {MAX_LENGTH:,} characters")
+        raise ConditionError(
+            text[:MAX_LENGTH], MAX_LENGTH, f"longer than {MAX_LENGTH:,} characters"
+        )
     return _Parser(text).whole()
 
 
