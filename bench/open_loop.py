@@ -8,7 +8,7 @@ late this process was is in neither. Runs in a process of its own.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -21,7 +21,7 @@ from read_load import ASKED_ANEW, Request, requests
 
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase, options_of
-from ocrstream_recorder.api.direct_reads import DirectReads
+from ocrstream_recorder.api.queries import FilterQuery, QueryPool, SqlQuery
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_recorder.search import queries
@@ -122,8 +122,8 @@ async def _statements(load: Load, asked: Sequence[Request]) -> list[Statements]:
     """The very statements that the API sends for each request, taken from it once."""
     database = ReadDatabase(load.database_url, connections=1, timeout_s=30)
     sent: Statements = []
-    for reads in (database.quick, database.searches):
-        _keep(reads, sent)
+    for pool in (database.quick, database.searches):
+        _keep(pool, sent)
     api = create_api(database, DatabaseZone("UTC"), Health(), DeadLetterRecords(ServiceSettings()))
     found: list[Statements] = []
     transport = httpx.ASGITransport(api)
@@ -139,14 +139,16 @@ async def _statements(load: Load, asked: Sequence[Request]) -> list[Statements]:
     return found
 
 
-def _keep(reads: DirectReads, sent: Statements) -> None:
-    """Have what is asked of `reads` kept in `sent`."""
-    rows = reads.rows
+def _keep(pool: QueryPool, sent: Statements) -> None:
+    """Keep the statements that `pool` sends in `sent`."""
+    rows = pool.rows
 
     async def keep(
-        statement: bytes, parameters: dict[str, Any], *, plan_by_value: bool = False
+        query: SqlQuery | FilterQuery, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Any]:
-        sent.append((statement, parameters))
-        return await rows(statement, parameters, plan_by_value=plan_by_value)
+        given = parameters or {}
+        chosen = query.chosen_by(given)
+        sent.append((chosen.sql, {**chosen.literals, **given}))
+        return await rows(query, parameters)
 
-    reads.rows = keep
+    pool.rows = keep

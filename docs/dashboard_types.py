@@ -28,9 +28,9 @@ DASHBOARD = Path(__file__).parents[1] / "services" / "recorder" / "dashboard"
 def documents() -> dict[str, str]:
     """The OpenAPI document of each service; nothing is reached or started for it."""
     database = ReadDatabase("postgresql://", connections=1, timeout_s=1)
-    letter_box = DeadLetterRecords(ServiceSettings())
+    records = DeadLetterRecords(ServiceSettings())
     return {
-        "recorder": _document(create_recorder(database, DatabaseZone("UTC"), Health(), letter_box)),
+        "recorder": _document(create_recorder(database, DatabaseZone("UTC"), Health(), records)),
         "ingest": _document(create_ingest(cast("Parts", None), Health())),
     }
 

@@ -69,6 +69,6 @@ async def test_what_waits_is_told_by_reader_topic_and_lane(
 
     def told() -> bool | None:
         status, answer = asked(system)
-        return True if status == 503 and answer["title"] == "The lag is not known now" else None
+        return True if status == 503 and answer["title"] == "Consumer lag unavailable" else None
 
     eventually("that Kafka is away", told)

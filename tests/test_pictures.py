@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageDraw, PngImagePlugin
 
-from ocrstream_recorder.errors import NoPictureError, Trouble
+from ocrstream_recorder.errors import NoPictureError, PictureFailure
 from ocrstream_recorder.pictures.pool import PicturePool, WebPicture
 from ocrstream_sandbox.blocking import BlockingChildPool
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
@@ -117,8 +117,8 @@ def pixels(picture: WebPicture) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize("data", FILES)
 def test_a_picture_is_what_was_read(data: bytes, pool: PicturePool) -> None:
     read = DECODER.decode(data)
-    for may_stay in (True, False):
-        picture = pool.make(data, may_stay=may_stay)
+    for keep_if_shown in (True, False):
+        picture = pool.convert(data, keep_if_shown=keep_if_shown)
         assert picture.media_type in SHOWN
         assert (picture.height, picture.width) == read.shape[:2]
         shown = pixels(picture)
@@ -131,7 +131,7 @@ def test_a_picture_is_what_was_read(data: bytes, pool: PicturePool) -> None:
 def test_a_small_picture_is_the_same_scaled(data: bytes, pool: PicturePool) -> None:
     read = DECODER.decode(data)
     height, width = read.shape[:2]
-    picture = pool.make(data, width=100)
+    picture = pool.convert(data, width=100)
     assert (picture.width, picture.height) == (width, height)
     shown = pixels(picture)
     assert shown.shape[:2] == (round(height * 100 / width), 100)
@@ -143,13 +143,13 @@ def test_a_small_picture_is_the_same_scaled(data: bytes, pool: PicturePool) -> N
 def test_files_that_browsers_show_alike_stay(pool: PicturePool) -> None:
     for kind, mode in (("JPEG", "RGB"), ("PNG", "P"), ("PNG", "1"), ("WEBP", "RGB"), ("GIF", "P")):
         data = file(drawing(mode), kind)
-        assert pool.make(data, may_stay=True).content == data, (kind, mode)
-        assert pool.make(data, may_stay=True, width=WIDTH).content == data
-        assert pool.make(data, may_stay=True, width=64).content != data
+        assert pool.convert(data, keep_if_shown=True).content == data, (kind, mode)
+        assert pool.convert(data, keep_if_shown=True, width=WIDTH).content == data
+        assert pool.convert(data, keep_if_shown=True, width=64).content != data
 
 
 def test_a_small_image_is_not_made_larger(pool: PicturePool) -> None:
-    picture = pool.make(file(drawing("RGB"), "TIFF"), width=WIDTH + 1)
+    picture = pool.convert(file(drawing("RGB"), "TIFF"), width=WIDTH + 1)
     assert pixels(picture).shape[:2] == (HEIGHT, WIDTH)
 
 
@@ -166,42 +166,42 @@ def test_a_small_image_is_not_made_larger(pool: PicturePool) -> None:
 )
 def test_what_is_no_picture_is_refused(data: bytes, pool: PicturePool) -> None:
     with pytest.raises(NoPictureError) as refused:
-        pool.make(data, may_stay=True)
-    assert refused.value.trouble is Trouble.UNDECODABLE
+        pool.convert(data, keep_if_shown=True)
+    assert refused.value.failure is PictureFailure.UNDECODABLE
 
 
 @pytest.mark.parametrize("side", [10_001, 20_000])
 def test_a_small_file_with_too_many_pixels_is_refused(side: int, pool: PicturePool) -> None:
     bomb = file(Image.new("1", (side, side)), "PNG")
     with pytest.raises(NoPictureError, match="at most 100,000,000") as refused:
-        pool.make(bomb, may_stay=True)
-    assert refused.value.trouble is Trouble.TOO_LARGE
+        pool.convert(bomb, keep_if_shown=True)
+    assert refused.value.failure is PictureFailure.TOO_LARGE
 
 
 @pytest.mark.parametrize(
     ("error", "trouble"),
     [
-        (ChildDiedError("the process was killed"), Trouble.UNDECODABLE),
-        (ChildStarvedError("too little CPU"), Trouble.UNREACHABLE),
-        (ChildUnavailableError("no processes", permanent=False), Trouble.UNREACHABLE),
-        (MemoryError("no room"), Trouble.UNREACHABLE),
+        (ChildDiedError("the process was killed"), PictureFailure.UNDECODABLE),
+        (ChildStarvedError("too little CPU"), PictureFailure.UNREACHABLE),
+        (ChildUnavailableError("no processes", permanent=False), PictureFailure.UNREACHABLE),
+        (MemoryError("no room"), PictureFailure.UNREACHABLE),
     ],
 )
 def test_what_is_no_fault_of_the_image_may_pass(
-    error: Exception, trouble: Trouble, pool: PicturePool, monkeypatch: pytest.MonkeyPatch
+    error: Exception, failure: PictureFailure, pool: PicturePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def call(*_: object) -> None:
         raise error
 
     monkeypatch.setattr(BlockingChildPool, "call", call)
     with pytest.raises(NoPictureError) as refused:
-        pool.make(b"image")
-    assert refused.value.trouble is trouble
+        pool.convert(b"image")
+    assert refused.value.failure is failure
 
 
 def test_an_image_that_needs_too_much_memory_harms_no_other(pool: PicturePool) -> None:
     # 99 megapixels with alpha, and nearly as many again: more than the process may have.
     wide = Image.new("RGBA", (9_900, 10_000))
     with pytest.raises(NoPictureError, match="more memory or time"):
-        pool.make(file(wide, "PNG", compress_level=1), width=9_800)
-    assert math.prod(pixels(pool.make(file(drawing("RGB"), "BMP"))).shape) == WIDTH * HEIGHT * 3
+        pool.convert(file(wide, "PNG", compress_level=1), width=9_800)
+    assert math.prod(pixels(pool.convert(file(drawing("RGB"), "BMP"))).shape) == WIDTH * HEIGHT * 3

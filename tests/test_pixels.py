@@ -195,7 +195,7 @@ def reader(request: pytest.FixtureRequest) -> Reader:
 
     def recorder(order: str, name: str) -> Pixels:
         pool: PicturePool = request.getfixturevalue("pool")
-        with Image.open(io.BytesIO(pool.make(image(order, name)).content)) as picture:
+        with Image.open(io.BytesIO(pool.convert(image(order, name)).content)) as picture:
             assert picture.mode in {"1", "L", "RGB"}
             return np.asarray(picture.convert("RGB"))
 

@@ -100,7 +100,7 @@ def test_what_answers_starts_without_kafka_and_says_what_it_does_not_know(
     own_system.start(API, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")
     assert own_system.get("/v1/batches") == {"items": [], "next_cursor": None}
     answer = httpx.get(f"{own_system.recorder_url}/v1/workers")
-    assert (answer.status_code, answer.json()["title"]) == (503, "Workers are not known now")
+    assert (answer.status_code, answer.json()["title"]) == (503, "Workers unavailable")
 
 
 def test_each_tells_of_its_own_work_alone(own_system: System) -> None:

@@ -89,27 +89,31 @@ class DeliveryFailedError(RecorderError):
 
 
 class RegistryStaleError(RecorderError):
-    """It cannot be said now which workers there are; the message says why."""
+    """The recorder has not read the heartbeats lately; the message says why."""
 
 
 class LagUnknownError(RecorderError):
-    """Kafka cannot be asked now; the message says why."""
+    """Kafka is unavailable; the message says why."""
 
 
 class TooManyListenersError(RecorderError):
-    """No more may listen now."""
+    """As many clients listen as may listen at once."""
 
 
 class NotWatchingError(RecorderError):
-    """The database cannot be asked, or the watcher has stopped."""
+    """The database is unavailable, or the watcher has stopped."""
 
 
 class PdfTooLargeError(RecorderError):
-    """The document has outgrown what a PDF's table can say, 10 GB."""
+    """The document is larger than the offsets in a PDF can address, 10 GB."""
 
 
-class Trouble(StrEnum):
-    """Why there is no picture; only UNREACHABLE may pass."""
+class TooManyExportsError(RecorderError):
+    """As many exports are running as may run at once."""
+
+
+class PictureFailure(StrEnum):
+    """Why there is no picture; only UNREACHABLE is transient."""
 
     NOT_FOUND = "not_found"
     REFUSED = "refused"
@@ -117,16 +121,16 @@ class Trouble(StrEnum):
     UNDECODABLE = "undecodable"
     UNREACHABLE = "unreachable"
     ELSEWHERE = "elsewhere"
-    """It is where workers read, and the recorder does not."""
+    """Workers read from references of this scheme, the recorder does not."""
 
 
 class NoPictureError(RecorderError):
-    """The image cannot be shown; the message says why."""
+    """The recorder cannot show the image; the message says why."""
 
-    def __init__(self, why: str, trouble: Trouble) -> None:
+    def __init__(self, why: str, failure: PictureFailure) -> None:
         super().__init__(why)
-        self.trouble = trouble
+        self.failure = failure
 
 
 class TooLargeToShowError(RecorderError):
-    """The picture would be a larger file than is sent."""
+    """The picture would be larger than the API sends."""

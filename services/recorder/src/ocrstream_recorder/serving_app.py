@@ -1,7 +1,8 @@
-"""Composition root of the process that answers."""
+"""Composition root of the serving process."""
 
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase, write_engine
+from ocrstream_recorder.api.queries import SqlQuery
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
@@ -22,20 +23,20 @@ SERVICE = "ocrstream-recorder-api"
 
 
 async def run(settings: ServingSettings) -> int:
-    """Answer until told to stop; returns the exit code."""
+    """Serve the API until a signal stops the process; returns the exit code."""
     configure_logs(SERVICE, settings.log_level)
     configure_tracing(SERVICE)
     stop = stop_on_signals()
-    written = settings.database_url.get_secret_value()
-    read = settings.read_database_url.get_secret_value() or written
+    write_url = settings.database_url.get_secret_value()
+    read_url = settings.read_database_url.get_secret_value() or write_url
     database = ReadDatabase(
-        read, connections=settings.read_connections, timeout_s=settings.read_timeout_s
+        read_url, connections=settings.read_connections, timeout_s=settings.read_timeout_s
     )
-    marking = write_engine(written)
-    watched = Database(read, f"{SERVICE}-events")
+    writing = write_engine(write_url)
+    watched = Database(read_url, f"{SERVICE}-events")
     zone = DatabaseZone(settings.db_timezone)
     watcher = BatchWatcher(watched, zone, settings.event_listeners)
-    fleet = WorkerRegistry()
+    registry = WorkerRegistry()
     lag_reader = LagReader(settings, settings.worker_group_id)
     health = Health()
     health.add_check("database", lambda: _check(database))
@@ -44,34 +45,34 @@ async def run(settings: ServingSettings) -> int:
         zone,
         health,
         DeadLetterRecords(settings),
-        writing_engine=marking,
+        writing_engine=writing,
         image_source=_image_source(settings),
-        fleet=fleet,
+        worker_registry=registry,
         batch_watcher=watcher,
         lag_reader=lag_reader,
         ingest_url=settings.ingest_url,
     )
-    # It needs no database, and nothing needs it.
-    heartbeats = HeartbeatReader(settings, "recorder-fleet", fleet)
+    # The heartbeats need no database, and nothing else needs the heartbeats.
+    heartbeats = HeartbeatReader(settings, "recorder-heartbeats", registry)
     try:
         work = (heartbeats.run(stop), watcher.run(stop), lag_reader.run(stop))
         return await run_service(api, settings, stop, *work)
     finally:
         await watched.close()
         await database.close()
-        await marking.dispose()
+        await writing.dispose()
 
 
 def _image_source(settings: ServingSettings) -> ImageSource:
     max_bytes = settings.max_image_bytes
-    places = parse_stores(settings.object_stores)
+    stores = parse_stores(settings.object_stores)
     return ImageSource(
         AllowedFolders(settings.roots, max_bytes=max_bytes),
-        # Nobody else asks again for a page of an export.
-        AllowedStores(places, max_bytes=max_bytes, retries=2),
+        # Nothing else retries the fetch of a page for an export.
+        AllowedStores(stores, max_bytes=max_bytes, retries=2),
         fetch_timeout_s=settings.fetch_timeout_s,
     )
 
 
 async def _check(database: ReadDatabase) -> None:
-    await database.quick.rows(b"SELECT 1", {})
+    await database.quick.rows(SqlQuery(b"SELECT 1"))

@@ -24,10 +24,10 @@ from sqlalchemy import event
 
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase
-from ocrstream_recorder.api.export_rows import IMAGES_AT_ONCE
-from ocrstream_recorder.api.exports import EXPORTS_AT_ONCE
+from ocrstream_recorder.api.exports import PAGE_IMAGES
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
+from ocrstream_recorder.export.streams import MAX_EXPORTS
 from ocrstream_recorder.pictures.source import ImageSource
 from ocrstream_recorder.recording import poll_transaction
 from ocrstream_recorder.rules.poll_changes import PollChanges
@@ -276,7 +276,7 @@ def many(count: int) -> list[AnyEvent]:
 
 
 async def test_a_batch_of_many_pages_of_rows(api: httpx.AsyncClient, record: Record) -> None:
-    count = 2 * IMAGES_AT_ONCE + 1
+    count = 2 * PAGE_IMAGES + 1
     record(*many(count))
     rows = (await exported(api, "jsonl")).text.splitlines()
     assert [json.loads(row)["index"] for row in rows] == list(range(count))
@@ -297,7 +297,7 @@ async def address(app: Any) -> AsyncGenerator[str]:
 async def test_a_database_that_fails_in_the_middle_breaks_the_answer(  # noqa: PLR0917 - fixtures
     address: str, app: Any, database: ReadDatabase, record: Record, postgres_url: str, kind: str
 ) -> None:
-    record(*many(3 * IMAGES_AT_ONCE))
+    record(*many(3 * PAGE_IMAGES))
     pages = 0
 
     def fail_later(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
@@ -327,7 +327,7 @@ async def test_a_database_that_fails_in_the_middle_breaks_the_answer(  # noqa: P
     for end in (b"</html>", b"</alto>", b"%%EOF", b"batch.json"):
         assert end not in got
     # Its place is free again.
-    assert app.state.exports.running == 0
+    assert app.state.exports.streams.running == 0
 
 
 async def test_exports_that_nobody_reads_hold_no_connection_and_give_way_when_left(
@@ -337,17 +337,17 @@ async def test_exports_that_nobody_reads_hold_no_connection_and_give_way_when_le
     hocr = {"format": "hocr"}
     async with httpx.AsyncClient(base_url=address, timeout=30) as client:
         async with contextlib.AsyncExitStack() as streams:
-            for _ in range(EXPORTS_AT_ONCE):
+            for _ in range(MAX_EXPORTS):
                 stream = client.stream("GET", batch_url(), params=hocr)
                 assert (await streams.enter_async_context(stream)).status_code == 200
             # There are two connections, fewer than exports.
             assert (await client.get("/v1/chains/nobody")).status_code == 404
-            assert app.state.exports.running == EXPORTS_AT_ONCE
+            assert app.state.exports.streams.running == MAX_EXPORTS
             refused = await client.get(batch_url(), params=hocr)
             assert refused.status_code == 429
             assert refused.headers["retry-after"]
         async with asyncio.timeout(30):
-            while app.state.exports.running:  # noqa: ASYNC110 - what ends it has no event
+            while app.state.exports.streams.running:  # noqa: ASYNC110 - what ends it has no event
                 await asyncio.sleep(0.01)
         whole = await client.get(batch_url(), params=hocr)
         assert whole.text.count('class="ocr_page"') == 1500

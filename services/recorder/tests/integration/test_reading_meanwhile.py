@@ -10,7 +10,7 @@ import pytest
 from read_api import get, read_api
 from read_events import at, box, ended, fill, submitted, write
 
-from ocrstream_recorder.api.direct_reads import DirectReads
+from ocrstream_recorder.api.queries import QueryPool
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_schemas.events import AnyEvent, OcrSucceeded
 
@@ -76,7 +76,7 @@ async def test_an_images_boxes_are_those_of_the_result_that_its_row_tells_of(
         )
         write(database_url, [result], ZONE)
 
-    really_read = DirectReads.rows
+    really_read = QueryPool.rows
 
     async def read(*arguments: Any, **options: Any) -> Sequence[Any]:
         rows = await really_read(*arguments, **options)
@@ -84,7 +84,7 @@ async def test_an_images_boxes_are_those_of_the_result_that_its_row_tells_of(
         return rows
 
     replace()
-    monkeypatch.setattr(DirectReads, "rows", read)
+    monkeypatch.setattr(QueryPool, "rows", read)
     seen = set[int]()
     async with read_api(database_url, ZONE) as api:
         for _ in range(3):

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import InternalError
 
 from ocrstream_recorder.api.databases import ReadDatabase
+from ocrstream_recorder.api.queries import SqlQuery
 from ocrstream_recorder.database.zone import DatabaseZone
 
 pytestmark = pytest.mark.integration
@@ -103,9 +104,9 @@ async def test_reading_cannot_write(database_url: str) -> None:
     async with database.engine.connect() as connection:
         with pytest.raises(InternalError, match="read-only transaction"):
             await connection.execute(text(deletion))
-    for reads in (database.quick, database.searches):
+    for pool in (database.quick, database.general, database.searches):
         with pytest.raises(ReadOnlySqlTransaction):
-            await reads.rows(deletion.encode(), {})
+            await pool.rows(SqlQuery(deletion.encode()))
     await database.close()
 
 

@@ -14,15 +14,21 @@ from read_events import fill
 from real_servers import fresh_database
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from sqlalchemy import NullPool
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from ocrstream_recorder.api import batches, chains, dead_letters, images, search, stats, tasks
+from ocrstream_recorder.api import (
+    batch_images,
+    batches,
+    chains,
+    dead_letters,
+    images,
+    search,
+    stats,
+    tasks,
+)
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
-from ocrstream_recorder.migrations.migrate import sqlalchemy_url
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
 
@@ -30,7 +36,8 @@ CASES_EACH = 40
 ROUTES = [
     route
     for router in (
-        *(batches.router, batches.cached, images.router, images.cached, search.router),
+        *(batches.router, batches.cached, batch_images.router, batch_images.cached),
+        *(images.router, images.cached, search.router),
         *(chains.router, tasks.router, stats.router, dead_letters.router),
     )
     for route in router.routes
@@ -57,8 +64,6 @@ def app(postgres_url: str) -> Iterator[FastAPI]:
         zone = DatabaseZone("UTC")
         fill(url, zone)
         database = ReadDatabase(url, connections=2, timeout_s=5)
-        # Each case has an event loop of its own, which none of its connections may outlive.
-        database.engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool)
         yield create_api(database, zone, Health(), DeadLetterRecords(ServiceSettings()))
         asyncio.run(database.close())
 

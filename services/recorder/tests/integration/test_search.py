@@ -27,6 +27,7 @@ from search_scene import (
 )
 
 from ocrstream_recorder.api.databases import ReadDatabase
+from ocrstream_recorder.api.queries import SqlQuery
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.errors import SessionLostError
 from ocrstream_recorder.search import index, queries
@@ -127,8 +128,8 @@ async def test_the_newest_first_page_by_page(
     segments: int,
     looks: int,
 ) -> None:
-    monkeypatch.setattr(queries, "_SEGMENTS_AT_ONCE", segments)
-    monkeypatch.setattr("ocrstream_recorder.api.search._MOST_LOOKS", looks)
+    monkeypatch.setattr(queries, "_SEGMENTS_PER_QUERY", segments)
+    monkeypatch.setattr("ocrstream_recorder.api.search._MAX_QUERIES", looks)
     # Ids in several segments, of which some are empty; searched for in an order not of their own.
     names = [f"{number:02}" for number in range(45)]
     for number, name in enumerate(names):
@@ -231,7 +232,7 @@ async def test_images_from_before_are_indexed(
 async def test_work_on_many_that_do_not_match_is_bounded(
     connection: Connection[Any], searcher: Searcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ocrstream_recorder.api.search._MOST_EXAMINED", 5)
+    monkeypatch.setattr("ocrstream_recorder.api.search._MAX_CANDIDATES", 5)
     record(connection, {str(number): [("total", 0.1)] for number in range(12)})
     record(connection, {"wanted": [("total", 0.9)]})
     index_all(connection)
@@ -253,7 +254,7 @@ async def test_no_search_reads_a_whole_table(
     database = ReadDatabase(database_url, connections=1, timeout_s=30)
     wanted = {"grams": list(grams_of_query("total")), "before": 1 << 62}
     try:
-        plan = await database.searches.rows(b"EXPLAIN " + queries.candidates(20), wanted)
+        plan = await database.searches.rows(SqlQuery(b"EXPLAIN " + queries.candidates(20)), wanted)
     finally:
         await database.close()
     assert "Seq Scan" not in str(plan)
@@ -263,8 +264,8 @@ async def test_no_search_reads_a_whole_table(
 async def test_no_statement_looks_at_all_that_there_is(
     connection: Connection[Any], searcher: Searcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "_SEGMENTS_AT_ONCE", 2)
-    monkeypatch.setattr("ocrstream_recorder.api.search._MOST_LOOKS", 3)
+    monkeypatch.setattr(queries, "_SEGMENTS_PER_QUERY", 2)
+    monkeypatch.setattr("ocrstream_recorder.api.search._MAX_QUERIES", 3)
     record(connection, {"wanted": plain(["total"])})
     for number in range(9):
         connection.execute(

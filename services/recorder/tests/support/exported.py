@@ -3,26 +3,26 @@
 import math
 from collections.abc import Callable, Iterable
 
-from ocrstream_recorder.errors import NoPictureError, Trouble
+from ocrstream_recorder.errors import NoPictureError, PictureFailure
 from ocrstream_recorder.export.formats import Format, open_writer
 from ocrstream_recorder.export.model import Box, ExportImage, Heading, Point
-from ocrstream_recorder.export.pictures import Picture
+from ocrstream_recorder.export.pdf_images import PdfImage
 
 
-def no_picture(reference: str) -> Picture:
+def no_picture(reference: str) -> PdfImage:
     """There are none."""
-    raise NoPictureError(f"{reference} is not shown here", Trouble.NOT_FOUND)
+    raise NoPictureError(f"{reference} is not shown here", PictureFailure.NOT_FOUND)
 
 
 def export(
     kind: Format,
     *images: ExportImage,
-    open_picture: Callable[[str], Picture] = no_picture,
+    open_pdf_image: Callable[[str], PdfImage] = no_picture,
     title: str = "a batch",
     single: bool = False,
 ) -> bytes:
     """The whole export."""
-    writer = open_writer(kind, open_picture)
+    writer = open_writer(kind, open_pdf_image)
     pieces: list[Iterable[bytes]] = [writer.begin(Heading(title, single=single))]
     pieces += [writer.add(image) for image in images]
     return b"".join(piece for some in [*pieces, writer.end()] for piece in some)

@@ -19,8 +19,8 @@ from ocrstream_runtime.settings import ServiceSettings
 async def picture_api(source: ImageSource) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of the API, which shows what the source reads."""
     database = ReadDatabase("postgresql://nobody@127.0.0.1:1/none", connections=1, timeout_s=1)
-    letter_box = DeadLetterRecords(ServiceSettings())
-    app = create_api(database, DatabaseZone("UTC"), Health(), letter_box, image_source=source)
+    records = DeadLetterRecords(ServiceSettings())
+    app = create_api(database, DatabaseZone("UTC"), Health(), records, image_source=source)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://recorder"
     ) as client:

@@ -19,9 +19,9 @@ async def read_api(
     url: str, zone: DatabaseZone, *, timeout_s: float = 5.0
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of the API, which reads the database and writes what it may."""
-    database, marking = ReadDatabase(url, connections=2, timeout_s=timeout_s), write_engine(url)
+    database, writing = ReadDatabase(url, connections=2, timeout_s=timeout_s), write_engine(url)
     app = create_api(
-        database, zone, Health(), DeadLetterRecords(ServiceSettings()), writing_engine=marking
+        database, zone, Health(), DeadLetterRecords(ServiceSettings()), writing_engine=writing
     )
     try:
         async with httpx.AsyncClient(
@@ -30,7 +30,7 @@ async def read_api(
             yield client
     finally:
         await database.close()
-        await marking.dispose()
+        await writing.dispose()
 
 
 async def get(api: httpx.AsyncClient, path: str, **parameters: Any) -> Any:

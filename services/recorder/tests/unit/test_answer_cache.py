@@ -1,21 +1,20 @@
 """When an answer is given again, and when it is made anew."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from fastapi import Request, Response
 
 from ocrstream_recorder.api import answer_cache
 from ocrstream_recorder.api.answer_cache import AnswerCache
-from ocrstream_recorder.api.direct_reads import DirectReads
 
 
 class Scene:
     """A database whose state is told, a cache before it, and what was asked of the database."""
 
     def __init__(self) -> None:
-        self.cache = AnswerCache(cast("DirectReads", self))
+        self.cache = AnswerCache(self)
         self.state = "1"
         self.status = 200
         self.length = 10
@@ -78,7 +77,7 @@ async def test_some_answers_are_not_kept(scene: Scene, name: str, value: Any) ->
 
 
 async def test_no_answer_is_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer_cache, "_KEPT_S", 0.0)
+    monkeypatch.setattr(answer_cache, "_TTL_S", 0.0)
     scene = Scene()
     await scene.get("/a")
     await scene.get("/a")
@@ -86,7 +85,7 @@ async def test_no_answer_is_kept_for_long(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer_cache, "_MOST_BYTES", 25)
+    monkeypatch.setattr(answer_cache, "_MAX_BYTES", 25)
     scene = Scene()
     for path in ("/a", "/b", "/c", "/c", "/b", "/a"):
         await scene.get(path)

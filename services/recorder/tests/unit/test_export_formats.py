@@ -17,8 +17,8 @@ from markdown_it import MarkdownIt
 from ocrstream_recorder.export.archive import safe_name
 from ocrstream_recorder.export.formats import Format
 from ocrstream_recorder.export.lines import lines_of, text_of
-from ocrstream_recorder.export.rows import CSV_COLUMNS
-from ocrstream_recorder.export.texts import escape_markdown
+from ocrstream_recorder.export.plain_text import escape_markdown
+from ocrstream_recorder.export.tabular import CSV_COLUMNS
 
 HOSTILE = ["<script>alert(1)</script>", "\"&'", "]]>", "--><b>", "\x01\x0b\x1f", "=1+1", "\ufffe"]
 ALTO = "{http://www.loc.gov/standards/alto/ns-v4#}"

@@ -14,7 +14,7 @@ from ocrstream_recorder.errors import NoPictureError
 from ocrstream_recorder.export.formats import Format
 from ocrstream_recorder.export.model import Box, ExportImage, Point
 from ocrstream_recorder.export.pdf import DPI
-from ocrstream_recorder.export.pictures import Pictures, as_picture
+from ocrstream_recorder.export.pdf_images import PdfImages, as_pdf_image
 from ocrstream_recorder.pictures.pool import PicturePool
 from ocrstream_recorder.pictures.source import ImageSource
 from ocrstream_runtime.local_files import AllowedFolders
@@ -37,9 +37,9 @@ def pool() -> PicturePool:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, pool: PicturePool) -> Pictures:
+def pictures(tmp_path: Path, pool: PicturePool) -> PdfImages:
     folders = AllowedFolders([tmp_path], max_bytes=1 << 24)
-    return Pictures(ImageSource(folders, AllowedStores((), max_bytes=0), fetch_timeout_s=60), pool)
+    return PdfImages(ImageSource(folders, AllowedStores((), max_bytes=0), fetch_timeout_s=60), pool)
 
 
 def picture(folder: Path, name: str = "a.png", mode: str = "RGB", **how: Any) -> str:
@@ -50,8 +50,8 @@ def picture(folder: Path, name: str = "a.png", mode: str = "RGB", **how: Any) ->
     return (folder / name).as_uri()
 
 
-def opened(pictures: Pictures, *images: ExportImage, title: str = "t") -> Any:
-    document = export(Format.PDF, *images, open_picture=pictures.open, title=title)
+def opened(pictures: PdfImages, *images: ExportImage, title: str = "t") -> Any:
+    document = export(Format.PDF, *images, open_pdf_image=pictures.open, title=title)
     return pypdfium2.PdfDocument(document)
 
 
@@ -81,7 +81,7 @@ def holds(one: Box, point: Point) -> bool:
 
 @pytest.mark.parametrize("script", TEXTS)
 def test_text_is_found_again_where_it_was_read(
-    script: str, tmp_path: Path, pictures: Pictures
+    script: str, tmp_path: Path, pictures: PdfImages
 ) -> None:
     one = TEXTS[script]
     page = opened(pictures, image(one, image_path=picture(tmp_path)))[0]
@@ -102,7 +102,7 @@ def test_text_is_found_again_where_it_was_read(
 
 
 def test_all_of_a_page_is_found_by_search_and_none_is_seen(
-    tmp_path: Path, pictures: Pictures
+    tmp_path: Path, pictures: PdfImages
 ) -> None:
     reference = picture(tmp_path)
     page = opened(pictures, image(*TEXTS.values(), image_path=reference))[0]
@@ -130,7 +130,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_kind_of_picture_is_shown(name: str, tmp_path: Path, pictures: Pictures) -> None:
+def test_every_kind_of_picture_is_shown(name: str, tmp_path: Path, pictures: PdfImages) -> None:
     reference = picture(tmp_path, name, **KINDS[name])
     page = opened(pictures, image(box("text"), image_path=reference))[0]
     shown = page.render(scale=DPI / 72, grayscale=True).to_pil().convert("L")
@@ -142,7 +142,7 @@ def test_every_kind_of_picture_is_shown(name: str, tmp_path: Path, pictures: Pic
     assert "text" in page.get_textpage().get_text_bounded()
 
 
-def test_a_picture_is_turned_as_its_camera_says(tmp_path: Path, pictures: Pictures) -> None:
+def test_a_picture_is_turned_as_its_camera_says(tmp_path: Path, pictures: PdfImages) -> None:
     reference = picture(tmp_path, "a.jpg", exif=_TURNED)
     shown = opened(pictures, image(box("text"), image_path=reference))[0].render(scale=DPI / 72)
     upright = shown.to_pil().convert("L")
@@ -153,7 +153,7 @@ def test_a_picture_is_turned_as_its_camera_says(tmp_path: Path, pictures: Pictur
 
 
 def test_what_cannot_be_shown_says_so_and_keeps_its_text(
-    tmp_path: Path, pictures: Pictures
+    tmp_path: Path, pictures: PdfImages
 ) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
     (tmp_path / "none.jpg").write_bytes(b"no picture")
@@ -187,10 +187,10 @@ def test_a_picture_that_says_it_is_huge_is_not_read() -> None:
     huge = bytearray(png.getvalue())
     huge[16:24] = (60_000).to_bytes(4) * 2
     with pytest.raises(NoPictureError, match="60,000 x 60,000"):
-        as_picture(bytes(huge))
+        as_pdf_image(bytes(huge))
 
 
-def test_a_bomb_harms_nobody(tmp_path: Path, pictures: Pictures) -> None:
+def test_a_bomb_harms_nobody(tmp_path: Path, pictures: PdfImages) -> None:
     # Not as it is into a PDF, for it has an alpha channel; 160 megapixels of nothing.
     Image.new("LA", (16_000, 10_000)).save(tmp_path / "bomb.png")
     with pytest.raises(NoPictureError, match="at most 100,000,000"):
@@ -198,7 +198,7 @@ def test_a_bomb_harms_nobody(tmp_path: Path, pictures: Pictures) -> None:
 
 
 def test_more_characters_than_the_font_has_room_for_are_replaced(
-    tmp_path: Path, pictures: Pictures
+    tmp_path: Path, pictures: PdfImages
 ) -> None:
     many = "".join(map(chr, range(0x20000, 0x20000 + 2_100)))
     boxes = [box(many[at : at + 50], y=at, width=600, height=40) for at in range(0, 2_100, 50)]
@@ -207,7 +207,7 @@ def test_more_characters_than_the_font_has_room_for_are_replaced(
     assert many[-1] not in text
 
 
-def test_titles_and_pages_of_a_long_document(pictures: Pictures) -> None:
+def test_titles_and_pages_of_a_long_document(pictures: PdfImages) -> None:
     images = [image(box(f"page {number}"), image_path=None) for number in range(300)]
     document = opened(pictures, *images, title="계약서 (1)\\")
     assert document.get_metadata_dict()["Title"] == "계약서 (1)\\"

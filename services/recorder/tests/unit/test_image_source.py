@@ -7,7 +7,7 @@ import pytest
 from odd_files import GOOD, OddFiles, odd_files
 
 from ocrstream_local.processes import free_port
-from ocrstream_recorder.errors import NoPictureError, Trouble
+from ocrstream_recorder.errors import NoPictureError, PictureFailure
 from ocrstream_recorder.pictures.source import ImageSource
 from ocrstream_recorder.settings import ServingSettings
 from ocrstream_runtime.local_files import AllowedFolders
@@ -49,17 +49,17 @@ def test_files_and_objects_are_read(store: OddFiles, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "trouble", "says"),
     [
-        ("absent.png", Trouble.NOT_FOUND, "does not exist"),
-        ("denied.png", Trouble.REFUSED, "see its credentials"),
-        ("large.png", Trouble.TOO_LARGE, "OCRSTREAM_MAX_IMAGE_BYTES"),
-        ("cut.png", Trouble.UNREACHABLE, "could not be read"),
+        ("absent.png", PictureFailure.NOT_FOUND, "does not exist"),
+        ("denied.png", PictureFailure.REFUSED, "see its credentials"),
+        ("large.png", PictureFailure.TOO_LARGE, "OCRSTREAM_MAX_IMAGE_BYTES"),
+        ("cut.png", PictureFailure.UNREACHABLE, "could not be read"),
     ],
 )
 def test_why_an_object_is_not_read(
-    store: OddFiles, tmp_path: Path, name: str, trouble: Trouble, says: str
+    store: OddFiles, tmp_path: Path, name: str, failure: PictureFailure, says: str
 ) -> None:
     error = refusal(source(tmp_path), f"{SHOWN}/{name}")
-    assert error.trouble is trouble
+    assert error.failure is failure
     assert f"{SHOWN}/{name}" in str(error)
     assert says in str(error)
 
@@ -67,20 +67,20 @@ def test_why_an_object_is_not_read(
 @pytest.mark.parametrize(
     ("reference", "trouble"),
     [
-        ("s3://bucket/good.png", Trouble.REFUSED),
-        ("s3://bucket/shown-not/good.png", Trouble.REFUSED),
-        ("s3://bucket/shown/../good.png", Trouble.REFUSED),
-        ("s3://other/shown/good.png", Trouble.REFUSED),
-        ("S3://bucket/shown/good.png", Trouble.REFUSED),
-        ("gs://bucket/shown/good.png", Trouble.REFUSED),
-        ("https://bucket/shown/good.png", Trouble.ELSEWHERE),
-        ("good.png", Trouble.ELSEWHERE),
+        ("s3://bucket/good.png", PictureFailure.REFUSED),
+        ("s3://bucket/shown-not/good.png", PictureFailure.REFUSED),
+        ("s3://bucket/shown/../good.png", PictureFailure.REFUSED),
+        ("s3://other/shown/good.png", PictureFailure.REFUSED),
+        ("S3://bucket/shown/good.png", PictureFailure.REFUSED),
+        ("gs://bucket/shown/good.png", PictureFailure.REFUSED),
+        ("https://bucket/shown/good.png", PictureFailure.ELSEWHERE),
+        ("good.png", PictureFailure.ELSEWHERE),
     ],
 )
 def test_nobody_is_asked_for_what_is_not_shown(
-    store: OddFiles, tmp_path: Path, reference: str, trouble: Trouble
+    store: OddFiles, tmp_path: Path, reference: str, failure: PictureFailure
 ) -> None:
-    assert refusal(source(tmp_path), reference).trouble is trouble
+    assert refusal(source(tmp_path), reference).failure is failure
     assert store.requests == []
 
 
@@ -92,7 +92,7 @@ def test_what_may_pass_is_asked_for_again(store: OddFiles, tmp_path: Path) -> No
 def test_what_takes_too_long_is_given_up(store: OddFiles, tmp_path: Path) -> None:
     images = source(tmp_path, fetch_timeout_s=0.5)
     error = refusal(images, f"{SHOWN}/slow.png")
-    assert error.trouble is Trouble.UNREACHABLE
+    assert error.failure is PictureFailure.UNREACHABLE
     assert "0.5 s (OCRSTREAM_FETCH_TIMEOUT_S)" in str(error)
     assert images.read(f"{SHOWN}/good.png") == GOOD
 
@@ -112,5 +112,5 @@ def test_a_store_that_is_away_may_come_back(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     error = refusal(source(tmp_path), f"{SHOWN}/good.png")
-    assert error.trouble is Trouble.UNREACHABLE
+    assert error.failure is PictureFailure.UNREACHABLE
     assert "could not be read" in str(error)

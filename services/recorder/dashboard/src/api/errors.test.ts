@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { ApiError, answered } from "./errors";
 
-const problem = { title: "No such batch", detail: "No event has told of a batch 'b' yet" };
+const problem = { title: "No such batch", detail: "Batch 'b' does not exist" };
 
 it("gives the body of a success", async () => {
   const response = new Response("{}", { status: 200 });

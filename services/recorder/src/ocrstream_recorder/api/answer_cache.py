@@ -1,8 +1,8 @@
-"""Answers that are given again for as long as the database's state is the one they were made of.
+"""Answers that the API repeats for as long as the database is in the state that they show.
 
-A statement sees what its snapshot shows and nothing else, so the same snapshot means the same
-answer, whoever writes meanwhile. Which one is in force is asked each time: that reads no table, and
-what is outdated is never told.
+A statement sees its snapshot and nothing else, so an equal snapshot gives an equal answer, whoever
+writes meanwhile. The cache asks the database for its snapshot each time, which reads no table, so
+an answer is never outdated.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import literal_column, select
 
 from ocrstream_recorder import serving_metrics
-from ocrstream_recorder.api.direct_reads import DirectReads
+from ocrstream_recorder.api.queries import QuerySource, SqlQuery
 
 _STATE = """(
     CASE WHEN pg_is_in_recovery() THEN ''
@@ -23,75 +23,77 @@ _STATE = """(
 DATABASE_STATE = select(literal_column(_STATE).label("state")).scalar_subquery().label("state")
 """A column that names the state which its statement sees.
 
-It has the server's start in it because another server may have taken over without the last commits.
-A standby names none: its snapshots do not tell one commit from the next, and the position that it
-has applied is read after the snapshot was taken.
+It holds the server's start because another server may have taken over without the last commits. It
+is empty on a standby, whose snapshots do not tell one commit from the next; and the position that a
+standby has applied is read after the snapshot was taken.
 """
-_ASK_STATE = f"SELECT {_STATE} AS state".encode()
+_STATE_QUERY = SqlQuery(f"SELECT {_STATE} AS state".encode())
 
-# Pace and ETA are told by the clock, not by the database alone.
-_KEPT_S = 5.0
-_MOST_BYTES = 16 << 20
-_MOST_BYTES_OF_ONE = 256 << 10
+# The clock changes throughput and ETA, not the database alone.
+_TTL_S = 5.0
+_MAX_BYTES = 16 << 20
+_MAX_ANSWER_BYTES = 256 << 10
 
 Handler = Callable[[Request], Awaitable[Response]]
 _Key = tuple[str, bytes]
 
 
-class _Kept(NamedTuple):
+class _CachedAnswer(NamedTuple):
     state: str
     body: bytes
 
 
-def _bytes_of(kept: _Kept) -> int:
-    return len(kept.body)
+def _bytes_of(answer: _CachedAnswer) -> int:
+    return len(answer.body)
 
 
 class AnswerCache:
-    """The answers of a process that were asked for last."""
+    """The latest answers of this process."""
 
-    def __init__(self, reads: DirectReads) -> None:
-        """`reads` goes to the database that the answers are made of."""
-        self._reads = reads
-        self._kept = TTLCache[_Key, _Kept, float](_MOST_BYTES, _KEPT_S, getsizeof=_bytes_of)
+    def __init__(self, source: QuerySource) -> None:
+        """`source` is the database that the answers come from."""
+        self._source = source
+        self._answers = TTLCache[_Key, _CachedAnswer, float](
+            _MAX_BYTES, _TTL_S, getsizeof=_bytes_of
+        )
         self._state = ""
 
-    async def answer(self, request: Request, make: Handler) -> Response:
-        """The answer that is kept, if it still holds, else the one that `make` makes.
+    async def answer(self, request: Request, handler: Handler) -> Response:
+        """The cached answer if the database is still in its state, else the handler's.
 
-        Whoever makes it leaves in `request.state.database_state` the state that its first
-        statement saw: later ones see that or a later one. It is empty where that told none, and
-        then the answer is not kept.
+        The handler leaves in `request.state.database_state` the state that its first statement saw;
+        later statements see that state or a later one. The cache does not keep an answer whose
+        state is empty.
         """
         key = request.scope["path"], request.scope["query_string"]
-        body = await self._body(key)
+        body = await self._cached_body(key)
         if body is not None:
             serving_metrics.ANSWERS_REPEATED.inc()
             return Response(body, media_type="application/json")
-        response = await make(request)
+        response = await handler(request)
         state: str = request.state.database_state
-        if state and response.status_code == 200 and len(response.body) <= _MOST_BYTES_OF_ONE:
+        if state and response.status_code == 200 and len(response.body) <= _MAX_ANSWER_BYTES:
             self._state = state
-            self._kept[key] = _Kept(state, bytes(response.body))
+            self._answers[key] = _CachedAnswer(state, bytes(response.body))
         return response
 
-    async def _body(self, key: _Key) -> bytes | None:
-        kept = self._kept.get(key)
-        # Once another state was seen, asking again would be in vain.
-        if kept is None or kept.state != self._state:
+    async def _cached_body(self, key: _Key) -> bytes | None:
+        cached = self._answers.get(key)
+        # The cache has seen a later state already, so this answer is outdated for certain.
+        if cached is None or cached.state != self._state:
             return None
-        ((self._state,),) = await self._reads.rows(_ASK_STATE, {})
-        return kept.body if kept.state == self._state else None
+        ((self._state,),) = await self._source.rows(_STATE_QUERY)
+        return cached.body if cached.state == self._state else None
 
 
 class CachedRoute(APIRoute):
-    """A route whose answers are kept in the application's `answers`."""
+    """A route whose answers the application's `answer_cache` keeps."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
-        make = super().get_route_handler()
+        handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            answers: AnswerCache = request.app.state.answers
-            return await answers.answer(request, make)
+            cache: AnswerCache = request.app.state.answer_cache
+            return await cache.answer(request, handler)
 
         return handle

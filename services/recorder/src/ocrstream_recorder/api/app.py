@@ -1,4 +1,4 @@
-"""The recorder's API: what it has written, what to do with dead letters, and what to read again."""
+"""Builds the recorder's API: recorded results, dead letters and reprocessing."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ocrstream_recorder.api import (
+    batch_images,
     batches,
     chains,
     dead_letters,
@@ -24,8 +25,7 @@ from ocrstream_recorder.api.answer_cache import AnswerCache
 from ocrstream_recorder.api.dashboard import BUILT, install_dashboard
 from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.api.etags import ETags
-from ocrstream_recorder.api.path_segments import PathSegments
-from ocrstream_recorder.api.reading import REFUSALS, RESPONSES
+from ocrstream_recorder.api.http import REFUSALS, RESPONSES, PathSegments
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_recorder.monitoring.consumer_lag import LagReader
@@ -42,57 +42,60 @@ def create_api(
     database: ReadDatabase,
     zone: DatabaseZone,
     health: Health,
-    letter_box: DeadLetterRecords,
+    dead_letter_records: DeadLetterRecords,
     *,
     writing_engine: AsyncEngine | None = None,
     image_source: ImageSource = NO_IMAGES,
-    fleet: WorkerRegistry | None = None,
+    worker_registry: WorkerRegistry | None = None,
     batch_watcher: BatchWatcher | None = None,
     lag_reader: LagReader | None = None,
     ingest_url: str = "",
     dashboard: Path = BUILT,
 ) -> FastAPI:
-    """The application; what it reads and writes through stays the caller's, and it starts nothing.
+    """The application. It starts nothing, and its arguments stay the caller's.
 
-    `writing_engine` marks dead letters and notes rereads; without it neither can be. What
-    `image_source` reads is shown. Without a `fleet` that somebody fills, and a `batch_watcher` and
-    a `lag_reader` that somebody runs, it knows no workers, tells no events and knows no lag, and
-    says so. The `dashboard` in that folder submits to `ingest_url`.
+    `writing_engine` writes marks of dead letters and requests for reprocessing; without it, both
+    fail. `image_source` reads the images that pictures and PDFs show. The caller fills the
+    `worker_registry` and runs the `batch_watcher` and the `lag_reader`; without them, the paths of
+    workers, events and lag answer 503. `dashboard` is the folder of the built page, which submits
+    to `ingest_url`.
     """
     app = FastAPI(
         title="Ocrstream recorder",
-        summary="Batches, images, chains and tasks as the events tell them",
+        summary="Batches, images, chains and tasks as recorded from events",
         version="1",
         telemetry=HTTP_TELEMETRY,
     )
     app.state.database = database
-    app.state.answers = AnswerCache(database.quick)
-    app.state.searches = search.Searches(database.searches)
+    app.state.answer_cache = AnswerCache(database.quick)
+    app.state.search_queries = search.SearchQueries(database.searches)
     app.state.writing_engine = writing_engine or database.engine
     app.state.zone = zone
-    app.state.letter_box = letter_box
+    app.state.dead_letter_records = dead_letter_records
     pool = PicturePool()
-    app.state.exports = exports.Exports(database.engine, zone, image_source, pool)
-    app.state.pictures = pictures.Pictures(image_source, pool)
-    app.state.fleet = fleet or WorkerRegistry()
+    app.state.exports = exports.Exports(database.general, zone, image_source, pool)
+    app.state.pictures = pictures.PictureRenderer(image_source, pool)
+    app.state.worker_registry = worker_registry or WorkerRegistry()
     app.state.batch_watcher = batch_watcher
-    app.state.lag = lag_reader
+    app.state.lag_reader = lag_reader
     install_problem_handlers(app)
     app.include_router(create_ops_router(health))
-    # A request is compared with one after the other, so what is asked most comes first.
+    # The router tries one path after the other, so the paths that are asked most come first.
     for router in (
         batches.cached,
+        batch_images.cached,
         images.cached,
         search.router,
         batches.router,
+        batch_images.router,
         chains.router,
         tasks.router,
         images.router,
         stats.router,
     ):
         app.include_router(router, responses=RESPONSES)
-    for subject in (events, exports, pictures, workers, lag, dead_letters, rereads):
-        app.include_router(subject.router, responses=REFUSALS)
+    for resource in (events, exports, pictures, workers, lag, dead_letters, rereads):
+        app.include_router(resource.router, responses=REFUSALS)
     install_dashboard(app, ingest_url, dashboard)
     app.add_middleware(ETags, prefix="/v1/")
     app.add_middleware(PathSegments)

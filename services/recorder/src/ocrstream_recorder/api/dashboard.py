@@ -1,6 +1,6 @@
-"""The dashboard's files, and what the page must know before it asks for anything else.
+"""The dashboard's files and settings.
 
-Whatever no other path answers is the page's: it has deep links of its own.
+The page answers every address that no other path answers, since it has deep links of its own.
 """
 
 from pathlib import Path
@@ -17,14 +17,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ocrstream_recorder.api.etags import ETags
-from ocrstream_recorder.api.models import with_example
+from ocrstream_recorder.api.http import with_example
 
 BUILT = Path(__file__).parent.parent / "dashboard"
-"""Where `make dashboard` puts it."""
+"""Where `make dashboard` writes it."""
 
 _API, _ASSETS = "/v1/", "/assets/"
-_PAGE = {"/", "/index.html"}
-_FOR_EVER = "public, max-age=31536000, immutable"
+_PAGE_PATHS = {"/", "/index.html"}
+_IMMUTABLE = "public, max-age=31536000, immutable"
 _COMPRESSED_FROM_BYTES = 1024
 _NOT_BUILT = """The dashboard is not built here.
 
@@ -38,22 +38,22 @@ router = APIRouter(tags=["dashboard"])
 
 
 class DashboardSettings(BaseModel):
-    """What the dashboard must know."""
+    """The settings of the dashboard."""
 
     model_config = with_example(ingest_url="http://127.0.0.1:8080")
 
     ingest_url: str
-    """Where browsers reach ingest; empty: nothing can be submitted, cancelled or retried here."""
+    """Where browsers reach ingest; if empty, the page cannot submit, cancel or retry."""
 
 
 @router.get("/dashboard.json")
 async def read_dashboard_settings(request: Request) -> DashboardSettings:
-    """What the dashboard must know before it asks for anything else."""
+    """The settings that the dashboard reads before anything else."""
     return DashboardSettings(ingest_url=request.app.state.ingest_url)
 
 
 def install_dashboard(app: FastAPI, ingest_url: str, folder: Path) -> None:
-    """Makes `app` answer with the dashboard in `folder` where it has no path."""
+    """Makes `app` answer with the dashboard in `folder` where no path matches."""
     app.state.ingest_url = ingest_url
     app.include_router(router)
     app.router.default = _Headers(
@@ -63,13 +63,13 @@ def install_dashboard(app: FastAPI, ingest_url: str, folder: Path) -> None:
 
 
 class _Dashboard:
-    """Files as they are; the page for any other address that a person may open."""
+    """The files of the folder, and the page for any other address that a browser opens."""
 
     def __init__(self, folder: Path) -> None:
         self._page = folder / "index.html"
-        # Not checked: it may be built while the recorder runs.
+        # Not checked: `make dashboard` may build it while the recorder runs.
         self._files = StaticFiles(directory=folder, check_dir=False)
-        # By what it says, and not by its time: that of two releases may be the same.
+        # Tagged by content, since the files of two releases may have the same time.
         self._tagged_page = ETags(self._show_page, prefix="/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,9 +78,9 @@ class _Dashboard:
             await self._files(scope, receive, send)
         elif path.startswith(_API):
             raise HTTPException(404)
-        elif path not in _PAGE and (file := await self._file(scope)):
+        elif path not in _PAGE_PATHS and (file := await self._file(scope)):
             await file(scope, receive, send)
-        elif path in _PAGE or (not path.startswith(_ASSETS) and _shows_pages(scope)):
+        elif path in _PAGE_PATHS or (not path.startswith(_ASSETS) and _shows_pages(scope)):
             await self._tagged_page(scope, receive, send)
         else:
             raise HTTPException(404)
@@ -92,9 +92,9 @@ class _Dashboard:
             if error.status_code == 404:
                 return None
             raise
-        # What an asset holds makes its name.
-        lasting = scope["path"].startswith(_ASSETS)
-        response.headers["cache-control"] = _FOR_EVER if lasting else "no-cache"
+        # The name of an asset holds a digest of its content.
+        immutable = scope["path"].startswith(_ASSETS)
+        response.headers["cache-control"] = _IMMUTABLE if immutable else "no-cache"
         return response
 
     async def _show_page(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,16 +107,16 @@ class _Dashboard:
 
 
 def _shows_pages(scope: Scope) -> bool:
-    """Whether a browser asks, for something that it is to show."""
+    """Whether a browser asks for a page to show."""
     return "text/html" in Headers(scope=scope).get("accept", "")
 
 
 class _Headers:
-    """What browsers are told to keep the dashboard's answers to."""
+    """Adds the headers that restrict what browsers do with the dashboard's answers."""
 
     def __init__(self, app: ASGIApp, policy: str) -> None:
         self._app = app
-        self._told = {
+        self._headers = {
             "content-security-policy": policy,
             "cross-origin-opener-policy": "same-origin",
             "cross-origin-resource-policy": "same-origin",
@@ -125,16 +125,16 @@ class _Headers:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def tell(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(raw=message["headers"]).update(self._told)
+                MutableHeaders(raw=message["headers"]).update(self._headers)
             await send(message)
 
-        await self._app(scope, receive, tell)
+        await self._app(scope, receive, send_with_headers)
 
 
 def _policy(ingest_url: str) -> str:
-    """The page's own code and styles, and no addresses but the recorder's and ingest's."""
+    """Allows the page its own code and styles, and requests to the recorder and ingest alone."""
     parts = urlsplit(ingest_url)
     ingest = f" {parts.scheme}://{parts.netloc}" if ingest_url else ""
     return "; ".join(

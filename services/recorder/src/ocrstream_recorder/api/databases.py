@@ -1,61 +1,94 @@
-"""The API's connections to the database."""
+"""The API's connections to the database.
+
+Requests read through `ReadDatabase`. The few paths that write use sessions of `write_engine`: these
+change one row at a time, and read back what they wrote.
+"""
 
 import select
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.errors import QueryCanceled
 from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from ocrstream_recorder.api.direct_reads import DirectReads
-from ocrstream_recorder.api.sessions import ASK_FOR_LESS
-from ocrstream_recorder.api.stored_json import decode_stored
+from ocrstream_recorder.api.http import database_unavailable, query_timed_out
+from ocrstream_recorder.api.queries import QueryPool
+from ocrstream_recorder.api.rows import decode_stored
 from ocrstream_recorder.migrations.migrate import sqlalchemy_url
-from ocrstream_recorder.search import queries
+from ocrstream_recorder.search import queries as search_queries
 
-SEARCHES_AT_ONCE = 4
-# Values that are rare are found by indexes of their own; a plan for any value misses these.
+CONCURRENT_SEARCHES = 4
+# An index of its own serves each rare value; a plan for any value does not use it.
 _PLAN_BY_VALUE = "force_custom_plan"
+_ASK_FOR_LESS = "The query took too long; ask for less, such as a shorter time range"
+_NARROW_SEARCH = (
+    f"The search took longer than {search_queries.TIMEOUT_S} s; search for a longer text, or in one"
+    " batch"
+)
 
 
 class ReadDatabase:
-    """What requests read through; nothing of it can write.
+    """What requests read through; none of its connections can write.
 
-    Each statement is a transaction of its own, and ends after a time. What is asked most and what
-    may take long have connections of their own, so that neither waits for the other.
+    Each statement is a transaction of its own and has a timeout. Each of the three pools has its
+    own connections, so that none waits for another: `quick` for the paths that are asked most,
+    `searches`, and `general` for all others.
     """
 
     def __init__(self, database_url: str, *, connections: int, timeout_s: float) -> None:
-        """`connections` for what is asked most, and as many for the rest, searches aside."""
+        """`connections`: how many `quick` has, and `general` as many."""
         by_value = {"plan_cache_mode": _PLAN_BY_VALUE}
-        self.engine = _reading_engine(database_url, connections, timeout_s, by_value)
-        self._quick_engine = _reading_engine(database_url, connections, timeout_s, {})
-        self._searching_engine = _reading_engine(
-            database_url, SEARCHES_AT_ONCE, min(timeout_s, queries.TIMEOUT_S), queries.SETTINGS
+        search_timeout_s = min(timeout_s, search_queries.TIMEOUT_S)
+        self.engine = _read_engine(database_url, connections, timeout_s, by_value)
+        self._quick_engine = _read_engine(database_url, connections, timeout_s, {})
+        self._search_engine = _read_engine(
+            database_url, CONCURRENT_SEARCHES, search_timeout_s, search_queries.SETTINGS
         )
-        self.quick = DirectReads(self._quick_engine, too_much=ASK_FOR_LESS)
-        self.searches = DirectReads(
-            self._searching_engine,
-            too_much=f"It took longer than {queries.TIMEOUT_S} s; look for a longer text, or in one"
-            " batch",
-        )
+        self.general = QueryPool(self.engine, on_timeout=_ASK_FOR_LESS)
+        self.quick = QueryPool(self._quick_engine, on_timeout=_ASK_FOR_LESS)
+        self.searches = QueryPool(self._search_engine, on_timeout=_NARROW_SEARCH)
 
     async def close(self) -> None:
         """Close all connections."""
-        for engine in (self.engine, self._quick_engine, self._searching_engine):
+        for engine in (self.engine, self._quick_engine, self._search_engine):
             await engine.dispose()
 
 
-def _reading_engine(
+def write_engine(database_url: str) -> AsyncEngine:
+    """An engine with one connection, for the few paths that change a row."""
+    return _engine(database_url, 1, options_of({"timezone": "UTC"}))
+
+
+@asynccontextmanager
+async def open_session(engine: AsyncEngine) -> AsyncGenerator[AsyncSession]:
+    """A session. Raises Problem (503) if the database is unavailable or a statement times out."""
+    try:
+        async with AsyncSession(engine) as session:
+            yield session
+    except (OperationalError, PoolTimeoutError) as error:
+        if isinstance(error, OperationalError) and isinstance(error.orig, QueryCanceled):
+            raise query_timed_out(_ASK_FOR_LESS) from error
+        raise database_unavailable() from error
+
+
+def options_of(settings: Mapping[str, str]) -> str:
+    """The options that open a connection with these settings."""
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
+def _read_engine(
     database_url: str, connections: int, timeout_s: float, further: dict[str, str]
 ) -> AsyncEngine:
     options = {
         "timezone": "UTC",
         "default_transaction_read_only": "on",
         "statement_timeout": f"{round(timeout_s * 1000)}ms",
-        # A read is too short for what compiling it would take.
+        # Compiling a statement would take longer than running it.
         "jit": "off",
         **further,
     }
@@ -69,16 +102,6 @@ def _reading_engine(
     )
 
 
-def options_of(settings: Mapping[str, str]) -> str:
-    """What a connection is opened with, to have these settings."""
-    return " ".join(f"-c {name}={value}" for name, value in settings.items())
-
-
-def write_engine(database_url: str) -> AsyncEngine:
-    """An engine for the few paths that change a row, one at a time."""
-    return _engine(database_url, 1, options_of({"timezone": "UTC"}))
-
-
 def _engine(database_url: str, connections: int, options: str, **further: Any) -> AsyncEngine:
     engine = create_async_engine(
         sqlalchemy_url(database_url),
@@ -87,14 +110,15 @@ def _engine(database_url: str, connections: int, options: str, **further: Any) -
         connect_args={"options": options, "connect_timeout": 5},
         **further,
     )
-    event.listen(engine.sync_engine, "checkout", _refuse_ended)
+    event.listen(engine.sync_engine, "checkout", _replace_ended)
     return engine
 
 
-def _refuse_ended(dbapi_connection: Any, *_: object) -> None:
+def _replace_ended(dbapi_connection: Any, *_: object) -> None:
     """Have the pool connect anew in place of a connection that the server has ended.
 
-    Asked of the socket, not of the server, as a ping would: who is idle is sent nothing but an end.
+    A ping would cost a round trip. This asks the socket instead: the server sends nothing to an
+    idle connection but its end.
     """
     connection: AsyncConnection[Any] = dbapi_connection.driver_connection
     if not connection.closed:

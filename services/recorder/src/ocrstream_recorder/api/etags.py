@@ -1,4 +1,4 @@
-"""Answers that did not change are not sent again: ETag and If-None-Match (RFC 9110)."""
+"""ETag and If-None-Match (RFC 9110): the API does not send an unchanged answer again."""
 
 import hashlib
 
@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class ETags:
-    """Tags each 200 to a GET beneath `prefix` that is sent in one piece and has no tag yet.
+    """Tags each 200 to a GET below `prefix` that has a known length and no tag yet.
 
     The tag is a digest of the answer, so it differs whenever the answer does.
     """
@@ -45,8 +45,9 @@ class ETags:
 
 
 def _is_whole_answer(message: Message) -> bool:
-    """Whether it begins an answer without a tag of its own whose length is known: headers of a
-    stream must not wait.
+    """Whether the message starts a 200 of known length without a tag.
+
+    The headers of a stream must not wait for its body.
     """
     headers = Headers(raw=message.get("headers", ()))
     return (
@@ -61,7 +62,7 @@ def _tagged(start: Message, message: Message, body: bytes, known: str) -> Messag
     etag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
     headers = MutableHeaders(raw=start["headers"])
     headers["etag"] = etag
-    # Whoever keeps an answer asks each time whether it still holds.
+    # A client that keeps an answer has to ask each time whether it still holds.
     headers.setdefault("cache-control", "no-cache")
     if not matches(etag, known):
         return message
@@ -72,6 +73,6 @@ def _tagged(start: Message, message: Message, body: bytes, known: str) -> Messag
 
 
 def matches(etag: str, known: str) -> bool:
-    """Whether If-None-Match names the tag; a proxy that changed the coding makes it a weak one."""
+    """Whether If-None-Match names the tag; a proxy that changes the encoding makes a tag weak."""
     tags = (tag.strip().removeprefix("W/") for tag in known.split(","))
     return known.strip() == "*" or etag in tags

@@ -1,17 +1,23 @@
-"""How a batch gets on, as Server-Sent Events.
+"""Batch progress as Server-Sent Events: `/v1/batches/{batch_id}/events`.
 
-An event tells a state whole, under an id that names the state, not a place in a log: whoever
-resumes, at whichever replica, is told the present state unless it is the one of its last id.
+An event holds a whole state. Its id names that state, not a position in a log: a client that
+resumes, at any replica, gets the current state unless that is the one of its last id.
 """
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from ocrstream_recorder.api.path_segments import Key
+from ocrstream_recorder.api.http import (
+    NOT_FOUND_DESCRIPTION,
+    Key,
+    Responses,
+    database_unavailable,
+    found,
+)
 from ocrstream_recorder.errors import NotWatchingError, TooManyListenersError
 from ocrstream_recorder.progress.batch_watcher import BatchWatcher, Listener
 from ocrstream_recorder.progress.queries import BatchProgress
@@ -32,18 +38,18 @@ id: 5f1b6f6c6a0de4bb2a0c3c55
 
 """
 
-_RESPONSES: dict[int | str, dict[str, Any]] = {
+_RESPONSES: Responses = {
     200: {
-        "description": "Events until one side ends it; those of an ended batch are called `end`",
+        "description": "Events until one side ends the stream; those of an ended batch are `end`",
         "content": {"text/event-stream": {"example": _EXAMPLE}},
     },
-    404: {"description": "Nothing is known of it (yet)"},
-    503: {"description": "Too many listen, or the database is away; `Retry-After` says when"},
+    404: {"description": NOT_FOUND_DESCRIPTION},
+    503: {"description": "Too many listeners, or no database; `Retry-After` says when to retry"},
 }
 
 
 class EventStream(StreamingResponse):
-    """A response whose body is events, ready to be sent."""
+    """A response whose body is encoded events."""
 
     media_type = "text/event-stream"
 
@@ -52,34 +58,31 @@ async def open_listener(
     request: Request,
     batch_id: Key,
     last_event_id: Annotated[
-        str | None, Header(description="`id` of the last event that was received")
+        str | None, Header(description="`id` of the last event that the client received")
     ] = None,
 ) -> AsyncIterator[Listener]:
-    """A listener for one request; a problem document if there can be none."""
+    """A listener for one request. Raises Problem (404, 503)."""
     watcher: BatchWatcher | None = request.app.state.batch_watcher
     try:
         if watcher is None:
             raise NotWatchingError
         async with watcher.listen(batch_id, last_event_id) as listener:
-            if listener is None:
-                detail = f"No event has told of a batch {batch_id!r} yet"
-                raise Problem(404, "No such batch", detail)
-            yield listener
+            yield found(listener, "batch", batch_id)
     except TooManyListenersError as error:
-        detail = "As many listen as this replica may have; ask again, or poll the batch itself"
+        detail = "This replica has reached its limit of listeners; try again, or poll the batch"
         raise Problem(503, "Too many listeners", detail, headers={"Retry-After": "10"}) from error
     except NotWatchingError as error:
-        detail = "The database cannot be asked now; try again in a moment"
-        raise Problem(503, "Database unavailable", detail, headers={"Retry-After": "2"}) from error
+        raise database_unavailable() from error
 
 
 @router.get("/batches/{batch_id:segment}/events", response_class=EventStream, responses=_RESPONSES)
 async def follow_batch(listener: Annotated[Listener, Depends(open_listener)]) -> EventStream:
-    """How a batch gets on: at once, then within a second of each change.
+    """The progress of a batch: its current state, then each change within a second.
 
-    Every event tells the newest state whole: `progress`, or `end` once the batch has ended. The
-    stream goes on after `end`, since an ended batch may change (a late success, a retry): close it
-    if you wait for the end only. Pace and ETA are renewed every five seconds under the same id.
+    Every event holds the whole newest state: `progress`, or `end` once the batch has ended. The
+    stream continues after `end`, since an ended batch may change (a late success, a retry): a
+    client that waits for the end closes it. Rate and ETA are updated every five seconds under the
+    same id.
     """
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return EventStream(_events(listener), headers=headers)
@@ -88,10 +91,10 @@ async def follow_batch(listener: Annotated[Listener, Depends(open_listener)]) ->
 async def _events(listener: Listener) -> AsyncIterator[bytes]:
     yield format_sse_event(retry=_RECONNECT_MS)
     while not listener.ended:
-        seen = await listener.next(KEEP_ALIVE_S)
-        yield KEEPALIVE_COMMENT if seen is None else _event(seen)
+        state = await listener.next(KEEP_ALIVE_S)
+        yield KEEPALIVE_COMMENT if state is None else _event(state)
 
 
-def _event(seen: BatchProgress) -> bytes:
-    name = "end" if seen.ended else "progress"
-    return format_sse_event(event=name, data_str=seen.as_json, id=seen.state_id)
+def _event(state: BatchProgress) -> bytes:
+    name = "end" if state.ended else "progress"
+    return format_sse_event(event=name, data_str=state.as_json, id=state.state_id)

@@ -1,39 +1,52 @@
-"""The paths of exports: stored rows in other formats, streamed."""
+"""Exports: `/v1/batches/{batch_id}/export` and `/v1/images/export`, recorded results as documents.
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+The package `export` knows the formats. This module reads the rows for it and answers its streams.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import BigInteger, String, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from starlette.types import Receive, Scope, Send
 
-from ocrstream_recorder.api.batch_models import Batch
-from ocrstream_recorder.api.dispositions import disposition
-from ocrstream_recorder.api.export_rows import ExportRows
-from ocrstream_recorder.api.path_segments import Key
+from ocrstream_recorder.api import batch_images, batches
+from ocrstream_recorder.api.batch_images import BatchImage
+from ocrstream_recorder.api.batches import Batch
+from ocrstream_recorder.api.http import (
+    NOT_FOUND_DESCRIPTION,
+    ImagePath,
+    Key,
+    Responses,
+    content_disposition,
+    found,
+)
+from ocrstream_recorder.api.queries import Queries, QueryPool, SqlQuery
+from ocrstream_recorder.api.rows import of_kind
+from ocrstream_recorder.database.tables import ChainExecution, OcrExecution, OcrTextBox
 from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.errors import TooManyExportsError
 from ocrstream_recorder.export.archive import Archive, safe_name
 from ocrstream_recorder.export.formats import Format, open_writer
-from ocrstream_recorder.export.model import ExportImage, Heading, Writer
-from ocrstream_recorder.export.pictures import Pictures
+from ocrstream_recorder.export.model import Box, ExportImage, Heading, Writer
+from ocrstream_recorder.export.pdf_images import PdfImages
+from ocrstream_recorder.export.streams import ExportStreams, ReadImages
 from ocrstream_recorder.pictures.pool import PicturePool
 from ocrstream_recorder.pictures.source import ImageSource
+from ocrstream_recorder.rules.box_order import boxes_in_order, corners
+from ocrstream_recorder.rules.provenance import is_ordered
+from ocrstream_recorder.rules.status import ImageStatus, ProcessStatus
 from ocrstream_runtime.problems import Problem
-
-logger = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/v1", tags=["export"])
 
-EXPORTS_AT_ONCE = 4
-_PIECE_BYTES = 64 * 1024
-
-AllImages = Callable[[], AsyncIterator[Sequence[ExportImage]]]
+PAGE_IMAGES = 50
+"""How many images an export reads at a time."""
 
 
 class BatchFormat(StrEnum):
@@ -59,108 +72,53 @@ class FileFormat(StrEnum):
     PDF = Format.PDF
 
 
-_RESPONSES: dict[int | str, dict[str, Any]] = {
+_CONTENT: dict[str, Any] = {kind.media_type: {} for kind in Format}
+_RESPONSES: Responses = {
     200: {
-        "description": "The export. It is streamed: one that breaks off has no proper end",
-        "content": {one.media_type: {} for one in Format},
+        "description": "The export, as a stream: one that breaks off has no proper end",
+        "content": _CONTENT,
     },
-    404: {"description": "Nothing is known of it (yet)"},
+    404: {"description": NOT_FOUND_DESCRIPTION},
     429: {"description": "Too many exports at once"},
 }
-_BATCH_RESPONSES = {
+_BATCH_RESPONSES: Responses = {
     **_RESPONSES,
-    200: {
-        **_RESPONSES[200],
-        "content": {**_RESPONSES[200]["content"], "application/zip": {}},
-    },
+    200: {**_RESPONSES[200], "content": {**_CONTENT, "application/zip": {}}},
 }
 
 
 class Exports:
-    """Carries out exports, some at once, so that the rest of the API has its connections.
-
-    Rows are made into bytes on threads of its own: that is work, and what images are read from may
-    hang.
-    """
+    """What the paths of exports share: rows, images for PDFs, and the running streams."""
 
     def __init__(
-        self, engine: AsyncEngine, zone: DatabaseZone, source: ImageSource, pool: PicturePool
+        self, pool: QueryPool, zone: DatabaseZone, source: ImageSource, pictures: PicturePool
     ) -> None:
-        self.rows = ExportRows(engine, zone)
-        self.pictures = Pictures(source, pool)
-        self.running = 0
-        self._threads = ThreadPoolExecutor(EXPORTS_AT_ONCE, "export")
+        self.rows = ExportRows(pool, zone)
+        self.pdf_images = PdfImages(source, pictures)
+        self.streams = ExportStreams()
 
     async def start(
-        self, writers: Sequence[Writer], heading: Heading, images: AllImages
+        self, writers: Sequence[Writer], heading: Heading, read_images: ReadImages
     ) -> AsyncGenerator[bytes]:
-        """The export's pieces, once the first of its images have been read.
-
-        What fails before raises here, and can still be answered. To be closed.
-        """
-        if self.running >= EXPORTS_AT_ONCE:
-            raise Problem(
-                429,
-                "Too many exports at once",
-                f"{EXPORTS_AT_ONCE} are under way; try again when one has ended",
-                headers={"Retry-After": "5"},
-            )
-        pieces = self._pieces(writers, heading, images)
-        # The first piece is empty and comes after the first page of rows.
-        await anext(pieces)
-        return pieces
-
-    async def _pieces(
-        self, writers: Sequence[Writer], heading: Heading, images: AllImages
-    ) -> AsyncGenerator[bytes]:
-        self.running += 1
+        """As `ExportStreams.start`. Raises Problem (429)."""
         try:
-            async with aclosing(self._of_all(writers, heading, images)) as parts:
-                async for part in parts:
-                    yield part
-        except Exception as error:
-            logger.error("export broken off", of=heading.title, error=repr(error))
-            raise
-        finally:
-            self.running -= 1
-
-    async def _of_all(
-        self, writers: Sequence[Writer], heading: Heading, images: AllImages
-    ) -> AsyncGenerator[bytes]:
-        started = False
-        for writer in writers:
-            begun = False
-            async for some in images():
-                if not started:
-                    started = True
-                    yield b""
-                if not begun:
-                    begun = True
-                    async for piece in self._on_threads(writer.begin(heading)):
-                        yield piece
-                made = (piece for image in some for piece in writer.add(image))
-                async for piece in self._on_threads(made):
-                    yield piece
-            async for piece in self._on_threads(writer.end()):
-                yield piece
-
-    async def _on_threads(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
-        joined = _joined(pieces)
-        while piece := await loop.run_in_executor(self._threads, next, joined, b""):
-            yield piece
+            return await self.streams.start(writers, heading, read_images)
+        except TooManyExportsError as error:
+            raise Problem(
+                429, "Too many exports at once", str(error), headers={"Retry-After": "5"}
+            ) from error
 
 
 class _ExportResponse(StreamingResponse):
-    """Ends the export when the response ends, in whatever way."""
+    """Closes the export when the response ends, however it ends."""
 
     def __init__(self, pieces: AsyncGenerator[bytes], media_type: str, filename: str) -> None:
         super().__init__(
             pieces,
             headers={
-                # Not by `media_type`: it would add a charset to what has none.
+                # `media_type` would add a charset to types that have none.
                 "Content-Type": media_type,
-                "Content-Disposition": disposition("attachment", filename),
+                "Content-Disposition": content_disposition("attachment", filename),
                 "X-Content-Type-Options": "nosniff",
             },
         )
@@ -179,68 +137,65 @@ class _ExportResponse(StreamingResponse):
 async def export_batch(
     request: Request,
     batch_id: Key,
-    kind: Annotated[BatchFormat, Query(alias="format", description="What to make of it")],
+    kind: Annotated[BatchFormat, Query(alias="format", description="The format of the export")],
     files: Annotated[
-        list[FileFormat], Query(description="Of a ZIP: the formats of its files, a folder each")
+        list[FileFormat], Query(description="The formats of the files in a ZIP, a folder for each")
     ] = [FileFormat.TXT, FileFormat.HOCR, FileFormat.ALTO],  # noqa: B006 - never changed
 ) -> StreamingResponse:
-    """A batch's images in their order, with their text or why they have none.
+    """A batch's images in order, each with its text or the reason why it has none.
 
-    A document of the formats has all images; a ZIP has a file for each image, or for the pages of a
-    document together, and a manifest. An image and its boxes are of one moment; a batch that goes
-    on is exported as it is when its images' turn comes.
+    All formats but ZIP give one document of all images. A ZIP has a file for each image, or for
+    all pages of a document, and a manifest. An image and its boxes are of one moment; the export
+    of a batch in progress shows each image as it is when the export reads it.
     """
     exports: Exports = request.app.state.exports
-    batch = await exports.rows.batch(batch_id)
-    if batch is None:
-        raise Problem(404, "No such batch", f"No event has told of a batch {batch_id!r} yet")
+    batch = found(await exports.rows.batch(batch_id), "batch", batch_id)
     heading = Heading(batch.batch_name or batch_id)
     if kind is BatchFormat.ZIP:
         last = batch
 
-        async def images() -> AsyncIterator[Sequence[ExportImage]]:
+        async def read_images() -> AsyncIterator[Sequence[ExportImage]]:
             nonlocal last
-            async for some in exports.rows.images(batch_id):
-                yield some
+            async for images in exports.rows.images(batch_id):
+                yield images
             last = await exports.rows.batch(batch_id) or last
 
-        kinds = [Format(one) for one in dict.fromkeys(files)]
-        archive = Archive(kinds, exports.pictures.open, lambda: _summary(batch, last))
+        kinds = [Format(file_format) for file_format in dict.fromkeys(files)]
+        archive = Archive(kinds, exports.pdf_images.open, lambda: _summary(batch, last))
         writers, media_type, suffix = archive.writers, "application/zip", ".zip"
     else:
 
-        def images() -> AsyncIterator[Sequence[ExportImage]]:
+        def read_images() -> AsyncIterator[Sequence[ExportImage]]:
             return exports.rows.images(batch_id)
 
-        writers = [open_writer(Format(kind), exports.pictures.open)]
+        writers = [open_writer(Format(kind), exports.pdf_images.open)]
         media_type, suffix = Format(kind).media_type, Format(kind).suffix
-    pieces = await exports.start(writers, heading, images)
+    pieces = await exports.start(writers, heading, read_images)
     return _ExportResponse(pieces, media_type, safe_name(heading.title) + suffix)
 
 
 @router.get("/images/export", response_class=StreamingResponse, responses=_RESPONSES)
 async def export_image(
     request: Request,
-    image_path: Annotated[str, Query(min_length=1, max_length=255)],
-    kind: Annotated[Format, Query(alias="format", description="What to make of it")],
+    image_path: ImagePath,
+    kind: Annotated[Format, Query(alias="format", description="The format of the export")],
 ) -> StreamingResponse:
     """The newest result of an image path."""
     exports: Exports = request.app.state.exports
-    image = await exports.rows.image(image_path)
-    if image is None:
-        raise Problem(404, "No such image", f"No event has told of an image {image_path!r} yet")
+    image = found(await exports.rows.image(image_path), "image", image_path)
 
-    async def images() -> AsyncIterator[Sequence[ExportImage]]:
+    async def read_images() -> AsyncIterator[Sequence[ExportImage]]:
         yield [image]
 
-    writer = open_writer(kind, exports.pictures.open)
-    pieces = await exports.start([writer], Heading(image.name, single=True), images)
+    writer = open_writer(kind, exports.pdf_images.open)
+    pieces = await exports.start([writer], Heading(image.name, single=True), read_images)
     return _ExportResponse(pieces, kind.media_type, safe_name(image.title) + kind.suffix)
 
 
 def _summary(before: Batch, after: Batch) -> dict[str, object]:
-    """What `batch.json` says. Nothing visible changed meanwhile if both revisions are equal and it
-    had ended.
+    """The content of `batch.json`.
+
+    If both revisions are equal and the batch had ended, nothing visible changed meanwhile.
     """
     return {
         **after.model_dump(mode="json"),
@@ -249,15 +204,157 @@ def _summary(before: Batch, after: Batch) -> dict[str, object]:
     }
 
 
-def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in fewer pieces, none of them empty."""
-    gathered: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        gathered.append(piece)
-        size += len(piece)
-        if size >= _PIECE_BYTES:
-            yield b"".join(gathered)
-            gathered, size = [], 0
-    if size:
-        yield b"".join(gathered)
+# ---- rows ----------------------------------------------------------------------------------------
+
+
+class ExportRows:
+    """Reads the images of exports.
+
+    Each page is one read-only transaction with one snapshot, so that an image and its boxes belong
+    together. No transaction is open between pages, however slowly a client reads. All methods raise
+    Problem (503) if the database is unavailable.
+    """
+
+    def __init__(self, pool: QueryPool, zone: DatabaseZone) -> None:
+        self._pool = pool
+        self._zone = zone
+
+    async def batch(self, batch_id: str) -> Batch | None:
+        """The batch as it is now."""
+        return await batches.batch(Queries(self._pool, self._zone), batch_id)
+
+    async def images(self, batch_id: str) -> AsyncIterator[Sequence[ExportImage]]:
+        """All images of a batch by index, those without an index last, some at a time."""
+        cursor: str | None = None
+        while True:
+            async with self._pool.snapshot() as snapshot:
+                queries = Queries(snapshot, self._zone)
+                page = await batch_images.images(
+                    queries, batch_id, cursor=cursor, limit=PAGE_IMAGES
+                )
+                images = await _with_boxes(queries, page.items)
+            yield images
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def image(self, image_path: str) -> ExportImage | None:
+        """The newest result of an image path; None if it has none."""
+        async with self._pool.snapshot() as snapshot:
+            queries = Queries(snapshot, self._zone)
+            row = await queries.first(_RESULT, {"image_path": image_path})
+            if row is None:
+                return None
+            data = (await _input_data(queries, [row.chain_id or ""])).get(row.chain_id, {})
+            stored = (await _boxes(queries, [row.id])).get(row.id, [])
+        succeeded = row.status == ImageStatus.SUCCESS
+        return ExportImage(
+            chain_id=row.chain_id,
+            image_path=row.image_path,
+            public_path=row.public_path,
+            index=of_kind(data.get("index"), int),
+            run=row.run,
+            status=ProcessStatus.SUCCESS if succeeded else ProcessStatus.FAILURE,
+            reason=row.reason,
+            error=row.error,
+            source_name=of_kind(data.get("source_name"), str),
+            page=of_kind(data.get("page"), int),
+            words=_has_words(data),
+            provenance=row.provenance,
+            boxes=_in_order(stored, row.provenance),
+        )
+
+
+_RESULT = SqlQuery(
+    select(
+        OcrExecution.id,
+        OcrExecution.chain_id,
+        OcrExecution.image_path,
+        OcrExecution.public_path,
+        OcrExecution.run,
+        OcrExecution.status,
+        OcrExecution.reason,
+        OcrExecution.error,
+        OcrExecution.provenance,
+    ).where(OcrExecution.image_path == bindparam("image_path"))
+)
+_RESULTS = SqlQuery(
+    select(
+        OcrExecution.image_path, OcrExecution.id, OcrExecution.chain_id, OcrExecution.provenance
+    ).where(OcrExecution.image_path == any_(bindparam("image_paths", type_=ARRAY(String))))
+)
+_BOXES = SqlQuery(
+    select(OcrTextBox.ocr_execution_id, OcrTextBox.text, OcrTextBox.confidence, OcrTextBox.bbox)
+    .where(OcrTextBox.ocr_execution_id == any_(bindparam("ids", type_=ARRAY(BigInteger))))
+    .order_by(OcrTextBox.ocr_execution_id, OcrTextBox.id)
+)
+_INPUT_DATA = SqlQuery(
+    select(ChainExecution.chain_id, ChainExecution.input_data)
+    .where(ChainExecution.chain_id == any_(bindparam("chain_ids", type_=ARRAY(String))))
+    .order_by(ChainExecution.run)
+)
+
+
+async def _with_boxes(queries: Queries, images: Sequence[BatchImage]) -> list[ExportImage]:
+    succeeded = [image for image in images if image.status == ProcessStatus.SUCCESS]
+    image_paths = [image.image_path for image in succeeded if image.image_path]
+    results = {
+        row.image_path: row for row in await queries.rows(_RESULTS, {"image_paths": image_paths})
+    }
+    boxes = await _boxes(queries, [row.id for row in results.values()])
+    input_data = await _input_data(queries, [image.chain_id for image in succeeded])
+    exported: list[ExportImage] = []
+    for image in images:
+        fields = asdict(image)
+        # The provenance has all warnings with their details.
+        del fields["warnings"]
+        words = _has_words(input_data.get(image.chain_id, {}))
+        without_text = ExportImage(**fields, words=words)
+        if image.status == ProcessStatus.SUCCESS:
+            result = results.get(image.image_path or "")
+            exported.append(_with_result(without_text, result, boxes))
+        else:
+            exported.append(without_text)
+    return exported
+
+
+def _with_result(
+    image: ExportImage, result: Any | None, boxes: Mapping[int, list[Box]]
+) -> ExportImage:
+    """The image with the result that its path holds, which may be that of a later chain."""
+    if result is not None and result.id in boxes:
+        ordered = _in_order(boxes[result.id], result.provenance)
+        return replace(image, provenance=result.provenance, boxes=ordered)
+    holder = None if result is None else result.chain_id
+    by = f"chain {holder!r}" if holder and holder != image.chain_id else "nothing"
+    error = f"It was read, but its text is gone: its path now holds the result of {by}"
+    return replace(image, reason="superseded", error=error)
+
+
+def _in_order(stored: list[Box], provenance: Any) -> tuple[Box, ...]:
+    ordered = is_ordered(provenance)
+    return tuple(
+        boxes_in_order(stored, lambda box: box.polygon, lambda box: box.text, ordered=ordered)
+    )
+
+
+async def _boxes(queries: Queries, ids: Sequence[int]) -> dict[int, list[Box]]:
+    """Boxes in stored order, by the id of the result's row."""
+    boxes: dict[int, list[Box]] = {}
+    for row in await queries.rows(_BOXES, {"ids": ids}):
+        box = Box(row.text or "", row.confidence or 0.0, corners(row.bbox))
+        boxes.setdefault(row.ocr_execution_id, []).append(box)
+    return boxes
+
+
+async def _input_data(
+    queries: Queries, chain_ids: Iterable[str]
+) -> dict[str | None, Mapping[str, Any]]:
+    """The input data of the newest run, by chain."""
+    rows = await queries.rows(_INPUT_DATA, {"chain_ids": list(chain_ids)})
+    return {row.chain_id: row.input_data for row in rows if isinstance(row.input_data, dict)}
+
+
+def _has_words(data: Mapping[str, Any]) -> bool:
+    options = data.get("options")
+    return isinstance(options, dict) and options.get("boxes") == "word"

@@ -1,14 +1,15 @@
-"""GET /v1/lag: how many records wait, for whom."""
+"""Consumer lag: `/v1/lag`, how many records wait for the recorder and for the workers."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from aiokafka import TopicPartition
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
-from ocrstream_recorder.api.models import Page, with_example
-from ocrstream_recorder.api.reading import Reading, Reads
+from ocrstream_recorder.api.http import Responses, with_example
+from ocrstream_recorder.api.paging import Page
+from ocrstream_recorder.api.queries import GeneralQueries, Queries, SqlQuery
 from ocrstream_recorder.database.tables import RecorderOffset
 from ocrstream_recorder.errors import LagUnknownError
 from ocrstream_recorder.monitoring.consumer_lag import LagReader
@@ -17,9 +18,7 @@ from ocrstream_schemas.topics import IMAGE_TOPICS, IMAGES_SUBMITTED, RECORDED_TO
 
 router = APIRouter(prefix="/v1", tags=["workers"])
 
-_UNKNOWN: dict[int | str, dict[str, Any]] = {
-    503: {"description": "Kafka or the database cannot be asked now"}
-}
+_UNAVAILABLE: Responses = {503: {"description": "Kafka or the database is unavailable"}}
 _DEFAULT_LANE = "default"
 
 
@@ -36,67 +35,67 @@ class TopicLag(BaseModel):
 
     reader: Literal["recorder", "workers"]
     group: str | None
-    """The workers' consumer group; null for the recorder, whose progress its database has."""
+    """The consumer group of the workers; null for the recorder, whose database has its offsets."""
     topic: str
     lane: str | None
-    """Of a topic of images."""
+    """The lane of a topic of images; null for other topics."""
     waiting_records: int
 
 
-@router.get("/lag", responses=_UNKNOWN)
-async def read_lag(request: Request, reading: Reads) -> Page[TopicLag]:
-    """Records that wait to be recorded, and images that wait to be read; always one page.
+@router.get("/lag", responses=_UNAVAILABLE)
+async def read_lag(request: Request, queries: GeneralQueries) -> Page[TopicLag]:
+    """Records that wait for the recorder, and images that wait for workers; always one page.
 
-    It is as old as a second. Work is done when it is committed: images that workers have in hand
-    still wait.
+    The answer may be a second old. An image waits until its worker commits it, images in flight
+    included.
     """
-    reader: LagReader | None = request.app.state.lag
+    reader: LagReader | None = request.app.state.lag_reader
     try:
         if reader is None:
-            raise LagUnknownError("nothing asks Kafka here")
+            raise LagUnknownError("this process does not read the lag")
         logs = await reader.look()
     except LagUnknownError as error:
         raise Problem(
-            503, "The lag is not known now", str(error), headers={"Retry-After": "2"}
+            503, "Consumer lag unavailable", str(error), headers={"Retry-After": "2"}
         ) from error
-    recorded = await _recorded(reading, logs.cluster_id)
-    return Page(
-        items=[
-            *(
-                TopicLag(
-                    reader="workers",
-                    group=reader.worker_group,
-                    topic=topic,
-                    lane=_lane(topic),
-                    waiting_records=logs.waiting(topic, logs.worked_off),
-                )
-                for topic in IMAGE_TOPICS
-            ),
-            *(
-                TopicLag(
-                    reader="recorder",
-                    group=None,
-                    topic=topic,
-                    lane=_lane(topic),
-                    waiting_records=logs.waiting(topic, recorded),
-                )
-                for topic in RECORDED_TOPICS
-            ),
-        ],
-        next_cursor=None,
-    )
-
-
-async def _recorded(reading: Reading, cluster_id: str) -> dict[TopicPartition, int]:
-    """Where the database is: what the recorder has committed to Kafka may be behind or, after a
-    restore, ahead of it.
-    """
-    found = await reading.session.execute(
-        select(RecorderOffset.topic, RecorderOffset.partition, RecorderOffset.next_offset).where(
-            RecorderOffset.cluster_id == cluster_id
+    recorded = await _recorded_offsets(queries, logs.cluster_id)
+    workers = [
+        TopicLag(
+            reader="workers",
+            group=reader.worker_group,
+            topic=topic,
+            lane=_lane(topic),
+            waiting_records=logs.waiting(topic, logs.committed),
         )
+        for topic in IMAGE_TOPICS
+    ]
+    recorder = [
+        TopicLag(
+            reader="recorder",
+            group=None,
+            topic=topic,
+            lane=_lane(topic),
+            waiting_records=logs.waiting(topic, recorded),
+        )
+        for topic in RECORDED_TOPICS
+    ]
+    return Page(items=[*workers, *recorder], next_cursor=None)
+
+
+async def _recorded_offsets(queries: Queries, cluster_id: str) -> dict[TopicPartition, int]:
+    """The next offsets that the database has.
+
+    Those that the recorder committed to Kafka may be behind them or, after a restore, ahead.
+    """
+    rows = await queries.rows(_OFFSETS, {"cluster_id": cluster_id})
+    return {TopicPartition(row.topic, row.partition): row.next_offset for row in rows}
+
+
+_OFFSETS = SqlQuery(
+    select(RecorderOffset.topic, RecorderOffset.partition, RecorderOffset.next_offset).where(
+        RecorderOffset.cluster_id == bindparam("cluster_id")
     )
-    return {TopicPartition(topic, partition): offset for topic, partition, offset in found}
+)
 
 
 def _lane(topic: str) -> str | None:

@@ -1,25 +1,122 @@
-"""The paths about tasks."""
+"""Tasks: `/v1/tasks`, and their outcomes by name or worker."""
 
-from typing import Annotated
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
 
+import msgspec
 from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Interval,
+    String,
+    any_,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from ocrstream_recorder.api import task_views
-from ocrstream_recorder.api.chain_models import Task, TaskGroup
-from ocrstream_recorder.api.models import Page
-from ocrstream_recorder.api.parameters import Cursor, Limit, Moment, Text
-from ocrstream_recorder.api.reading import Reads
-from ocrstream_recorder.api.task_views import TaskFilter, TaskKey, TaskOrder
+from ocrstream_recorder.api.http import Moment, Text, with_example
+from ocrstream_recorder.api.paging import (
+    Cursor,
+    Limit,
+    Page,
+    RowId,
+    decode_cursor,
+    decode_number,
+    page_of,
+)
+from ocrstream_recorder.api.queries import FilterQuery, GeneralQueries
+from ocrstream_recorder.api.rows import columns_of, row_to_model
+from ocrstream_recorder.database.tables import ChainExecution, TaskLog
+from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.rules.status import ProcessStatus
 from ocrstream_runtime.problems import Problem
 from ocrstream_schemas.events import Reason
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
+TaskOrder = Literal["newest", "slowest"]
+TaskKey = Literal["task_name", "worker"]
+
+MAX_GROUPS = 200
+
+TASK_EXAMPLE: dict[str, Any] = {
+    "task_id": "0d4a9c5e-0a53-5c0e-8f58-6b8a5b1f2c33",
+    "task_name": "ocr",
+    "status": "SUCCESS",
+    "chain_id": "7c6b2c9e-4c8e-5a0e-9d0a-1f6d1a0b7f11",
+    "run": 1,
+    "attempt": 1,
+    "retries": 0,
+    "reason": None,
+    "error": None,
+    "worker": "worker-1",
+    "started_at": "2026-05-01T12:00:01Z",
+    "finished_at": "2026-05-01T12:00:02.5Z",
+    "duration_s": 1.5,
+    "created_at": "2026-05-01T12:00:01Z",
+    "updated_at": "2026-05-01T12:00:03Z",
+}
+
+
+class Task(BaseModel):
+    """One task of a chain."""
+
+    model_config = with_example(**TASK_EXAMPLE)
+
+    task_id: str
+    task_name: str | None
+    status: str | None
+    chain_id: str | None
+    run: int
+    attempt: int
+    retries: int
+    reason: str | None
+    error: str | None
+    worker: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_s: float | None
+    """From start to end, by the clock of the worker or stage."""
+    created_at: datetime
+    updated_at: datetime
+
+
+class TaskGroup(BaseModel):
+    """The outcomes of the tasks with one name, or of one worker, that started in a time range."""
+
+    model_config = with_example(
+        key="ocr",
+        tasks=1200,
+        by_status={"SUCCESS": 1190, "FAILURE": 8, "STARTED": 2},
+        by_reason={"no_text": 5, "not_found": 3},
+        retried=4,
+        median_s=0.4,
+        p95_s=1.9,
+        longest_s=6.2,
+    )
+
+    key: str | None
+    tasks: int
+    by_status: dict[str, int]
+    by_reason: dict[str, int]
+    """Failed and revoked tasks by reason."""
+    retried: int
+    """Tasks that took more than one attempt."""
+    median_s: float | None
+    p95_s: float | None
+    longest_s: float | None
+    """Durations of the ended tasks, by the clocks of the workers or stages."""
+
 
 @router.get("")
 async def read_tasks(
-    reading: Reads,
+    queries: GeneralQueries,
     *,
     task_id: Text = None,
     chain_id: Text = None,
@@ -34,30 +131,42 @@ async def read_tasks(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Task]:
-    """Tasks, the newest first, or the slowest of those that began from `started_from` on."""
+    """Tasks, the newest first, or the slowest of those that started at `started_from` or later."""
     if order == "slowest" and started_from is None:
         raise Problem(
             422,
             "The request breaks its schema",
-            "query started_from: order=slowest needs it, to look at no more than it must",
+            "query started_from: order=slowest needs it, to bound the tasks that it sorts",
         )
-    wanted = TaskFilter(
-        task_id,
-        chain_id,
-        task_name,
-        status,
-        worker,
-        reason,
-        min_retries,
-        started_from,
-        started_before,
+    parameters: dict[str, Any] = {
+        "task_id": task_id,
+        "chain_id": chain_id,
+        "task_name": task_name,
+        "status": status,
+        "worker": worker,
+        "reason": reason,
+        "min_retries": min_retries,
+        "started_from": queries.local(started_from),
+        "started_before": queries.local(started_before),
+        "rows": limit + 1,
+    }
+    if order == "newest":
+        parameters["before_id"] = decode_number(cursor)
+    elif cursor is not None:
+        duration, row_id = decode_cursor(cursor, tuple[_Microseconds, RowId])
+        parameters |= {"duration": duration * _MICROSECOND, "before_id": row_id}
+    rows = await queries.rows(_NEWEST if order == "newest" else _SLOWEST, parameters)
+    return page_of(
+        rows,
+        limit,
+        lambda row: row.id if order == "newest" else (row.duration // _MICROSECOND, row.id),
+        lambda row: task_of(row, row.chain_id, queries.zone),
     )
-    return await task_views.tasks(reading, wanted, order, cursor, limit)
 
 
 @router.get("/summary")
 async def read_task_summary(
-    reading: Reads,
+    queries: GeneralQueries,
     *,
     started_from: Moment,
     started_before: Moment | None = None,
@@ -65,11 +174,130 @@ async def read_task_summary(
     worker: Text = None,
     key: TaskKey = "task_name",
 ) -> Page[TaskGroup]:
-    """What became of tasks that began in a time, by their name or worker; always one page."""
-    wanted = TaskFilter(
-        task_name=task_name,
-        worker=worker,
-        started_from=started_from,
-        started_before=started_before,
+    """The outcomes of tasks that started in a time range, by name or worker; always one page.
+
+    The largest group comes first; at most 200 groups.
+    """
+    parameters: dict[str, Any] = {
+        "started_from": queries.local(started_from),
+        "started_before": queries.local(started_before),
+        "task_name": task_name,
+        "worker": worker,
+    }
+    groups = await queries.rows(_GROUPS[key], parameters)
+    outcomes = await queries.rows(
+        _OUTCOMES[key], {**parameters, "keys": [group.key for group in groups]}
     )
-    return Page(items=await task_views.summary(reading, wanted, key), next_cursor=None)
+    by_status: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
+    by_reason: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
+    for row in outcomes:
+        by_status[row.key][row.status or ProcessStatus.PENDING] += row.tasks
+        if row.reason is not None:
+            by_reason[row.key][row.reason] += row.tasks
+    items = [
+        TaskGroup(
+            key=group.key,
+            tasks=group.tasks,
+            by_status=by_status[group.key],
+            by_reason=by_reason[group.key],
+            retried=group.retried,
+            median_s=_seconds(group.median),
+            p95_s=_seconds(group.p95),
+            longest_s=_seconds(group.longest),
+        )
+        for group in groups
+    ]
+    return Page(items=items, next_cursor=None)
+
+
+def task_of(row: Any, chain_id: str | None, zone: DatabaseZone) -> Task:
+    """The task of a row with `TASK_COLUMNS`."""
+    duration = None
+    if row.started_at is not None and row.finished_at is not None:
+        duration = row.finished_at - row.started_at
+    return row_to_model(Task, row, TaskLog, zone, chain_id=chain_id, duration_s=_seconds(duration))
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
+
+
+TASK_COLUMNS = columns_of(TaskLog, Task, without={"chain_id", "duration_s"})
+_DURATION = TaskLog.finished_at - TaskLog.started_at
+_MICROSECOND = timedelta(microseconds=1)
+# Clocks differ: a task may have ended before it started.
+_Microseconds = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+
+# A subquery in the column list: the server runs it for the rows of the page alone.
+_CHAIN_ID = (
+    select(ChainExecution.chain_id)
+    .where(ChainExecution.id == TaskLog.chain_execution_id)
+    .scalar_subquery()
+    .label("chain_id")
+)
+_TASKS_OF_CHAIN = TaskLog.chain_execution_id.in_(
+    select(ChainExecution.id).where(ChainExecution.chain_id == bindparam("chain_id"))
+)
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
+    "task_id": TaskLog.task_id == bindparam("task_id"),
+    "chain_id": _TASKS_OF_CHAIN,
+    "task_name": TaskLog.task_name == bindparam("task_name"),
+    "status": TaskLog.status == bindparam("status"),
+    "worker": TaskLog.worker == bindparam("worker"),
+    "reason": TaskLog.reason == bindparam("reason"),
+    "min_retries": TaskLog.retries >= bindparam("min_retries"),
+    "started_from": TaskLog.started_at >= bindparam("started_from"),
+    "started_before": TaskLog.started_at < bindparam("started_before"),
+}
+_before_id = bindparam("before_id", type_=BigInteger)
+_tasks = (
+    select(TaskLog.id, *TASK_COLUMNS, _CHAIN_ID, _DURATION.label("duration"))
+    .where(TaskLog.task_id.is_not(None))
+    .limit(bindparam("rows", type_=BigInteger))
+)
+_NEWEST = FilterQuery(
+    _tasks.order_by(TaskLog.id.desc()), {**_CONDITIONS, "before_id": TaskLog.id < _before_id}
+)
+_SLOWEST = FilterQuery(
+    _tasks.where(TaskLog.finished_at.is_not(None)).order_by(_DURATION.desc(), TaskLog.id.desc()),
+    {
+        **_CONDITIONS,
+        "duration": tuple_(_DURATION, TaskLog.id)
+        < tuple_(bindparam("duration", type_=Interval), _before_id),
+    },
+)
+
+
+def _groups_by(key: TaskKey) -> FilterQuery:
+    column = getattr(TaskLog, key)
+    percentiles = (
+        func.percentile_disc(share).within_group(_DURATION).label(name)
+        for name, share in (("median", 0.5), ("p95", 0.95), ("longest", 1.0))
+    )
+    return FilterQuery(
+        select(
+            column.label("key"),
+            func.count().label("tasks"),
+            func.count().filter(TaskLog.retries > 0).label("retried"),
+            *percentiles,
+        )
+        .group_by(column)
+        .order_by(func.count().desc(), column)
+        .limit(MAX_GROUPS),
+        _CONDITIONS,
+    )
+
+
+def _outcomes_by(key: TaskKey) -> FilterQuery:
+    column = getattr(TaskLog, key)
+    return FilterQuery(
+        select(column.label("key"), TaskLog.status, TaskLog.reason, func.count().label("tasks"))
+        .where((column == any_(bindparam("keys", type_=ARRAY(String)))) | column.is_(None))
+        .group_by(column, TaskLog.status, TaskLog.reason),
+        _CONDITIONS,
+    )
+
+
+_KEYS: tuple[TaskKey, ...] = ("task_name", "worker")
+_GROUPS = {key: _groups_by(key) for key in _KEYS}
+_OUTCOMES = {key: _outcomes_by(key) for key in _KEYS}

@@ -50,8 +50,8 @@ class Alto:
             known["PRINTED_IMG_NR"] = str(image.page)
         if image.size is not None:
             known["WIDTH"], known["HEIGHT"] = image.size
-        if image.trouble is not None:
-            known["QUALITY_DETAIL"] = image.trouble
+        if image.failure is not None:
+            known["QUALITY_DETAIL"] = image.failure
         # Two hyphens would end the comment.
         parts = [f"<!-- {escape(image.title).replace('-', '&#45;')} -->\n"]
         parts.append(f"<Page{attributes(**known)}>\n")
@@ -68,7 +68,7 @@ class Alto:
 
 
 def _block(name: str, image: ExportImage) -> Iterator[str]:
-    if image.trouble is not None:
+    if image.failure is not None:
         yield f'<TextBlock ID="{name}_block" TAGREFS="not_read"/>\n'
         return
     yield f'<TextBlock ID="{name}_block"{_place(extent_of(image.boxes))}>\n'

@@ -1,7 +1,7 @@
-"""A batch as a ZIP: a folder for each format, a file for each image or document in it.
+"""A batch as a ZIP: a folder for each format, with a file for each image or document.
 
-A ZIP is written front to back, one member at a time, so each folder goes through the images once
-more. Nothing is kept of them but the ZIP's own directory, some hundred bytes a file.
+A ZIP is written front to back, one member at a time, so each folder needs all images once more.
+Memory holds the ZIP's directory alone, some hundred bytes a file.
 """
 
 import json
@@ -12,17 +12,17 @@ from typing import IO, cast
 
 import msgspec
 
-from ocrstream_recorder.export.formats import Format, OpenPicture, open_writer
+from ocrstream_recorder.export.formats import Format, OpenPdfImage, open_writer
 from ocrstream_recorder.export.model import ExportImage, Heading, Writer
-from ocrstream_recorder.export.rows import described
+from ocrstream_recorder.export.tabular import description_of
 
 _LONGEST_NAME_BYTES = 120
-# What one of the common file systems refuses, or shells and spreadsheets take for more than a name.
+# Characters that a common file system refuses, or that a shell or spreadsheet interprets.
 _UNSAFE = frozenset('/\\:*?"<>|$`')
 
 
 def safe_name(name: str, default: str = "export") -> str:
-    """A file's name that any system takes and that leads to no other folder."""
+    """A file name that any system accepts and that leads to no other folder."""
     kept = [
         "_" if mark in _UNSAFE or unicodedata.category(mark)[0] == "C" else mark
         for mark in unicodedata.normalize("NFC", name)
@@ -33,11 +33,11 @@ def safe_name(name: str, default: str = "export") -> str:
 
 class _Zip(zipfile.ZipFile):
     def __del__(self) -> None:
-        """Not closed: what breaks off must not look whole."""
+        """Does not close the ZIP: an export that breaks off must not look complete."""
 
 
 class _Output:
-    """What the ZIP is written to; no `tell` and no `seek`, so that it is written front to back."""
+    """The output of the ZIP; without `tell` and `seek`, `zipfile` writes front to back."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -49,29 +49,29 @@ class _Output:
     def flush(self) -> None:
         pass
 
-    def taken(self) -> bytes:
+    def take(self) -> bytes:
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 
 
 class Archive:
-    """One ZIP being written. Its `writers` are to be given all images, one after the other."""
+    """Writes one ZIP. Each of its `writers` gets all images, one writer after the other."""
 
     def __init__(
         self,
         kinds: list[Format],
-        open_picture: OpenPicture,
+        open_pdf_image: OpenPdfImage,
         summary: Callable[[], Mapping[str, object]],
     ) -> None:
-        """`summary` is what `batch.json` is to say, asked for at the end."""
+        """`summary` gives the content of `batch.json`; the archive calls it at the end."""
         output = _Output()
         zip_file = _Zip(cast("IO[bytes]", output), "w")
-        folders = [_Folder(zip_file, output, kind, open_picture) for kind in kinds]
+        folders = [_Folder(zip_file, output, kind, open_pdf_image) for kind in kinds]
         self.writers: list[Writer] = [*folders, _Manifest(zip_file, output, kinds, summary)]
 
 
 class _Names:
-    """The files of a folder, by the place of their first image: no two are the same."""
+    """Names the files of a folder by the number of their first image, so that names are unique."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -79,9 +79,9 @@ class _Names:
         self._name = ""
 
     def name(self, image: ExportImage) -> tuple[str, bool]:
-        """Where an image goes, without folder and ending, and whether that is a new file.
+        """The file of an image, without folder and suffix, and whether it is a new file.
 
-        Pages of a document that follow each other are one.
+        Consecutive pages of a document share a file.
         """
         self._count += 1
         before, self._before = self._before, image
@@ -100,27 +100,27 @@ class _Folder:
     """The files of one format."""
 
     def __init__(
-        self, zip_file: _Zip, output: _Output, kind: Format, open_picture: OpenPicture
+        self, zip_file: _Zip, output: _Output, kind: Format, open_pdf_image: OpenPdfImage
     ) -> None:
         self._zip = zip_file
         self._output = output
         self._kind = kind
-        self._open_picture = open_picture
+        self._open_pdf_image = open_pdf_image
         self._names = _Names()
         self._file: tuple[IO[bytes], Writer] | None = None
 
     def begin(self, heading: Heading) -> Iterator[bytes]:
-        """Nothing: folders come with their files."""
+        """Nothing: a folder begins with its first file."""
         yield from ()
 
     def add(self, image: ExportImage) -> Iterator[bytes]:
-        """The image, in a file of its own or its document's."""
+        """The image, in its own file or its document's."""
         name, new = self._names.name(image)
         if new:
             yield from self.end()
             member = _member(f"{self._kind}/{name}{self._kind.suffix}")
-            # How long it gets is known for texts only: they are in no way 2 GiB.
-            writer = open_writer(self._kind, self._open_picture)
+            # Only a PDF can reach 2 GiB; the length of a member is unknown when it begins.
+            writer = open_writer(self._kind, self._open_pdf_image)
             opened = self._zip.open(member, "w", force_zip64=self._kind is Format.PDF)
             self._file = opened, writer
             heading = Heading(image.name, single=image.page is None)
@@ -135,17 +135,17 @@ class _Folder:
             yield from self._written(writer.end())
             opened.close()
             self._file = None
-            yield self._output.taken()
+            yield self._output.take()
 
     def _written(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         if self._file is not None:
             for piece in pieces:
                 self._file[0].write(piece)
-                yield self._output.taken()
+                yield self._output.take()
 
 
 class _Manifest:
-    """`manifest.jsonl`, a line for each image and where it is; `batch.json`; and the ZIP's end."""
+    """Writes `manifest.jsonl` with the files of each image, `batch.json`, and the ZIP's end."""
 
     def __init__(
         self,
@@ -162,18 +162,18 @@ class _Manifest:
         self._file: IO[bytes] | None = None
 
     def begin(self, heading: Heading) -> Iterator[bytes]:
-        """Nothing yet."""
+        """The start of the manifest."""
         self._file = self._zip.open(_member("manifest.jsonl"), "w", force_zip64=True)
-        yield self._output.taken()
+        yield self._output.take()
 
     def add(self, image: ExportImage) -> Iterator[bytes]:
-        """Its line."""
+        """The image's line of the manifest."""
         name, _ = self._names.name(image)
         files = {str(kind): f"{kind}/{name}{kind.suffix}" for kind in self._kinds}
-        row = {**described(image), "boxes": len(image.boxes), "files": files}
+        row = {**description_of(image), "boxes": len(image.boxes), "files": files}
         if self._file is not None:
             self._file.write(msgspec.json.encode(row) + b"\n")
-        yield self._output.taken()
+        yield self._output.take()
 
     def end(self) -> Iterator[bytes]:
         """The summary and the ZIP's directory."""
@@ -182,11 +182,11 @@ class _Manifest:
         text = json.dumps(self._summary(), ensure_ascii=False, indent=2)
         self._zip.writestr(_member("batch.json"), f"{text}\n")
         self._zip.close()
-        yield self._output.taken()
+        yield self._output.take()
 
 
 def _member(name: str) -> zipfile.ZipInfo:
-    # The time is that of no clock: equal rows give equal bytes.
+    # A constant time: equal rows give equal bytes.
     member = zipfile.ZipInfo(name)
     member.compress_type = zipfile.ZIP_DEFLATED
     member.external_attr = 0o644 << 16

@@ -1,4 +1,4 @@
-"""The formats, what they are called and who writes them."""
+"""The formats, their media types, file suffixes and writers."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -7,15 +7,15 @@ from ocrstream_recorder.export.alto import Alto
 from ocrstream_recorder.export.hocr import Hocr
 from ocrstream_recorder.export.model import Writer
 from ocrstream_recorder.export.pdf import Pdf
-from ocrstream_recorder.export.pictures import Picture
-from ocrstream_recorder.export.rows import Csv, JsonLines
-from ocrstream_recorder.export.texts import Markdown, PlainText
+from ocrstream_recorder.export.pdf_images import PdfImage
+from ocrstream_recorder.export.plain_text import Markdown, PlainText
+from ocrstream_recorder.export.tabular import Csv, JsonLines
 
-OpenPicture = Callable[[str], Picture]
+OpenPdfImage = Callable[[str], PdfImage]
 
 
 class Format(StrEnum):
-    """What one stream of an export holds."""
+    """The format of one document."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -27,12 +27,12 @@ class Format(StrEnum):
 
     @property
     def media_type(self) -> str:
-        """As `Content-Type` says it."""
+        """The value of `Content-Type`."""
         return _MEDIA_TYPES[self]
 
     @property
     def suffix(self) -> str:
-        """What names of files of it end with."""
+        """The suffix of file names."""
         return ".alto.xml" if self is Format.ALTO else f".{self.value}"
 
 
@@ -56,6 +56,6 @@ _WRITERS: dict[Format, Callable[[], Writer]] = {
 }
 
 
-def open_writer(kind: Format, open_picture: OpenPicture) -> Writer:
+def open_writer(kind: Format, open_pdf_image: OpenPdfImage) -> Writer:
     """A writer of one new document."""
-    return Pdf(open_picture) if kind is Format.PDF else _WRITERS[kind]()
+    return Pdf(open_pdf_image) if kind is Format.PDF else _WRITERS[kind]()

@@ -49,8 +49,8 @@ class Hocr:
             f"ppageno {page - 1}",
         ]
         parts = [f'<div class="ocr_page" id="page_{page}" title="{escape("; ".join(told))}">\n']
-        if image.trouble is not None:
-            parts.append(f'<p class="ocrstream_error">{escape(image.trouble)}</p>\n')
+        if image.failure is not None:
+            parts.append(f'<p class="ocrstream_error">{escape(image.failure)}</p>\n')
         for number_, line in enumerate(lines_of(image), 1):
             parts += _line(f"{page}_{number_}", line)
         parts.append("</div>\n")

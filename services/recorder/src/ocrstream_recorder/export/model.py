@@ -1,4 +1,4 @@
-"""What an export is made of, and the port that each format stands behind."""
+"""The input of exports, and the port that each format implements."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ class Box:
 
 @dataclass(frozen=True)
 class ExportImage:
-    """An image of a batch: what became of it, and its boxes in reading order.
+    """An image of a batch: its outcome, and its boxes in reading order.
 
     `words`: its boxes are words, not lines. `reason` and `error` say why it has no boxes.
-    `provenance` says what read it, in the form that its row has.
+    `provenance` has the form of the database row.
     """
 
     chain_id: str | None
@@ -51,14 +51,14 @@ class ExportImage:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Width and height of the image in pixels, where its provenance tells."""
-        told = self.provenance or {}
-        width, height = told.get("width"), told.get("height")
+        """Width and height of the image in pixels; None if its provenance has neither."""
+        provenance = self.provenance or {}
+        width, height = provenance.get("width"), provenance.get("height")
         return (width, height) if width and height else None
 
     @property
     def name(self) -> str:
-        """What a person calls it: its file's name, without folders."""
+        """The name of its file, without folders."""
         if self.source_name:
             return PurePosixPath(self.source_name.replace("\\", "/")).name or self.source_name
         path = (self.image_path or "").partition("://")[2].partition("?")[0]
@@ -66,41 +66,41 @@ class ExportImage:
 
     @property
     def title(self) -> str:
-        """The name, with its page if it is one of a document."""
+        """The name, with the page of a document."""
         return self.name if self.page is None else f"{self.name}, page {self.page}"
 
     @property
-    def trouble(self) -> str | None:
-        """Why there is no text; None if there is."""
+    def failure(self) -> str | None:
+        """Why the image has no text; None if it has."""
         if self.boxes:
             return None
-        told = ": ".join(part for part in (self.reason, self.error) if part)
-        return f"not read: {told or self.status}"
+        why = ": ".join(part for part in (self.reason, self.error) if part)
+        return f"not read: {why or self.status}"
 
 
 @dataclass(frozen=True)
 class Heading:
-    """What an export is of: a batch's id, or an image's path. `single`: it is of one image."""
+    """The title of an export: the name of a batch or image. `single`: it has one image only."""
 
     title: str
     single: bool = False
 
 
 class Writer(Protocol):
-    """One export being written: `begin`, `add` for each image in order, `end`.
+    """Writes one document: `begin`, then `add` for each image in order, then `end`.
 
-    Gives the bytes in pieces, and keeps next to nothing of what it was given. What it gave is no
-    whole document before `end`.
+    Each method yields the next bytes, in pieces. A writer keeps next to nothing in memory. The
+    document is complete after `end` only.
     """
 
     def begin(self, heading: Heading) -> Iterator[bytes]:
-        """What stands before the first image."""
+        """The bytes before the first image."""
         ...
 
     def add(self, image: ExportImage) -> Iterator[bytes]:
-        """One image."""
+        """The bytes of one image."""
         ...
 
     def end(self) -> Iterator[bytes]:
-        """What stands after the last image."""
+        """The bytes after the last image."""
         ...

@@ -10,7 +10,7 @@ from ocrstream_recorder.errors import NoPictureError, PdfTooLargeError
 from ocrstream_recorder.export import glyphless
 from ocrstream_recorder.export.lines import extent_of
 from ocrstream_recorder.export.model import Box, ExportImage, Heading
-from ocrstream_recorder.export.pictures import Picture
+from ocrstream_recorder.export.pdf_images import PdfImage
 
 DPI = 200
 """Resolution that images are shown with, for none is recorded; text lies right in any."""
@@ -32,12 +32,12 @@ _FIRST_FREE = 11
 class Pdf:
     """One document, a page for each image in order, written as it is made.
 
-    `open_picture` returns the picture of an `image_path`, or raises NoPictureError: then the page
+    `open_pdf_image` returns the picture of an `image_path`, or raises NoPictureError: then the page
     says so, as it does if the image has no text.
     """
 
-    def __init__(self, open_picture: Callable[[str], Picture]) -> None:
-        self._open_picture = open_picture
+    def __init__(self, open_pdf_image: Callable[[str], PdfImage]) -> None:
+        self._open_pdf_image = open_pdf_image
         self._font = glyphless.GlyphlessFont()
         self._title = ""
         self._length = 0
@@ -91,10 +91,10 @@ class Pdf:
         if picture is not None:
             number = self._new()
             head = b"/Type /XObject /Subtype /Image /Width %d /Height %d %s"
-            yield self._stream(number, head % (width, height, picture.how), picture.content)
+            yield self._stream(number, head % (width, height, picture.dictionary), picture.content)
             resources = b" /XObject <</Image %d 0 R>>" % number
             sheet.show_picture()
-        notes = [told for told in (image.trouble, trouble) if told is not None]
+        notes = [told for told in (image.failure, trouble) if told is not None]
         if notes:
             sheet.note(f"{image.title}: {'; '.join(notes)}")
         for box in image.boxes:
@@ -129,11 +129,11 @@ class Pdf:
         yield b"trailer\n<</Size %d /Root %d 0 R /Info %d 0 R>>\n" % (count, _CATALOG, _INFO)
         yield b"startxref\n%d\n%%%%EOF\n" % start
 
-    def _picture(self, image: ExportImage) -> tuple[Picture | None, str | None]:
+    def _picture(self, image: ExportImage) -> tuple[PdfImage | None, str | None]:
         if image.image_path is None:
             return None, None
         try:
-            return self._open_picture(image.image_path), None
+            return self._open_pdf_image(image.image_path), None
         except NoPictureError as error:
             return None, f"the image is not shown: {error}"
 

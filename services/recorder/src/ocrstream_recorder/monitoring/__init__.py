@@ -1,4 +1,4 @@
-"""What Kafka alone knows of the system: its workers, and how far consumers are behind.
+"""What the serving process reads from Kafka: heartbeats of workers, and consumer lag.
 
 Runs in the serving process.
 """

@@ -1,6 +1,6 @@
-"""How far those who read the topics are: where each log begins and ends, and what they have done.
+"""Consumer lag: where each partition begins and ends, and what the workers have committed.
 
-Asked of Kafka when somebody wants to know, and not more often than once a second.
+The reader asks Kafka when a request needs it, and at most once a second.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from ocrstream_schemas.topics import IMAGE_TOPICS, RECORDED_TOPICS
 
 logger = structlog.get_logger(__name__)
 
-_HOLDS_S = 1.0
+_TTL_S = 1.0
 _TIMEOUT_S = 3.0
 _BACKOFF_S = 1.0
 _CLIENT_ID = "recorder-lag"
@@ -29,42 +29,42 @@ _CLIENT_ID = "recorder-lag"
 
 @dataclass(frozen=True)
 class Logs:
-    """Of each partition its first and its next offset, and up to where workers are done."""
+    """For each partition its first and next offset, and the offset that the workers committed."""
 
     cluster_id: str
     begins: Mapping[TopicPartition, int]
     ends: Mapping[TopicPartition, int]
-    worked_off: Mapping[TopicPartition, int]
+    committed: Mapping[TopicPartition, int]
 
     def waiting(self, topic: str, done: Mapping[TopicPartition, int]) -> int:
-        """How many records of a topic a reader has before it that is `done` so far.
+        """How many records of a topic wait for a reader whose next offsets are `done`.
 
-        A partition of which it says nothing, or what has been deleted, waits from its beginning.
+        A partition without an offset, or with a deleted one, waits from its beginning.
         """
         return sum(
-            max(0, end - max(done.get(place, 0), self.begins[place]))
-            for place, end in self.ends.items()
-            if place.topic == topic
+            max(0, end - max(done.get(partition, 0), self.begins[partition]))
+            for partition, end in self.ends.items()
+            if partition.topic == topic
         )
 
 
 class LagReader:
-    """Asks Kafka while it runs; `look` may be called by many at once."""
+    """Asks Kafka while it runs; `look` may have any number of callers at once."""
 
     def __init__(self, settings: ServiceSettings, worker_group: str) -> None:
         self._settings = settings
         self.worker_group = worker_group
-        self._wanted = asyncio.Event()
+        self._requested = asyncio.Event()
         self._answer: asyncio.Future[Logs] | None = None
         self._answered_at = 0.0
 
     async def look(self) -> Logs:
-        """As it is now or was a second ago. Raises LagUnknownError."""
+        """The logs as they are now or were a second ago. Raises LagUnknownError."""
         answer = self._answer
-        stale = time.monotonic() - self._answered_at > _HOLDS_S
+        stale = time.monotonic() - self._answered_at > _TTL_S
         if answer is None or (answer.done() and stale):
             answer = self._answer = asyncio.get_running_loop().create_future()
-            self._wanted.set()
+            self._requested.set()
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 return await asyncio.shield(answer)
@@ -83,41 +83,41 @@ class LagReader:
                     await admin.start()
                     await kafka.start()
                 while True:
-                    await unless_stopped(self._wanted.wait(), stop)
+                    await unless_stopped(self._requested.wait(), stop)
                     async with asyncio.timeout(_TIMEOUT_S):
-                        self._note(await self._measure(admin, kafka))
+                        self._publish(await self._measure(admin, kafka))
             except Stopped:
                 pass
             except (KafkaError, TimeoutError) as error:
-                self._note(LagUnknownError(str(error) or "Kafka does not answer"))
+                self._publish(LagUnknownError(str(error) or "Kafka does not answer"))
                 await is_set_within(stop, _BACKOFF_S)
             finally:
                 await stop_consumer(kafka)
                 await admin.close()
 
-    def _note(self, found: Logs | LagUnknownError) -> None:
-        self._wanted.clear()
+    def _publish(self, found: Logs | LagUnknownError) -> None:
+        self._requested.clear()
         self._answered_at = time.monotonic()
         if self._answer is None or self._answer.done():
             return
         if isinstance(found, LagUnknownError):
             self._answer.set_exception(found)
-            # Taken note of: whoever waited for it may have left.
+            # Retrieved here, since the caller may have stopped waiting.
             self._answer.exception()
         else:
             self._answer.set_result(found)
 
     async def _measure(self, admin: AIOKafkaAdminClient, kafka: AIOKafkaConsumer) -> Logs:
         cluster_id: str = (await admin.describe_cluster())["cluster_id"]
-        places = [
+        partitions = [
             TopicPartition(topic["topic"], partition["partition"])
             for topic in await admin.describe_topics(list(RECORDED_TOPICS))
             for partition in topic["partitions"]
         ]
-        images = [place for place in places if place.topic in IMAGE_TOPICS]
-        begins = await kafka.beginning_offsets(places)
-        committed = await admin.list_consumer_group_offsets(self.worker_group, partitions=images)
-        # The ends last, so that nobody is beyond them.
-        ends = await kafka.end_offsets(places)
-        worked_off = {place: found.offset for place, found in committed.items()}
-        return Logs(cluster_id, begins, ends, worked_off)
+        images = [partition for partition in partitions if partition.topic in IMAGE_TOPICS]
+        begins = await kafka.beginning_offsets(partitions)
+        offsets = await admin.list_consumer_group_offsets(self.worker_group, partitions=images)
+        # The ends last, so that no committed offset is beyond them.
+        ends = await kafka.end_offsets(partitions)
+        committed = {partition: offset.offset for partition, offset in offsets.items()}
+        return Logs(cluster_id, begins, ends, committed)

@@ -1,7 +1,7 @@
-"""Which workers there are, by what they say of themselves.
+"""The workers, by the heartbeats that they send.
 
-Every replica reads all heartbeats and keeps the last of each worker, in memory: so all of them
-answer alike, and nothing of it is in the database.
+Every replica reads all heartbeats and keeps the last of each worker in memory, so that all replicas
+answer alike and the database holds nothing of it.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from ocrstream_schemas.topics import WORKERS_HEARTBEATS
 
 logger = structlog.get_logger(__name__)
 
-INTERVALS_UNTIL_SILENT = 3
-FORGOTTEN_AFTER_S = 600.0
+ALIVE_INTERVALS = 3
+REMOVED_AFTER_S = 600.0
 MAX_WORKERS = 5_000
-"""More than these are not kept: those that were silent longest are forgotten first."""
+"""The registry keeps no more; it removes the worker whose heartbeat is oldest."""
 
-_PLACE = TopicPartition(WORKERS_HEARTBEATS, 0)
+_PARTITION = TopicPartition(WORKERS_HEARTBEATS, 0)
 _POLL_MS, _POLL_RECORDS = 500, 1_000
-_LOOK_EVERY_S = 2.0
+_CHECK_INTERVAL_S = 2.0
 _TIMEOUT_S = 5.0
 _STALE_AFTER_S = 10.0
 _BACKOFF_S = 2.0
@@ -40,28 +40,28 @@ _BACKOFF_S = 2.0
 
 @dataclass(frozen=True)
 class LastHeartbeat:
-    """The last that a worker said, and when the broker had it."""
+    """The last heartbeat of a worker, and when the broker received it."""
 
-    said: WorkerSeen
+    heartbeat: WorkerSeen
     seen_at: datetime
 
     def alive(self, now: datetime) -> bool:
-        """Whether it has neither stopped nor been silent for too long."""
-        silent_s = (now - self.seen_at).total_seconds()
-        return not self.said.stopped and silent_s <= INTERVALS_UNTIL_SILENT * self.said.interval_s
+        """Whether the worker has not stopped and its heartbeat is not too old."""
+        age_s = (now - self.seen_at).total_seconds()
+        return not self.heartbeat.stopped and age_s <= ALIVE_INTERVALS * self.heartbeat.interval_s
 
 
 class WorkerRegistry:
-    """The workers that were heard of, bounded in number and age."""
+    """The workers that sent heartbeats, bounded in number and age."""
 
     def __init__(self) -> None:
-        # The one that was silent longest first.
-        self._sightings: dict[str, LastHeartbeat] = {}
-        self._known_at: float | None = None
-        self._trouble = "the heartbeats have not been read to their end yet"
+        # By the age of the heartbeat, the oldest first.
+        self._last: dict[str, LastHeartbeat] = {}
+        self._complete_at: float | None = None
+        self._error = "the heartbeats have not been read to their end yet"
 
     def add(self, record: RawRecord) -> None:
-        """Take note of a heartbeat; what is none is counted."""
+        """Record a heartbeat; count a record that is none."""
         try:
             event = decode(record.topic, record.value, record_ref(record))
             if not isinstance(event, WorkerSeen) or record.key != event.worker.encode():
@@ -70,47 +70,47 @@ class WorkerRegistry:
             serving_metrics.HEARTBEATS_SKIPPED.inc()
             logger.info("heartbeat skipped", offset=record.offset, error=str(error))
             return
-        self._sightings.pop(event.worker, None)
+        self._last.pop(event.worker, None)
         seen_at = datetime.fromtimestamp(max(record.timestamp, 0) / 1000, UTC)
-        self._sightings[event.worker] = LastHeartbeat(event, seen_at)
-        if len(self._sightings) > MAX_WORKERS:
-            del self._sightings[next(iter(self._sightings))]
+        self._last[event.worker] = LastHeartbeat(event, seen_at)
+        if len(self._last) > MAX_WORKERS:
+            del self._last[next(iter(self._last))]
 
-    def note_known(self) -> None:
-        """All that the broker has was read up to now."""
-        self._known_at = time.monotonic()
+    def note_complete(self) -> None:
+        """Note that all heartbeats up to now have been read."""
+        self._complete_at = time.monotonic()
 
-    def note_trouble(self, trouble: str) -> None:
-        """Why nothing can be read now."""
-        self._trouble = trouble
+    def note_error(self, error: str) -> None:
+        """Note why the heartbeats cannot be read now."""
+        self._error = error
 
     def workers(self, now: datetime) -> list[LastHeartbeat]:
-        """Those heard of in the last ten minutes, by name; those alive first.
+        """The workers with a heartbeat in the last ten minutes, by name; those alive first.
 
-        Raises RegistryStaleError if the heartbeats may be old: while the broker is away, silence
-        says nothing about a worker.
+        Raises RegistryStaleError if newer heartbeats may exist: while the broker is unavailable,
+        an old heartbeat does not mean that its worker is gone.
         """
-        if self._known_at is None or time.monotonic() - self._known_at > _STALE_AFTER_S:
-            raise RegistryStaleError(self._trouble)
-        for worker, sighting in list(self._sightings.items()):
-            if (now - sighting.seen_at).total_seconds() > FORGOTTEN_AFTER_S:
-                del self._sightings[worker]
+        if self._complete_at is None or time.monotonic() - self._complete_at > _STALE_AFTER_S:
+            raise RegistryStaleError(self._error)
+        for worker, last in list(self._last.items()):
+            if (now - last.seen_at).total_seconds() > REMOVED_AFTER_S:
+                del self._last[worker]
         return sorted(
-            self._sightings.values(), key=lambda one: (not one.alive(now), one.said.worker)
+            self._last.values(), key=lambda last: (not last.alive(now), last.heartbeat.worker)
         )
 
 
 class HeartbeatReader:
-    """Follows the heartbeats without a group. Whatever is in its way stops nothing else."""
+    """Reads the heartbeats without a consumer group. A failure here stops nothing else."""
 
-    def __init__(self, settings: ServiceSettings, client_id: str, fleet: WorkerRegistry) -> None:
+    def __init__(self, settings: ServiceSettings, client_id: str, registry: WorkerRegistry) -> None:
         self._settings = settings
         self._client_id = client_id
-        self._fleet = fleet
+        self._registry = registry
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Follow until `stop` is set."""
-        told = ""
+        """Read until `stop` is set."""
+        logged = ""
         while not stop.is_set():
             kafka = create_consumer(self._settings, self._client_id, group_id=None)
             try:
@@ -118,28 +118,28 @@ class HeartbeatReader:
                     await kafka.start()
                     if WORKERS_HEARTBEATS not in await kafka.topics():
                         raise TopicsMissingError([WORKERS_HEARTBEATS])
-                kafka.assign([_PLACE])
-                await kafka.seek_to_beginning(_PLACE)
+                kafka.assign([_PARTITION])
+                await kafka.seek_to_beginning(_PARTITION)
                 await self._follow(kafka, stop)
             except (KafkaError, TopicsMissingError, TimeoutError) as error:
-                trouble = str(error) or "Kafka does not answer"
-                self._fleet.note_trouble(trouble)
-                if trouble != told:
-                    logger.warning("workers are not known now", error=trouble)
-                told = trouble
+                text = str(error) or "Kafka does not answer"
+                self._registry.note_error(text)
+                if text != logged:
+                    logger.warning("heartbeats unavailable", error=text)
+                logged = text
                 await is_set_within(stop, _BACKOFF_S)
             finally:
                 await stop_consumer(kafka)
 
     async def _follow(self, kafka: AIOKafkaConsumer, stop: asyncio.Event) -> None:
-        look_at = 0.0
+        check_at = 0.0
         while not stop.is_set():
             found = await kafka.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
-            for record in found.get(_PLACE, ()):
-                self._fleet.add(record)
-            if time.monotonic() >= look_at:
+            for record in found.get(_PARTITION, ()):
+                self._registry.add(record)
+            if time.monotonic() >= check_at:
                 async with asyncio.timeout(_TIMEOUT_S):
-                    end = (await kafka.end_offsets([_PLACE]))[_PLACE]
-                    if await kafka.position(_PLACE) >= end:
-                        self._fleet.note_known()
-                        look_at = time.monotonic() + _LOOK_EVERY_S
+                    end = (await kafka.end_offsets([_PARTITION]))[_PARTITION]
+                    if await kafka.position(_PARTITION) >= end:
+                        self._registry.note_complete()
+                        check_at = time.monotonic() + _CHECK_INTERVAL_S

@@ -1,1 +1,1 @@
-"""Images as files that browsers and PDFs can show, made by processes of their own."""
+"""Image files in a form that browsers and PDFs show, converted in child processes."""

@@ -1,6 +1,6 @@
-"""From an image file to a picture, by the rule that workers read it by.
+"""Converts an image file to a picture, by the rules of the workers.
 
-Text boxes are in the pixels that a worker had, so pictures have the same ones.
+Text boxes are in the pixels that a worker had, so a picture has the same pixels.
 """
 
 import io
@@ -9,7 +9,7 @@ from PIL import Image
 
 from ocrstream_imaging import first_frame, is_turned, lies_on_its_side, load_upright, plain
 from ocrstream_recorder.errors import TooLargeToShowError
-from ocrstream_recorder.pictures.wire import MAX_CONTENT_BYTES, Made, MediaType, Task
+from ocrstream_recorder.pictures.wire import MAX_PICTURE_BYTES, ConversionTask, Converted, MediaType
 
 # MPO: a JPEG file with more images behind it, as cameras make them.
 _LOSSY = {"AVIF", "JPEG", "JPEG2000", "MPO", "WEBP"}
@@ -19,29 +19,29 @@ _SHOWN: dict[str | None, tuple[MediaType, set[str]]] = {
     "PNG": ("image/png", {"1", "I;16", "L", "P", "RGB"}),
     "WEBP": ("image/webp", {"RGB"}),
 }
-"""What every browser shows: formats, and modes of theirs by Pillow's names."""
+"""The formats that every browser shows, with the modes (Pillow's names) that it shows."""
 _LONGEST_JPEG_SIDE = 65_500
 
 
-def make(content: bytes, task: Task) -> tuple[Made, bytes]:
+def convert(content: bytes, task: ConversionTask) -> tuple[Converted, bytes]:
     """The picture. Raises ImageFileError, TooLargeToShowError and MemoryError."""
     with first_frame(content, max_pixels=task.max_pixels) as image:
         fits = task.width is None or image.width <= task.width
-        if task.may_stay and fits and (kind := _kind_as_it_is(image)):
-            return Made(*image.size, kind), b""
+        if task.keep_if_shown and fits and (kind := _unchanged_type(image)):
+            return Converted(*image.size, kind), b""
         lossy = image.format in _LOSSY
         size = _load_upright(image, task)
         picture = plain(image)
-    return _written(picture, size, task.width, lossy=lossy)
+    return _encoded(picture, size, task.width, lossy=lossy)
 
 
-def _kind_as_it_is(image: Image.Image) -> MediaType | None:
-    """The file's type if every browser shows of it what a worker reads."""
+def _unchanged_type(image: Image.Image) -> MediaType | None:
+    """The media type of the file if every browser shows it as a worker reads it."""
     kind, modes = _SHOWN.get(image.format, (None, ()))
     if image.mode not in modes:
         return None
     if image.format == "PNG":
-        # How it lies may stand behind the pixels.
+        # The orientation may follow the pixels in the file.
         image.load()
     alike = (
         not image.has_transparency_data
@@ -51,8 +51,8 @@ def _kind_as_it_is(image: Image.Image) -> MediaType | None:
     return kind if alike else None
 
 
-def _load_upright(image: Image.Image, task: Task) -> tuple[int, int]:
-    """Decodes the image, no larger than it must be; returns the size that it has as a whole."""
+def _load_upright(image: Image.Image, task: ConversionTask) -> tuple[int, int]:
+    """Decodes the image no larger than needed; returns the size of the whole image."""
     whole = image.size
     smaller = task.width is not None and image.draft(None, _least_size(image, task.width))
     if smaller and lies_on_its_side(image):
@@ -62,29 +62,29 @@ def _load_upright(image: Image.Image, task: Task) -> tuple[int, int]:
 
 
 def _least_size(image: Image.Image, width: int) -> tuple[int, int]:
-    """The size beneath which a decoder that can leave out pixels is not to go."""
+    """The least size to which a decoder that can skip pixels may reduce the image."""
     side = image.height if lies_on_its_side(image) else image.width
     scale = min(1.0, 2 * width / side)
     return max(1, int(image.width * scale)), max(1, int(image.height * scale))
 
 
-def _written(
+def _encoded(
     image: Image.Image, size: tuple[int, int], width: int | None, *, lossy: bool
-) -> tuple[Made, bytes]:
+) -> tuple[Converted, bytes]:
     if width is not None and width < size[0]:
         lossy = True
         height = max(1, round(size[1] * width / size[0]))
         shades = image.convert("L") if image.mode == "1" else image
         image = shades.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    # What describes the image would say again how it lies.
+    # The metadata would tell browsers to turn the picture once more.
     image.info.clear()
-    written = io.BytesIO()
+    encoded = io.BytesIO()
     kind: MediaType = "image/png"
     if lossy and max(image.size) <= _LONGEST_JPEG_SIDE:
         kind = "image/jpeg"
-        (image.convert("L") if image.mode == "1" else image).save(written, "JPEG", quality=90)
+        (image.convert("L") if image.mode == "1" else image).save(encoded, "JPEG", quality=90)
     else:
-        image.save(written, "PNG", compress_level=3)
-    if written.tell() > MAX_CONTENT_BYTES:
+        image.save(encoded, "PNG", compress_level=3)
+    if encoded.tell() > MAX_PICTURE_BYTES:
         raise TooLargeToShowError("it is too large to be shown")
-    return Made(*size, kind), written.getvalue()
+    return Converted(*size, kind), encoded.getvalue()

@@ -1,11 +1,16 @@
-"""The processes that make pictures: a few, begun when needed, ended and replaced when they die."""
+"""The child processes that convert images: started when needed, replaced when they die."""
 
 from dataclasses import dataclass
 
 import msgspec
 
-from ocrstream_recorder.errors import NoPictureError, Trouble
-from ocrstream_recorder.pictures.wire import Answer, Made, Refused, Task
+from ocrstream_recorder.errors import NoPictureError, PictureFailure
+from ocrstream_recorder.pictures.wire import (
+    ConversionRefused,
+    ConversionResult,
+    ConversionTask,
+    Converted,
+)
 from ocrstream_sandbox.blocking import BlockingChildPool
 from ocrstream_sandbox.child_process import ChildSpec
 from ocrstream_sandbox.errors import ChildDiedError, ChildError
@@ -15,13 +20,13 @@ MAX_PIXELS = 100_000_000
 PROCESSES = 2
 _MEMORY_BYTES = 1024 * 1024 * 1024
 _TIMEOUT_S = 60.0
-_PICTURES_EACH = 500
-_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+_RECYCLE_PICTURES = 500
+_results: msgspec.msgpack.Decoder[ConversionResult] = msgspec.msgpack.Decoder(ConversionResult)
 
 
 @dataclass(frozen=True)
 class WebPicture:
-    """A picture as a file, upright; `width` and `height` are those of the whole image in pixels."""
+    """An upright picture; `width` and `height` are those of the whole image in pixels."""
 
     width: int
     height: int
@@ -30,7 +35,7 @@ class WebPicture:
 
 
 class PicturePool:
-    """Makes pictures, as many at once as there are processes. Blocks; for any thread."""
+    """Converts as many images at once as it has processes. Blocks; any thread may call it."""
 
     def __init__(self, processes: int = PROCESSES) -> None:
         spec = ChildSpec(
@@ -38,31 +43,33 @@ class PicturePool:
             module="ocrstream_recorder.pictures.child",
             job_timeout_s=_TIMEOUT_S,
             limits=ChildLimits(
-                memory_bytes=_MEMORY_BYTES, expendable=True, recycle_jobs=_PICTURES_EACH
+                memory_bytes=_MEMORY_BYTES, expendable=True, recycle_jobs=_RECYCLE_PICTURES
             ),
         )
         self._children = BlockingChildPool(spec, processes=processes)
 
-    def make(
-        self, content: bytes, *, width: int | None = None, may_stay: bool = False
+    def convert(
+        self, content: bytes, *, width: int | None = None, keep_if_shown: bool = False
     ) -> WebPicture:
-        """The picture of an image file, see Task. Raises NoPictureError."""
-        task = msgspec.msgpack.encode(Task(MAX_PIXELS, width, may_stay))
+        """The picture of an image file; see ConversionTask. Raises NoPictureError."""
+        task = msgspec.msgpack.encode(ConversionTask(MAX_PIXELS, width, keep_if_shown))
         try:
-            said, picture = self._children.call(task, content)
-            answer = _answers.decode(said)
+            encoded, picture = self._children.call(task, content)
+            result = _results.decode(encoded)
         except (ChildDiedError, msgspec.DecodeError) as error:
             raise NoPictureError(
                 "reading it takes more memory or time than is given, or it is broken",
-                Trouble.UNDECODABLE,
+                PictureFailure.UNDECODABLE,
             ) from error
         except (ChildError, MemoryError) as error:
-            # No fault of the image.
+            # The image did not cause it.
             raise NoPictureError(
-                f"no picture can be made now: {error}", Trouble.UNREACHABLE
+                f"no picture can be made now: {error}", PictureFailure.UNREACHABLE
             ) from error
-        match answer:
-            case Refused(why, too_large):
-                raise NoPictureError(why, Trouble.TOO_LARGE if too_large else Trouble.UNDECODABLE)
-            case Made(whole_width, whole_height, media_type):
+        match result:
+            case ConversionRefused(why, too_large):
+                raise NoPictureError(
+                    why, PictureFailure.TOO_LARGE if too_large else PictureFailure.UNDECODABLE
+                )
+            case Converted(whole_width, whole_height, media_type):
                 return WebPicture(whole_width, whole_height, media_type, picture or content)

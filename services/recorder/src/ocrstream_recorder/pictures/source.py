@@ -1,8 +1,8 @@
-"""Where images are read that are to be shown: allowed folders and object stores."""
+"""Reads the images that the recorder shows, from allowed folders and object stores."""
 
 import asyncio
 
-from ocrstream_recorder.errors import NoPictureError, Trouble
+from ocrstream_recorder.errors import NoPictureError, PictureFailure
 from ocrstream_runtime import object_stores
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.object_stores import AllowedStores
@@ -10,7 +10,7 @@ from ocrstream_runtime.references import UnreadableFile
 
 
 class ImageSource:
-    """Reads files beneath `folders`, and objects of `stores` for `fetch_timeout_s` at most."""
+    """Reads files below `folders` and objects of `stores`, these for `fetch_timeout_s` at most."""
 
     def __init__(
         self, folders: AllowedFolders, stores: AllowedStores, *, fetch_timeout_s: float
@@ -20,16 +20,17 @@ class ImageSource:
         self._fetch_timeout_s = fetch_timeout_s
 
     def read(self, reference: str) -> bytes:
-        """The image's file. Raises NoPictureError. Blocks: not for an event loop."""
+        """The content of the image file. Raises NoPictureError. Blocks: not for an event loop."""
         try:
-            if is_stored(reference):
+            if is_in_store(reference):
                 return asyncio.run(self._fetch(reference))
             if _scheme(reference) == "file":
                 return self._folders.read(reference)
         except UnreadableFile as error:
-            raise NoPictureError(str(error), Trouble(error.trouble.value)) from error
+            raise NoPictureError(str(error), PictureFailure(error.trouble.value)) from error
         raise NoPictureError(
-            f"the recorder does not read {_scheme(reference)}:// references", Trouble.ELSEWHERE
+            f"the recorder does not read {_scheme(reference)}:// references",
+            PictureFailure.ELSEWHERE,
         )
 
     async def _fetch(self, reference: str) -> bytes:
@@ -40,7 +41,7 @@ class ImageSource:
             raise NoPictureError(
                 f"the image was not there within {self._fetch_timeout_s:g} s"
                 " (OCRSTREAM_FETCH_TIMEOUT_S)",
-                Trouble.UNREACHABLE,
+                PictureFailure.UNREACHABLE,
             ) from error
 
 
@@ -49,8 +50,8 @@ NO_IMAGES = ImageSource(
 )
 
 
-def is_stored(reference: str) -> bool:
-    """Whether the image is an object of a store."""
+def is_in_store(reference: str) -> bool:
+    """Whether the reference names an object of a store."""
     return _scheme(reference) in object_stores.SCHEMES
 
 

@@ -1,30 +1,30 @@
-"""What is said to the processes that make pictures, and what they answer."""
+"""The messages between this process and the child processes that convert images."""
 
 from typing import Literal
 
 import msgspec
 
-MAX_CONTENT_BYTES = 256 * 1024 * 1024
+MAX_PICTURE_BYTES = 256 * 1024 * 1024
 
 MediaType = Literal["image/gif", "image/jpeg", "image/png", "image/webp"]
 
 
-class Task(msgspec.Struct, frozen=True):
-    """Make a picture of the image file that comes with it.
+class ConversionTask(msgspec.Struct, frozen=True):
+    """Asks for a picture of the image file that follows, at most `width` pixels wide.
 
-    At most `width` pixels wide, if that is said. `may_stay`: a file that is, and that every browser
-    shows as it was read, is to be left as it is.
+    `keep_if_shown`: a file of that width that every browser shows as the worker read it stays
+    unchanged.
     """
 
     max_pixels: int
     width: int | None = None
-    may_stay: bool = False
+    keep_if_shown: bool = False
 
 
-class Made(msgspec.Struct, frozen=True, tag=True):
-    """The picture comes with it, upright; nothing comes with it if the file is to stay.
+class Converted(msgspec.Struct, frozen=True, tag=True):
+    """The upright picture follows; nothing follows if the file stays unchanged.
 
-    `width` and `height` are those of the whole image, in pixels, however small the picture is.
+    `width` and `height` are those of the whole image in pixels, whatever the size of the picture.
     """
 
     width: int
@@ -32,11 +32,11 @@ class Made(msgspec.Struct, frozen=True, tag=True):
     media_type: MediaType
 
 
-class Refused(msgspec.Struct, frozen=True, tag=True):
-    """There is no picture, and would be none the next time either."""
+class ConversionRefused(msgspec.Struct, frozen=True, tag=True):
+    """The file gives no picture, and would give none at another attempt."""
 
     why: str
     too_large: bool = False
 
 
-Answer = Made | Refused
+ConversionResult = Converted | ConversionRefused

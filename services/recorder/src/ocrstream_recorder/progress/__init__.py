@@ -1,4 +1,4 @@
-"""Progress of batches, live: one query for all listeners of a process.
+"""The live progress of batches: one query for all listeners of a process.
 
 Runs in the serving process.
 """

@@ -1,7 +1,7 @@
-"""Tells any number of listeners how batches get on, by one query for all of them.
+"""Follows the progress of batches for any number of listeners, with one query for all of them.
 
-A listener is told states, not changes: it has one place for the newest, so a slow one skips what is
-outdated and keeps nobody waiting.
+A listener gets states, not changes. It holds only the newest, so a slow listener skips outdated
+states and delays nobody.
 """
 
 import asyncio
@@ -28,61 +28,61 @@ from ocrstream_runtime.lifecycle import is_set_within
 logger = structlog.get_logger(__name__)
 
 _INTERVAL_S = 0.5
-# Who arrives does not wait for the next look; all who arrive within this time share one.
+# A new listener does not wait for the interval; those that arrive in this time share a query.
 _SHORTEST_INTERVAL_S = 0.05
 
 
 class Listener:
-    """Who listens to one batch."""
+    """Receives the states of one batch."""
 
-    def __init__(self, told_id: str | None) -> None:
-        """`told_id`: the `state_id` that it was told last, perhaps by another process."""
-        self.found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        """Whether there is such a batch; raises NotWatchingError."""
+    def __init__(self, last_state_id: str | None) -> None:
+        """`last_state_id`: of the last state that its client has, perhaps from another process."""
+        self.exists: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Whether the batch exists; raises NotWatchingError."""
         self.ended = False
-        """Whether no further state comes: the watcher has stopped, or the batch is gone."""
-        self._told_id = told_id
-        self._told: BatchProgress | None = None
+        """Whether no further state follows: the watcher has stopped, or the batch is gone."""
+        self._last_state_id = last_state_id
+        self._last: BatchProgress | None = None
         self._newest: BatchProgress | None = None
-        self._woken = asyncio.Event()
+        self._changed = asyncio.Event()
 
     async def next(self, timeout_s: float) -> BatchProgress | None:
-        """The newest state that it was not told yet; None if there is none within the time."""
+        """The newest state that it has not returned yet; None if there is none within the time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._woken.wait()
-        self._woken.clear()
+                await self._changed.wait()
+        self._changed.clear()
         newest, self._newest = self._newest, None
         if newest is not None:
-            self._told = newest
+            self._last = newest
         return newest
 
-    def tell(self, seen: BatchProgress | None) -> None:
-        """Take what a look found; None if there is no such batch."""
-        if not self.found.done():
-            self.found.set_result(seen is not None)
-        if seen is None:
+    def publish(self, state: BatchProgress | None) -> None:
+        """Accept the current state; None if the batch does not exist."""
+        if not self.exists.done():
+            self.exists.set_result(state is not None)
+        if state is None:
             self.end()
-        elif seen == self._told or (self._told is None and seen.state_id == self._told_id):
-            self._told, self._newest = seen, None
+        elif state == self._last or (self._last is None and state.state_id == self._last_state_id):
+            self._last, self._newest = state, None
         else:
-            self._newest = seen
-            self._woken.set()
+            self._newest = state
+            self._changed.set()
 
     def end(self) -> None:
-        """No further state comes."""
+        """End the listener: no further state follows."""
         self.ended = True
-        self.refuse("stopped")
-        self._woken.set()
+        self.fail("stopped")
+        self._changed.set()
 
-    def refuse(self, reason: str) -> None:
-        """Fail it if it still waits to hear whether there is such a batch."""
-        if not self.found.done():
-            self.found.set_exception(NotWatchingError(reason))
+    def fail(self, reason: str) -> None:
+        """Fail the listener if it is still unknown whether the batch exists."""
+        if not self.exists.done():
+            self.exists.set_exception(NotWatchingError(reason))
 
 
 class BatchWatcher:
-    """Looks twice a second for all batches that somebody listens to; not at all for nobody."""
+    """Reads the progress of all batches that have listeners, twice a second; never without one."""
 
     def __init__(self, database: Database, zone: DatabaseZone, listener_limit: int) -> None:
         """`database` stays the caller's."""
@@ -95,31 +95,33 @@ class BatchWatcher:
         self._stopped = False
 
     @asynccontextmanager
-    async def listen(self, batch_id: str, told_id: str | None) -> AsyncGenerator[Listener | None]:
-        """A listener to the batch until the body ends; None if there is no such batch.
+    async def listen(
+        self, batch_id: str, last_state_id: str | None
+    ) -> AsyncGenerator[Listener | None]:
+        """A listener to the batch until the body ends; None if the batch does not exist.
 
-        It is first told the present state, unless that is `told_id`. Raises TooManyListenersError,
-        or NotWatchingError if whether there is such a batch cannot be known now.
+        Its first state is the current one, unless that is `last_state_id`. Raises
+        TooManyListenersError, or NotWatchingError if it cannot know whether the batch exists.
         """
         if self._stopped:
             raise NotWatchingError("stopped")
         if self._listener_count >= self._listener_limit:
             serving_metrics.EVENT_LISTENERS_REFUSED.inc()
             raise TooManyListenersError
-        listener = Listener(told_id)
+        listener = Listener(last_state_id)
         self._add(batch_id, listener)
         try:
-            yield listener if await listener.found else None
+            yield listener if await listener.exists else None
         finally:
             self._remove(batch_id, listener)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until `stop` is set; all listeners have then ended."""
+        """Watch until `stop` is set; then end all listeners."""
         waking = asyncio.create_task(self._wake_at(stop))
         try:
             while not stop.is_set():
                 self._arrived.clear()
-                await self._look()
+                await self._publish()
                 await is_set_within(stop, _SHORTEST_INTERVAL_S)
                 if self._listeners:
                     await is_set_within(self._arrived, _INTERVAL_S)
@@ -135,20 +137,20 @@ class BatchWatcher:
         await stop.wait()
         self._arrived.set()
 
-    async def _look(self) -> None:
+    async def _publish(self) -> None:
         if not self._listeners:
             return
-        asked = {batch_id: tuple(those) for batch_id, those in self._listeners.items()}
+        listening = {batch_id: tuple(those) for batch_id, those in self._listeners.items()}
         try:
-            found = await self._database.run(partial(_ask, asked.keys(), self._zone))
+            states = await self._database.run(partial(_read, listening.keys(), self._zone))
         except DatabaseUnavailableError as error:
-            logger.warning("cannot look how batches get on now", error=str(error))
+            logger.warning("batch progress unavailable", error=str(error))
             for listener in self._all():
-                listener.refuse(str(error))
+                listener.fail(str(error))
             return
-        for batch_id, listeners in asked.items():
+        for batch_id, listeners in listening.items():
             for listener in listeners:
-                listener.tell(found.get(batch_id))
+                listener.publish(states.get(batch_id))
 
     def _all(self) -> list[Listener]:
         return [listener for those in self._listeners.values() for listener in those]
@@ -167,8 +169,8 @@ class BatchWatcher:
         serving_metrics.EVENT_LISTENERS.set(self._listener_count)
 
 
-def _ask(
+def _read(
     batch_ids: Collection[str], zone: DatabaseZone, connection: Connection[Any]
 ) -> dict[str, BatchProgress]:
     with connection.cursor() as cursor:
-        return {seen.batch_id: seen for seen in queries.look(cursor, batch_ids, zone)}
+        return {state.batch_id: state for state in queries.read_progress(cursor, batch_ids, zone)}

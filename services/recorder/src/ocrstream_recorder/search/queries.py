@@ -1,4 +1,4 @@
-"""Images that may match a search, with all that tells whether they do."""
+"""Candidates of a search: images that have its grams, with the boxes that may match."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from ocrstream_recorder.rules.box_order import boxes_in_order
 from ocrstream_recorder.search.index import BACKLOG, SEGMENT_BITS, SEGMENT_KEYS
 
 TIMEOUT_S = 2
-"""How long one statement of a search may take."""
+"""The statement timeout of searches."""
 
 SETTINGS = {
     "enable_seqscan": "off",
@@ -19,19 +19,19 @@ SETTINGS = {
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
 }
-"""A session's settings for searches. There is one good plan, from row to row by indexes; while the
-index has a list of what is to be merged, the planner would rather read the whole table."""
+"""The settings of connections for searches. One plan is good, from row to row by indexes; while the
+index has a pending list, the planner would rather read the whole table."""
 
 LAG = BACKLOG.format(at_most=10_000).encode()
-"""How far the index is behind; rows as `Backlog`."""
-_WALKED = 2
-_MOST_WALKED = 256
-_SEGMENTS_AT_ONCE = 500
+"""Statement for how far the index is behind; its row is a `Backlog`."""
+_SCANNED_PER_CANDIDATE = 2
+_MAX_SCANNED = 256
+_SEGMENTS_PER_QUERY = 500
 
-# First the newest images by their own keys, which finds at once what most of them say; then by the
-# index, segment by segment from the newest, each looked at only if those before had too few.
-# `OFFSET 0` and limits that are no parameters keep the planner from any other way. The text is that
-# of the boxes as they stand, whatever the keys were made of; a system before may have stored NaN.
+# First the keys of the newest images, which finds frequent text at once; then the index, segment by
+# segment from the newest, each only if those before had too few images.
+# `OFFSET 0` and literal limits keep the planner from any other plan. The text is that of the stored
+# boxes, whatever text the keys were derived from; an earlier system may have stored NaN.
 _CANDIDATES = f"""
 WITH RECURSIVE looked (down_to) AS MATERIALIZED (
     SELECT greatest(
@@ -42,7 +42,7 @@ WITH RECURSIVE looked (down_to) AS MATERIALIZED (
 newest AS MATERIALIZED (
     SELECT ocr_execution_id AS id, keys FROM recorder_search
     WHERE ocr_execution_id < %(before)s AND ocr_execution_id >= (SELECT down_to FROM looked)
-    ORDER BY ocr_execution_id DESC LIMIT {{walked}}
+    ORDER BY ocr_execution_id DESC LIMIT {{scanned}}
 ),
 rest (before) AS MATERIALIZED (SELECT min(id) FROM newest),
 segments (number) AS (
@@ -106,7 +106,7 @@ ORDER BY i.id DESC
 
 
 class Candidate(NamedTuple):
-    """An image that has the query's grams, and its boxes in reading order."""
+    """An image that has the grams of the query, and its boxes in reading order."""
 
     id: int
     image_path: str
@@ -118,15 +118,15 @@ class Candidate(NamedTuple):
     texts: list[str]
     confidences: list[float]
     bboxes: list[msgspec.Raw]
-    """JSON as it is stored."""
+    """JSON as the database stores it."""
 
 
 class Found(NamedTuple):
-    """What one statement found, the greatest id first."""
+    """The result of one statement, the greatest id first."""
 
     candidates: list[Candidate]
     down_to: int
-    """If there are fewer than were asked for, there are no more with ids of this or greater."""
+    """If there are fewer candidates than the limit, none is left with this id or a greater one."""
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[Any]]) -> Self:
@@ -135,15 +135,15 @@ class Found(NamedTuple):
 
 
 def _candidate(row: Sequence[Any]) -> Candidate:
-    """From a row; an image whose boxes went meanwhile has none."""
-    *told, ordered, texts, confidences, bboxes = row
+    """An image whose boxes were deleted meanwhile has none."""
+    *fields, ordered, texts, confidences, bboxes = row
     if texts is None:
-        return Candidate._make([*told, [], [], []])
+        return Candidate._make([*fields, [], [], []])
     boxes = list(zip(texts, _CONFIDENCES.decode(confidences), _BBOXES.decode(bboxes), strict=True))
     boxes = boxes_in_order(
         boxes, lambda box: json.loads(bytes(box[2])), lambda box: box[0], ordered=ordered
     )
-    return Candidate._make([*told, *map(list, zip(*boxes, strict=True))])
+    return Candidate._make([*fields, *map(list, zip(*boxes, strict=True))])
 
 
 _CONFIDENCES = msgspec.json.Decoder(list[float])
@@ -153,10 +153,10 @@ _BBOXES = msgspec.json.Decoder(list[msgspec.Raw])
 def candidates(limit: int) -> bytes:
     """Statement for images with all `grams` and ids less than `before`, `limit` at most.
 
-    It looks at some segments only, so that it takes no longer the more there are; rows as
-    `Found.of` takes them.
+    It reads a bounded number of segments, so that its time does not grow with the table. `Found.of`
+    reads its rows.
     """
-    walked = min(_WALKED * limit, _MOST_WALKED)
+    scanned = min(_SCANNED_PER_CANDIDATE * limit, _MAX_SCANNED)
     return _CANDIDATES.format(
-        limit=int(limit), walked=int(walked), segments=_SEGMENTS_AT_ONCE
+        limit=int(limit), scanned=int(scanned), segments=_SEGMENTS_PER_QUERY
     ).encode()

@@ -28,8 +28,8 @@ class PlainText:
     def add(self, image: ExportImage) -> Iterator[bytes]:
         """Its lines, or in brackets why there are none."""
         lines = [text_of(line) for line in lines_of(image)]
-        if image.trouble is not None:
-            lines = [f"[{_on_one_line(image.trouble)}]"]
+        if image.failure is not None:
+            lines = [f"[{_on_one_line(image.failure)}]"]
         if not self._single:
             lines.insert(0, f"==> {_on_one_line(image.title)} <==")
             if self._images:
@@ -57,13 +57,13 @@ class Markdown:
     def add(self, image: ExportImage) -> Iterator[bytes]:
         """Its lines, or in italics why there are none."""
         level = "#" if self._single else "\n##"
-        if image.trouble is None:
+        if image.failure is None:
             # A backslash at a line's end keeps the break.
             paragraph = "\\\n".join(
                 escape_markdown(text_of(line)) or "\\" for line in lines_of(image)
             )
         else:
-            paragraph = f"*{escape_markdown(image.trouble)}*"
+            paragraph = f"*{escape_markdown(image.failure)}*"
         yield f"{level} {escape_markdown(image.title)}\n\n{paragraph}\n".encode()
 
     def end(self) -> Iterator[bytes]:

@@ -1,14 +1,14 @@
-"""From an image's file to what a PDF can hold, without decoding it here.
+"""Images in the form that a PDF holds, without decoding them in this process.
 
-JPEG and most PNG files go into a PDF as they are. All else is made into one of these first, by
-processes that no file can do more to than end them.
+JPEG and most PNG files go into a PDF unchanged. Child processes convert all others to one of these
+first: a hostile file can do no more than end such a process.
 """
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ocrstream_recorder.errors import NoPictureError, Trouble
+from ocrstream_recorder.errors import NoPictureError, PictureFailure
 from ocrstream_recorder.pictures.pool import MAX_PIXELS, PicturePool
 from ocrstream_recorder.pictures.source import ImageSource
 
@@ -25,49 +25,50 @@ _UPRIGHT = 1
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image as PDF's image objects have it; `how` is the part of the dictionary about it."""
+class PdfImage:
+    """The content of a PDF's image object; `dictionary` holds the entries that describe it."""
 
     width: int
     height: int
-    how: bytes
+    dictionary: bytes
     content: bytes
 
 
-class Pictures:
-    """Pictures of the images that the source reads. Blocks."""
+class PdfImages:
+    """Reads images from the source for PDFs. Blocks."""
 
     def __init__(self, source: ImageSource, pool: PicturePool) -> None:
         self._source = source
         self._pool = pool
 
-    def open(self, reference: str) -> Picture:
-        """The picture, upright. Raises NoPictureError."""
+    def open(self, reference: str) -> PdfImage:
+        """The image, upright. Raises NoPictureError."""
         content = self._source.read(reference)
-        picture = as_picture(content) or as_picture(self._pool.make(content).content)
-        if picture is None:
-            raise NoPictureError("a PDF cannot hold what was made of it", Trouble.UNDECODABLE)
-        return picture
+        image = as_pdf_image(content) or as_pdf_image(self._pool.convert(content).content)
+        if image is None:
+            raise NoPictureError(
+                "a PDF cannot hold the converted image", PictureFailure.UNDECODABLE
+            )
+        return image
 
 
-def as_picture(content: bytes) -> Picture | None:
-    """The unchanged file; None if no PDF can hold it. Raises NoPictureError if too large."""
+def as_pdf_image(content: bytes) -> PdfImage | None:
+    """The unchanged file; None if a PDF cannot hold it. Raises NoPictureError if too large."""
     try:
-        picture = _png(content) or _jpeg(content)
+        image = _png(content) or _jpeg(content)
     except (struct.error, IndexError):
         return None
-    if picture is None or not picture.width * picture.height:
+    if image is None or not image.width * image.height:
         return None
-    if picture.width * picture.height > MAX_PIXELS:
+    if image.width * image.height > MAX_PIXELS:
         raise NoPictureError(
-            f"it has {picture.width:,} x {picture.height:,} pixels;"
-            f" at most {MAX_PIXELS:,} are shown",
-            Trouble.TOO_LARGE,
+            f"it has {image.width:,} x {image.height:,} pixels; at most {MAX_PIXELS:,} are shown",
+            PictureFailure.TOO_LARGE,
         )
-    return picture
+    return image
 
 
-def _png(content: bytes) -> Picture | None:
+def _png(content: bytes) -> PdfImage | None:
     if not content.startswith(_PNG_MARK):
         return None
     header, palette = b"", b""
@@ -90,11 +91,11 @@ def _png(content: bytes) -> Picture | None:
             return None
         entries = len(palette) // 3 - 1
         space = b"[/Indexed /DeviceRGB %d <%s>]" % (entries, palette.hex().encode())
-    how = (
+    dictionary = (
         b"/ColorSpace %s /BitsPerComponent %d /Filter /FlateDecode /DecodeParms"
         b" <</Predictor 15 /Colors %d /BitsPerComponent %d /Columns %d>>"
     ) % (space, bits, _PNG_COLORS[color], bits, width)
-    return Picture(width, height, how, b"".join(data))
+    return PdfImage(width, height, dictionary, b"".join(data))
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -110,10 +111,10 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += length + 12
 
 
-def _jpeg(content: bytes) -> Picture | None:
+def _jpeg(content: bytes) -> PdfImage | None:
     if not content.startswith(_JPEG_MARK):
         return None
-    picture: Picture | None = None
+    image: PdfImage | None = None
     for marker, segment in _jpeg_segments(content):
         if marker in _JPEG_OTHER_FRAMES:
             return None
@@ -123,13 +124,15 @@ def _jpeg(content: bytes) -> Picture | None:
             bits, height, width, colors = struct.unpack_from(">BHHB", segment)
             if bits != 8 or colors not in _JPEG_COLORS:
                 return None
-            how = b"/ColorSpace %s /BitsPerComponent 8 /Filter /DCTDecode" % _JPEG_COLORS[colors]
-            picture = Picture(width, height, how, content)
-    return picture
+            dictionary = (
+                b"/ColorSpace %s /BitsPerComponent 8 /Filter /DCTDecode" % _JPEG_COLORS[colors]
+            )
+            image = PdfImage(width, height, dictionary, content)
+    return image
 
 
 def _jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Those before the first scan."""
+    """The segments before the first scan."""
     place = len(_JPEG_MARK)
     while True:
         if content[place] != 0xFF:
@@ -148,7 +151,7 @@ def _jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _orientation(segment: bytes) -> int:
-    """How an Exif segment says that the image lies; upright if it says nothing."""
+    """The orientation in an Exif segment; upright if it has none."""
     if not segment.startswith(b"Exif\0\0"):
         return _UPRIGHT
     tiff = segment[6:]

@@ -1,4 +1,4 @@
-"""JSON Lines, an image a line, and CSV, a box a line."""
+"""JSON Lines, a line for each image, and CSV, a line for each box."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 class JsonLines:
-    """An object a line for each image: what became of it, what read it, its boxes."""
+    """An object for each image, on one line: its outcome, its provenance, its boxes."""
 
     def begin(self, heading: Heading) -> Iterator[bytes]:
         """Nothing."""
@@ -41,7 +41,7 @@ class JsonLines:
             {"text": box.text, "confidence": box.confidence, "bbox": box.polygon}
             for box in image.boxes
         ]
-        row = {**described(image), "provenance": image.provenance, "text_boxes": boxes}
+        row = {**description_of(image), "provenance": image.provenance, "text_boxes": boxes}
         yield msgspec.json.encode(row) + b"\n"
 
     def end(self) -> Iterator[bytes]:
@@ -50,7 +50,7 @@ class JsonLines:
 
 
 class Csv:
-    """A line for each box; an image without any has one line, too, with the reason."""
+    """A line for each box; an image without boxes has one line with the reason."""
 
     def begin(self, heading: Heading) -> Iterator[bytes]:
         """The columns' names."""
@@ -58,21 +58,21 @@ class Csv:
 
     def add(self, image: ExportImage) -> Iterator[bytes]:
         """Its lines."""
-        told = described(image)
-        said = [guarded(told[name]) for name in CSV_COLUMNS if name in told]
+        described = description_of(image)
+        cells = [guarded(described[name]) for name in CSV_COLUMNS if name in described]
         rows: list[list[object]] = [
-            [*said, number, guarded(box.text), box.confidence, *sum(box.polygon, ())]
+            [*cells, number, guarded(box.text), box.confidence, *sum(box.polygon, ())]
             for number, box in enumerate(image.boxes, 1)
         ]
-        yield _csv_lines(rows or [said + [None] * (len(CSV_COLUMNS) - len(said))])
+        yield _csv_lines(rows or [cells + [None] * (len(CSV_COLUMNS) - len(cells))])
 
     def end(self) -> Iterator[bytes]:
         """Nothing."""
         yield from ()
 
 
-def described(image: ExportImage) -> dict[str, object]:
-    """What there is to say of an image beside its text."""
+def description_of(image: ExportImage) -> dict[str, object]:
+    """The fields of an image, its text and provenance aside."""
     return {
         "index": image.index,
         "source_name": image.source_name,
@@ -88,10 +88,10 @@ def described(image: ExportImage) -> dict[str, object]:
 
 
 def guarded(cell: object) -> object:
-    """The cell, so that no spreadsheet takes it for a formula.
+    """The cell in a form that no spreadsheet evaluates as a formula.
 
-    Text that begins as one, or with an apostrophe, gets an apostrophe before it: whoever takes one
-    away from each text that begins so has what was read. Spreadsheets look past spaces.
+    Text that begins like a formula, or with an apostrophe, gets an apostrophe before it; a reader
+    that removes one leading apostrophe has the original. Spreadsheets ignore leading spaces.
     """
     if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA_STARTS):
         return f"'{cell}"

@@ -1,4 +1,4 @@
-"""What the recorder makes of heartbeats, good and hostile."""
+"""The registry of workers, given good and hostile heartbeats."""
 
 import json
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from aiokafka import ConsumerRecord
 
 from ocrstream_recorder import serving_metrics
 from ocrstream_recorder.errors import RegistryStaleError
-from ocrstream_recorder.monitoring import worker_registry as fleet_module
-from ocrstream_recorder.monitoring.worker_registry import FORGOTTEN_AFTER_S, WorkerRegistry
+from ocrstream_recorder.monitoring import worker_registry
+from ocrstream_recorder.monitoring.worker_registry import REMOVED_AFTER_S, WorkerRegistry
 from ocrstream_schemas.topics import WORKERS_HEARTBEATS
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -39,44 +39,46 @@ def record(
 
 
 @pytest.fixture
-def fleet() -> WorkerRegistry:
+def registry() -> WorkerRegistry:
     """All that the broker has was read."""
-    fleet = WorkerRegistry()
-    fleet.note_known()
-    return fleet
+    registry = WorkerRegistry()
+    registry.note_complete()
+    return registry
 
 
-def alive(fleet: WorkerRegistry, after_s: float) -> dict[str, bool]:
+def alive(registry: WorkerRegistry, after_s: float) -> dict[str, bool]:
     now = NOON + timedelta(seconds=after_s)
-    return {one.said.worker: one.alive(now) for one in fleet.workers(now)}
+    return {last.heartbeat.worker: last.alive(now) for last in registry.workers(now)}
 
 
-def test_a_worker_is_alive_until_it_is_silent_for_three_intervals(fleet: WorkerRegistry) -> None:
-    fleet.add(beat())
-    assert alive(fleet, 15) == {"w": True}
-    assert alive(fleet, 15.1) == {"w": False}
-    fleet.add(beat(after_s=60))
-    assert alive(fleet, 70) == {"w": True}
+def test_a_worker_is_alive_until_it_is_silent_for_three_intervals(registry: WorkerRegistry) -> None:
+    registry.add(beat())
+    assert alive(registry, 15) == {"w": True}
+    assert alive(registry, 15.1) == {"w": False}
+    registry.add(beat(after_s=60))
+    assert alive(registry, 70) == {"w": True}
 
 
-def test_one_that_stopped_is_not_alive_and_may_come_back(fleet: WorkerRegistry) -> None:
-    fleet.add(beat(stopped=True))
-    assert alive(fleet, 1) == {"w": False}
-    fleet.add(beat(after_s=1))
-    assert alive(fleet, 2) == {"w": True}
+def test_one_that_stopped_is_not_alive_and_may_come_back(registry: WorkerRegistry) -> None:
+    registry.add(beat(stopped=True))
+    assert alive(registry, 1) == {"w": False}
+    registry.add(beat(after_s=1))
+    assert alive(registry, 2) == {"w": True}
 
 
-def test_those_alive_come_first_by_name_and_the_silent_are_forgotten(fleet: WorkerRegistry) -> None:
-    fleet.add(beat("a"))
+def test_those_alive_come_first_by_name_and_the_silent_are_removed(
+    registry: WorkerRegistry,
+) -> None:
+    registry.add(beat("a"))
     for worker in ("c", "b"):
-        fleet.add(beat(worker, after_s=FORGOTTEN_AFTER_S))
-    assert list(alive(fleet, FORGOTTEN_AFTER_S)) == ["b", "c", "a"]
-    assert list(alive(fleet, FORGOTTEN_AFTER_S + 1)) == ["b", "c"]
+        registry.add(beat(worker, after_s=REMOVED_AFTER_S))
+    assert list(alive(registry, REMOVED_AFTER_S)) == ["b", "c", "a"]
+    assert list(alive(registry, REMOVED_AFTER_S + 1)) == ["b", "c"]
 
 
-def test_a_clock_that_is_ahead_makes_nobody_young(fleet: WorkerRegistry) -> None:
-    fleet.add(beat(after_s=5))
-    assert alive(fleet, 0) == {"w": True}
+def test_a_clock_that_is_ahead_makes_nobody_young(registry: WorkerRegistry) -> None:
+    registry.add(beat(after_s=5))
+    assert alive(registry, 0) == {"w": True}
 
 
 @pytest.mark.parametrize(
@@ -100,23 +102,23 @@ def test_a_clock_that_is_ahead_makes_nobody_young(fleet: WorkerRegistry) -> None
     ],
 )
 def test_what_is_no_heartbeat_is_skipped_and_counted(
-    fleet: WorkerRegistry, hostile: ConsumerRecord[Any, Any]
+    registry: WorkerRegistry, hostile: ConsumerRecord[Any, Any]
 ) -> None:
     # What was said before stands.
-    fleet.add(beat(host="good"))
+    registry.add(beat(host="good"))
     counted = serving_metrics.HEARTBEATS_SKIPPED._value.get()  # pyright: ignore[reportPrivateUsage]
-    fleet.add(hostile)
+    registry.add(hostile)
     assert serving_metrics.HEARTBEATS_SKIPPED._value.get() == counted + 1  # pyright: ignore[reportPrivateUsage]
-    assert [one.said.host for one in fleet.workers(NOON)] == ["good"]
+    assert [last.heartbeat.host for last in registry.workers(NOON)] == ["good"]
 
 
 def test_no_more_are_kept_than_the_bound(
-    fleet: WorkerRegistry, monkeypatch: pytest.MonkeyPatch
+    registry: WorkerRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet_module, "MAX_WORKERS", 3)
+    monkeypatch.setattr(worker_registry, "MAX_WORKERS", 3)
     for worker in ("a", "b", "c", "a", "d"):
-        fleet.add(beat(worker))
-    assert list(alive(fleet, 0)) == ["a", "c", "d"]
+        registry.add(beat(worker))
+    assert list(alive(registry, 0)) == ["a", "c", "d"]
 
 
 def test_nothing_is_said_of_workers_while_nothing_can_be_heard(
@@ -124,14 +126,14 @@ def test_nothing_is_said_of_workers_while_nothing_can_be_heard(
 ) -> None:
     now = 1000.0
     clock: Callable[[], float] = lambda: now  # noqa: E731
-    monkeypatch.setattr(fleet_module, "time", SimpleNamespace(monotonic=clock))
-    fleet = WorkerRegistry()
-    fleet.add(beat())
+    monkeypatch.setattr(worker_registry, "time", SimpleNamespace(monotonic=clock))
+    registry = WorkerRegistry()
+    registry.add(beat())
     with pytest.raises(RegistryStaleError, match="have not been read to their end"):
-        fleet.workers(NOON)
-    fleet.note_known()
-    assert alive(fleet, 0) == {"w": True}
-    fleet.note_trouble("Kafka does not answer")
+        registry.workers(NOON)
+    registry.note_complete()
+    assert alive(registry, 0) == {"w": True}
+    registry.note_error("Kafka does not answer")
     now += 11
     with pytest.raises(RegistryStaleError, match="Kafka does not answer"):
-        fleet.workers(NOON)
+        registry.workers(NOON)

@@ -49,7 +49,7 @@ async def test_it_knows_the_newest_state_and_hears_none_twice_in_a_row(
     for step in [*steps, None]:
         if step is not None:
             newest = seen(*step)
-            listener.tell(newest)
+            listener.publish(newest)
             continue
         got = await listener.next(0)
         if got is not None:
@@ -64,7 +64,7 @@ async def test_it_knows_the_newest_state_and_hears_none_twice_in_a_row(
 async def test_a_slow_one_is_told_the_newest_state_only() -> None:
     listener = Listener(None)
     for done in range(1_000):
-        listener.tell(seen(done))
+        listener.publish(seen(done))
     assert await listener.next(0) == seen(999)
     assert await listener.next(0) is None
 
