@@ -1,1 +1,1 @@
-"""Exports: rows in, bytes out. Nothing here knows a database or HTTP."""
+"""Exports: images in, bytes of documents out. It imports neither database nor HTTP."""

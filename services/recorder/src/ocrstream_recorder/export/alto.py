@@ -27,11 +27,11 @@ _HEAD = f"""\
 
 
 class Alto:
-    """One document, a `Page` for each image, its name in a comment before it.
+    """One document with a `Page` for each image, whose name is in a comment before it.
 
-    A page has the size of its image where the result tells it. A `String` holds one box as it was
-    read: with boxes that are lines, a whole line. A page without text has an empty block with the
-    tag `not_read`, and says why in `QUALITY_DETAIL`.
+    A page has the size of its image, if the provenance has it. A `String` holds one box; where
+    boxes are lines, that is a whole line. A page without text has an empty block with the tag
+    `not_read`, and the reason in `QUALITY_DETAIL`.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Alto:
         yield "".join(parts).encode()
 
     def end(self) -> Iterator[bytes]:
-        """What closes it."""
+        """The tail."""
         # A layout has at least one page.
         empty = b"" if self._pages else b'<Page ID="page_0" PHYSICAL_IMG_NR="0"/>\n'
         yield empty + b"</Layout>\n</alto>\n"

@@ -1,9 +1,9 @@
-"""A font that draws nothing: text that is found and copied, but not seen, in any script.
+"""A font that draws nothing: invisible text in any script, which readers find and copy.
 
-Its codes are those of the characters themselves, so that one small table says what they mean. Each
-character is half as wide as the font is high, those that fill a square are as wide as it is high.
-Both have one glyph, a line without any width across their box: readers take from it where a
-character is.
+Its codes are those of the characters themselves, so that one small table maps them. A character is
+half as wide as the font is high; one that fills a square is as wide as the font is high. Each width
+has one glyph, a line of no thickness across the character's box, from which readers take the
+position.
 """
 
 import struct
@@ -20,17 +20,17 @@ _SQUARE = (
     (0xF900, 0xFAFF),
     (0xFE30, 0xFE6F),
     (0xFF00, 0xFF60),  # full-width forms
-    (0xD800, 0xDFFF),  # what stands for characters above U+FFFF, see below
+    (0xD800, 0xDFFF),  # assigned to characters above U+FFFF, see below
     (0xFFE0, 0xFFE6),
 )
 _HALF_GLYPH, _FULL_GLYPH = 1, 2
-# No character has the codes of surrogates: they stand for those above U+FFFF, as they are met.
+# No character has the code of a surrogate, so these codes are assigned to characters above U+FFFF.
 _FIRST_SPARE, _LAST_SPARE = 0xD800, 0xDFFF
 _REPLACEMENT = 0xFFFD
 
 
 class GlyphlessFont:
-    """The font of one document. Holds no more than 2,048 characters above U+FFFF."""
+    """The font of one document; it has room for 2,048 characters above U+FFFF."""
 
     def __init__(self) -> None:
         self._spare: dict[str, int] = {}
@@ -40,11 +40,11 @@ class GlyphlessFont:
         return b"".join(b"%04X" % self._code(character) for character in text)
 
     def width(self, text: str) -> float:
-        """How wide the text is at a height of 1."""
+        """The width of the text at a height of 1."""
         return sum(_width(ord(character)) for character in text) / 1000
 
     def to_unicode(self) -> bytes:
-        """The CMap that says which characters the codes are; complete once all text is encoded."""
+        """The CMap from codes to characters; complete once all text is encoded."""
         # A range may change only the lower byte of a code.
         ranges = [
             b"<%02X00> <%02XFF> <%02X00>" % (high, high, high)

@@ -24,10 +24,10 @@ _STEEP_DEG = 45.0
 
 
 class Hocr:
-    """One document, an `ocr_page` for each image; why one has no text stands in a comment's place,
-    a paragraph of class `ocrstream_error`.
+    """One document with an `ocr_page` for each image.
 
-    An `ocrx_word` holds one box as it was read: with boxes that are lines, a whole line.
+    A paragraph of class `ocrstream_error` gives the reason why an image has no text. An `ocrx_word`
+    holds one box; where boxes are lines, that is a whole line.
     """
 
     def __init__(self) -> None:
@@ -41,14 +41,16 @@ class Hocr:
         """Its page."""
         self._pages += 1
         page = self._pages
-        # Of a result that does not tell its image's size the page reaches as far as its text.
+        # Without the image's size, the page ends where its text ends.
         right, bottom = image.size or extent_of(image.boxes)[2:]
-        told = [
+        properties = [
             f'image "{_quoted(image.image_path or image.name)}"',
             _bbox((0.0, 0.0, right, bottom)),
             f"ppageno {page - 1}",
         ]
-        parts = [f'<div class="ocr_page" id="page_{page}" title="{escape("; ".join(told))}">\n']
+        parts = [
+            f'<div class="ocr_page" id="page_{page}" title="{escape("; ".join(properties))}">\n'
+        ]
         if image.failure is not None:
             parts.append(f'<p class="ocrstream_error">{escape(image.failure)}</p>\n')
         for number_, line in enumerate(lines_of(image), 1):
@@ -57,14 +59,14 @@ class Hocr:
         yield "".join(parts).encode()
 
     def end(self) -> Iterator[bytes]:
-        """What closes it."""
+        """The tail."""
         yield b"</body>\n</html>\n"
 
 
 def _line(name: str, line: Sequence[Box]) -> Iterator[str]:
     extent = extent_of(line)
-    told = [_bbox(extent), *_slope(line, extent)]
-    yield f'<span class="ocr_line" id="line_{name}" title="{"; ".join(told)}">'
+    properties = [_bbox(extent), *_slope(line, extent)]
+    yield f'<span class="ocr_line" id="line_{name}" title="{"; ".join(properties)}">'
     for place, box in enumerate(line, 1):
         corners = " ".join(f"{number(x)} {number(y)}" for x, y in box.polygon)
         of_word = f"{_bbox(box.extent)}; x_wconf {round(100 * box.confidence)}; poly {corners}"

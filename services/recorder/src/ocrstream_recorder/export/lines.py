@@ -1,4 +1,4 @@
-"""Lines of text from boxes, and how they lie."""
+"""Lines of text from boxes, with their position and angle."""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from ocrstream_recorder.export.model import Box, ExportImage
 
 
 def lines_of(image: ExportImage) -> list[tuple[Box, ...]]:
-    """The image's boxes by line, in reading order; a box that is a line is one by itself.
+    """The image's boxes by line, in reading order; a box that is a line stays alone.
 
-    The order of the boxes is kept.
+    The order of the boxes does not change.
     """
     if not image.words:
         return [(box,) for box in image.boxes]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-# Allowed in no XML document, not even as a reference: shown as the replacement character.
+# XML forbids these even as references; the replacement character stands in for them.
 _FORBIDDEN = [
     *(code for code in range(0x20) if code not in {0x9, 0xA, 0xD}),
     *range(0xD800, 0xE000),
@@ -16,12 +16,12 @@ _ESCAPES: dict[int, str] = {
 
 
 def escape(text: str) -> str:
-    """The text for an element or a quoted attribute; tabs and line breaks stay what they are."""
+    """The text for an element or a quoted attribute; tabs and line breaks are preserved."""
     return text.translate(_ESCAPES)
 
 
 def number(value: float, places: int = 2) -> str:
-    """A number without an exponent, to so many places; pixels to hundredths."""
+    """A number without an exponent, to `places` decimal places; pixels to hundredths."""
     text = f"{value:.{places}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 

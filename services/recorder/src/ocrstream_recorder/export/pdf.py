@@ -1,4 +1,4 @@
-"""PDF: each image with its text over it, not seen, but found and copied."""
+"""PDF: each image with its text over it, invisible, so that readers find and copy it."""
 
 import math
 import textwrap
@@ -13,13 +13,13 @@ from ocrstream_recorder.export.model import Box, ExportImage, Heading
 from ocrstream_recorder.export.pdf_images import PdfImage
 
 DPI = 200
-"""Resolution that images are shown with, for none is recorded; text lies right in any."""
+"""The resolution of images, since none is recorded; the text fits the image at any."""
 
 _POINTS_PER_INCH = 72
 _LARGEST_PAGE_POINTS = 14_400.0
 _EMPTY_PAGE_PIXELS = (1654, 2339)  # A4
-# Sizes of a note's letters in points, the first at which it fits on its page; how wide one is on
-# average, and how far lines are apart, in shares of that.
+# The font sizes of a note in points, of which the first that fits is used; the mean width of
+# letters and the distance of lines, relative to the font size.
 _NOTE_POINTS, _NOTE_COLUMNS = (9.0, 7.0, 5.0, 3.0, 2.0, 1.0), 80
 _NOTE_ASPECT, _NOTE_LEADING, _NOTE_MARGIN = 0.55, 1.3, 18.0
 _CATALOG, _PAGES, _FONT, _CID_FONT, _DESCRIPTOR, _FONT_FILE, _GLYPHS, _TO_UNICODE, _NOTE_FONT = (
@@ -30,10 +30,10 @@ _FIRST_FREE = 11
 
 
 class Pdf:
-    """One document, a page for each image in order, written as it is made.
+    """One document with a page for each image in order, written front to back.
 
-    `open_pdf_image` returns the picture of an `image_path`, or raises NoPictureError: then the page
-    says so, as it does if the image has no text.
+    `open_pdf_image` returns the image of an `image_path`, or raises NoPictureError. A page without
+    an image, or without text, has a note with the reason.
     """
 
     def __init__(self, open_pdf_image: Callable[[str], PdfImage]) -> None:
@@ -41,7 +41,7 @@ class Pdf:
         self._font = glyphless.GlyphlessFont()
         self._title = ""
         self._length = 0
-        # Where each object begins, by its number; 0 for those that are not written yet.
+        # The offset of each object, by its number; 0 if it is not written yet.
         self._offsets = array("Q", bytes(8 * _FIRST_FREE))
         self._pages = array("L")
 
@@ -76,7 +76,7 @@ class Pdf:
 
     def add(self, image: ExportImage) -> Iterator[bytes]:
         """Its page."""
-        picture, trouble = self._picture(image)
+        picture, failure = self._picture(image)
         if picture is not None:
             width, height = picture.width, picture.height
         elif image.size is not None:
@@ -94,7 +94,7 @@ class Pdf:
             yield self._stream(number, head % (width, height, picture.dictionary), picture.content)
             resources = b" /XObject <</Image %d 0 R>>" % number
             sheet.show_picture()
-        notes = [told for told in (image.failure, trouble) if told is not None]
+        notes = [note for note in (image.failure, failure) if note is not None]
         if notes:
             sheet.note(f"{image.title}: {'; '.join(notes)}")
         for box in image.boxes:
@@ -111,7 +111,7 @@ class Pdf:
         )
 
     def end(self) -> Iterator[bytes]:
-        """What was kept for the end: pages, characters, the table of objects."""
+        """The page tree, the map of characters and the table of objects."""
         compressed = zlib.compress(self._font.to_unicode())
         yield self._stream(_TO_UNICODE, b"/Filter /FlateDecode", compressed)
         pages = b" ".join(b"%d 0 R" % page for page in self._pages)
@@ -168,15 +168,15 @@ class _Sheet:
 
     @property
     def content(self) -> bytes:
-        """What is drawn."""
+        """The drawing operators."""
         return b"\n".join(self._parts)
 
     def show_picture(self) -> None:
-        """The picture on the whole page."""
+        """Draw the image over the whole page."""
         self._parts.append(b"q %.4f 0 0 %.4f 0 0 cm /Image Do Q" % (self.width, self.height))
 
     def note(self, text: str) -> None:
-        """Text that is seen, at the top; what the font lacks is a question mark, but found."""
+        """Draw visible text at the top; readers find what the font shows as question marks, too."""
         shown = text.encode("cp1252", "replace").decode("cp1252")
         self._parts.append(b"/Span <</ActualText %s>> BDC" % _string(text))
         margin = min(_NOTE_MARGIN, self.width / 10, self.height / 10)
@@ -190,7 +190,7 @@ class _Sheet:
         self._parts.append(b"ET EMC")
 
     def hide_text(self, box: Box) -> None:
-        """A box's text in its place: as high and as wide as the box, and turned as it is."""
+        """Write invisible text with the height, width and angle of its box."""
         text = " ".join(box.text.split())
         (left_x, left_y), (right_x, right_y) = box.polygon[3], box.polygon[2]
         width = math.dist(box.polygon[3], box.polygon[2])
@@ -208,7 +208,7 @@ class _Sheet:
 
 
 def _fitted(text: str, width: float, height: float) -> tuple[float, list[str]]:
-    """The size at which the text fits into so many points, and its lines; a small one at least."""
+    """The greatest font size at which the text fits, or the smallest one; and the text's lines."""
     lines: list[str] = []
     for points in _NOTE_POINTS:
         columns = min(_NOTE_COLUMNS, max(1, int(width / (_NOTE_ASPECT * points))))

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from ocrstream_recorder.export.lines import lines_of, text_of
 from ocrstream_recorder.export.model import ExportImage, Heading
 
-# What begins or ends markup anywhere in a line, in CommonMark and the extensions in common use
-# (tables, strikethrough, mathematics, footnotes, links and mentions found by themselves).
+# Characters that begin or end markup anywhere in a line, in CommonMark and common extensions
+# (tables, strikethrough, mathematics, footnotes, bare links and mentions).
 _MARKUP = re.compile(r"[\\`*_\[\]{}<>&~|$^:@#=!]|(?<=www)\.", re.IGNORECASE)
-# What makes a list or a heading's underline at a line's beginning.
+# The start of a line that makes a list or underlines a heading.
 _LINE_MARKUP = re.compile(r"^(\d*)([-+.)])")
 
 
 class PlainText:
-    """The lines; of several images, each under its name as `head` shows several files."""
+    """The lines; several images each have a name above them, as `head` shows several files."""
 
     def __init__(self) -> None:
         self._single = False
@@ -26,7 +26,7 @@ class PlainText:
         yield from ()
 
     def add(self, image: ExportImage) -> Iterator[bytes]:
-        """Its lines, or in brackets why there are none."""
+        """Its lines, or in brackets the reason why it has none."""
         lines = [text_of(line) for line in lines_of(image)]
         if image.failure is not None:
             lines = [f"[{_on_one_line(image.failure)}]"]
@@ -43,7 +43,7 @@ class PlainText:
 
 
 class Markdown:
-    """CommonMark: a heading and a paragraph for each image; nothing that was read is markup."""
+    """CommonMark: a heading and a paragraph for each image; recognised text is never markup."""
 
     def __init__(self) -> None:
         self._single = False
@@ -55,7 +55,7 @@ class Markdown:
             yield f"# {escape_markdown(heading.title)}\n".encode()
 
     def add(self, image: ExportImage) -> Iterator[bytes]:
-        """Its lines, or in italics why there are none."""
+        """Its lines, or in italics the reason why it has none."""
         level = "#" if self._single else "\n##"
         if image.failure is None:
             # A backslash at a line's end keeps the break.
@@ -72,7 +72,7 @@ class Markdown:
 
 
 def escape_markdown(text: str) -> str:
-    """The text on one line, in a form that is shown as itself."""
+    """The text on one line, in a form that renders as the text itself."""
     escaped = _MARKUP.sub(r"\\\g<0>", _on_one_line(text))
     return _LINE_MARKUP.sub(r"\1\\\2", escaped)
 
