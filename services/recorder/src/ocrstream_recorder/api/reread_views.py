@@ -7,9 +7,9 @@ from sqlalchemy import Select, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import aliased
 
-from ocrstream_recorder.api.cursors import decode_cursor, encode_cursor
-from ocrstream_recorder.api.image_models import Provenance, TextBox
-from ocrstream_recorder.api.models import Page
+from ocrstream_recorder.api.databases import open_session
+from ocrstream_recorder.api.images import Provenance, TextBox
+from ocrstream_recorder.api.paging import Page, decode_cursor, encode_cursor
 from ocrstream_recorder.api.reread_models import (
     Reading,
     Readings,
@@ -18,7 +18,6 @@ from ocrstream_recorder.api.reread_models import (
     Selection,
     SelectionCount,
 )
-from ocrstream_recorder.api.sessions import open_session
 from ocrstream_recorder.database.tables import (
     BatchExecution,
     BatchReread,

@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from ocrstream_recorder.api.models import Page
-from ocrstream_recorder.api.parameters import Cursor
-from ocrstream_recorder.api.path_segments import Key
+from ocrstream_recorder.api.http import Key
+from ocrstream_recorder.api.paging import Cursor, Page
 from ocrstream_recorder.api.reread_models import (
     Readings,
     Reread,
