@@ -21,7 +21,7 @@ from read_load import ASKED_ANEW, Request, requests
 
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase, options_of
-from ocrstream_recorder.api.queries import FilterQuery, QueryPool, SqlQuery
+from ocrstream_recorder.api.queries import AnyQuery, QueryPool
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_recorder.search import queries
@@ -143,9 +143,7 @@ def _keep(pool: QueryPool, sent: Statements) -> None:
     """Keep the statements that `pool` sends in `sent`."""
     rows = pool.rows
 
-    async def keep(
-        query: SqlQuery | FilterQuery, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[Any]:
+    async def keep(query: AnyQuery, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         given = parameters or {}
         chosen = query.chosen_by(given)
         sent.append((chosen.sql, {**chosen.literals, **given}))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ocrstream_recorder.api import search
-from ocrstream_recorder.api.queries import FilterQuery, SqlQuery
+from ocrstream_recorder.api.queries import AnyQuery
 from ocrstream_recorder.api.search import SearchQueries
 from ocrstream_recorder.search import queries
 from ocrstream_recorder.search.index import Backlog
@@ -19,7 +19,7 @@ class Source:
     asked = 0
 
     async def rows(
-        self, query: SqlQuery | FilterQuery, parameters: Mapping[str, Any] | None = None
+        self, query: AnyQuery, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Any]:
         assert query.chosen_by({}).sql == queries.LAG
         assert not parameters

@@ -90,6 +90,8 @@ class FilterQuery:
         return query
 
 
+AnyQuery = SqlQuery | FilterQuery
+
 # ---- whom to ask ---------------------------------------------------------------------------------
 
 
@@ -97,7 +99,7 @@ class QuerySource(Protocol):
     """Runs queries: a pool, or a transaction on one of its connections."""
 
     async def rows(
-        self, query: SqlQuery | FilterQuery, parameters: Mapping[str, Any] | None = None
+        self, query: AnyQuery, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Any]:
         """The query's rows as named tuples. Raises Problem (503)."""
         ...
@@ -115,7 +117,7 @@ class QueryPool:
         self._on_timeout = on_timeout
 
     async def rows(
-        self, query: SqlQuery | FilterQuery, parameters: Mapping[str, Any] | None = None
+        self, query: AnyQuery, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Any]:
         """The query's rows as named tuples. Raises Problem (503)."""
         with _problems(self._on_timeout):
@@ -151,7 +153,7 @@ class Snapshot:
         self._connection = connection
 
     async def rows(
-        self, query: SqlQuery | FilterQuery, parameters: Mapping[str, Any] | None = None
+        self, query: AnyQuery, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Any]:
         """The query's rows as named tuples."""
         return await _rows(self._connection, query, parameters)
@@ -159,7 +161,7 @@ class Snapshot:
 
 async def _rows(
     connection: AsyncConnection[Any],
-    query: SqlQuery | FilterQuery,
+    query: AnyQuery,
     parameters: Mapping[str, Any] | None,
 ) -> Sequence[Any]:
     given = parameters or {}
@@ -192,14 +194,12 @@ class Queries:
         self.zone = zone
 
     async def rows(
-        self, query: SqlQuery | FilterQuery, parameters: Mapping[str, Any] | None = None
+        self, query: AnyQuery, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Any]:
         """The query's rows as named tuples. Raises Problem (503)."""
         return await self._source.rows(query, parameters)
 
-    async def first(
-        self, query: SqlQuery | FilterQuery, parameters: Mapping[str, Any]
-    ) -> Any | None:
+    async def first(self, query: AnyQuery, parameters: Mapping[str, Any]) -> Any | None:
         """The first row, or None."""
         rows = await self.rows(query, parameters)
         return rows[0] if rows else None
@@ -220,7 +220,7 @@ class CacheableQueries(Queries):
         self._request_state = request_state
 
     async def rows(
-        self, query: SqlQuery | FilterQuery, parameters: Mapping[str, Any] | None = None
+        self, query: AnyQuery, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Any]:
         """The query's rows as named tuples. Raises Problem (503)."""
         rows = await super().rows(query, parameters)
