@@ -269,7 +269,7 @@ class Consumer(ConsumerRebalanceListener):
         except (OffsetsMovedError, GivenBack) as why:
             # Nobody knows how much of it is written; the database does.
             if isinstance(why, OffsetsMovedError):
-                metrics.OFFSETS_MOVED.inc()
+                metrics.OFFSET_CONFLICTS.inc()
             self._forget_positions()
         except Exception as error:  # noqa: BLE001 - `run` raises it
             self._failure = error

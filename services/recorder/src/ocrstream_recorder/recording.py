@@ -142,7 +142,7 @@ class Recording:
         def ask(connection: Connection[Any]) -> set[bytes]:
             began = time.perf_counter()
             known = chains.folded(connection, chains_named_by(records))
-            metrics.POLL_SECONDS.labels("ask").observe(time.perf_counter() - began)
+            metrics.POLL_SECONDS.labels("lookup").observe(time.perf_counter() - began)
             return known
 
         try:
@@ -159,7 +159,7 @@ class Recording:
         judged = [judge(record, self._zone.to_local, known) for record in ordered]
         folded_from = time.perf_counter()
         prepared = Poll.of(judged)
-        metrics.POLL_SECONDS.labels("judge").observe(folded_from - began)
+        metrics.POLL_SECONDS.labels("decode").observe(folded_from - began)
         metrics.POLL_SECONDS.labels("fold").observe(time.perf_counter() - folded_from)
         return prepared
 
@@ -278,7 +278,7 @@ class Recording:
             metrics.RECORDS.labels(topic).inc(count)
         known = Counter(one.record.topic for one in part if one.known)
         for topic, count in known.items():
-            metrics.RECORDS_KNOWN.labels(topic).inc(count)
+            metrics.RECORDS_DEDUPLICATED.labels(topic).inc(count)
         for table, rows in written.rows.items():
             metrics.ROWS_STAGED.labels(table).inc(rows.staged)
             metrics.ROWS_WRITTEN.labels(table).inc(rows.written)

@@ -2,11 +2,11 @@
 
 from prometheus_client import Counter, Gauge
 
-HEARTBEATS_SKIPPED = Counter(
-    "ocrstream_recorder_heartbeats_skipped", "Records that are no worker's heartbeat"
+INVALID_HEARTBEATS = Counter(
+    "ocrstream_recorder_invalid_heartbeats", "Records that are no worker's heartbeat"
 )
-ANSWERS_REPEATED = Counter(
-    "ocrstream_recorder_answers_repeated", "Answers from before that still held, so were not made"
+CACHE_HITS = Counter(
+    "ocrstream_recorder_cache_hits", "Answers that came from the cache, as nothing had changed"
 )
 EVENT_LISTENERS = Gauge(
     "ocrstream_recorder_event_listeners", "Who listens to the events of batches now"

@@ -103,9 +103,9 @@ def test_what_is_no_heartbeat_is_skipped_and_counted(
 ) -> None:
     # What was said before stands.
     fleet.add(beat(host="good"))
-    counted = serving_metrics.HEARTBEATS_SKIPPED._value.get()  # pyright: ignore[reportPrivateUsage]
+    counted = serving_metrics.INVALID_HEARTBEATS._value.get()  # pyright: ignore[reportPrivateUsage]
     fleet.add(hostile)
-    assert serving_metrics.HEARTBEATS_SKIPPED._value.get() == counted + 1  # pyright: ignore[reportPrivateUsage]
+    assert serving_metrics.INVALID_HEARTBEATS._value.get() == counted + 1  # pyright: ignore[reportPrivateUsage]
     assert [one.said.host for one in fleet.workers(NOON)] == ["good"]
 
 

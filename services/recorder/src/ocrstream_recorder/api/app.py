@@ -54,7 +54,7 @@ def create_api(
 ) -> FastAPI:
     """The application; what it reads and writes through stays the caller's, and it starts nothing.
 
-    `writing_engine` marks dead letters and notes rereads; without it neither can be. What
+    `writing_engine` marks dead letters and notes reprocessings; without it neither can be. What
     `image_source` reads is shown. Without a `fleet` that somebody fills, and a `batch_watcher` and
     a `lag_reader` that somebody runs, it knows no workers, tells no events and knows no lag, and
     says so. The `dashboard` in that folder submits to `ingest_url`.
