@@ -46,7 +46,8 @@ class Consumer(ConsumerRebalanceListener):
     Besides, `max_backoff_images` may wait for their next attempt. A partition that is
     `max_uncommitted_records` ahead of its oldest unfinished record is not read on.
     `drain_timeout_s`: how long images in work may take to finish when their partitions go to
-    another worker, or when this one ends; then they are left to the next owner, as are at once those that rest.
+    another worker, or when this one ends; then they are left to the next owner, as are at once
+    those that rest.
     """
 
     def __init__(
