@@ -23,7 +23,7 @@ _NO_BATCH: dict[int | str, dict[str, Any]] = {
     404: {"description": "No event has told of the batch (yet)"}
 }
 _NO_REPROCESSING: dict[int | str, dict[str, Any]] = {
-    404: {"description": "There is no such reprocessing"}
+    404: {"description": "The reprocessing does not exist"}
 }
 _USED: dict[int | str, dict[str, Any]] = {
     409: {"description": "The request_id was used for another reprocessing"}
@@ -70,9 +70,7 @@ async def read_reprocessing(request_id: Key, views: Views) -> Reprocessing:
     """A reprocessing, and how far it is."""
     found = await views.reprocessing(request_id)
     if found is None:
-        raise Problem(
-            404, "No such reprocessing", f"Nobody has asked for a reprocessing {request_id!r}"
-        )
+        raise Problem(404, "No such reprocessing", f"Reprocessing {request_id!r} does not exist")
     return found
 
 
