@@ -230,7 +230,7 @@ def test_without_addresses_it_says_what_to_set(tmp_path: Path) -> None:
     "name",
     [
         *("submit", "status", "results", "export", "search", "cancel", "retry"),
-        *("reread", "diff", "workers", "doctor"),
+        *("reprocess", "diff", "workers", "doctor"),
     ],
 )
 def test_every_command_has_an_example(name: str) -> None:

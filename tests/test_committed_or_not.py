@@ -101,7 +101,7 @@ async def test_a_poll_whose_reply_to_commit_is_lost_counts_once(bare_system: Sys
 
         def dropped() -> bool | None:
             lines = httpx.get(f"{system.recording_url}/metrics").text.splitlines()
-            return "ocrstream_recorder_offsets_moved_total 1.0" in lines or None
+            return "ocrstream_recorder_offset_conflicts_total 1.0" in lines or None
 
         eventually("the poll is dropped", dropped)
         assert system.processes["recorder"].running

@@ -164,20 +164,20 @@ def metric(system: System, series: str) -> float:
     raise AssertionError(series)
 
 
-HELD = 'ocrstream_recorder_partitions_held{topic="ocr.results"}'
+THROTTLED = 'ocrstream_recorder_partitions_throttled{topic="ocr.results"}'
 
 
 async def test_a_topic_does_not_drain_and_goes_on_by_itself(own_system: System) -> None:
     system, batch_id, garbage = own_system, secrets.token_hex(8), 400
     system.start("recorder", OCRSTREAM_DEAD_LETTER_LIMIT="5")
     await system.send(*(("ocr.results", b"one", b"garbage") for _ in range(garbage)))
-    eventually("the alarm", lambda: metric(system, HELD) == 1 or None)
+    eventually("the alarm", lambda: metric(system, THROTTLED) == 1 or None)
 
     def troubles() -> dict[str, str]:
         return httpx.get(f"{system.recording_url}/readyz", timeout=10).json()["troubles"]
 
     told = eventually("readiness", lambda: troubles().get("dead_letters"))
-    assert "1 partitions of ocr.results are held" in told
+    assert "1 partitions of ocr.results are throttled" in told
     assert "OCRSTREAM_DEAD_LETTER_LIMIT" in told
     # Others go on.
     announced = {"type": "BatchSubmitted", "batch_id": batch_id, "total_images": 0}
@@ -195,13 +195,15 @@ async def test_a_topic_does_not_drain_and_goes_on_by_itself(own_system: System) 
     assert 5 <= before < 40
     system.stop()
     system.start("recorder", wait=False, OCRSTREAM_DEAD_LETTER_LIMIT="5")
-    eventually("the alarm again", lambda: (_answers(system) and metric(system, HELD) == 1) or None)
+    eventually(
+        "the alarm again", lambda: (_answers(system) and metric(system, THROTTLED) == 1) or None
+    )
     assert dead() < before + 20
     system.stop()
     # Let through on purpose.
     system.start("recorder", OCRSTREAM_DEAD_LETTER_LIMIT="100000")
     eventually("the rest", lambda: dead() >= garbage or None)
-    assert metric(system, HELD) == 0
+    assert metric(system, THROTTLED) == 0
 
 
 def _answers(system: System) -> bool:

@@ -108,7 +108,7 @@ def test_the_readmes_commands_do_what_it_says(checkout: Path) -> None:
 
 
 def test_the_commands_for_operators_work(checkout: Path) -> None:
-    stack, by_hand, submitting, rereading, older, secret, *register = commands(
+    stack, by_hand, submitting, reprocessing, older, secret, *register = commands(
         ROOT / "docs" / "operations.md"
     )
     skipping, look, redrive, folding = register
@@ -123,8 +123,8 @@ def test_the_commands_for_operators_work(checkout: Path) -> None:
     assert submitted.count('"links"') == 4, submitted
     run_until(checkout, ".venv/bin/ocrstream status letters-1 --json || true", "letters-1")
     # No worker of the stack reads its lane, so nothing is there to be read again.
-    assert "0 images with 0 boxes would be read again" in run(checkout, rereading)
-    assert "would be read again" in run(checkout, older)
+    assert "0 images with 0 boxes would be reprocessed" in run(checkout, reprocessing)
+    assert "would be reprocessed" in run(checkout, older)
     broken = {"image_path": image.as_uri(), "batch_id": "redriven", "index": "one"}
     run(checkout, PRODUCE.replace("VALUE", repr(json.dumps(broken).encode())))
     listing = ".venv/bin/ocrstream dlq list --batch redriven --json"

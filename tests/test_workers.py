@@ -160,7 +160,7 @@ async def test_ends_are_told_of_by_every_recorder_alike_whatever_is_written(
     system.start(OTHER_API)
     eventually("the same answer of a new one", both_tell_the_same)
     for api in (API, OTHER_API):
-        counted = f"ocrstream_recorder_heartbeats_skipped_total {len(HOSTILE)}.0"
+        counted = f"ocrstream_recorder_invalid_heartbeats_total {len(HOSTILE)}.0"
         assert counted in asked(system, api, "/metrics")[1].splitlines()
 
     shown = run(system, "workers", "--json")

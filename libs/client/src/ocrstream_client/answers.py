@@ -172,15 +172,15 @@ class NotDone(_Answer):
 
 @dataclass(frozen=True)
 class Selected(_Answer):
-    """How many images a reread would send, and how many boxes they have."""
+    """How many images a reprocessing would send, and how many boxes they have."""
 
     images: int
     boxes: int
 
 
 @dataclass(frozen=True)
-class Reread(_Answer):
-    """A reread and how far it is; `batch_id` None: of all images.
+class Reprocessing(_Answer):
+    """A reprocessing and how far it is; `batch_id` None: of all images.
 
     `images` were sent so far, with `boxes` boxes that are kept; of these images some were read,
     and some failed or were cancelled. `state`: sending or sent.
@@ -209,7 +209,7 @@ class Reread(_Answer):
 
 
 @dataclass(frozen=True)
-class Reading:
+class ResultVersion:
     """One result of an image; `status` is success or failed, `boxes` are in reading order."""
 
     chain_id: str | None
@@ -245,8 +245,8 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Readings:
-    """What an image said before it was read again, and after; `new` None: not read again yet."""
+class ResultVersions:
+    """What an image said before it was reprocessed, and after; `new` None: not reprocessed yet."""
 
     image_path: str
     index: int | None
@@ -254,16 +254,16 @@ class Readings:
     page: int | None
     request_id: str
     requested_at: str
-    old: Reading
-    new: Reading | None
+    old: ResultVersion
+    new: ResultVersion | None
 
     @classmethod
     def of(cls, item: Mapping[str, Any]) -> Self:
         """From what the recorder tells of it."""
         names = [field.name for field in fields(cls) if field.name not in {"old", "new"}]
-        new = None if item["new"] is None else Reading.of(item["new"])
+        new = None if item["new"] is None else ResultVersion.of(item["new"])
         told = {name: item[name] for name in names}
-        return cls(**told, old=Reading.of(item["old"]), new=new)
+        return cls(**told, old=ResultVersion.of(item["old"]), new=new)
 
 
 @dataclass(frozen=True)

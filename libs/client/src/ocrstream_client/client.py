@@ -13,8 +13,8 @@ from ocrstream_client.answers import (
     DeadLetter,
     Image,
     NotDone,
-    Readings,
-    Reread,
+    Reprocessing,
+    ResultVersions,
     SearchHit,
     Selected,
     Worker,
@@ -25,7 +25,7 @@ from ocrstream_client.plans import (
     IndexBehind,
     Page,
     Plans,
-    RereadSeen,
+    ReprocessingSeen,
     only_read,
 )
 from ocrstream_client.submission import Named, resolve
@@ -101,39 +101,43 @@ class Client:
         """A handle of a batch that was submitted before; asks nothing yet."""
         return Batch(batch_id, self._plans, self._carry_out)
 
-    def count_reread(self, batch_id: str | None, *, where: str | None = None) -> Selected:
-        """What `reread` would send now, of a batch or (None) of all images. Sends nothing."""
-        return self._carry_out(self._plans.count_reread(batch_id, where))
+    def count_reprocessing(self, batch_id: str | None, *, where: str | None = None) -> Selected:
+        """What `reprocess` would send now, of a batch or (None) of all images. Sends nothing."""
+        return self._carry_out(self._plans.count_reprocessing(batch_id, where))
 
-    def reread(
+    def reprocess(
         self, batch_id: str | None, *, where: str | None = None, lane: str | None = None
-    ) -> Reread:
-        """Read images again that have a result, of a batch or (None) of all; returns when noted.
+    ) -> Reprocessing:
+        """Reprocess images that have a result, of a batch or (None) of all; returns when noted.
 
         `where` chooses among them, like `confidence < 0.8 and lane != gpu`; on another `lane` if
-        one is given. What they say now is kept: see `readings`.
+        one is given. What they say now is kept: see `result_versions`.
         """
-        return self._carry_out(self._plans.reread(batch_id, where, lane))
+        return self._carry_out(self._plans.reprocess(batch_id, where, lane))
 
-    def reread_status(self, request_id: str) -> Reread:
-        """How far a reread is."""
-        return self._carry_out(self._plans.reread_status(request_id))
+    def reprocessing_status(self, request_id: str) -> Reprocessing:
+        """How far a reprocessing is."""
+        return self._carry_out(self._plans.reprocessing_status(request_id))
 
-    def wait_reread(self, request_id: str, *, on_progress: RereadSeen = lambda _: None) -> Reread:
-        """Wait until all images of a reread have an outcome.
+    def wait_reprocessing(
+        self, request_id: str, *, on_progress: ReprocessingSeen = lambda _: None
+    ) -> Reprocessing:
+        """Wait until all images of a reprocessing have an outcome.
 
         The recorder may be away for half a minute meanwhile.
         """
-        return self._carry_out(self._plans.wait_reread(request_id, on_progress))
+        return self._carry_out(self._plans.wait_reprocessing(request_id, on_progress))
 
-    def readings(
+    def result_versions(
         self, *, batch_id: str | None = None, image_path: str | None = None
-    ) -> Iterator[Readings]:
-        """What images said before they were read again, and after; give one of the two.
+    ) -> Iterator[ResultVersions]:
+        """What images said before they were reprocessed, and after; give one of the two.
 
         Of a batch each image the last time, of an image each time, the last first.
         """
-        return _items(self._carry_out, lambda at: self._plans.readings(batch_id, image_path, at))
+        return _items(
+            self._carry_out, lambda at: self._plans.result_versions(batch_id, image_path, at)
+        )
 
     def search(
         self,

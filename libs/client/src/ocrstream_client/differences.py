@@ -1,4 +1,4 @@
-"""How two readings of an image differ."""
+"""How two results of an image differ."""
 
 import difflib
 import re

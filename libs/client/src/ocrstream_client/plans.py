@@ -15,8 +15,8 @@ from ocrstream_client.answers import (
     DeadLetter,
     Image,
     NotDone,
-    Readings,
-    Reread,
+    Reprocessing,
+    ResultVersions,
     SearchHit,
     Selected,
     Worker,
@@ -30,8 +30,8 @@ ItemT = TypeVar("ItemT")
 ImagesDone = Callable[[int], None]
 """Called with how many images were submitted more."""
 
-RereadSeen = Callable[[Reread], None]
-"""Called with how far a reread is, each time it was asked."""
+ReprocessingSeen = Callable[[Reprocessing], None]
+"""Called with how far a reprocessing is, each time it was asked."""
 
 BatchSeen = Callable[[BatchStatus], None]
 """Called with how far a batch is, each time it was asked."""
@@ -255,39 +255,47 @@ class Plans:
         given = {name: value for name, value in parameters.items() if value is not None}
         return Ask("GET", self._recorder + path, parameters=given)
 
-    # ---- reading again ---------------------------------------------------------------------------
+    # ---- reprocessing ----------------------------------------------------------------------------
 
-    def count_reread(self, batch_id: str | None, where: str | None) -> Plan[Selected]:
-        """What a reread would send now."""
-        url = f"{self._recorder}/v1/rereads/count"
+    def count_reprocessing(self, batch_id: str | None, where: str | None) -> Plan[Selected]:
+        """What a reprocessing would send now."""
+        url = f"{self._recorder}/v1/reprocessings/count"
         answer = yield Ask("POST", url, body=_selection(batch_id, where))
         return Selected.of(answer)
 
-    def reread(self, batch_id: str | None, where: str | None, lane: str | None) -> Plan[Reread]:
-        """Read images again; done when the recorder has noted it."""
+    def reprocess(
+        self, batch_id: str | None, where: str | None, lane: str | None
+    ) -> Plan[Reprocessing]:
+        """Reprocess images; done when the recorder has noted it."""
         body = {**_selection(batch_id, where), "lane": lane, "request_id": str(uuid4())}
-        answer = yield from _insist(Ask("POST", f"{self._recorder}/v1/rereads", body=body))
-        return Reread.of(answer)
+        answer = yield from _insist(Ask("POST", f"{self._recorder}/v1/reprocessings", body=body))
+        return Reprocessing.of(answer)
 
-    def reread_status(self, request_id: str) -> Plan[Reread]:
-        """How far a reread is."""
-        return Reread.of((yield self._read(f"/v1/rereads/{_quoted(request_id)}")))
+    def reprocessing_status(self, request_id: str) -> Plan[Reprocessing]:
+        """How far a reprocessing is."""
+        return Reprocessing.of((yield self._read(f"/v1/reprocessings/{_quoted(request_id)}")))
 
-    def wait_reread(self, request_id: str, on_progress: RereadSeen) -> Plan[Reread]:
-        """The reread once all of its images have an outcome."""
+    def wait_reprocessing(
+        self, request_id: str, on_progress: ReprocessingSeen
+    ) -> Plan[Reprocessing]:
+        """The reprocessing once all of its images have an outcome."""
         seen = yield from _until(
-            lambda: self.reread_status(request_id), lambda seen: seen.ended, on_progress, None
+            lambda: self.reprocessing_status(request_id), lambda seen: seen.ended, on_progress, None
         )
         assert seen is not None  # noqa: S101 (without a timeout it was seen to end)
         return seen
 
-    def readings(
+    def result_versions(
         self, batch_id: str | None, image_path: str | None, cursor: str | None
-    ) -> Plan[Page[Readings]]:
+    ) -> Plan[Page[ResultVersions]]:
         """Some of what images of a batch, or else one image, said before and after."""
-        path = "/v1/readings" if batch_id is None else f"/v1/batches/{_quoted(batch_id)}/readings"
+        path = (
+            "/v1/result-versions"
+            if batch_id is None
+            else f"/v1/batches/{_quoted(batch_id)}/result-versions"
+        )
         page = yield self._read(path, image_path=image_path, cursor=cursor)
-        return Page([Readings.of(item) for item in page["items"]], page["next_cursor"])
+        return Page([ResultVersions.of(item) for item in page["items"]], page["next_cursor"])
 
     # ---- dead letters ----------------------------------------------------------------------------
 

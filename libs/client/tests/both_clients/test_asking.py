@@ -1,4 +1,4 @@
-"""Workers, dead letters, rereads, searches, troubles."""
+"""Workers, dead letters, reprocessings, searches, troubles."""
 
 import json
 from typing import Any
@@ -50,7 +50,7 @@ async def test_dead_letters_are_listed_and_changed_in_groups(kind: Any) -> None:
     assert asked[-1].url.path == "/v1/dead-letters/drop"
 
 
-REREAD: dict[str, Any] = {
+REPROCESSING: dict[str, Any] = {
     "request_id": "r",
     "batch_id": "b",
     "where": "confidence < 0.8",
@@ -65,9 +65,9 @@ REREAD: dict[str, Any] = {
 }
 
 
-async def test_a_reread_is_asked_for_once_and_waited_for(kind: Any) -> None:
-    asker, asked = scripted(kind, httpx.Response(503), httpx.Response(202, json=REREAD))
-    told = await settle(asker.reread("b", where="confidence < 0.8", lane="gpu"))
+async def test_a_reprocessing_is_asked_for_once_and_waited_for(kind: Any) -> None:
+    asker, asked = scripted(kind, httpx.Response(503), httpx.Response(202, json=REPROCESSING))
+    told = await settle(asker.reprocess("b", where="confidence < 0.8", lane="gpu"))
     first, again = (json.loads(request.content) for request in asked)
     assert first == again
     assert first.pop("request_id")
@@ -76,25 +76,27 @@ async def test_a_reread_is_asked_for_once_and_waited_for(kind: Any) -> None:
     seen: list[Any] = []
     waiter, asked = scripted(
         kind,
-        httpx.Response(200, json=REREAD),
+        httpx.Response(200, json=REPROCESSING),
         httpx.ConnectError("away", request=httpx.Request("GET", "http://recorder")),
-        httpx.Response(200, json={**REREAD, "state": "sent", "images": 2}),
-        httpx.Response(200, json={**REREAD, "state": "sent", "images": 2, "failed_images": 1}),
+        httpx.Response(200, json={**REPROCESSING, "state": "sent", "images": 2}),
+        httpx.Response(
+            200, json={**REPROCESSING, "state": "sent", "images": 2, "failed_images": 1}
+        ),
     )
-    told = await settle(waiter.wait_reread("r/1", on_progress=seen.append))
+    told = await settle(waiter.wait_reprocessing("r/1", on_progress=seen.append))
     assert (told.ended, told.failed_images, len(seen), len(asked)) == (True, 1, 3, 4)
-    assert asked[0].url.raw_path == b"/v1/rereads/r%2F1"
+    assert asked[0].url.raw_path == b"/v1/reprocessings/r%2F1"
 
 
-async def test_what_a_reread_would_be_is_counted(kind: Any) -> None:
+async def test_what_a_reprocessing_would_be_is_counted(kind: Any) -> None:
     asker, asked = scripted(kind, httpx.Response(200, json={"images": 3, "boxes": 40}))
-    told = await settle(asker.count_reread(None, where="boxes = 0"))
+    told = await settle(asker.count_reprocessing(None, where="boxes = 0"))
     assert (told.images, told.boxes) == (3, 40)
-    assert asked[0].url.path == "/v1/rereads/count"
+    assert asked[0].url.path == "/v1/reprocessings/count"
     assert json.loads(asked[0].content) == {"all": True, "where": "boxes = 0"}
 
 
-async def test_readings_are_old_and_new(kind: Any) -> None:
+async def test_result_versions_are_old_and_new(kind: Any) -> None:
     boxes = [
         {"text": "one", "confidence": 0.5, "bbox": []},
         {"text": "two", "confidence": 1.0, "bbox": []},
@@ -107,12 +109,15 @@ async def test_readings_are_old_and_new(kind: Any) -> None:
     )
     items = [{**pair, "old": old, "new": failed}, {**pair, "old": old, "new": None}]
     reader, asked = scripted(kind, httpx.Response(200, json={"items": items, "next_cursor": None}))
-    first, second = await collect(reader.readings(batch_id="b"))
+    first, second = await collect(reader.result_versions(batch_id="b"))
     assert (first.old.text, first.old.confidence, first.old.read) == ("one\ntwo", 0.75, True)
     assert (first.new.text, first.new.confidence, first.new.read) == ("", None, False)
     assert second.new is None
-    assert await collect(reader.readings(image_path="file:///0.png"))
-    assert [request.url.path for request in asked] == ["/v1/batches/b/readings", "/v1/readings"]
+    assert await collect(reader.result_versions(image_path="file:///0.png"))
+    assert [request.url.path for request in asked] == [
+        "/v1/batches/b/result-versions",
+        "/v1/result-versions",
+    ]
     assert asked[1].url.params["image_path"] == "file:///0.png"
 
 

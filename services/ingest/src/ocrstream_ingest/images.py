@@ -152,7 +152,7 @@ async def _images(
 
 
 def _total(told: UploadForm, images: Sequence[_Image], files: int) -> int | None:
-    if told.more:
+    if told.batch_open:
         return None
     # Who counts the batch counts files: pages are more.
     return len(images) if told.batch_total is None else told.batch_total + len(images) - files

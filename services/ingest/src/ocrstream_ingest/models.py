@@ -176,7 +176,7 @@ class UploadForm(BatchDescription):
             " first page has it"
         ),
     ] = False
-    more: Annotated[
+    batch_open: Annotated[
         Flag,
         Field(
             description="Whether more of this batch follows, how much is not known yet: its total"
@@ -186,8 +186,8 @@ class UploadForm(BatchDescription):
 
     @model_validator(mode="after")
     def _knows_or_not(self) -> Self:
-        if self.more and (self.batch_id is None or self.batch_total is not None):
-            raise ValueError("more needs a batch_id and goes with no batch_total")
+        if self.batch_open and (self.batch_id is None or self.batch_total is not None):
+            raise ValueError("batch_open needs a batch_id and goes with no batch_total")
         return self
 
 

@@ -102,7 +102,7 @@ async def test_uploads_are_kept_as_they_are(api: httpx.AsyncClient, kept: Kept) 
 async def test_a_batch_can_be_uploaded_whose_total_only_its_end_tells(
     api: httpx.AsyncClient, kept: Kept
 ) -> None:
-    form = {"batch_id": "b", "first_index": "0", "more": "true"}
+    form = {"batch_id": "b", "first_index": "0", "batch_open": "true"}
     answer = await api.post("/v1/images", files=[("files", ("a.png", b"1"))], data=form)
     assert (answer.status_code, answer.json()["total_images"]) == (202, None)
     body = {"batch_id": "b", "batch_total": 1, "images": []}
@@ -113,11 +113,11 @@ async def test_a_batch_can_be_uploaded_whose_total_only_its_end_tells(
 
 
 @pytest.mark.parametrize("form", [{}, {"batch_id": "b", "batch_total": "2"}])
-async def test_more_is_of_a_named_batch_without_a_total(
+async def test_an_open_batch_is_a_named_one_without_a_total(
     api: httpx.AsyncClient, kept: Kept, form: dict[str, str]
 ) -> None:
     answer = await api.post(
-        "/v1/images", files=[("files", ("a.png", b"1"))], data={"more": "true", **form}
+        "/v1/images", files=[("files", ("a.png", b"1"))], data={"batch_open": "true", **form}
     )
     assert answer.status_code == 422
     assert not kept.batches

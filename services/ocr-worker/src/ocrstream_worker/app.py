@@ -204,9 +204,9 @@ class _Worker:
                     pipeline.process,
                     settings.lane_topics,
                     group_id=settings.group_id,
-                    images_ahead=settings.places,
-                    images_resting=settings.images_resting,
-                    records_uncommitted=settings.records_uncommitted,
+                    max_in_flight_images=settings.places,
+                    max_backoff_images=settings.max_backoff_images,
+                    max_uncommitted_records=settings.max_uncommitted_records,
                     drain_timeout_s=drain_timeout_s,
                 )
                 self._lag = LagWatch(

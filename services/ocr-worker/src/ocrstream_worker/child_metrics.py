@@ -23,7 +23,7 @@ class ChildMetrics(PoolObserver):
         metrics.RECYCLED.labels(self._kind).inc()
 
     def held(self, held: bool) -> None:
-        metrics.PROCESS_HELD.labels(self._kind).set(held)
+        metrics.CRASH_LOOP.labels(self._kind).set(held)
 
     def starved(self, kills: int) -> None:
         metrics.PROCESS_STARVED.labels(self._kind).set(kills)

@@ -42,11 +42,12 @@ Process = Callable[[ImageSubmitted, Place], Awaitable[None]]
 class Consumer(ConsumerRebalanceListener):
     """One member of the workers' group.
 
-    At most `images_ahead` images are in work; more are asked for only when there is room. Besides,
-    `images_resting` may wait for their next attempt. A partition that is `records_uncommitted`
-    ahead of its oldest unfinished record is not read on. `drain_timeout_s`: how long images in
-    work may take to finish when their partitions go to another worker, or when this one ends; then
-    they are left to the next owner, as are at once those that rest.
+    At most `max_in_flight_images` images are in work; more are asked for only when there is room.
+    Besides, `max_backoff_images` may wait for their next attempt. A partition that is
+    `max_uncommitted_records` ahead of its oldest unfinished record is not read on.
+    `drain_timeout_s`: how long images in work may take to finish when their partitions go to
+    another worker, or when this one ends; then they are left to the next owner, as are at once
+    those that rest.
     """
 
     def __init__(
@@ -56,9 +57,9 @@ class Consumer(ConsumerRebalanceListener):
         topics: tuple[str, ...],
         *,
         group_id: str,
-        images_ahead: int,
-        images_resting: int,
-        records_uncommitted: int,
+        max_in_flight_images: int,
+        max_backoff_images: int,
+        max_uncommitted_records: int,
         drain_timeout_s: float,
     ) -> None:
         self._kafka = kafka
@@ -66,8 +67,8 @@ class Consumer(ConsumerRebalanceListener):
         self._topics = topics
         self._group_id = group_id
         self._order = LaneOrder(topics)
-        self._places = Places(images_ahead, images_resting)
-        self._records_uncommitted = records_uncommitted
+        self._places = Places(max_in_flight_images, max_backoff_images)
+        self._max_uncommitted_records = max_uncommitted_records
         self._drain_timeout_s = drain_timeout_s
         self._progress: dict[TopicPartition, PartitionProgress] = {}
         self._deleted = DeletedUnread(kafka)
@@ -153,7 +154,7 @@ class Consumer(ConsumerRebalanceListener):
         """Take what there is room for, the more urgent lanes first; wait a little for the first."""
         by_topic: dict[str, list[TopicPartition]] = {}
         for partition in sorted(self._progress.keys() - self._draining):
-            if self._progress[partition].ahead < self._records_uncommitted:
+            if self._progress[partition].ahead < self._max_uncommitted_records:
                 by_topic.setdefault(partition.topic, []).append(partition)
         if len(by_topic) > 1:
             taken = False

@@ -9,7 +9,7 @@ from ocrstream_schemas.events import Event, OcrFailed, OcrSucceeded, Reason, War
 from ocrstream_schemas.topics import IMAGE_TOPICS
 
 Success = Literal["success"]
-Stage = Literal["fetch", "decode", "recognize", "publish", "rest"]
+Stage = Literal["fetch", "decode", "recognize", "publish", "backoff"]
 Child = Literal["engine", "decoder"]
 ReuseOutcome = Literal["found", "missing", "unreadable", "unwritable"]
 _WARNING_CODES = frozenset[str](WarningCode)
@@ -55,13 +55,13 @@ REUSE = Family[Counter, ReuseOutcome](
     get_args(ReuseOutcome),
 )
 IMAGES_IN_FLIGHT = Gauge(
-    "ocrstream_worker_images_in_flight", "Images taken and not done, those at rest included"
+    "ocrstream_worker_images_in_flight", "Images taken and not done, those in backoff included"
 )
 STAGE_IMAGES = Family[Gauge, Stage](
     Gauge(
         "ocrstream_worker_stage_images",
-        "Images in each `stage` and waiting for it: fetch, decode, recognize, publish; and at rest"
-        " until their next attempt",
+        "Images in each `stage` and waiting for it: fetch, decode, recognize, publish; and in"
+        " backoff until their next attempt",
         ["stage"],
     ),
     get_args(Stage),
@@ -74,9 +74,9 @@ RESTARTS = Family[Counter, Child](
     ),
     get_args(Child),
 )
-PROCESS_HELD = Family[Gauge, Child](
+CRASH_LOOP = Family[Gauge, Child](
     Gauge(
-        "ocrstream_worker_process_held",
+        "ocrstream_worker_crash_loop",
         "1 while images are held because processes died at too many in a row, by `process`",
         ["process"],
     ),
@@ -94,7 +94,8 @@ PROCESS_STARVED = Family[Gauge, Child](
 RECYCLED = Family[Counter, Child](
     Counter(
         "ocrstream_worker_process_recycled",
-        "Processes that were replaced because they were worn, by `process`",
+        "Processes that were replaced after as many images, or with as much memory, as is set,"
+        " by `process`",
         ["process"],
     ),
     get_args(Child),
@@ -120,7 +121,7 @@ STAGE_SECONDS = Family[Histogram, Stage](
     Histogram(
         "ocrstream_worker_stage_seconds",
         "How long an image took, by `stage`: fetch, decode, recognize, publish, waiting included;"
-        " and how long it rested until its next attempt",
+        " and how long its backoff until the next attempt was",
         ["stage"],
         buckets=(0.002, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120),
     ),

@@ -212,7 +212,7 @@ class Pipeline:
             metrics.RETRIES.labels(reason).inc()
             await self._inform(attempt, attempt.retried(reason, error, pause_s))
         async with self._revocations.heed(attempt.image):
-            with _stage("rest"):
+            with _stage("backoff"):
                 await place.rest(pause_s)
 
     @asynccontextmanager

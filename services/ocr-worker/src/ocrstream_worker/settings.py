@@ -133,7 +133,7 @@ class WorkerSettings(ServiceSettings):
     """Processes that decode."""
     decoder_memory_mib: Annotated[int, Field(ge=256)] = 2_048
     """Data that a decoder's process may hold, in MiB; some need 15 bytes for a pixel."""
-    process_death_limit: Annotated[int, Field(ge=1)] = 20
+    crash_loop_limit: Annotated[int, Field(ge=1)] = 20
     """How often in a row the engine, or the decoders, may die with no image done in between. Then
     images are held: one at a time is tried, after pauses that grow, until one is done."""
     decode_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
@@ -147,12 +147,12 @@ class WorkerSettings(ServiceSettings):
     retry_backoff_s: Annotated[float, Field(ge=0, le=600)] = 1.0
     """Longest pause before the second attempt; it doubles with each further one, to a minute at
     most. The pause is drawn anew each time, from 0 to there."""
-    images_ahead: Annotated[int, Field(ge=0, le=1000)] = 0
+    max_in_flight_images: Annotated[int, Field(ge=0, le=1000)] = 0
     """How many images are fetched, decoded, read and published at the same time. 0: 4, and twice
     the engine's batch."""
-    images_resting: Annotated[int, Field(ge=0, le=100_000)] = 500
+    max_backoff_images: Annotated[int, Field(ge=0, le=100_000)] = 500
     """How many more may wait for their next attempt; beyond that they hold up others."""
-    records_uncommitted: Annotated[int, Field(ge=1)] = 500
+    max_uncommitted_records: Annotated[int, Field(ge=1)] = 500
     """How far a partition may get ahead of its oldest unfinished image, in records; about as many
     are read again after a crash."""
 
@@ -203,7 +203,7 @@ class WorkerSettings(ServiceSettings):
     @property
     def places(self) -> int:
         """How many images are in work: a batch in the engine, one behind it, and some around."""
-        return self.images_ahead or 2 * self.batch_size + _AROUND_THE_ENGINE
+        return self.max_in_flight_images or 2 * self.batch_size + _AROUND_THE_ENGINE
 
     @property
     def decode_limits(self) -> DecodeLimits:
@@ -225,7 +225,7 @@ class WorkerSettings(ServiceSettings):
             memory_bytes=memory_mib * _MIB,
             recycle_jobs=self.recycle_images,
             recycle_bytes=self.recycle_mib * _MIB,
-            deaths_in_a_row=self.process_death_limit,
+            deaths_in_a_row=self.crash_loop_limit,
         )
 
     @property

@@ -89,9 +89,9 @@ async def test_a_page_slower_than_the_longest_poll_interval_costs_nothing(
                 process,
                 (IMAGES_SUBMITTED,),
                 group_id=group,
-                images_ahead=1,
-                images_resting=0,
-                records_uncommitted=10,
+                max_in_flight_images=1,
+                max_backoff_images=0,
+                max_uncommitted_records=10,
                 drain_timeout_s=1,
             )
             stop = asyncio.Event()

@@ -50,9 +50,9 @@ async def test_a_standby_takes_over_however_long_it_had_nothing_to_do(kafka_boot
         nothing,
         (TOPIC,),
         group_id=group,
-        images_ahead=2,
-        images_resting=2,
-        records_uncommitted=10,
+        max_in_flight_images=2,
+        max_backoff_images=2,
+        max_uncommitted_records=10,
         drain_timeout_s=1,
     )
     stop = asyncio.Event()

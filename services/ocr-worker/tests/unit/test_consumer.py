@@ -161,9 +161,9 @@ async def running(
     kafka: Kafka,
     work: Work,
     *,
-    images_ahead: int = 4,
-    images_resting: int = 10,
-    records_uncommitted: int = 100,
+    max_in_flight_images: int = 4,
+    max_backoff_images: int = 10,
+    max_uncommitted_records: int = 100,
     drain_timeout_s: float = 0.1,
 ) -> AsyncGenerator[tuple[asyncio.Event, "asyncio.Task[None]"]]:
     consumer = Consumer(
@@ -171,9 +171,9 @@ async def running(
         work,
         (URGENT, IMAGES_SUBMITTED),
         group_id="ocr-worker",
-        images_ahead=images_ahead,
-        images_resting=images_resting,
-        records_uncommitted=records_uncommitted,
+        max_in_flight_images=max_in_flight_images,
+        max_backoff_images=max_backoff_images,
+        max_uncommitted_records=max_uncommitted_records,
         drain_timeout_s=drain_timeout_s,
     )
     stop = asyncio.Event()
@@ -231,7 +231,7 @@ async def test_images_that_are_deleted_while_they_wait_are_told_of() -> None:
 
 async def test_no_more_than_fit_are_taken() -> None:
     kafka, work = Kafka({A0: 30}), Work()
-    async with running(kafka, work, images_ahead=3):
+    async with running(kafka, work, max_in_flight_images=3):
         await until(lambda: len(work.begun) == 3)
         polls = kafka.polls
         await until(lambda: kafka.polls > polls + 3)
@@ -258,7 +258,7 @@ async def test_a_partition_does_not_get_further_ahead_of_its_oldest_image_than_a
     kafka, work = Kafka({A0: 60, A1: 60}), Work(at_once=True)
     kafka.logs[A0][0] = b'{"image_path": "file:///slow"}'
     work.gated = {"file:///slow"}
-    async with running(kafka, work, records_uncommitted=20):
+    async with running(kafka, work, max_uncommitted_records=20):
         await until(lambda: kafka.commits.get(A1) == 60)
         polls = kafka.polls
         await until(lambda: kafka.polls > polls + 3)
@@ -272,7 +272,7 @@ async def test_a_partition_does_not_get_further_ahead_of_its_oldest_image_than_a
 async def test_images_at_rest_take_no_place_from_others() -> None:
     kafka, work = Kafka({A0: 30}), Work(at_once=True)
     work.rests = {f"file:///{number}": 3600.0 for number in range(8)}
-    async with running(kafka, work, images_ahead=2):
+    async with running(kafka, work, max_in_flight_images=2):
         await until(lambda: len(work.ended) == 22)
         assert kafka.commits.get(A0, 0) == 0
 
@@ -280,7 +280,7 @@ async def test_images_at_rest_take_no_place_from_others() -> None:
 async def test_more_at_rest_than_allowed_keep_their_places() -> None:
     kafka, work = Kafka({A0: 30}), Work(at_once=True)
     work.rests = {f"file:///{number}": 3600.0 for number in range(30)}
-    async with running(kafka, work, images_ahead=2, images_resting=3):
+    async with running(kafka, work, max_in_flight_images=2, max_backoff_images=3):
         await until(lambda: len(work.begun) == 5)
         polls = kafka.polls
         await until(lambda: kafka.polls > polls + 3)
@@ -290,7 +290,7 @@ async def test_more_at_rest_than_allowed_keep_their_places() -> None:
 async def test_what_has_rested_comes_before_what_is_new() -> None:
     kafka, work = Kafka({A0: 30}), Work()
     work.rests = {"file:///0": 0.01}
-    async with running(kafka, work, images_ahead=1):
+    async with running(kafka, work, max_in_flight_images=1):
         await until(lambda: work.begun == ["file:///0", "file:///1"])
         await asyncio.sleep(0.05)  # it has rested, and there is no room
         work.finish(0)
@@ -302,7 +302,9 @@ async def test_what_has_rested_comes_before_what_is_new() -> None:
 async def test_a_rebalance_waits_for_no_image_at_rest() -> None:
     kafka, work = Kafka({A0: 4}), Work()
     work.rests = {"file:///1": 3600.0, "file:///2": 3600.0}
-    async with running(kafka, work, images_ahead=1, images_resting=1, drain_timeout_s=3600):
+    async with running(
+        kafka, work, max_in_flight_images=1, max_backoff_images=1, drain_timeout_s=3600
+    ):
         # The second rests without its place, the third in it.
         work.finish(0)
         await until(lambda: len(work.begun) == 3)
@@ -356,7 +358,7 @@ async def test_a_rebalance_amid_a_poll_of_several_lanes_takes_nothing_stale() ->
             await kafka.assign([A0, U0])
 
     kafka.before_poll = rebalance
-    async with running(kafka, work, images_ahead=12) as (_, task):
+    async with running(kafka, work, max_in_flight_images=12) as (_, task):
         await until(lambda: kafka.commits == {A0: 6, U0: 6} or task.done())
         assert not task.done()
 
@@ -406,7 +408,7 @@ async def test_a_member_without_partitions_keeps_polling() -> None:
 
 async def test_a_member_without_room_keeps_polling() -> None:
     kafka, work = Kafka({A0: 3}), Work()
-    async with running(kafka, work, images_ahead=2):
+    async with running(kafka, work, max_in_flight_images=2):
         await until(lambda: len(work.begun) == 2)
         polls = kafka.polls
         await until(lambda: kafka.polls > polls + 3)

@@ -42,7 +42,7 @@ def test_a_result_counts_once_for_each_of_its_codes() -> None:
 def test_what_happens_to_children_is_counted_for_their_kind() -> None:
     def values(kind: str) -> dict[str, float]:
         names = ("process_restarts_total", "process_recycled_total", "process_busy_seconds_total")
-        gauges = ("batch_images_sum", "process_held", "process_starved")
+        gauges = ("batch_images_sum", "crash_loop", "process_starved")
         found = {
             name: REGISTRY.get_sample_value(f"ocrstream_worker_{name}", {"process": kind})
             for name in (*names, *gauges)
@@ -62,4 +62,4 @@ def test_what_happens_to_children_is_counted_for_their_kind() -> None:
     assert values("decoder") == others
     told.held(False)
     told.starved(0)
-    assert values("engine")["process_held"] == values("engine")["process_starved"] == 0
+    assert values("engine")["crash_loop"] == values("engine")["process_starved"] == 0

@@ -12,7 +12,7 @@ from ocrstream_schemas.events import WarningCode
 from ocrstream_schemas.topics import RECORDED_TOPICS, TOPICS
 
 Work = Literal["read", "write"]
-Stage = Literal["ask", "decode", "fold", "write"]
+Stage = Literal["lookup", "decode", "fold", "write"]
 Transaction = Literal["poll", "search"]
 SessionEnd = Literal["idle_in_transaction", "other"]
 AttemptOutcome = Literal["delivered", "failed", "gave_up"]
@@ -21,10 +21,10 @@ RECORDS = Family[Counter, str](
     Counter("ocrstream_recorder_records", "Records written, by `topic`", ["topic"]),
     RECORDED_TOPICS,
 )
-RECORDS_KNOWN = Family[Counter, str](
+RECORDS_DEDUPLICATED = Family[Counter, str](
     Counter(
-        "ocrstream_recorder_records_known",
-        "Records among them that were folded before and known again, by `topic`",
+        "ocrstream_recorder_records_deduplicated",
+        "Records among them that had been written before, known by their fingerprints, by `topic`",
         ["topic"],
     ),
     RECORDED_TOPICS,
@@ -84,7 +84,8 @@ POLL_RECORDS = Histogram(
 POLL_SECONDS = Family[Histogram, Stage](
     Histogram(
         "ocrstream_recorder_poll_seconds",
-        "How long a poll took, by `stage`: ask, decode, fold, write (from first lock to COMMIT)",
+        "How long a poll took, by `stage`: lookup (of fingerprints), decode, fold, write (from its"
+        " first lock to COMMIT)",
         ["stage"],
         buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 7.5, 15, 30),
     ),
@@ -114,8 +115,9 @@ RETRYING = Family[Gauge, Work](
     ),
     get_args(Work),
 )
-OFFSETS_MOVED = Counter(
-    "ocrstream_recorder_offsets_moved", "Polls that another replica had written already"
+OFFSET_CONFLICTS = Counter(
+    "ocrstream_recorder_offset_conflicts",
+    "Polls rolled back because another replica had written them",
 )
 DEAD_LETTERS = Family[Counter, str, RejectionReason](
     Counter(
@@ -134,9 +136,9 @@ PARTITIONS_STOPPED = Family[Gauge, str](
     ),
     RECORDED_TOPICS,
 )
-PARTITIONS_HELD = Family[Gauge, str](
+PARTITIONS_THROTTLED = Family[Gauge, str](
     Gauge(
-        "ocrstream_recorder_partitions_held",
+        "ocrstream_recorder_partitions_throttled",
         "Partitions hardly read because most of their records become dead letters, by `topic`",
         ["topic"],
     ),

@@ -61,7 +61,8 @@ class RecordingSettings(RecorderSettings):
     """So long the database lets a transaction wait for the next statement until it ends the
     session; polls become smaller before they take a quarter of it."""
     dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
-    """By how many the dead letters of a partition may outnumber its good ones until it is held."""
+    """By how many the dead letters of a partition may outnumber its good ones until it
+    is throttled."""
     webhook_secret: SecretStr = SecretStr("")
     """Keys that sign webhooks, `whsec_` and base64, separated by spaces; empty turns them off."""
     webhook_allowed_networks: str = ""

@@ -28,8 +28,8 @@ async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
         yield client
 
 
-def repeated() -> float:
-    return REGISTRY.get_sample_value("ocrstream_recorder_answers_repeated_total") or 0.0
+def cache_hits() -> float:
+    return REGISTRY.get_sample_value("ocrstream_recorder_cache_hits_total") or 0.0
 
 
 async def named(api: httpx.AsyncClient) -> tuple[str, set[str]]:
@@ -41,14 +41,14 @@ async def named(api: httpx.AsyncClient) -> tuple[str, set[str]]:
 async def test_what_is_asked_again_is_not_made_again(api: httpx.AsyncClient) -> None:
     image = (await get(api, "/v1/ocr-executions"))["items"][0]["image_path"]
     for path in (*PATHS, f"/v1/images?image_path={quote(image)}"):
-        first, before = await api.get(path), repeated()
+        first, before = await api.get(path), cache_hits()
         # Other databases of the server change its state too, so it may take more than one request.
         for _ in range(500):
             again = await api.get(path)
             assert (again.content, again.headers) == (first.content, first.headers)
-            if repeated() > before:
+            if cache_hits() > before:
                 break
-        assert repeated() > before, path
+        assert cache_hits() > before, path
 
 
 async def test_what_is_written_is_told_at_once(api: httpx.AsyncClient, database_url: str) -> None:

@@ -96,12 +96,12 @@ def until_applied(pair: Pair) -> None:
             time.sleep(0.01)
 
 
-def repeated() -> float:
-    return REGISTRY.get_sample_value("ocrstream_recorder_answers_repeated_total") or 0.0
+def cache_hits() -> float:
+    return REGISTRY.get_sample_value("ocrstream_recorder_cache_hits_total") or 0.0
 
 
 async def test_a_standby_tells_what_it_has_applied(pair: Pair) -> None:
-    before = repeated()
+    before = cache_hits()
     with psycopg.connect(pair.primary, autocommit=True) as primary:
         async with read_api(pair.standby, ZONE) as api:
             for number in range(20):
@@ -111,4 +111,4 @@ async def test_a_standby_tells_what_it_has_applied(pair: Pair) -> None:
                     batch = await get(api, "/v1/batches/one")
                     assert batch["batch_name"] == f"name {number}"
     # It cannot tell whether an answer still holds, so none is given again.
-    assert repeated() == before
+    assert cache_hits() == before

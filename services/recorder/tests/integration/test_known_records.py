@@ -55,7 +55,7 @@ def submission(name: str, offset: int = 0, **fields: str) -> RawRecord:
 
 async def test_what_was_folded_is_known(writer: Writer, database_url: str) -> None:
     def counted() -> float:
-        name = "ocrstream_recorder_records_known_total"
+        name = "ocrstream_recorder_records_deduplicated_total"
         return REGISTRY.get_sample_value(name, {"topic": RESULTS}) or 0
 
     before = counted()
@@ -130,10 +130,10 @@ async def test_what_was_not_committed_is_not_known(writer: Writer, database_url:
 async def test_if_nothing_can_be_asked_nothing_is_known(writer: Writer, database_url: str) -> None:
     first = submission("a")
     await read(writer, first)
-    query(database_url, "ALTER TABLE chain_executions RENAME COLUMN folded TO elsewhere")
+    query(database_url, "ALTER TABLE chain_executions RENAME COLUMN fingerprints TO elsewhere")
     prepared = await writer.recording.prepare([first])
     assert not prepared.records[0].known
-    query(database_url, "ALTER TABLE chain_executions RENAME COLUMN elsewhere TO folded")
+    query(database_url, "ALTER TABLE chain_executions RENAME COLUMN elsewhere TO fingerprints")
     assert await read(writer, first) == [True]
 
 

@@ -152,4 +152,4 @@ def test_rows_are_what_the_records_say(replicas: Replicas, history: History, cha
         assert not replayed.batches_completed
         assert not replayed.retries
         check(connection, told)
-        connection.execute("UPDATE chain_executions SET folded = NULL")
+        connection.execute("UPDATE chain_executions SET fingerprints = NULL")

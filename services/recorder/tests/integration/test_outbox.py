@@ -247,13 +247,13 @@ def terminate_others(url: str) -> None:
         )
 
 
-async def test_a_reread_that_the_database_refuses_holds_up_nothing_else(
+async def test_a_reprocessing_that_the_database_refuses_holds_up_nothing_else(
     running: Running, database_url: str
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("ALTER TABLE recorder_rereads ADD CHECK (pending)")
+        connection.execute("ALTER TABLE recorder_reprocessings ADD CHECK (pending)")
         connection.execute(
-            "INSERT INTO recorder_rereads (request_id, pending, requested_at)"
+            "INSERT INTO recorder_reprocessings (request_id, pending, requested_at)"
             " VALUES ('r', true, now())"
         )
     for number in range(3):

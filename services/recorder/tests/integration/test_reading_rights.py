@@ -147,7 +147,7 @@ async def test_a_role_that_may_only_read_suffices(database_url: str) -> None:
         admin.execute(f"GRANT USAGE ON SCHEMA public TO {name}")  # pyright: ignore
         admin.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")  # pyright: ignore
         admin.execute(f"GRANT UPDATE ON recorder_dead_letters TO {name}")  # pyright: ignore
-        admin.execute(f"GRANT INSERT ON recorder_rereads TO {name}")  # pyright: ignore
+        admin.execute(f"GRANT INSERT ON recorder_reprocessings TO {name}")  # pyright: ignore
     fill(database_url, DatabaseZone("UTC"))
     rest = database_url.rpartition("@")[2]
     url = f"postgresql://{name}:x@{rest}"
@@ -159,8 +159,8 @@ async def test_a_role_that_may_only_read_suffices(database_url: str) -> None:
             await get(api, "/v1/stats", begin=NOON.isoformat(), end=at(900).isoformat())
             dropped = await api.post("/v1/dead-letters/drop", json={"ids": [1]})
             assert dropped.status_code == 200, dropped.text
-            reread = await api.post("/v1/rereads", json={"request_id": "r", "all": True})
-            assert reread.status_code == 202, reread.text
+            asked = await api.post("/v1/reprocessings", json={"request_id": "r", "all": True})
+            assert asked.status_code == 202, asked.text
         with psycopg.connect(url) as connection, pytest.raises(InsufficientPrivilege):
             connection.execute("DELETE FROM batch_executions")
     finally:

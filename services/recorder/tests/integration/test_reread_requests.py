@@ -1,4 +1,4 @@
-"""What a request to read again chooses, and what it refuses."""
+"""What a request to reprocess chooses, and what it refuses."""
 
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
@@ -169,7 +169,7 @@ async def test_a_bad_request_does_nothing_and_says_why(
     said: str,
 ) -> None:
     write(connection, submitted(0), read(0, 0.5))
-    answer = await api.post("/v1/rereads", json=asked)
+    answer = await api.post("/v1/reprocessings", json=asked)
     assert answer.status_code == status
     assert said in answer.json()["detail"]
     assert submit_all(connection) == []
@@ -178,9 +178,9 @@ async def test_a_bad_request_does_nothing_and_says_why(
 async def test_what_nobody_has_asked_for_is_not_there(
     api: httpx.AsyncClient, connection: Connection[Any]
 ) -> None:
-    assert (await api.get("/v1/rereads/r")).status_code == 404
-    assert (await api.get("/v1/batches/b/readings")).status_code == 404
+    assert (await api.get("/v1/reprocessings/r")).status_code == 404
+    assert (await api.get("/v1/batches/b/result-versions")).status_code == 404
     write(connection, submitted(0), read(0, 0.5))
-    assert (await get(api, "/v1/batches/b/readings"))["items"] == []
-    page = await get(api, "/v1/readings", image_path="file:///0.png")
+    assert (await get(api, "/v1/batches/b/result-versions"))["items"] == []
+    page = await get(api, "/v1/result-versions", image_path="file:///0.png")
     assert (page["items"], page["next_cursor"]) == ([], None)

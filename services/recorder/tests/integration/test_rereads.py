@@ -1,4 +1,4 @@
-"""Reading again: what is kept, what is sent, and that it happens once."""
+"""Reprocessing: what is kept, what is sent, and that it happens once."""
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
         yield client
 
 
-async def test_what_is_uncertain_is_read_again_and_both_readings_stay(
+async def test_what_is_uncertain_is_read_again_and_both_result_versions_stay(
     api: httpx.AsyncClient, connection: Connection[Any]
 ) -> None:
     announced = BatchSubmitted(batch_id="b", total_images=3, submitted_at=NOON)
@@ -85,13 +85,13 @@ async def test_what_is_uncertain_is_read_again_and_both_readings_stay(
         page=2,
         options={"boxes": "word", "lane": "gpu"},
     )
-    [item] = (await get(api, "/v1/batches/b/readings"))["items"]
+    [item] = (await get(api, "/v1/batches/b/result-versions"))["items"]
     assert (texts(item["old"]), item["new"]) == (["old", "old"], None)
-    assert (await get(api, "/v1/rereads/r"))["state"] == "sent"
+    assert (await get(api, "/v1/reprocessings/r"))["state"] == "sent"
     # The batch goes on, and ends anew.
     assert write(connection, event).batches_completed == 1
     assert write(connection, result_of(event, 0.95)).batches_completed == 1
-    [item] = (await get(api, "/v1/batches/b/readings"))["items"]
+    [item] = (await get(api, "/v1/batches/b/result-versions"))["items"]
     assert (texts(item["old"]), texts(item["new"])) == (["old", "old"], ["new"])
     assert [box["confidence"] for box in item["old"]["text_boxes"]] == [0.5, 0.9]
     assert item["old"]["text_boxes"][0]["bbox"] == [[0, 0], [9.5, 0], [9.5, 4], [0, 4]]
@@ -99,7 +99,7 @@ async def test_what_is_uncertain_is_read_again_and_both_readings_stay(
     assert (item["old"]["submitted_at"], item["old"]["run"]) == ("2026-05-01T12:00:00Z", 1)
     assert item["new"]["run"] == 2
     assert (item["old"]["provenance"]["engine"], item["new"]["provenance"]) == ("old", None)
-    told = await get(api, "/v1/rereads/r")
+    told = await get(api, "/v1/reprocessings/r")
     counted = ("images", "boxes", "read_images", "failed_images")
     assert [told[name] for name in counted] == [1, 2, 1, 0]
     assert await count(api, **asked) == (0, 0)
@@ -178,7 +178,7 @@ async def test_two_recorders_never_do_the_same_part(
     assert len(sent(connection)) == 1
 
 
-async def test_a_reading_that_fails_leaves_the_old_text_where_it_is_kept(
+async def test_a_reprocessing_that_fails_leaves_the_old_text_where_it_is_kept(
     api: httpx.AsyncClient, connection: Connection[Any]
 ) -> None:
     write(connection, submitted(0), read(0, 0.5))
@@ -186,26 +186,26 @@ async def test_a_reading_that_fails_leaves_the_old_text_where_it_is_kept(
     submit_all(connection)
     [(_, event)] = sent(connection)
     write(connection, event, failed(0, run=2, submitted_at=event.submitted_at))
-    [item] = (await get(api, "/v1/readings", image_path="file:///0.png"))["items"]
+    [item] = (await get(api, "/v1/result-versions", image_path="file:///0.png"))["items"]
     assert texts(item["old"]) == ["old"]
     assert (item["new"]["status"], item["new"]["reason"]) == ("failed", "not_found")
-    told = await get(api, "/v1/rereads/r")
+    told = await get(api, "/v1/reprocessings/r")
     assert (told["read_images"], told["failed_images"]) == (0, 1)
     # And again, now because it failed.
     await ask(api, batch_id="b", where="reason = not_found")
     submit_all(connection)
     [(_, event)] = sent(connection)
     write(connection, event, result_of(event, 0.7))
-    items = (await get(api, "/v1/readings", image_path="file:///0.png"))["items"]
+    items = (await get(api, "/v1/result-versions", image_path="file:///0.png"))["items"]
     assert [(texts(item["old"]), texts(item["new"])) for item in items] == [
         ([], ["new"]),
         (["old"], []),
     ]
-    [item] = (await get(api, "/v1/batches/b/readings"))["items"]
+    [item] = (await get(api, "/v1/batches/b/result-versions"))["items"]
     assert (texts(item["old"]), texts(item["new"])) == ([], ["new"])
 
 
-async def test_readings_come_page_by_page(
+async def test_result_versions_come_page_by_page(
     api: httpx.AsyncClient, connection: Connection[Any]
 ) -> None:
     write(connection, submitted(0), submitted(1), read(0, 0.5, text="0"), read(1, 0.5, text="0"))
@@ -218,15 +218,15 @@ async def test_readings_come_page_by_page(
         found: list[tuple[Any, Any]] = []
         parameters: dict[str, Any] = {"image_path": "file:///1.png", "limit": limit}
         for _ in range(5):
-            page = await get(api, "/v1/readings", **parameters)
+            page = await get(api, "/v1/result-versions", **parameters)
             found += [(texts(one["old"]), texts(one["new"])) for one in page["items"]]
             assert len(page["items"]) <= limit
             if page["next_cursor"] is None:
                 break
             parameters["cursor"] = page["next_cursor"]
         assert found == [([str(number - 1)], [str(number)]) for number in (4, 3, 2, 1)]
-    first = await get(api, "/v1/batches/b/readings", limit=1)
-    second = await get(api, "/v1/batches/b/readings", limit=1, cursor=first["next_cursor"])
+    first = await get(api, "/v1/batches/b/result-versions", limit=1)
+    second = await get(api, "/v1/batches/b/result-versions", limit=1, cursor=first["next_cursor"])
     assert [one["image_path"] for one in first["items"] + second["items"]] == [
         "file:///0.png",
         "file:///1.png",
@@ -323,9 +323,9 @@ async def test_images_without_a_batch_and_from_before_the_recorder_are_among_all
     await ask(api, all=True)
     assert submit_all(connection) == [0]
     write(connection, own, old, result_of(own, 0.9), result_of(old, 0.9))
-    [item] = (await get(api, "/v1/readings", image_path="/old/scan.png"))["items"]
+    [item] = (await get(api, "/v1/result-versions", image_path="/old/scan.png"))["items"]
     assert (texts(item["old"]), texts(item["new"])) == (["ancient"], ["new"])
-    told = await get(api, "/v1/rereads/r")
+    told = await get(api, "/v1/reprocessings/r")
     assert (told["batch_id"], told["images"], told["read_images"]) == (None, 2, 2)
 
 
@@ -341,7 +341,7 @@ async def test_what_another_batch_has_read_since_is_left_to_it(
     assert await count(api, all=True) == (1, 1)
 
 
-async def test_a_reread_and_a_retry_go_side_by_side(
+async def test_a_reprocessing_and_a_retry_go_side_by_side(
     api: httpx.AsyncClient, connection: Connection[Any]
 ) -> None:
     write(connection, submitted(0), submitted(1), read(0, 0.5), failed(1))

@@ -25,7 +25,7 @@ _NOT_OF_EVENTS = {
     "revision",
     "public_path",
     "chain_execution_id",
-    "folded",
+    "fingerprints",
 }
 _JSON = {"input_data", "options", "final_result", "failed_by_reason", "ranks", "boxes"}
 

@@ -67,7 +67,7 @@ def failed(number: int, **told: Any) -> OcrFailed:
 
 
 def submit_all(connection: Connection[Any], limit: int = 1000) -> list[int]:
-    """Carry out all rereads that were asked for; how many images each part submitted."""
+    """Carry out all reprocessings that were asked for; how many images each part submitted."""
     parts: list[int] = []
     while True:
         with connection.transaction(), connection.cursor() as cursor:
@@ -110,16 +110,16 @@ def result_of(event: ImageSubmitted, *confidences: float, text: str = "new") -> 
 
 
 async def ask(api: httpx.AsyncClient, expected_status: int = 202, /, **asked: Any) -> Any:
-    answer = await api.post("/v1/rereads", json=asked)
+    answer = await api.post("/v1/reprocessings", json=asked)
     assert answer.status_code == expected_status, answer.text
     return answer.json()
 
 
 async def count(api: httpx.AsyncClient, **asked: Any) -> tuple[int, int]:
-    answer = await api.post("/v1/rereads/count", json=asked)
+    answer = await api.post("/v1/reprocessings/count", json=asked)
     assert answer.status_code == 200, answer.text
     return answer.json()["images"], answer.json()["boxes"]
 
 
-def texts(reading: Any) -> list[str] | None:
-    return None if reading is None else [one["text"] for one in reading["text_boxes"]]
+def texts(version: Any) -> list[str] | None:
+    return None if version is None else [one["text"] for one in version["text_boxes"]]

@@ -1,4 +1,4 @@
-"""How many dead letters a partition may become before it is held, and how it goes on."""
+"""How many dead letters a partition may become before it is throttled, and how it goes on."""
 
 import itertools
 from collections.abc import Sequence
@@ -115,7 +115,7 @@ async def test_a_good_record_lets_it_go_on_at_once() -> None:
 
 
 @given(st.lists(st.sampled_from([GOOD, INVALID]), max_size=300), st.integers(1, 40))
-def test_a_partition_is_held_only_where_dead_letters_outnumber_the_good(
+def test_a_partition_is_throttled_only_where_dead_letters_outnumber_the_good(
     verdicts: list[Rejection | None], limit: int
 ) -> None:
     log = Log(verdicts, limit)

@@ -106,9 +106,9 @@ def test_what_is_no_heartbeat_is_skipped_and_counted(
 ) -> None:
     # What was said before stands.
     registry.add(beat(host="good"))
-    counted = serving_metrics.HEARTBEATS_SKIPPED._value.get()  # pyright: ignore[reportPrivateUsage]
+    counted = serving_metrics.INVALID_HEARTBEATS._value.get()  # pyright: ignore[reportPrivateUsage]
     registry.add(hostile)
-    assert serving_metrics.HEARTBEATS_SKIPPED._value.get() == counted + 1  # pyright: ignore[reportPrivateUsage]
+    assert serving_metrics.INVALID_HEARTBEATS._value.get() == counted + 1  # pyright: ignore[reportPrivateUsage]
     assert [last.heartbeat.host for last in registry.workers(NOON)] == ["good"]
 
 

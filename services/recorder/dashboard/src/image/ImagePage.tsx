@@ -10,9 +10,9 @@ import { PageTitle } from "../shell/PageTitle";
 import { Details } from "./Details";
 import { ImageView } from "./ImageView";
 import { imageName } from "./names";
-import { chainQuery, imageQuery, isUnknown, readingsQuery, SOON_MS } from "./queries";
+import { chainQuery, imageQuery, isUnknown, resultVersionsQuery, SOON_MS } from "./queries";
 import { ReadBy, Warnings } from "./ReadBy";
-import { Readings } from "./Readings";
+import { ResultVersions } from "./ResultVersions";
 import { sourceOf } from "./source";
 import { usePicture } from "./usePicture";
 
@@ -40,9 +40,9 @@ function NoImage() {
 function OneImage({ path }: { path: string }) {
   const { box = "", q } = route.useSearch();
   const navigate = route.useNavigate();
-  const readings = useQuery(readingsQuery(path)).data?.items ?? [];
-  const beingRead = readings[0]?.new === null;
-  const image = useQuery({ ...imageQuery(path), ...(beingRead && { refetchInterval: SOON_MS }) });
+  const versions = useQuery(resultVersionsQuery(path)).data?.items ?? [];
+  const reprocessing = versions[0]?.new === null;
+  const image = useQuery({ ...imageQuery(path), ...(reprocessing && { refetchInterval: SOON_MS }) });
   const chain = useQuery(chainQuery(image.data?.chain_id));
   const picture = usePicture(path);
   const select = useCallback(
@@ -60,7 +60,7 @@ function OneImage({ path }: { path: string }) {
       <Group gap="sm">
         <PageTitle title={imageName(path, name, page)} />
         {image.data && <Outcome image={image.data} />}
-        {beingRead && <Badge color="blue">being read again</Badge>}
+        {reprocessing && <Badge color="blue">being reprocessed</Badge>}
       </Group>
       {isUnknown(image.error) && (
         <Alert role="status" icon={<IconHourglass />} title="Not read yet">
@@ -83,7 +83,7 @@ function OneImage({ path }: { path: string }) {
           onLink={select}
         />
       )}
-      {readings.length > 0 && <Readings readings={readings} />}
+      {versions.length > 0 && <ResultVersions versions={versions} />}
       {image.data?.provenance && <ReadBy provenance={image.data.provenance} />}
       {image.data && <Details image={image.data} chain={chain.data} />}
     </Stack>
@@ -114,7 +114,7 @@ function Failure({ image }: { image: Image }) {
       {!blank && <Text size="sm">{image.error ?? image.reason ?? "It is not said why."}</Text>}
       <Text size="sm">
         {blank
-          ? "If there is some, have it read again by another engine: ocrstream reread."
+          ? "If there is some, reprocess it with another engine: ocrstream reprocess."
           : "A retry of its batch reads it again."}
       </Text>
     </Alert>

@@ -22,7 +22,7 @@ describe("links to boxes", () => {
     expect([...linked(linkTo(BOXES), BOXES)]).toEqual([0, 1, 2]);
   });
 
-  it("find a box that another reading has moved a little", () => {
+  it("find a box that another result has moved a little", () => {
     expect([...linked("12,9,108,31", BOXES)]).toEqual([0]);
   });
 

@@ -3,7 +3,7 @@ import { boundsOf, overlap, type Region, type TextBox } from "./geometry";
 /**
  * Boxes in an address: `left,top,right,bottom` in whole pixels, several joined by `;`.
  *
- * Where they stand is their name: results have no other that a later reading of the image keeps.
+ * Where they stand is their name: results have no other that a later result of the image keeps.
  */
 export function linkTo(boxes: readonly TextBox[]): string {
   return boxes

@@ -23,13 +23,13 @@ export function isUnknown(error: unknown): boolean {
   return error instanceof ApiError && error.status === 404;
 }
 
-/** The last times that an image was read again; asked again while one goes on. */
-export function readingsQuery(imagePath: string) {
+/** The last times that an image was reprocessed; asked again while one goes on. */
+export function resultVersionsQuery(imagePath: string) {
   return queryOptions({
-    queryKey: ["readings", imagePath],
+    queryKey: ["result-versions", imagePath],
     queryFn: ({ signal }) => {
       const query = { image_path: imagePath, limit: 5 };
-      return answered(recorder.GET("/v1/readings", { params: { query }, signal }));
+      return answered(recorder.GET("/v1/result-versions", { params: { query }, signal }));
     },
     refetchInterval: ({ state }) =>
       state.data?.items[0]?.new === null ? SOON_MS : pauseAfter(state.error),

@@ -53,7 +53,7 @@ function formOf(request: UploadRequest): FormData {
   form.append("batch_id", request.batchId);
   form.append("first_index", String(request.firstIndex));
   form.append("index_pages", "true");
-  if (request.batchTotal === null) form.append("more", "true");
+  if (request.batchTotal === null) form.append("batch_open", "true");
   else form.append("batch_total", String(request.batchTotal));
   // Fields come first: a file is refused as soon as it is too large.
   for (const file of request.files) form.append("files", file, file.name);

@@ -68,7 +68,7 @@ class AnswerCache:
         key = request.scope["path"], request.scope["query_string"]
         body = await self._cached_body(key)
         if body is not None:
-            serving_metrics.ANSWERS_REPEATED.inc()
+            serving_metrics.CACHE_HITS.inc()
             return Response(body, media_type="application/json")
         response = await handler(request)
         state: str = request.state.database_state

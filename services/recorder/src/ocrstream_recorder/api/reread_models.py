@@ -1,4 +1,4 @@
-"""Rereads as they are asked for, and old and new readings as the API shows them."""
+"""Reprocessings as they are asked for, and old and new results as the API shows them."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -68,8 +68,8 @@ class Selection(BaseModel):
         return self
 
 
-class RereadRequest(Selection):
-    """Images to be read again; the same `request_id` does it once, left out it is a new one.
+class ReprocessRequest(Selection):
+    """Images to be reprocessed; the same `request_id` does it once, left out it is a new one.
 
     `lane` left out: each on the lane that it was read on.
     """
@@ -85,14 +85,14 @@ class RereadRequest(Selection):
 
 
 class SelectionCount(BaseModel):
-    """How many images a reread would send now, and how many boxes they have."""
+    """How many images a reprocessing would send now, and how many boxes they have."""
 
     images: int
     boxes: int
 
 
-class Reread(BaseModel):
-    """A reread, and how far it is."""
+class Reprocessing(BaseModel):
+    """A reprocessing, and how far it is."""
 
     request_id: str
     batch_id: str | None
@@ -110,7 +110,7 @@ class Reread(BaseModel):
     failed_images: int
 
 
-class Reading(BaseModel):
+class ResultVersion(BaseModel):
     """A result of an image, whole."""
 
     chain_id: str | None
@@ -123,8 +123,8 @@ class Reading(BaseModel):
     text_boxes: list[TextBox]
 
 
-class Readings(BaseModel):
-    """What an image said when it was asked to be read again, and what it says after that."""
+class ResultVersions(BaseModel):
+    """What an image said when it was asked to be reprocessed, and what it says after that."""
 
     image_path: str
     index: int | None
@@ -132,6 +132,6 @@ class Readings(BaseModel):
     page: int | None
     request_id: str
     requested_at: datetime
-    old: Reading
-    new: Reading | None
-    """None: it has not been read again yet."""
+    old: ResultVersion
+    new: ResultVersion | None
+    """None: it has not been reprocessed yet."""

@@ -1,4 +1,4 @@
-"""The queries behind rereads and readings."""
+"""The queries behind reprocessings and result versions."""
 
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -11,18 +11,18 @@ from ocrstream_recorder.api.databases import open_session
 from ocrstream_recorder.api.images import Provenance, TextBox
 from ocrstream_recorder.api.paging import Page, decode_cursor, encode_cursor
 from ocrstream_recorder.api.reread_models import (
-    Reading,
-    Readings,
-    Reread,
-    RereadRequest,
+    Reprocessing,
+    ReprocessRequest,
+    ResultVersion,
+    ResultVersions,
     Selection,
     SelectionCount,
 )
 from ocrstream_recorder.database.tables import (
     BatchExecution,
-    BatchReread,
+    BatchReprocessing,
     ChainExecution,
-    KeptReading,
+    KeptResultVersion,
     OcrExecution,
 )
 from ocrstream_recorder.database.zone import DatabaseZone
@@ -33,10 +33,10 @@ from ocrstream_recorder.rules.box_order import boxes_in_order
 from ocrstream_recorder.rules.provenance import is_ordered
 from ocrstream_recorder.rules.status import ProcessStatus
 
-_Rows = Select[KeptReading, BatchReread, ChainExecution | None, OcrExecution | None]
+_Rows = Select[KeptResultVersion, BatchReprocessing, ChainExecution | None, OcrExecution | None]
 
 
-class RereadViews:
+class ReprocessingViews:
     """Reads rows, and notes them through `writing_engine`, each call in a session of its own."""
 
     def __init__(
@@ -53,7 +53,7 @@ class RereadViews:
             return bool(await session.scalar(select(known)))
 
     async def count(self, selection: Selection) -> SelectionCount:
-        """What a reread of the selection would send if it was asked for now."""
+        """What a reprocessing of the selection would send if it was asked for now."""
         condition = None if selection.where is None else parse_condition(selection.where)
         now = datetime.now(UTC)
         statement = rereads.count_statement(selection.batch_id, condition, now, self._zone)
@@ -61,7 +61,7 @@ class RereadViews:
             images, boxes = (await _execute(session, statement)).one()
         return SelectionCount(images=images, boxes=boxes)
 
-    async def request(self, asked: RereadRequest) -> Reread:
+    async def request(self, asked: ReprocessRequest) -> Reprocessing:
         """Note it, unless its id was used before; returns what stands under the id."""
         statement = rereads.request_statement(
             asked.request_id, asked.batch_id, asked.where, asked.lane
@@ -69,28 +69,29 @@ class RereadViews:
         async with open_session(self._writing_engine) as session:
             await _execute(session, statement)
             await session.commit()
-            row = await session.get_one(BatchReread, asked.request_id)
-            return await self._reread(session, row)
+            row = await session.get_one(BatchReprocessing, asked.request_id)
+            return await self._reprocessing(session, row)
 
-    async def reread(self, request_id: str) -> Reread | None:
-        """A reread and how far it is; None if nobody asked for it."""
+    async def reprocessing(self, request_id: str) -> Reprocessing | None:
+        """A reprocessing and how far it is; None if nobody asked for it."""
         async with open_session(self._engine) as session:
-            row = await session.get(BatchReread, request_id)
-            return None if row is None else await self._reread(session, row)
+            row = await session.get(BatchReprocessing, request_id)
+            return None if row is None else await self._reprocessing(session, row)
 
-    async def of_batch(self, batch_id: str, cursor: str | None, limit: int) -> Page[Readings]:
+    async def of_batch(self, batch_id: str, cursor: str | None, limit: int) -> Page[ResultVersions]:
         """Of each image of the batch that was asked to be read again the last time that it was."""
-        later = aliased(KeptReading)
+        later = aliased(KeptResultVersion)
         query = (
-            _readings()
+            _result_versions()
             .where(
-                KeptReading.batch_id == batch_id,
-                KeptReading.id > (decode_cursor(cursor, int) if cursor else 0),
+                KeptResultVersion.batch_id == batch_id,
+                KeptResultVersion.id > (decode_cursor(cursor, int) if cursor else 0),
                 ~exists().where(
-                    later.image_path == KeptReading.image_path, later.id > KeptReading.id
+                    later.image_path == KeptResultVersion.image_path,
+                    later.id > KeptResultVersion.id,
                 ),
             )
-            .order_by(KeptReading.id)
+            .order_by(KeptResultVersion.id)
             .limit(limit + 1)
         )
         async with open_session(self._engine) as session:
@@ -101,20 +102,22 @@ class RereadViews:
         ]
         return Page(items=items, next_cursor=following)
 
-    async def of_image(self, image_path: str, cursor: str | None, limit: int) -> Page[Readings]:
+    async def of_image(
+        self, image_path: str, cursor: str | None, limit: int
+    ) -> Page[ResultVersions]:
         """Each time that the image was asked to be read again, the last first."""
         query = (
-            _readings()
-            .where(KeptReading.image_path == image_path)
-            .order_by(KeptReading.id.desc())
+            _result_versions()
+            .where(KeptResultVersion.image_path == image_path)
+            .order_by(KeptResultVersion.id.desc())
             .limit(limit + 2)
         )
         # What followed the first of a page is the last one of the page before.
         if cursor is not None:
-            query = query.where(KeptReading.id <= decode_cursor(cursor, int))
+            query = query.where(KeptResultVersion.id <= decode_cursor(cursor, int))
         async with open_session(self._engine) as session:
             rows = (await session.execute(query)).all()
-        followers: list[KeptReading | OcrExecution | None] = [row[0] for row in rows]
+        followers: list[KeptResultVersion | OcrExecution | None] = [row[0] for row in rows]
         if cursor is None:
             followers[:0] = [holder for _, _, _, holder in rows[:1]]
         shown = rows if cursor is None else rows[1:]
@@ -125,22 +128,22 @@ class RereadViews:
         ]
         return Page(items=items, next_cursor=following)
 
-    async def _reread(self, session: AsyncSession, row: BatchReread) -> Reread:
+    async def _reprocessing(self, session: AsyncSession, row: BatchReprocessing) -> Reprocessing:
         answered = select(
             func.count().filter(ChainExecution.status == ProcessStatus.SUCCESS),
             func.count().filter(
                 ChainExecution.status.in_([ProcessStatus.FAILURE, ProcessStatus.REVOKED])
             ),
-        ).select_from(KeptReading)
+        ).select_from(KeptResultVersion)
         answered = answered.join(
             ChainExecution,
             and_(
-                ChainExecution.chain_id == KeptReading.next_chain_id,
-                ChainExecution.run >= KeptReading.next_run,
+                ChainExecution.chain_id == KeptResultVersion.next_chain_id,
+                ChainExecution.run >= KeptResultVersion.next_run,
             ),
-        ).where(KeptReading.request_id == row.request_id)
+        ).where(KeptResultVersion.request_id == row.request_id)
         read, failed = (await session.execute(answered)).one()
-        return Reread(
+        return Reprocessing(
             request_id=row.request_id,
             batch_id=row.batch_id,
             where=row.condition,
@@ -155,37 +158,37 @@ class RereadViews:
 
     def _pair(
         self,
-        kept: KeptReading,
-        asked: BatchReread,
+        kept: KeptResultVersion,
+        asked: BatchReprocessing,
         chain: ChainExecution | None,
-        follower: KeptReading | OcrExecution | None,
-    ) -> Readings:
+        follower: KeptResultVersion | OcrExecution | None,
+    ) -> ResultVersions:
         told: Any = {} if chain is None else chain.input_data
         # What is still what was to be read again is no answer to it.
         same = follower is not None and (
             (kept.chain_id, kept.run, kept.submitted_at)
             == (follower.chain_id, follower.run, follower.submitted_at)
         )
-        return Readings(
+        return ResultVersions(
             image_path=kept.image_path,
             index=kept.image_index,
             source_name=told.get("source_name"),
             page=told.get("page"),
             request_id=kept.request_id,
             requested_at=asked.requested_at,
-            old=self._reading(kept),
-            new=None if same or follower is None else self._reading(follower),
+            old=self._result_version(kept),
+            new=None if same or follower is None else self._result_version(follower),
         )
 
-    def _reading(self, row: KeptReading | OcrExecution) -> Reading:
-        if isinstance(row, KeptReading):
+    def _result_version(self, row: KeptResultVersion | OcrExecution) -> ResultVersion:
+        if isinstance(row, KeptResultVersion):
             boxes = [TextBox(**box) for box in row.boxes]
         else:
             boxes = [
                 TextBox(text=box.text, confidence=box.confidence, bbox=box.bbox)
                 for box in row.text_boxes
             ]
-        return Reading(
+        return ResultVersion(
             chain_id=row.chain_id,
             run=row.run,
             status=row.status,
@@ -202,16 +205,18 @@ class RereadViews:
         )
 
 
-def _readings() -> _Rows:
+def _result_versions() -> _Rows:
     """Rows of what was kept, who asked, the chain that reads again, and what holds the path."""
     found = (
-        select(KeptReading, BatchReread, ChainExecution, OcrExecution)
-        .join(BatchReread, BatchReread.request_id == KeptReading.request_id)
+        select(KeptResultVersion, BatchReprocessing, ChainExecution, OcrExecution)
+        .join(BatchReprocessing, BatchReprocessing.request_id == KeptResultVersion.request_id)
         .outerjoin(
             ChainExecution,
-            and_(ChainExecution.chain_id == KeptReading.next_chain_id, ChainExecution.run > 0),
+            and_(
+                ChainExecution.chain_id == KeptResultVersion.next_chain_id, ChainExecution.run > 0
+            ),
         )
-        .outerjoin(OcrExecution, OcrExecution.image_path == KeptReading.image_path)
+        .outerjoin(OcrExecution, OcrExecution.image_path == KeptResultVersion.image_path)
     )
     return cast("_Rows", found)
 

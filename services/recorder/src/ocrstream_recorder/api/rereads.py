@@ -1,4 +1,4 @@
-"""The paths about reading again: what to, how far it is, and what came of it."""
+"""The paths about reprocessing: what to, how far it is, and what came of it."""
 
 from typing import Annotated, Any
 
@@ -7,38 +7,40 @@ from fastapi import APIRouter, Depends, Query, Request
 from ocrstream_recorder.api.http import Key
 from ocrstream_recorder.api.paging import Cursor, Page
 from ocrstream_recorder.api.reread_models import (
-    Readings,
-    Reread,
-    RereadRequest,
+    Reprocessing,
+    ReprocessRequest,
+    ResultVersions,
     Selection,
     SelectionCount,
 )
-from ocrstream_recorder.api.reread_views import RereadViews
+from ocrstream_recorder.api.reread_views import ReprocessingViews
 from ocrstream_runtime.problems import Problem
 
-router = APIRouter(prefix="/v1", tags=["rereads"])
+router = APIRouter(prefix="/v1", tags=["reprocessings"])
 
 _NO_BATCH: dict[int | str, dict[str, Any]] = {
     404: {"description": "No event has told of the batch (yet)"}
 }
-_NO_REREAD: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such reread"}}
+_NO_REPROCESSING: dict[int | str, dict[str, Any]] = {
+    404: {"description": "The reprocessing does not exist"}
+}
 _USED: dict[int | str, dict[str, Any]] = {
-    409: {"description": "The request_id was used for another reread"}
+    409: {"description": "The request_id was used for another reprocessing"}
 }
 
 
-def _views(request: Request) -> RereadViews:
+def _views(request: Request) -> ReprocessingViews:
     state = request.app.state
-    return RereadViews(state.database.engine, state.writing_engine, state.zone)
+    return ReprocessingViews(state.database.engine, state.writing_engine, state.zone)
 
 
-Views = Annotated[RereadViews, Depends(_views)]
-# Each item has two readings with all their boxes.
+Views = Annotated[ReprocessingViews, Depends(_views)]
+# Each item has two results with all their boxes.
 Limit = Annotated[int, Query(ge=1, le=200, description="The most items to answer")]
 
 
-@router.post("/rereads", status_code=202, responses=_NO_BATCH | _USED)
-async def request_reread(asked: RereadRequest, views: Views) -> Reread:
+@router.post("/reprocessings", status_code=202, responses=_NO_BATCH | _USED)
+async def request_reprocessing(asked: ReprocessRequest, views: Views) -> Reprocessing:
     """Read images again that have a result, and keep that result beside the new one.
 
     Those that are being read when it gets to them are left out. Asking with the same `request_id`
@@ -49,50 +51,50 @@ async def request_reread(asked: RereadRequest, views: Views) -> Reread:
     if (noted.batch_id, noted.where, noted.lane) != (asked.batch_id, asked.where, asked.lane):
         raise Problem(
             409,
-            "Another reread",
-            f"The request_id {asked.request_id!r} was used for another reread: use a new one",
+            "Another reprocessing",
+            f"The request_id {asked.request_id!r} was used for another reprocessing: use a new one",
         )
     return noted
 
 
-@router.post("/rereads/count", responses=_NO_BATCH)
-async def count_reread(selection: Selection, views: Views) -> SelectionCount:
-    """How many images a reread would send now. Nothing is sent."""
+@router.post("/reprocessings/count", responses=_NO_BATCH)
+async def count_reprocessing(selection: Selection, views: Views) -> SelectionCount:
+    """How many images a reprocessing would send now. Nothing is sent."""
     await _check_batch(selection.batch_id, views)
     return await views.count(selection)
 
 
-@router.get("/rereads/{request_id:segment}", responses=_NO_REREAD)
-async def read_reread(request_id: Key, views: Views) -> Reread:
-    """A reread, and how far it is."""
-    found = await views.reread(request_id)
+@router.get("/reprocessings/{request_id:segment}", responses=_NO_REPROCESSING)
+async def read_reprocessing(request_id: Key, views: Views) -> Reprocessing:
+    """A reprocessing, and how far it is."""
+    found = await views.reprocessing(request_id)
     if found is None:
-        raise Problem(404, "No such reread", f"Nobody has asked for a reread {request_id!r}")
+        raise Problem(404, "No such reprocessing", f"Reprocessing {request_id!r} does not exist")
     return found
 
 
-@router.get("/batches/{batch_id:segment}/readings", responses=_NO_BATCH)
-async def read_batch_readings(
+@router.get("/batches/{batch_id:segment}/result-versions", responses=_NO_BATCH)
+async def read_batch_result_versions(
     batch_id: Key, views: Views, cursor: Cursor = None, limit: Limit = 50
-) -> Page[Readings]:
-    """Old and new readings of a batch's images, of each the last time that it was read again."""
+) -> Page[ResultVersions]:
+    """Old and new results of a batch's images, of each the last time that it was reprocessed."""
     page = await views.of_batch(batch_id, cursor, limit)
     if not page.items:
         await _check_batch(batch_id, views)
     return page
 
 
-@router.get("/readings")
-async def read_image_readings(
+@router.get("/result-versions")
+async def read_image_result_versions(
     image_path: Annotated[str, Query(min_length=1, max_length=255)],
     views: Views,
     cursor: Cursor = None,
     limit: Limit = 50,
-) -> Page[Readings]:
-    """Old and new readings of an image, of each time that it was read again, the last first."""
+) -> Page[ResultVersions]:
+    """Old and new results of an image, of each time that it was reprocessed, the last first."""
     return await views.of_image(image_path, cursor, limit)
 
 
-async def _check_batch(batch_id: str | None, views: RereadViews) -> None:
+async def _check_batch(batch_id: str | None, views: ReprocessingViews) -> None:
     if batch_id is not None and not await views.batch_is_known(batch_id):
         raise Problem(404, "No such batch", f"No event has told of a batch {batch_id!r} yet")

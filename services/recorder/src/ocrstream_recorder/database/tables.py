@@ -142,7 +142,7 @@ class ChainExecution(ChainMethods, _Timestamps, Base):
     image_index: Mapped[int | None]
     reason: Mapped[str | None] = mapped_column(String(32))
     ranks: Mapped[Any | None] = mapped_column(ARRAY(BigInteger))
-    folded: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    fingerprints: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
 
     batch_execution: Mapped[BatchExecution | None] = relationship(back_populates="chain_executions")
     task_logs: Mapped[list["TaskLog"]] = relationship(
@@ -334,14 +334,14 @@ class BatchRetry(Base):
     )
 
 
-class BatchReread(Base):
-    """A reread that was asked for, of a batch or, without one, of all images.
+class BatchReprocessing(Base):
+    """A reprocessing that was asked for, of a batch or, without one, of all images.
 
     While it is `pending`, what comes after (`after_index`, `after_id`) is still to be looked at.
     `images` and `boxes` count what was kept and sent.
     """
 
-    __tablename__ = "recorder_rereads"
+    __tablename__ = "recorder_reprocessings"
 
     request_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     batch_id: Mapped[str | None] = mapped_column(String(255))
@@ -356,18 +356,18 @@ class BatchReread(Base):
     boxes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
     __table_args__ = (
-        Index("ix_recorder_rereads_pending", "created_at", postgresql_where=text("pending")),
+        Index("ix_recorder_reprocessings_pending", "created_at", postgresql_where=text("pending")),
     )
 
 
-class KeptReading(Base):
+class KeptResultVersion(Base):
     """A result as it was when it was asked to be made anew, by `next_run` of `next_chain_id`.
 
     Batch and index are those of that chain. The others are as in ocr_executions; `boxes` is a list
     of objects with `text`, `confidence` and `bbox`.
     """
 
-    __tablename__ = "recorder_readings"
+    __tablename__ = "recorder_result_versions"
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     request_id: Mapped[str] = mapped_column(String(255), index=True)
@@ -387,9 +387,9 @@ class KeptReading(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime, server_default=UTC_NOW)
 
     __table_args__ = (
-        Index("uq_recorder_readings_next", "next_chain_id", "next_run", unique=True),
-        Index("ix_recorder_readings_batch_id_id", "batch_id", "id"),
-        Index("ix_recorder_readings_image_path_id", "image_path", "id"),
+        Index("uq_recorder_result_versions_next", "next_chain_id", "next_run", unique=True),
+        Index("ix_recorder_result_versions_batch_id_id", "batch_id", "id"),
+        Index("ix_recorder_result_versions_image_path_id", "image_path", "id"),
     )
 
 

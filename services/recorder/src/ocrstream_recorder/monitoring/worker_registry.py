@@ -67,7 +67,7 @@ class WorkerRegistry:
             if not isinstance(event, WorkerSeen) or record.key != event.worker.encode():
                 raise InvalidRecord("the key is not the worker's name")
         except InvalidRecord as error:
-            serving_metrics.HEARTBEATS_SKIPPED.inc()
+            serving_metrics.INVALID_HEARTBEATS.inc()
             logger.info("heartbeat skipped", offset=record.offset, error=str(error))
             return
         self._last.pop(event.worker, None)

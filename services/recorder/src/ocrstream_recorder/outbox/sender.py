@@ -37,7 +37,7 @@ SOURCE = "/ocrstream/recorder"
 
 _ROWS_AT_ONCE = 2_000
 # Less than are sent at a time: events of other batches, which go out in the order of their rows, do
-# not wait for a large retry or reread.
+# not wait for a large retry or reprocessing.
 _CHAINS_AT_ONCE = 1_000
 _BYTES_AT_ONCE = 16 * 1024 * 1024
 _IDLE_S = 1.0
@@ -48,7 +48,7 @@ class _Typed(msgspec.Struct):
 
 
 class OutboxSender:
-    """Sends what the recorders have written into the outbox, and fills it from retries and rereads.
+    """Sends what the recorders wrote into the outbox; fills it from retries and reprocessings.
 
     `woken` makes it look at once. `database` is to be its alone, made with IDLE_SESSION_TIMEOUT_S.
     """
@@ -86,7 +86,7 @@ class OutboxSender:
         return bool(rows) or submitted is not None
 
     def _submit_part(self, connection: Connection[Any]) -> int | None:
-        """The next part of a retry, or else of a reread; None if there is nothing to do."""
+        """The next part of a retry, or else of a reprocessing; None if there is nothing to do."""
         with connection.transaction(), connection.cursor() as cursor:
             part = retries.submit_part(cursor, _CHAINS_AT_ONCE)
             if part is None:

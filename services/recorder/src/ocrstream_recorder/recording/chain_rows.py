@@ -31,7 +31,7 @@ _COLUMNS: Columns = {
     "image_index": "int",
     "reason": "text",
     "ranks": "bigint[]",
-    "folded": "bytea",
+    "fingerprints": "bytea",
 }
 _UPDATED: Columns = {"id": "bigint", **_COLUMNS}
 _NAMES = ", ".join(_COLUMNS)
@@ -39,8 +39,8 @@ _NAMES = ", ".join(_COLUMNS)
 _KNOWN = "SELECT chain_id FROM chain_executions WHERE chain_id = ANY(%s) AND run > 0"
 
 _FOLDED = """
-SELECT folded FROM chain_executions
-WHERE chain_id = ANY(%s) AND run > 0 AND folded IS NOT NULL
+SELECT fingerprints FROM chain_executions
+WHERE chain_id = ANY(%s) AND run > 0 AND fingerprints IS NOT NULL
 """
 
 _INSERT = f"""
@@ -54,7 +54,7 @@ RETURNING chain_id, id
 _LOCK = """
 SELECT id, chain_id, batch_id, run, total_tasks, chain_name, initiated_by, input_data, ranks,
        status, completed_tasks, failed_tasks, started_at, finished_at, celery_task_id, reason,
-       error_message, folded
+       error_message, fingerprints
 FROM chain_executions
 WHERE chain_id = ANY(%s) AND run > 0
 ORDER BY chain_id COLLATE "C"
@@ -152,7 +152,7 @@ def _row(chain: ChainRow) -> dict[str, Any]:
         "image_index": state.index,
         "reason": outcome.reason,
         "ranks": state.description.ranks,
-        "folded": "\\x" + folded.hex(),
+        "fingerprints": "\\x" + folded.hex(),
     }
 
 

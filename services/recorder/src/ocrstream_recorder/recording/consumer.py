@@ -273,7 +273,7 @@ class Consumer(ConsumerRebalanceListener):
         except (OffsetsMovedError, PollAbandonedError) as why:
             # Nobody knows how much of it is written; the database does.
             if isinstance(why, OffsetsMovedError):
-                recording_metrics.OFFSETS_MOVED.inc()
+                recording_metrics.OFFSET_CONFLICTS.inc()
             self._forget_positions()
         except Exception as error:  # noqa: BLE001 - `run` raises it
             self._failure = error

@@ -126,9 +126,9 @@ class DeadLetterBreaker:
         told = ", ".join(f"{count} partitions of {topic}" for topic, count in sorted(held.items()))
         last = f", like: {errors[-1]}" if errors else ""
         raise NotReady(
-            f"{told} are held, for most of their records cannot be applied{last}. See: ocrstream"
-            " dlq list. Mend who writes them or who reads them, and they go on by themselves; or"
-            " raise OCRSTREAM_DEAD_LETTER_LIMIT"
+            f"{told} are throttled, for most of their records cannot be applied{last}. See:"
+            " ocrstream dlq list. Mend who writes them or who reads them, and they go on by"
+            " themselves; or raise OCRSTREAM_DEAD_LETTER_LIMIT"
         )
 
     def _count(self, partition: Partition, *, dead: bool) -> None:
@@ -138,7 +138,7 @@ class DeadLetterBreaker:
     def _hold(self, partition: Partition, probe_in_s: float) -> None:
         topic, number = partition
         logger.error(
-            "partition held: most of its records become dead letters",
+            "partition throttled: most of its records become dead letters",
             topic=topic,
             partition=number,
             error=self._last_error.get(partition),
@@ -161,7 +161,7 @@ class DeadLetterBreaker:
     def _tell(self) -> None:
         held = Counter(topic for topic, _ in self._probe_at)
         for topic in RECORDED_TOPICS:
-            recording_metrics.PARTITIONS_HELD.labels(topic).set(held[topic])
+            recording_metrics.PARTITIONS_THROTTLED.labels(topic).set(held[topic])
 
 
 def _all_good(judged: list[DecodedRecord]) -> bool:

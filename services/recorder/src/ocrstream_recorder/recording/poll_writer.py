@@ -143,7 +143,7 @@ class PollWriter:
         def ask(connection: Connection[Any]) -> set[bytes]:
             began = time.perf_counter()
             known = chain_rows.folded(connection, chains_named_by(records))
-            recording_metrics.POLL_SECONDS.labels("ask").observe(time.perf_counter() - began)
+            recording_metrics.POLL_SECONDS.labels("lookup").observe(time.perf_counter() - began)
             return known
 
         try:
@@ -281,7 +281,7 @@ class PollWriter:
             recording_metrics.RECORDS.labels(topic).inc(count)
         known = Counter(one.record.topic for one in part if one.known)
         for topic, count in known.items():
-            recording_metrics.RECORDS_KNOWN.labels(topic).inc(count)
+            recording_metrics.RECORDS_DEDUPLICATED.labels(topic).inc(count)
         for table, rows in written.rows.items():
             recording_metrics.ROWS_STAGED.labels(table).inc(rows.staged)
             recording_metrics.ROWS_WRITTEN.labels(table).inc(rows.written)

@@ -1,7 +1,7 @@
-"""Rereads: results that are there are asked to be made anew, and kept beside the new ones.
+"""Reprocessings: results that are there are asked to be made anew, and kept beside the new ones.
 
 What is kept, what is sent and how far it is are written in one transaction, and nothing is sent
-that is not kept: so a reading is asked for once, however often it is tried or asked again.
+that is not kept: so a result is asked for once, however often it is tried or asked again.
 """
 
 from datetime import datetime
@@ -40,7 +40,7 @@ _OF_BATCH = f"part p JOIN chain_executions c ON c.id = p.id JOIN ocr_executions 
 _OF_ALL = f"part p JOIN ocr_executions o ON o.id = p.id LEFT JOIN chain_executions c ON {_SAME}"
 _OWN_CHAIN_ID = """
 encode(sha256(convert_to(
-    jsonb_build_array('reread', o.image_path, o.chain_id, o.run)::text, 'UTF8')), 'hex')
+    jsonb_build_array('reprocess', o.image_path, o.chain_id, o.run)::text, 'UTF8')), 'hex')
 """
 
 # The fields of a condition by their names, and what the event needs. A run is above those that
@@ -75,7 +75,7 @@ SELECT m.* FROM (
                ELSE c.status IN ('SUCCESS', 'FAILURE', 'REVOKED') END
 ) m
 WHERE {{condition}} AND NOT EXISTS (
-    SELECT FROM recorder_readings k
+    SELECT FROM recorder_result_versions k
     WHERE k.next_chain_id = m.chain_id AND k.next_run > m.known_run
 )
 """
@@ -94,7 +94,7 @@ chosen AS MATERIALIZED (
     SELECT c.*, {_NEW_DATA} AS new_data FROM ({{chosen}}) c
 ),
 kept AS (
-    INSERT INTO recorder_readings (
+    INSERT INTO recorder_result_versions (
         request_id, batch_id, image_index, image_path, next_chain_id, next_run,
         chain_id, run, status, reason, error, submitted_at, provenance, boxes)
     SELECT %(request_id)s, c.batch_id, c.image_index, o.image_path, c.chain_id, c.next_run,
@@ -111,7 +111,7 @@ kept AS (
 submitted AS (
     INSERT INTO recorder_outbox (event_id, topic, key, value)
     SELECT encode(sha256(convert_to(
-               jsonb_build_array('reread', %(request_id)s::text, c.chain_id)::text, 'UTF8')),
+               jsonb_build_array('reprocess', %(request_id)s::text, c.chain_id)::text, 'UTF8')),
                'hex'),
            {event_topic("c.new_data")}, c.chain_id, {_VALUE}
     FROM chosen c JOIN kept ON kept.next_chain_id = c.chain_id
@@ -121,19 +121,19 @@ SELECT (SELECT count(*) FROM kept), (SELECT coalesce(sum(boxes), 0) FROM kept), 
 """
 
 _REQUEST = """
-INSERT INTO recorder_rereads
+INSERT INTO recorder_reprocessings
     (request_id, batch_id, condition, lane, pending, requested_at, after_index, after_id)
 VALUES (%(request_id)s, %(batch_id)s, %(condition)s, %(lane)s, true, now(), %(after_index)s, 0)
 ON CONFLICT (request_id) DO NOTHING
 """
 _OLDEST = """
 SELECT request_id, batch_id, condition, lane, requested_at, after_index, after_id
-FROM recorder_rereads WHERE pending
+FROM recorder_reprocessings WHERE pending
 ORDER BY created_at LIMIT 1
 FOR UPDATE SKIP LOCKED
 """
 _ADVANCE = """
-UPDATE recorder_rereads
+UPDATE recorder_reprocessings
 SET pending = %s, after_index = %s, after_id = %s, images = images + %s, boxes = boxes + %s
 WHERE request_id = %s
 """
@@ -151,7 +151,7 @@ class Statement(NamedTuple):
 def count_statement(
     batch_id: str | None, condition: Condition | None, now: datetime, zone: DatabaseZone
 ) -> Statement:
-    """Counts images, and their boxes, that a reread asked for at `now` would send now.
+    """Counts images, and their boxes, that a reprocessing asked for at `now` would send now.
 
     `batch_id` None: of all images.
     """
@@ -165,7 +165,7 @@ def count_statement(
 def request_statement(
     request_id: str, batch_id: str | None, condition: str | None, lane: str | None
 ) -> Statement:
-    """Notes a reread; no row is written if its id was used before."""
+    """Notes a reprocessing; no row is written if its id was used before."""
     return Statement(
         _REQUEST,
         {
@@ -179,7 +179,7 @@ def request_statement(
 
 
 def submit_part(cursor: Cursor[Any], limit: int, zone: DatabaseZone) -> Part | None:
-    """Keep and send the next part of the oldest reread; None if there is nothing to do.
+    """Keep and send the next part of the oldest reprocessing; None if there is nothing to do.
 
     It looks at `limit` rows at most. Belongs into a transaction of its own.
     """

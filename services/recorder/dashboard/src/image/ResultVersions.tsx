@@ -1,36 +1,36 @@
 import { Badge, Group, Stack, Text, Title } from "@mantine/core";
-import type { Readings as Pair, Reading } from "../api/recorder";
+import type { ResultVersions as Pair, ResultVersion } from "../api/recorder";
 import { moment } from "../shell/format";
 import { diffLines } from "./diff";
 import classes from "./Image.module.css";
 import { textOf } from "./text";
 
 const MARKS = { both: " ", old: "−", new: "+" } as const;
-const SPOKEN = { both: "", old: "only the old reading has:", new: "only the new reading has:" };
+const SPOKEN = { both: "", old: "only the old result has:", new: "only the new result has:" };
 
-/** What an image said before it was read again, each time, beside what it said after that. */
-export function Readings({ readings }: { readings: readonly Pair[] }) {
+/** What an image said before it was reprocessed, each time, beside what it said after that. */
+export function ResultVersions({ versions }: { versions: readonly Pair[] }) {
   return (
-    <Stack component="section" aria-labelledby="readings">
-      <Title order={2} size="h4" id="readings">
-        Read again
+    <Stack component="section" aria-labelledby="result-versions">
+      <Title order={2} size="h4" id="result-versions">
+        Reprocessed
       </Title>
-      {readings.map((pair) => (
-        <ReadAgain key={pair.request_id} pair={pair} />
+      {versions.map((pair) => (
+        <Reprocessed key={pair.request_id} pair={pair} />
       ))}
     </Stack>
   );
 }
 
-function ReadAgain({ pair: { old, new: now, requested_at } }: { pair: Pair }) {
+function Reprocessed({ pair: { old, new: now, requested_at } }: { pair: Pair }) {
   const changes = now === null ? [] : diffLines(textOf(old.text_boxes), textOf(now.text_boxes));
   const changed = changes.filter(({ kind }) => kind !== "both");
   return (
     <Stack gap="xs">
       <Group gap="xs">
         <Text size="sm">Asked for {moment(requested_at)}:</Text>
-        <Outcome reading={old} />→
-        {now ? <Outcome reading={now} /> : <Badge color="gray">is being read</Badge>}
+        <Outcome version={old} />→
+        {now ? <Outcome version={now} /> : <Badge color="gray">is being reprocessed</Badge>}
       </Group>
       {now && changed.length === 0 && <Text size="sm">Both say the same.</Text>}
       {changed.length > 0 && (
@@ -49,13 +49,13 @@ function ReadAgain({ pair: { old, new: now, requested_at } }: { pair: Pair }) {
   );
 }
 
-function Outcome({ reading }: { reading: Reading }) {
-  if (reading.status !== "success") {
-    return <Badge color="red">{`run ${reading.run}: ${reading.reason ?? "failed"}`}</Badge>;
+function Outcome({ version }: { version: ResultVersion }) {
+  if (version.status !== "success") {
+    return <Badge color="red">{`run ${version.run}: ${version.reason ?? "failed"}`}</Badge>;
   }
-  const { length } = reading.text_boxes;
-  const mean = reading.text_boxes.reduce((sum, box) => sum + box.confidence, 0) / length;
+  const { length } = version.text_boxes;
+  const mean = version.text_boxes.reduce((sum, box) => sum + box.confidence, 0) / length;
   return (
-    <Badge color="gray">{`run ${reading.run}: ${length} boxes, ${Math.floor(mean * 100)} % sure`}</Badge>
+    <Badge color="gray">{`run ${version.run}: ${length} boxes, ${Math.floor(mean * 100)} % sure`}</Badge>
   );
 }

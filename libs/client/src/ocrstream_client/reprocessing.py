@@ -1,4 +1,4 @@
-"""`ocrstream reread` and `ocrstream diff`."""
+"""`ocrstream reprocess` and `ocrstream diff`."""
 
 import sys
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ocrstream_client.answers import Reading, Readings, Reread, Selected
+from ocrstream_client.answers import Reprocessing, ResultVersion, ResultVersions, Selected
 from ocrstream_client.client import Client
 from ocrstream_client.differences import Difference, difference
 from ocrstream_client.terminal import (
@@ -22,13 +22,13 @@ from ocrstream_client.terminal import (
 )
 
 _MANY = 100
-"""More images than these are not read again unasked."""
+"""More images than these are not reprocessed without asking."""
 
 
 MaybeBatchId = Annotated[str | None, typer.Argument(metavar="BATCH", help="As `submit` printed it")]
 
 
-def reread(
+def reprocess(
     batch_id: MaybeBatchId = None,
     *,
     everything: Annotated[
@@ -57,28 +57,28 @@ def reread(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read images again that have a result, only where it pays, and keep both readings.
+    """Reprocess images that have a result, only where it pays, and keep both results.
 
-    For example, what it would be: ocrstream reread 3f0c… --where "confidence < 0.8" --dry-run
+    For example, what it would be: ocrstream reprocess 3f0c… --where "confidence < 0.8" --dry-run
 
-    By the workers of another lane: ocrstream reread 3f0c… --where "confidence < 0.8" --lane gpu
+    By the workers of another lane: ocrstream reprocess 3f0c… --where "confidence < 0.8" --lane gpu
 
-    Of everything, what no gpu has read: ocrstream reread --all --where
+    Of everything, what no gpu has read: ocrstream reprocess --all --where
     "(min_confidence < 0.5 or reason = no_text) and lane != gpu" --lane gpu --yes --follow
 
-    What older workers read: ocrstream reread --all --where "status = success and reader < 2"
+    What older workers read: ocrstream reprocess --all --where "status = success and reader < 2"
 
     What changed: ocrstream diff 3f0c…
     """
     if (batch_id is None) != everything:
         raise typer.BadParameter("Give a BATCH, or else --all")
     with Client() as client:
-        selected = client.count_reread(batch_id, where=where)
+        selected = client.count_reprocessing(batch_id, where=where)
         if dry_run:
             _tell_selected(selected, as_json=as_json)
             return
         _confirm(selected, yes=yes)
-        asked = client.reread(batch_id, where=where, lane=lane)
+        asked = client.reprocess(batch_id, where=where, lane=lane)
         if follow:
             asked = _followed(client, asked, selected.images)
     _tell(asked, selected, follow=follow, as_json=as_json)
@@ -91,11 +91,11 @@ def diff(
     *,
     image_path: Annotated[
         str | None,
-        typer.Option("--image", metavar="PATH", help="Each time that this image was read again"),
+        typer.Option("--image", metavar="PATH", help="Each time that this image was reprocessed"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object an image")] = False,
 ) -> None:
-    """Show what images said before they were read again, and after.
+    """Show what images said before they were reprocessed, and after.
 
     For example: ocrstream diff 3f0c…
 
@@ -107,7 +107,7 @@ def diff(
         raise typer.BadParameter("Give a BATCH, or else --image")
     shown = changed = waiting = failed = 0
     with Client() as client:
-        for one in client.readings(batch_id=batch_id, image_path=image_path):
+        for one in client.result_versions(batch_id=batch_id, image_path=image_path):
             found = None if one.new is None else difference(one.old.text, one.new.text)
             if as_json:
                 print_json(_row(one, found))
@@ -118,33 +118,33 @@ def diff(
             changed += found is not None and bool(found.changes)
             failed += one.new is not None and not one.new.read
     notes.print(
-        f"{told(shown, 'reread image')}: {changed} with another text, {failed} failed,"
-        f" {waiting} not read again yet"
+        f"{told(shown, 'reprocessed image')}: {changed} with another text, {failed} failed,"
+        f" {waiting} not reprocessed yet"
     )
     if failed:
         raise typer.Exit(SOME_FAILED)
 
 
 def _confirm(selected: Selected, *, yes: bool) -> None:
-    """Ask before many are read again; without a terminal, --yes is the answer."""
+    """Ask before many are reprocessed; without a terminal, --yes is the answer."""
     if yes or selected.images <= _MANY:
         return
     what = f"{told(selected.images)} with {told(selected.boxes, 'box', 'boxes')}"
     if not sys.stdin.isatty():
-        raise typer.BadParameter(f"this is about {what}: add --yes to read them again")
-    typer.confirm(f"Read {what} again?", abort=True, err=True)
+        raise typer.BadParameter(f"this is about {what}: add --yes to reprocess them")
+    typer.confirm(f"Reprocess {what}?", abort=True, err=True)
 
 
-def _followed(client: Client, asked: Reread, total: int) -> Reread:
+def _followed(client: Client, asked: Reprocessing, total: int) -> Reprocessing:
     done = 0
     with ImagesBar("reading", total) as bar:
 
-        def show(seen: Reread) -> None:
+        def show(seen: Reprocessing) -> None:
             nonlocal done
             bar.advance(seen.done_images - done)
             done = seen.done_images
 
-        return client.wait_reread(asked.request_id, on_progress=show)
+        return client.wait_reprocessing(asked.request_id, on_progress=show)
 
 
 def _tell_selected(selected: Selected, *, as_json: bool) -> None:
@@ -153,60 +153,60 @@ def _tell_selected(selected: Selected, *, as_json: bool) -> None:
     else:
         _print(
             f"{told(selected.images)} with {told(selected.boxes, 'box', 'boxes')}"
-            " would be read again"
+            " would be reprocessed"
         )
 
 
-def _tell(asked: Reread, selected: Selected, *, follow: bool, as_json: bool) -> None:
+def _tell(asked: Reprocessing, selected: Selected, *, follow: bool, as_json: bool) -> None:
     if as_json:
         print_json(asdict(asked))
     elif follow:
         _print(
-            f"{told(asked.images)} read again: {asked.read_images} read,"
+            f"{told(asked.images)} reprocessed: {asked.read_images} read,"
             f" {asked.failed_images} failed or cancelled"
         )
     else:
         what = asked.batch_id or "--image PATH"
         notes.print(
-            f"{told(selected.images)} with {told(selected.boxes, 'box', 'boxes')} are being read"
-            f" again; see: ocrstream diff {what}",
+            f"{told(selected.images)} with {told(selected.boxes, 'box', 'boxes')} are being"
+            f" reprocessed; see: ocrstream diff {what}",
             markup=False,
             soft_wrap=True,
         )
 
 
-def _row(one: Readings, found: Difference | None) -> dict[str, Any]:
+def _row(one: ResultVersions, found: Difference | None) -> dict[str, Any]:
     return {
         **{name: value for name, value in asdict(one).items() if name not in {"old", "new"}},
         "similarity": None if found is None else round(found.similarity, 4),
         "changes": None if found is None else found.changes,
-        "old": _told_reading(one.old),
-        "new": None if one.new is None else _told_reading(one.new),
+        "old": _told_result_version(one.old),
+        "new": None if one.new is None else _told_result_version(one.new),
     }
 
 
-def _told_reading(reading: Reading) -> dict[str, Any]:
-    row = asdict(reading)
+def _told_result_version(version: ResultVersion) -> dict[str, Any]:
+    row = asdict(version)
     row["text_boxes"] = row.pop("boxes")
-    return {**row, "confidence": reading.confidence, "text": reading.text}
+    return {**row, "confidence": version.confidence, "text": version.text}
 
 
-def _lines(one: Readings, found: Difference | None) -> Iterator[str]:
+def _lines(one: ResultVersions, found: Difference | None) -> Iterator[str]:
     name = Path(one.source_name or one.image_path).name
     page = "" if one.page is None else f", page {one.page}"
     before = _sure(one.old)
     if one.new is None or found is None:
-        yield f"{name}{page}: {before}, not read again yet"
+        yield f"{name}{page}: {before}, not reprocessed yet"
         return
     alike = f"{100 * found.similarity:.0f} % alike"
     yield f"{name}{page}: {alike}, {before} -> {_sure(one.new)}"
     yield from found.changes
 
 
-def _sure(reading: Reading) -> str:
-    if reading.confidence is None:
-        return f"{reading.reason or reading.status}"
-    return f"confidence {reading.confidence:.3f}"
+def _sure(version: ResultVersion) -> str:
+    if version.confidence is None:
+        return f"{version.reason or version.status}"
+    return f"confidence {version.confidence:.3f}"
 
 
 def _print(text: str) -> None:

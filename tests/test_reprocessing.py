@@ -1,4 +1,4 @@
-"""A cheap engine first, a better one where it pays; both readings are there, whatever dies."""
+"""A cheap engine first, a better one where it pays; both results are there, whatever dies."""
 
 import asyncio
 import json
@@ -67,10 +67,10 @@ def test_what_a_cheap_engine_read_is_read_again_by_a_better_one(bare_system: Sys
     revision = system.ended(batch_id)["revision"]
 
     where = ("--where", "boxes = 30 and lane != gpu")
-    dry = run(system, "reread", batch_id, *where, "--dry-run")
-    assert (dry.returncode, dry.stdout) == (0, "2 images with 60 boxes would be read again\n")
-    assert "0 reread images" in run(system, "diff", batch_id).stderr
-    ran = run(system, "reread", batch_id, *where, "--lane", "gpu", "--follow", "--json")
+    dry = run(system, "reprocess", batch_id, *where, "--dry-run")
+    assert (dry.returncode, dry.stdout) == (0, "2 images with 60 boxes would be reprocessed\n")
+    assert "0 reprocessed images" in run(system, "diff", batch_id).stderr
+    ran = run(system, "reprocess", batch_id, *where, "--lane", "gpu", "--follow", "--json")
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
     assert (told["images"], told["boxes"], told["read_images"]) == (2, 60, 2)
@@ -82,7 +82,9 @@ def test_what_a_cheap_engine_read_is_read_again_by_a_better_one(bare_system: Sys
     assert shown.returncode == 0, shown.stderr
     assert "Invoice.png: 0 % alike, confidence 1.000 -> confidence " in shown.stdout
     assert "- line 30\n+ Invoice\nReceipt.png: " in shown.stdout
-    assert "2 reread images: 2 with another text, 0 failed, 0 not read again yet" in shown.stderr
+    assert (
+        "2 reprocessed images: 2 with another text, 0 failed, 0 not reprocessed yet" in shown.stderr
+    )
     lines = run(system, "diff", batch_id, "--json").stdout.splitlines()
     rows = [json.loads(line) for line in lines]
     assert [row["new"]["text"] for row in rows] == words
@@ -91,18 +93,18 @@ def test_what_a_cheap_engine_read_is_read_again_by_a_better_one(bare_system: Sys
     one = run(system, "diff", "--image", rows[1]["image_path"], "--json")
     assert json.loads(one.stdout) == rows[1]
     # What the better one has read is not chosen any more.
-    again = run(system, "reread", batch_id, *where, "--dry-run", "--json")
+    again = run(system, "reprocess", batch_id, *where, "--dry-run", "--json")
     assert json.loads(again.stdout) == {"images": 0, "boxes": 0}
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["reread", "unheard-of"], "unheard-of"),
-        (["reread"], "Give a BATCH, or else --all"),
-        (["reread", "b", "--all"], "Give a BATCH, or else --all"),
-        (["reread", "--all", "--where", "confidence < high"], "at character 14:"),
-        (["reread", "--all", "--lane", "fast"], "lane must be one of default, urgent, gpu"),
+        (["reprocess", "unheard-of"], "unheard-of"),
+        (["reprocess"], "Give a BATCH, or else --all"),
+        (["reprocess", "b", "--all"], "Give a BATCH, or else --all"),
+        (["reprocess", "--all", "--where", "confidence < high"], "at character 14:"),
+        (["reprocess", "--all", "--lane", "fast"], "lane must be one of default, urgent, gpu"),
         (["diff"], "Give a BATCH, or else --image"),
         (["diff", "unheard-of"], "unheard-of"),
     ],
@@ -151,19 +153,19 @@ async def test_recorders_that_are_killed_send_each_image_as_one_run(own_system: 
         return True if batch and batch["completed_images"] == IMAGES else None
 
     eventually("all results", recorded)
-    unasked = run(system, "reread", batch_id)
+    unasked = run(system, "reprocess", batch_id)
     assert unasked.returncode == 2
     assert "2,500" in unasked.stderr
     request_id = f"request-{batch_id}"
     asked: dict[str, Any] = {"batch_id": batch_id, "where": "confidence < 0.8"}
     for _ in range(2):
-        post(system, "/v1/rereads", request_id=request_id, lane="gpu", **asked)
+        post(system, "/v1/reprocessings", request_id=request_id, lane="gpu", **asked)
     seed = secrets.randbits(32)
     print("seed", seed)
     chance = random.Random(seed)  # noqa: S311
     kills = 0
     while True:
-        told = system.get(f"/v1/rereads/{request_id}")
+        told = system.get(f"/v1/reprocessings/{request_id}")
         assert told is not None
         if told["state"] == "sent":
             break
@@ -184,7 +186,7 @@ async def test_recorders_that_are_killed_send_each_image_as_one_run(own_system: 
 
         eventually("all of them submitted", all_folded)
         kept = connection.execute(
-            "SELECT image_path, count(*), min(boxes::text)::json FROM recorder_readings"
+            "SELECT image_path, count(*), min(boxes::text)::json FROM recorder_result_versions"
             " GROUP BY image_path"
         ).fetchall()
     assert len(kept) == IMAGES
