@@ -15,7 +15,8 @@ from ocrstream_recorder.api import (
     images,
     lag,
     pictures,
-    rereads,
+    reprocessings,
+    result_versions,
     search,
     stats,
     tasks,
@@ -94,7 +95,16 @@ def create_api(
         stats.router,
     ):
         app.include_router(router, responses=RESPONSES)
-    for resource in (events, exports, pictures, workers, lag, dead_letters, rereads):
+    for resource in (
+        events,
+        exports,
+        pictures,
+        workers,
+        lag,
+        dead_letters,
+        reprocessings,
+        result_versions,
+    ):
         app.include_router(resource.router, responses=REFUSALS)
     install_dashboard(app, ingest_url, dashboard)
     app.add_middleware(ETags, prefix="/v1/")

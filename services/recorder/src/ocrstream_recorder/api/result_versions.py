@@ -1,85 +1,78 @@
-"""The queries behind reprocessings and result versions."""
+"""Result versions: the results of images before and after each reprocessing.
 
-from datetime import UTC, datetime
-from typing import Any, cast
+They use sessions of the ORM instead of `queries.py`: an answer needs whole rows of four tables,
+with the text boxes of each result.
+"""
 
-from sqlalchemy import Select, and_, exists, func, select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel
+from sqlalchemy import Select, and_, exists, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import aliased
 
+from ocrstream_recorder.api import reprocessings
 from ocrstream_recorder.api.databases import open_session
+from ocrstream_recorder.api.http import ImagePath, Key
 from ocrstream_recorder.api.images import Provenance, TextBox
-from ocrstream_recorder.api.paging import Page, decode_cursor, encode_cursor
-from ocrstream_recorder.api.reread_models import (
-    Reprocessing,
-    ReprocessRequest,
-    ResultVersion,
-    ResultVersions,
-    Selection,
-    SelectionCount,
-)
+from ocrstream_recorder.api.paging import Cursor, Page, decode_cursor, encode_cursor
 from ocrstream_recorder.database.tables import (
-    BatchExecution,
     BatchReprocessing,
     ChainExecution,
     KeptResultVersion,
     OcrExecution,
 )
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.reprocessing import rereads
-from ocrstream_recorder.reprocessing.rereads import Statement
-from ocrstream_recorder.reprocessing.rules import parse_condition
 from ocrstream_recorder.rules.box_order import boxes_in_order
 from ocrstream_recorder.rules.provenance import is_ordered
-from ocrstream_recorder.rules.status import ProcessStatus
+
+router = APIRouter(prefix="/v1", tags=["reprocessings"])
+
+# Each item has two results with all their boxes.
+Limit = Annotated[int, Query(ge=1, le=200, description="The greatest number of items to answer")]
+
+
+class ResultVersion(BaseModel):
+    """A whole result of an image."""
+
+    chain_id: str | None
+    run: int
+    status: str | None
+    reason: str | None
+    error: str | None
+    submitted_at: datetime | None
+    provenance: Provenance | None
+    text_boxes: list[TextBox]
+
+
+class ResultVersions(BaseModel):
+    """The result of an image before a reprocessing, and the result after it."""
+
+    image_path: str
+    index: int | None
+    source_name: str | None
+    page: int | None
+    request_id: str
+    requested_at: datetime
+    old: ResultVersion
+    new: ResultVersion | None
+    """Null while no worker has reprocessed the image."""
+
 
 _Rows = Select[KeptResultVersion, BatchReprocessing, ChainExecution | None, OcrExecution | None]
 
 
-class ReprocessingViews:
-    """Reads rows, and notes them through `writing_engine`, each call in a session of its own."""
+class ResultVersionRows:
+    """Reads rows, each call in a session of its own."""
 
-    def __init__(
-        self, engine: AsyncEngine, writing_engine: AsyncEngine, zone: DatabaseZone
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, zone: DatabaseZone) -> None:
         self._engine = engine
-        self._writing_engine = writing_engine
         self._zone = zone
 
-    async def batch_is_known(self, batch_id: str) -> bool:
-        """Whether an event told of the batch."""
-        async with open_session(self._engine) as session:
-            known = exists().where(BatchExecution.batch_id == batch_id)
-            return bool(await session.scalar(select(known)))
-
-    async def count(self, selection: Selection) -> SelectionCount:
-        """What a reprocessing of the selection would send if it was asked for now."""
-        condition = None if selection.where is None else parse_condition(selection.where)
-        now = datetime.now(UTC)
-        statement = rereads.count_statement(selection.batch_id, condition, now, self._zone)
-        async with open_session(self._engine) as session:
-            images, boxes = (await _execute(session, statement)).one()
-        return SelectionCount(images=images, boxes=boxes)
-
-    async def request(self, asked: ReprocessRequest) -> Reprocessing:
-        """Note it, unless its id was used before; returns what stands under the id."""
-        statement = rereads.request_statement(
-            asked.request_id, asked.batch_id, asked.where, asked.lane
-        )
-        async with open_session(self._writing_engine) as session:
-            await _execute(session, statement)
-            await session.commit()
-            row = await session.get_one(BatchReprocessing, asked.request_id)
-            return await self._reprocessing(session, row)
-
-    async def reprocessing(self, request_id: str) -> Reprocessing | None:
-        """A reprocessing and how far it is; None if nobody asked for it."""
-        async with open_session(self._engine) as session:
-            row = await session.get(BatchReprocessing, request_id)
-            return None if row is None else await self._reprocessing(session, row)
-
     async def of_batch(self, batch_id: str, cursor: str | None, limit: int) -> Page[ResultVersions]:
-        """Of each image of the batch that was asked to be read again the last time that it was."""
+        """The latest reprocessing of each image of the batch that has one."""
         later = aliased(KeptResultVersion)
         query = (
             _result_versions()
@@ -105,14 +98,14 @@ class ReprocessingViews:
     async def of_image(
         self, image_path: str, cursor: str | None, limit: int
     ) -> Page[ResultVersions]:
-        """Each time that the image was asked to be read again, the last first."""
+        """All reprocessings of the image, the latest first."""
         query = (
             _result_versions()
             .where(KeptResultVersion.image_path == image_path)
             .order_by(KeptResultVersion.id.desc())
             .limit(limit + 2)
         )
-        # What followed the first of a page is the last one of the page before.
+        # The result after the first reprocessing of a page is the last one of the page before.
         if cursor is not None:
             query = query.where(KeptResultVersion.id <= decode_cursor(cursor, int))
         async with open_session(self._engine) as session:
@@ -128,34 +121,6 @@ class ReprocessingViews:
         ]
         return Page(items=items, next_cursor=following)
 
-    async def _reprocessing(self, session: AsyncSession, row: BatchReprocessing) -> Reprocessing:
-        answered = select(
-            func.count().filter(ChainExecution.status == ProcessStatus.SUCCESS),
-            func.count().filter(
-                ChainExecution.status.in_([ProcessStatus.FAILURE, ProcessStatus.REVOKED])
-            ),
-        ).select_from(KeptResultVersion)
-        answered = answered.join(
-            ChainExecution,
-            and_(
-                ChainExecution.chain_id == KeptResultVersion.next_chain_id,
-                ChainExecution.run >= KeptResultVersion.next_run,
-            ),
-        ).where(KeptResultVersion.request_id == row.request_id)
-        read, failed = (await session.execute(answered)).one()
-        return Reprocessing(
-            request_id=row.request_id,
-            batch_id=row.batch_id,
-            where=row.condition,
-            lane=row.lane,
-            state="sending" if row.pending else "sent",
-            requested_at=row.requested_at,
-            images=row.images,
-            boxes=row.boxes,
-            read_images=read,
-            failed_images=failed,
-        )
-
     def _pair(
         self,
         kept: KeptResultVersion,
@@ -163,8 +128,8 @@ class ReprocessingViews:
         chain: ChainExecution | None,
         follower: KeptResultVersion | OcrExecution | None,
     ) -> ResultVersions:
-        told: Any = {} if chain is None else chain.input_data
-        # What is still what was to be read again is no answer to it.
+        data: Any = {} if chain is None else chain.input_data
+        # The path still holds the result that was to be replaced.
         same = follower is not None and (
             (kept.chain_id, kept.run, kept.submitted_at)
             == (follower.chain_id, follower.run, follower.submitted_at)
@@ -172,8 +137,8 @@ class ReprocessingViews:
         return ResultVersions(
             image_path=kept.image_path,
             index=kept.image_index,
-            source_name=told.get("source_name"),
-            page=told.get("page"),
+            source_name=data.get("source_name"),
+            page=data.get("page"),
             request_id=kept.request_id,
             requested_at=asked.requested_at,
             old=self._result_version(kept),
@@ -206,7 +171,7 @@ class ReprocessingViews:
 
 
 def _result_versions() -> _Rows:
-    """Rows of what was kept, who asked, the chain that reads again, and what holds the path."""
+    """Rows of a kept result, its reprocessing, the chain of that, and the path's result."""
     found = (
         select(KeptResultVersion, BatchReprocessing, ChainExecution, OcrExecution)
         .join(BatchReprocessing, BatchReprocessing.request_id == KeptResultVersion.request_id)
@@ -221,6 +186,31 @@ def _result_versions() -> _Rows:
     return cast("_Rows", found)
 
 
-async def _execute(session: AsyncSession, statement: Statement) -> Any:
-    connection = await session.connection()
-    return await connection.exec_driver_sql(*statement)
+def _rows(request: Request) -> ResultVersionRows:
+    return ResultVersionRows(request.app.state.database.engine, request.app.state.zone)
+
+
+Rows = Annotated[ResultVersionRows, Depends(_rows)]
+
+
+@router.get("/batches/{batch_id:segment}/result-versions", responses=reprocessings.NO_BATCH)
+async def read_batch_result_versions(
+    batch_id: Key,
+    rows: Rows,
+    reprocessing_rows: reprocessings.Rows,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[ResultVersions]:
+    """The results of a batch's images before and after the latest reprocessing of each."""
+    page = await rows.of_batch(batch_id, cursor, limit)
+    if not page.items:
+        await reprocessing_rows.check_batch(batch_id)
+    return page
+
+
+@router.get("/result-versions")
+async def read_image_result_versions(
+    image_path: ImagePath, rows: Rows, cursor: Cursor = None, limit: Limit = 50
+) -> Page[ResultVersions]:
+    """The results of an image before and after each reprocessing, the latest first."""
+    return await rows.of_image(image_path, cursor, limit)
