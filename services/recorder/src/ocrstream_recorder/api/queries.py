@@ -50,7 +50,10 @@ class SqlQuery:
         else:
             compiled = statement.compile(dialect=_DIALECT)
             self.sql = str(compiled).encode()
-            self.literals = dict(compiled.params)
+            # None stands for a parameter, so that the driver raises if a caller leaves one out.
+            self.literals = {
+                name: value for name, value in compiled.params.items() if value is not None
+            }
 
     def chosen_by(self, _parameters: Mapping[str, Any]) -> "SqlQuery":
         """The query, whatever the parameters are."""
