@@ -91,7 +91,8 @@ class ResultVersionRows:
             rows = (await session.execute(query)).all()
         following = encode_cursor(rows[limit - 1][0].id) if len(rows) > limit else None
         items = [
-            self._pair(kept, asked, chain, holder) for kept, asked, chain, holder in rows[:limit]
+            self._pair(old, reprocessing, chain, current)
+            for old, reprocessing, chain, current in rows[:limit]
         ]
         return Page(items=items, next_cursor=following)
 
@@ -110,39 +111,38 @@ class ResultVersionRows:
             query = query.where(KeptResultVersion.id <= decode_cursor(cursor, int))
         async with open_session(self._engine) as session:
             rows = (await session.execute(query)).all()
-        followers: list[KeptResultVersion | OcrExecution | None] = [row[0] for row in rows]
+        newer: list[KeptResultVersion | OcrExecution | None] = [row[0] for row in rows]
         if cursor is None:
-            followers[:0] = [holder for _, _, _, holder in rows[:1]]
+            newer[:0] = [current for _, _, _, current in rows[:1]]
         shown = rows if cursor is None else rows[1:]
         following = encode_cursor(shown[limit - 1][0].id) if len(shown) > limit else None
         items = [
-            self._pair(kept, asked, chain, follower)
-            for (kept, asked, chain, _), follower in zip(shown[:limit], followers, strict=False)
+            self._pair(old, reprocessing, chain, new)
+            for (old, reprocessing, chain, _), new in zip(shown[:limit], newer, strict=False)
         ]
         return Page(items=items, next_cursor=following)
 
     def _pair(
         self,
-        kept: KeptResultVersion,
-        asked: BatchReprocessing,
+        old: KeptResultVersion,
+        reprocessing: BatchReprocessing,
         chain: ChainExecution | None,
-        follower: KeptResultVersion | OcrExecution | None,
+        new: KeptResultVersion | OcrExecution | None,
     ) -> ResultVersions:
         data: Any = {} if chain is None else chain.input_data
         # The path still holds the result that was to be replaced.
-        same = follower is not None and (
-            (kept.chain_id, kept.run, kept.submitted_at)
-            == (follower.chain_id, follower.run, follower.submitted_at)
+        unchanged = new is not None and (
+            (old.chain_id, old.run, old.submitted_at) == (new.chain_id, new.run, new.submitted_at)
         )
         return ResultVersions(
-            image_path=kept.image_path,
-            index=kept.image_index,
+            image_path=old.image_path,
+            index=old.image_index,
             source_name=data.get("source_name"),
             page=data.get("page"),
-            request_id=kept.request_id,
-            requested_at=asked.requested_at,
-            old=self._result_version(kept),
-            new=None if same or follower is None else self._result_version(follower),
+            request_id=old.request_id,
+            requested_at=reprocessing.requested_at,
+            old=self._result_version(old),
+            new=None if unchanged or new is None else self._result_version(new),
         )
 
     def _result_version(self, row: KeptResultVersion | OcrExecution) -> ResultVersion:
