@@ -14,7 +14,8 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from ocrstream_runtime.lifecycle import keep_trying
+from ocrstream_runtime.lifecycle import Stopped
+from ocrstream_runtime.retries import retry
 from ocrstream_runtime.topics import TopicsMissingError, find_cluster
 
 logger = structlog.get_logger(__name__)
@@ -24,8 +25,10 @@ _TIMEOUT_S = 10.0
 
 
 async def wait_for_cluster(bootstrap_servers: str, stop: asyncio.Event) -> str:
-    """The id of the cluster once it answers and has all topics. Raises Stopped if `stop` is set."""
-    return await keep_trying(
+    """Returns the cluster's id once it answers and has all topics. Raises Stopped on a stop."""
+    if stop.is_set():
+        raise Stopped
+    return await retry(
         "Kafka",
         lambda: find_cluster(bootstrap_servers),
         (KafkaError, TopicsMissingError),

@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client import Gauge
 
+from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.metrics import Family
-
-logger = structlog.get_logger(__name__)
 
 _INTERVAL_S = 5.0
 _TIMEOUT_S = 3.0
@@ -58,18 +56,14 @@ class LagWatch:
         self._moved_at = time.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until `stop` is set."""
-        while not stop.is_set():
-            try:
-                async with asyncio.timeout(_TIMEOUT_S):
-                    await self._measure()
-            except (KafkaError, TimeoutError) as error:
-                logger.info("lag not known now", error=str(error) or type(error).__name__)
-            try:
-                async with asyncio.timeout(_INTERVAL_S):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+        """Measures the lag every few seconds until `stop` is set."""
+        loop = BackgroundLoop(
+            "consumer lag",
+            self._run_round,
+            interval_s=_INTERVAL_S,
+            retry_on=(KafkaError, TimeoutError),
+        )
+        await loop.run(stop)
 
     async def check(self) -> None:
         """Raises NotReady if records wait and none was finished for too long."""
@@ -77,6 +71,10 @@ class LagWatch:
         still_s = time.monotonic() - self._moved_at
         if still_s > self._stalled_after_s:
             raise NotReady(f"{self._lag} records wait, and none was finished for {still_s:.0f} s")
+
+    async def _run_round(self) -> None:
+        async with asyncio.timeout(_TIMEOUT_S):
+            await self._measure()
 
     async def _measure(self) -> None:
         wanted = await self._reader.next_offsets()

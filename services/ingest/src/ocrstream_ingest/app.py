@@ -20,9 +20,10 @@ from ocrstream_ingest.publisher import Publisher
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_runtime.cluster import Cluster, wait_for_cluster
 from ocrstream_runtime.health import Health, create_ops_router
-from ocrstream_runtime.lifecycle import Stopped, keep_trying, unless_stopped
+from ocrstream_runtime.lifecycle import Stopped, cancel_on
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.problems import install_problem_handlers
+from ocrstream_runtime.retries import retry
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
@@ -104,7 +105,7 @@ async def _connect(
         return cluster_id
 
     try:
-        cluster_id = await keep_trying("Kafka", connect, (KafkaError, TopicsMissingError), stop)
+        cluster_id = await retry("Kafka", connect, (KafkaError, TopicsMissingError), stop)
     except Stopped:
         logger.info("stopped before Kafka was there")
         return
@@ -113,6 +114,6 @@ async def _connect(
         with contextlib.suppress(Stopped):
             while True:
                 async with Cluster(servers, cluster_id) as cluster:
-                    await unless_stopped(cluster.until_changed(), stop)
+                    await cancel_on(cluster.until_changed(), stop)
                 publisher.renew()
                 cluster_id = await wait_for_cluster(servers, stop)

@@ -2,22 +2,22 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ocrstream_ingest import metrics
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.problems import Problem
 from ocrstream_schemas.topics import IMAGE_TOPICS, TOPICS
-
-logger = structlog.get_logger(__name__)
 
 _INTERVAL_S = 3.0
 _TIMEOUT_S = 10.0
 _RETRY_AFTER_S = 30
+
+_Clients = tuple[AIOKafkaAdminClient, AIOKafkaConsumer]
 
 
 class Backlog:
@@ -32,6 +32,8 @@ class Backlog:
         self._group = group
         self._limit = limit
         self._waiting = dict.fromkeys(IMAGE_TOPICS, 0)
+        self._connections = AsyncExitStack()
+        self._clients: _Clients | None = None
 
     def admit(self, topics: Iterable[str]) -> None:
         """Raises Problem (503) if more than the limit waits in one of the topics."""
@@ -53,22 +55,37 @@ class Backlog:
             metrics.WAITING_IMAGES.labels(topic).set(images)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Measure until `stop` is set."""
-        while not stop.is_set():
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
-            try:
-                await admin.start()
-                await consumer.start()
-                while not await is_set_within(stop, _INTERVAL_S):
-                    async with asyncio.timeout(_TIMEOUT_S):
-                        await self._measure(admin, consumer)
-            except (KafkaError, TimeoutError) as error:
-                logger.info("backlog not known now", error=str(error) or type(error).__name__)
-                await is_set_within(stop, _INTERVAL_S)
-            finally:
-                await consumer.stop()
-                await admin.close()
+        """Measures every few seconds until `stop` is set."""
+        loop = BackgroundLoop(
+            "worker lag",
+            self._run_round,
+            interval_s=_INTERVAL_S,
+            retry_on=(KafkaError, TimeoutError),
+        )
+        try:
+            await loop.run(stop)
+        finally:
+            await self._connections.aclose()
+
+    async def _run_round(self) -> None:
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                self._clients = self._clients or await self._connect()
+                await self._measure(*self._clients)
+        except (KafkaError, TimeoutError):
+            # The next round connects anew.
+            self._clients = None
+            await self._connections.aclose()
+            raise
+
+    async def _connect(self) -> _Clients:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        self._connections.push_async_callback(admin.close)
+        await admin.start()
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
+        self._connections.push_async_callback(consumer.stop)
+        await consumer.start()
+        return admin, consumer
 
     async def _measure(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
         partitions = [

@@ -12,18 +12,16 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import structlog
 from fastapi import Header
 
 from ocrstream_ingest.durable import write_new, write_over
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.problems import Problem
-
-logger = structlog.get_logger(__name__)
 
 FOLDER = ".idempotency"
 _SHELVES = 256
@@ -110,14 +108,18 @@ class Attempts:
             await asyncio.to_thread(write_over, self._path(key), msgspec.json.encode(done))
 
     async def sweep(self, stop: asyncio.Event) -> None:
-        """Forget old attempts until `stop` is set, a small part of them at a time."""
-        shelf = random.randrange(_SHELVES)  # noqa: S311 - replicas begin at different places
-        while not await is_set_within(stop, _SWEEP_PAUSE_S):
-            try:
-                await asyncio.to_thread(self._forget, self._folder / f"{shelf:02x}")
-            except OSError as error:
-                logger.warning("old idempotency keys not removed", error=str(error))
-            shelf = (shelf + 1) % _SHELVES
+        """Deletes expired attempts until `stop` is set, one folder of them a round."""
+        # Each replica begins with another folder.
+        first = random.randrange(_SHELVES)  # noqa: S311 - no secret
+        shelves = cycle([*range(first, _SHELVES), *range(first)])
+
+        async def run_round() -> None:
+            await asyncio.to_thread(self._forget, self._folder / f"{next(shelves):02x}")
+
+        loop = BackgroundLoop(
+            "idempotency key cleanup", run_round, interval_s=_SWEEP_PAUSE_S, retry_on=(OSError,)
+        )
+        await loop.run(stop)
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()

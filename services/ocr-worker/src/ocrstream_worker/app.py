@@ -19,7 +19,7 @@ from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
 from ocrstream_runtime.lasting_producer import LastingProducer
-from ocrstream_runtime.lifecycle import Stopped, unless_stopped
+from ocrstream_runtime.lifecycle import Stopped, cancel_on
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.object_stores import SCHEMES, parse_stores
 from ocrstream_runtime.problems import install_problem_handlers
@@ -157,8 +157,8 @@ class _Worker:
             async with self._engine, self._decoders:
                 servers = self._settings.kafka_bootstrap_servers
                 cluster_id = await wait_for_cluster(servers, self._stop)
-                await unless_stopped(self._decoders.wait_ready(), self._stop)
-                info = await unless_stopped(self._engine.wait_ready(), self._stop)
+                await cancel_on(self._decoders.wait_ready(), self._stop)
+                info = await cancel_on(self._engine.wait_ready(), self._stop)
                 logger.info("engine is ready", engine=info.name, versions=info.versions)
                 while True:
                     await self._work(info, cluster_id)
@@ -257,7 +257,7 @@ class _Worker:
     ) -> None:
         # Not one image before every cancel up to now is known.
         try:
-            await unless_stopped(revocations.caught_up.wait(), over)
+            await cancel_on(revocations.caught_up.wait(), over)
             self._consumer = consumer
             await consumer.run(over)
         except Stopped:
@@ -272,5 +272,5 @@ class _Worker:
     async def _watch(self, cluster: Cluster, over: asyncio.Event) -> None:
         """Sets `over` when told to stop, or when another cluster answers."""
         with contextlib.suppress(Stopped):
-            await unless_stopped(cluster.until_changed(), self._stop)
+            await cancel_on(cluster.until_changed(), self._stop)
         over.set()

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from ocrstream_runtime.clock import clock_named
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import WorkerSeen
@@ -62,7 +62,7 @@ class Heartbeats:
             while not stop.is_set():
                 began = time.monotonic()
                 await self._send(self._seen(stopped=False), interval_s)
-                await is_set_within(stop, max(0.0, began + interval_s - time.monotonic()))
+                await wait_for_event(stop, max(0.0, began + interval_s - time.monotonic()))
             await self._send(self._seen(stopped=True), _END_TIMEOUT_S)
         finally:
             await self._close()

@@ -9,7 +9,7 @@ from psycopg import Connection
 from ocrstream_recorder import metrics
 from ocrstream_recorder.store import outbox, webhooks
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 
 logger = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ async def watch_backlog(database: Database, stop: asyncio.Event) -> None:
             await database.run(_measure)
         except DatabaseUnavailable as error:
             logger.info("backlog not known now", error=str(error))
-        await is_set_within(stop, _INTERVAL_S)
+        await wait_for_event(stop, _INTERVAL_S)
 
 
 def _measure(connection: Connection[Any]) -> None:

@@ -18,7 +18,7 @@ from ocrstream_recorder.store import progress
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.progress import BatchProgress
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 
 logger = structlog.get_logger(__name__)
 
@@ -123,9 +123,9 @@ class BatchWatcher:
             while not stop.is_set():
                 self._arrived.clear()
                 await self._look()
-                await is_set_within(stop, _SHORTEST_INTERVAL_S)
+                await wait_for_event(stop, _SHORTEST_INTERVAL_S)
                 if self._listeners:
-                    await is_set_within(self._arrived, _INTERVAL_S)
+                    await wait_for_event(self._arrived, _INTERVAL_S)
                 else:
                     await self._arrived.wait()
         finally:

@@ -10,7 +10,7 @@ from psycopg import Connection
 from ocrstream_recorder import metrics
 from ocrstream_recorder.store import deadlines
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 
 logger = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ class DeadlineWatch:
                 logger.info("batches are cancelled by their deadline", batches=revoked)
                 self._on_outbox()
             if revoked < _BATCHES_AT_ONCE:
-                await is_set_within(stop, _INTERVAL_S)
+                await wait_for_event(stop, _INTERVAL_S)
 
 
 def _revoke_due(connection: Connection[Any]) -> int:

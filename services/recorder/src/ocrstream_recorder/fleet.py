@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from ocrstream_recorder import serving_metrics
 from ocrstream_runtime.kafka import RawRecord, create_consumer, record_ref, stop_consumer
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_runtime.topics import TopicsMissingError
 from ocrstream_schemas.codec import InvalidRecord, decode
@@ -130,7 +130,7 @@ class FleetReader:
                 if trouble != told:
                     logger.warning("workers are not known now", error=trouble)
                 told = trouble
-                await is_set_within(stop, _BACKOFF_S)
+                await wait_for_event(stop, _BACKOFF_S)
             finally:
                 await stop_consumer(kafka)
 

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ocrstream_runtime.kafka import create_consumer, stop_consumer
-from ocrstream_runtime.lifecycle import Stopped, is_set_within, unless_stopped
+from ocrstream_runtime.lifecycle import Stopped, cancel_on, wait_for_event
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.topics import IMAGE_TOPICS, RECORDED_TOPICS
 
@@ -86,14 +86,14 @@ class LagReader:
                     await admin.start()
                     await kafka.start()
                 while True:
-                    await unless_stopped(self._wanted.wait(), stop)
+                    await cancel_on(self._wanted.wait(), stop)
                     async with asyncio.timeout(_TIMEOUT_S):
                         self._note(await self._measure(admin, kafka))
             except Stopped:
                 pass
             except (KafkaError, TimeoutError) as error:
                 self._note(LagUnknown(str(error) or "Kafka does not answer"))
-                await is_set_within(stop, _BACKOFF_S)
+                await wait_for_event(stop, _BACKOFF_S)
             finally:
                 await stop_consumer(kafka)
                 await admin.close()

@@ -27,7 +27,7 @@ from ocrstream_recorder.store.outbox import OutboxRow
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.kafka import RecordTooLarge, check_size
 from ocrstream_runtime.lasting_producer import LastingProducer
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_schemas.headers import cloud_event_headers_of
 
@@ -71,7 +71,7 @@ class OutboxSender:
                 logger.warning("outbox cannot be sent now", error=str(error))
                 more = False
             if not more:
-                await is_set_within(self.woken, _IDLE_S)
+                await wait_for_event(self.woken, _IDLE_S)
                 self.woken.clear()
 
     async def _send_some(self) -> bool:

@@ -36,9 +36,10 @@ from ocrstream_runtime.health import Health, NotReady, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
 from ocrstream_runtime.lasting_producer import LastingProducer
-from ocrstream_runtime.lifecycle import Stopped, keep_trying
+from ocrstream_runtime.lifecycle import Stopped
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.problems import install_problem_handlers
+from ocrstream_runtime.retries import retry
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
@@ -134,7 +135,7 @@ class _Recorder:
     async def run(self) -> None:
         """Wait for the database and Kafka, then record until told to stop."""
         try:
-            await keep_trying(
+            await retry(
                 "the database",
                 lambda: self._writer.run(migrate.check_revision),
                 (DatabaseUnavailable, migrate.WrongRevisionError),

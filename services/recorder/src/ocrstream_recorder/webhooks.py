@@ -18,7 +18,7 @@ from ocrstream_recorder.store import webhooks
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.webhooks import Attempt
 from ocrstream_recorder.webhook_client import DeliveryFailed, WebhookClient
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_schemas.batch_options import InvalidOption, WebhookUrl, parse_webhook_url
 
 logger = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ class WebhookSender:
                     for attempt in await self._claim():
                         self._in_flight += 1
                         group.create_task(self._deliver(attempt))
-                    await is_set_within(self.woken, _IDLE_S)
+                    await wait_for_event(self.woken, _IDLE_S)
                     self.woken.clear()
         finally:
             if self._client is not None:
