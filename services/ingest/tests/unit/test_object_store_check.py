@@ -1,4 +1,4 @@
-"""Ingest says when uploads cannot be kept, and why."""
+"""Ingest says when uploads cannot be stored, and why."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""How many images wait for the workers, and whether more may come."""
+"""The workers' consumer lag: how many images wait, and whether ingest accepts more."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -20,38 +20,38 @@ _RETRY_AFTER_S = 30
 _Clients = tuple[AIOKafkaAdminClient, AIOKafkaConsumer]
 
 
-class Backlog:
-    """Of each lane's topic, what the workers' group has not committed, measured every few seconds.
+class WorkerLag:
+    """Measures every few seconds, for each lane's topic, the lag of the workers' consumer group.
 
-    While it cannot be measured the last figures hold. Partitions that the group never read wait
-    from their beginning.
+    The last measurement holds while Kafka is not available. A partition without a committed offset
+    counts from its beginning. `max_lag` is in images per topic.
     """
 
-    def __init__(self, bootstrap_servers: str, group: str, limit: int) -> None:
-        self._bootstrap = bootstrap_servers
-        self._group = group
-        self._limit = limit
-        self._waiting = dict.fromkeys(IMAGE_TOPICS, 0)
+    def __init__(self, bootstrap_servers: str, group_id: str, max_lag: int) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._group_id = group_id
+        self._max_lag = max_lag
+        self._lag = dict.fromkeys(IMAGE_TOPICS, 0)
         self._connections = AsyncExitStack()
         self._clients: _Clients | None = None
 
-    def admit(self, topics: Iterable[str]) -> None:
-        """Raises Problem (503) if more than the limit waits in one of the topics."""
+    def require_capacity(self, topics: Iterable[str]) -> None:
+        """Raises Problem (503) if the lag of one of the topics exceeds the limit."""
         for topic in topics:
-            if self._waiting[topic] > self._limit:
+            if self._lag[topic] > self._max_lag:
                 raise Problem(
                     503,
-                    "Too many images wait",
-                    f"{self._waiting[topic]:,} images wait in {topic}, over the limit of"
-                    f" {self._limit:,} (OCRSTREAM_MAX_QUEUED_IMAGES); nothing was taken, send the"
-                    " request again later",
+                    "Too many images are queued",
+                    f"{self._lag[topic]:,} images wait in {topic}, more than"
+                    f" {self._max_lag:,} (OCRSTREAM_MAX_QUEUED_IMAGES); ingest accepted nothing,"
+                    " send the request again later",
                     headers={"Retry-After": str(_RETRY_AFTER_S)},
                 )
 
-    def note(self, waiting: Mapping[str, int]) -> None:
-        """Of some topics, how many images wait in each now."""
-        self._waiting.update(waiting)
-        for topic, images in waiting.items():
+    def set_lag(self, lag: Mapping[str, int]) -> None:
+        """Replaces the lag of some topics."""
+        self._lag.update(lag)
+        for topic, images in lag.items():
             metrics.WAITING_IMAGES.labels(topic).set(images)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -73,16 +73,16 @@ class Backlog:
                 self._clients = self._clients or await self._connect()
                 await self._measure(*self._clients)
         except (KafkaError, TimeoutError):
-            # The next round connects anew.
+            # The next round opens new connections.
             self._clients = None
             await self._connections.aclose()
             raise
 
     async def _connect(self) -> _Clients:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap_servers)
         self._connections.push_async_callback(admin.close)
         await admin.start()
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap_servers)
         self._connections.push_async_callback(consumer.stop)
         await consumer.start()
         return admin, consumer
@@ -94,14 +94,15 @@ class Backlog:
             for number in range(TOPICS[topic].partitions)
         ]
         committed = {
-            partition: found.offset
-            for partition, found in (
-                await admin.list_consumer_group_offsets(self._group, partitions=partitions)
+            partition: metadata.offset
+            for partition, metadata in (
+                await admin.list_consumer_group_offsets(self._group_id, partitions=partitions)
             ).items()
         }
         ends = await consumer.end_offsets(partitions)
-        begins = await consumer.beginning_offsets(partitions)
-        waiting = dict.fromkeys(IMAGE_TOPICS, 0)
-        for one in partitions:
-            waiting[one.topic] += ends[one] - max(committed.get(one, -1), begins[one])
-        self.note(waiting)
+        beginnings = await consumer.beginning_offsets(partitions)
+        lag = dict.fromkeys(IMAGE_TOPICS, 0)
+        for partition in partitions:
+            read_up_to = max(committed.get(partition, -1), beginnings[partition])
+            lag[partition.topic] += ends[partition] - read_up_to
+        self.set_lag(lag)
