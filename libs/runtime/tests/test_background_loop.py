@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from structlog.testing import capture_logs
 
 from ocrstream_runtime.background_loop import BackgroundLoop
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_runtime.retries import Backoff, RetryHealth
 
 LONG_S = 60.0
@@ -162,7 +162,7 @@ async def test_the_loop_reports_its_failure_until_a_round_succeeds() -> None:
     async def run_round() -> float | None:
         try:
             await health.check()
-        except NotReady as error:
+        except NotReadyError as error:
             reports.append(str(error))
         else:
             reports.append(None)

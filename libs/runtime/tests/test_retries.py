@@ -7,8 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from structlog.testing import capture_logs
 
-from ocrstream_runtime.health import NotReady
-from ocrstream_runtime.lifecycle import Stopped
+from ocrstream_runtime.errors import NotReadyError, StoppedError
 from ocrstream_runtime.retries import Backoff, RetryHealth, describe_error, retry
 
 FAST = Backoff(0.001, 0.003)
@@ -73,7 +72,7 @@ async def test_a_stop_ends_the_pause_and_names_the_failure() -> None:
     away = OSError("away")
     stop = asyncio.Event()
     asyncio.get_running_loop().call_later(0.01, stop.set)
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(StoppedError) as stopped:
         await retry("connect", Attempts(away), (OSError,), stop, backoff=Backoff(60.0))
     assert stopped.value.__cause__ is away
 
@@ -105,7 +104,7 @@ async def test_a_success_hides_no_other_failure() -> None:
     health.failed("second", OSError("full"))
     health.ended("second")
     assert value_of(gauge) == 1
-    with pytest.raises(NotReady, match="connecting has failed for 0 s: OSError: away"):
+    with pytest.raises(NotReadyError, match="connecting has failed for 0 s: OSError: away"):
         await health.check()
     health.ended("first")
     await health.check()

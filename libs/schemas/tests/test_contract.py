@@ -17,12 +17,13 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from not_run import not_run
 from pydantic import ValidationError
 
-from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_schemas.codec import decode
 from ocrstream_schemas.contract.__main__ import ASYNCAPI, files, write
 from ocrstream_schemas.contract.compatibility import breaks
 from ocrstream_schemas.contract.document import asyncapi
 from ocrstream_schemas.contract.examples import EXAMPLES, RECORD, Example
 from ocrstream_schemas.contract.schemas import EVENTS, documents
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.ids import CHAIN_NAMESPACE, TASK_NAMESPACE
 from ocrstream_schemas.topics import DEAD_LETTER_SUFFIX, TOPICS
 
@@ -102,7 +103,7 @@ def test_what_the_schema_takes_the_codec_takes_and_only_that(
     schema = SCHEMAS[type(example.event).__name__]
     try:
         decoded = type(decode(example.topic, json.dumps(value).encode(), RECORD))
-    except InvalidRecord:
+    except InvalidRecordError:
         decoded = None
     taken = decoded is type(example.event)
     # Of a topic's only event the codec takes every record without a type.

@@ -4,11 +4,9 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from ocrstream_runtime.errors import StoppedError
+
 ResultT = TypeVar("ResultT")
-
-
-class Stopped(Exception):
-    """The stop event was set before the awaited result was available."""
 
 
 async def wait_for_event(event: asyncio.Event, timeout_s: float) -> bool:
@@ -22,14 +20,14 @@ async def wait_for_event(event: asyncio.Event, timeout_s: float) -> bool:
 
 
 async def cancel_on(awaited: Awaitable[ResultT], stop: asyncio.Event) -> ResultT:
-    """Returns what `awaited` returns; cancels it and raises Stopped if `stop` is set first."""
+    """Returns what `awaited` returns; cancels it and raises StoppedError if `stop` is set first."""
     waiting = asyncio.ensure_future(awaited)
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done():
             return await waiting
-        raise Stopped
+        raise StoppedError
     finally:
         waiting.cancel()
         stopping.cancel()

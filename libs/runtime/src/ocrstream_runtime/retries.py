@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar
 import structlog
 from prometheus_client import Gauge
 
-from ocrstream_runtime.health import NotReady
-from ocrstream_runtime.lifecycle import Stopped, wait_for_event
+from ocrstream_runtime.errors import NotReadyError, StoppedError
+from ocrstream_runtime.lifecycle import wait_for_event
 
 logger = structlog.get_logger(__name__)
 
@@ -69,11 +69,11 @@ class RetryHealth:
             self._gauge.set(0)
 
     async def check(self) -> None:
-        """Raises NotReady while any work fails; names the failure that lasts longest."""
+        """Raises NotReadyError while any work fails; names the failure that lasts longest."""
         if self._failures:
             failure = min(self._failures.values())
             failing_s = time.monotonic() - failure.since
-            raise NotReady(f"{self._what} has failed for {failing_s:.0f} s: {failure.error}")
+            raise NotReadyError(f"{self._what} has failed for {failing_s:.0f} s: {failure.error}")
 
 
 async def retry(
@@ -88,7 +88,7 @@ async def retry(
     """Returns what `attempt` returns, and calls it again for as long as it raises a `retry_on`.
 
     Calls `attempt` at least once, and never cancels it. Logs each failure under the name `what` and
-    reports it to `health`. Raises Stopped, from the last failure, once `stop` is set.
+    reports it to `health`. Raises StoppedError, from the last failure, once `stop` is set.
     """
     key = object()
     pauses = backoff.pauses()
@@ -107,7 +107,7 @@ async def retry(
                     retry_in_s=pause_s,
                 )
                 if await wait_for_event(stop, pause_s):
-                    raise Stopped from error
+                    raise StoppedError from error
     finally:
         if health is not None:
             health.ended(key)

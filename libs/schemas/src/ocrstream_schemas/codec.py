@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchCompleted,
@@ -77,26 +78,22 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 EventT = TypeVar("EventT", bound=Event)
 
 
-class InvalidRecord(ValueError):
-    """The record is not an event of its topic; it belongs into the dead-letter topic."""
-
-
 def decode(topic: str, value: bytes | None, ref: RecordRef) -> AnyEvent:
     """The event in a record, complete: ids and times that the producer left out are filled in.
 
-    A byte order mark before the value is left out. Raises InvalidRecord with a one-line reason if
-    the value is no JSON in UTF-8, breaks the schema, or holds what the database cannot (NUL,
+    A byte order mark before the value is left out. Raises InvalidRecordError with a one-line reason
+    if the value is no JSON in UTF-8, breaks the schema, or holds what the database cannot (NUL,
     nesting over 64); KeyError if `topic` is not one of the contract.
     """
     decoder = _IMAGES if is_images_topic(topic) else _DECODERS[topic]
     if value is None:
-        raise InvalidRecord("the record has no value (a tombstone)")
+        raise InvalidRecordError("the record has no value (a tombstone)")
     try:
         event = _decode(decoder, json_text(value))
     except RecursionError as error:
-        raise InvalidRecord(f"nested deeper than {MAX_NESTING} levels") from error
+        raise InvalidRecordError(f"nested deeper than {MAX_NESTING} levels") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRecord(encoding_error(value) or str(error)) from error
+        raise InvalidRecordError(encoding_error(value) or str(error)) from error
     check_open_fields(event, value)
     return _complete(event, value, ref)
 
@@ -150,12 +147,12 @@ def _complete(event: Any, value: bytes, ref: RecordRef) -> AnyEvent:
 def _to_utc(field: str, moment: datetime) -> datetime:
     # A year at the edge of the calendar cannot be moved to another time zone.
     if not 1 < moment.year < 9999:
-        raise InvalidRecord(f"{field}: the year {moment.year} is out of range")
+        raise InvalidRecordError(f"{field}: the year {moment.year} is out of range")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def check_open_fields(event: Event, value: bytes) -> None:
-    """Raises InvalidRecord for what the types let through: nesting over 64, and NUL.
+    """Raises InvalidRecordError for what the types let through: nesting over 64, and NUL.
 
     `value` is the event as JSON. Producers call it before they send.
     """
@@ -172,7 +169,7 @@ def _check_depth(field: str, content: Any) -> None:
     level, depth = [content], 1
     while level:
         if depth > MAX_NESTING:
-            raise InvalidRecord(f"{field}: nested deeper than {MAX_NESTING} levels")
+            raise InvalidRecordError(f"{field}: nested deeper than {MAX_NESTING} levels")
         level = [
             child
             for node in level
@@ -188,7 +185,7 @@ def _check_no_nul(root: Any) -> None:
         node = rest.pop()
         if isinstance(node, str):
             if "\0" in node:
-                raise InvalidRecord("a text holds the character NUL, which cannot be stored")
+                raise InvalidRecordError("a text holds the character NUL, which cannot be stored")
         elif isinstance(node, dict):
             rest.extend(node.keys())
             rest.extend(node.values())

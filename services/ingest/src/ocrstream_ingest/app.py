@@ -19,15 +19,16 @@ from ocrstream_ingest.publisher import Publisher
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_ingest.worker_lag import WorkerLag
 from ocrstream_runtime.cluster import Cluster, wait_for_cluster
+from ocrstream_runtime.errors import StoppedError, TopicsMissingError
 from ocrstream_runtime.health import Health, create_ops_router
-from ocrstream_runtime.lifecycle import Stopped, cancel_on
+from ocrstream_runtime.lifecycle import cancel_on
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.retries import retry
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
-from ocrstream_runtime.topics import TopicsMissingError, find_cluster
+from ocrstream_runtime.topics import find_cluster
 from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
 
 logger = structlog.get_logger(__name__)
@@ -106,14 +107,14 @@ async def _connect(
 
     try:
         cluster_id = await retry("Kafka", connect, (KafkaError, TopicsMissingError), stop)
-    except Stopped:
+    except StoppedError:
         logger.info("stopped before Kafka answered")
         return
     async with asyncio.TaskGroup() as group:
         group.create_task(worker_lag.run(stop))
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(StoppedError):
             while True:
                 async with Cluster(servers, cluster_id) as cluster:
-                    await cancel_on(cluster.until_changed(), stop)
+                    await cancel_on(cluster.wait_for_change(), stop)
                 publisher.renew()
                 cluster_id = await wait_for_cluster(servers, stop)

@@ -18,7 +18,7 @@ from ocrstream_ingest.request_body import read_body, read_chunks, require_media_
 from ocrstream_ingest.responses import RESPONSES, accepted_response, body_error
 from ocrstream_ingest.stream_publishing import publish_stream
 from ocrstream_ingest.submission import Submission
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.fields import PATH_MAX_LENGTH
 
 router = APIRouter(prefix="/v1", tags=["submit"])
@@ -120,7 +120,7 @@ async def _submit_lines(
     batch_id: str = attempt.ids.setdefault("batch_id", description.batch_id or str(uuid4()))
     submission = Submission(description, batch_id, attempt.begun_at)
     if description.batch_id not in {None, batch_id}:
-        raise Problem(
+        raise ProblemError(
             422,
             "Idempotency-Key belongs to another request",
             f"An earlier request with this key submitted the batch {batch_id!r}",
@@ -157,13 +157,13 @@ def _referenced_records(submission: Submission, batch: BatchRequest) -> list[Rec
 async def _listed_records(
     submission: Submission, references: AsyncIterator[list[str]], listing: ListingRequest
 ) -> AsyncGenerator[list[Record]]:
-    """Yields a record for each reference, a page at a time. Raises Problem (413, 422)."""
+    """Yields a record for each reference, a page at a time. Raises ProblemError (413, 422)."""
     position = 0
     async for page in references:
         records: list[Record] = []
         for reference in page:
             if len(reference) > PATH_MAX_LENGTH:
-                raise Problem(
+                raise ProblemError(
                     422,
                     "A reference is too long",
                     f"{reference} has {len(reference)} characters; {PATH_MAX_LENGTH} are allowed",
@@ -181,7 +181,7 @@ async def _listed_records(
             position += 1
         yield records
     if not position:
-        raise Problem(
+        raise ProblemError(
             422, "No images", f"No name beneath {listing.prefix} matches the glob {listing.glob!r}"
         )
 
@@ -189,7 +189,7 @@ async def _listed_records(
 async def _require_capacity(
     dependencies: Dependencies, groups: AsyncIterator[list[Record]]
 ) -> AsyncGenerator[list[Record]]:
-    """Yields the groups, if the lanes of the first one have capacity. Raises Problem (503).
+    """Yields the groups, if the lanes of the first one have capacity. Raises ProblemError (503).
 
     Later groups are not checked: once ingest has published a part of a stream, it publishes all.
     """

@@ -17,7 +17,7 @@ from ocrstream_ingest.request_body import BodyLimits
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_ingest.uploads import UploadStore
 from ocrstream_ingest.worker_lag import WorkerLag
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +77,13 @@ def create_dependencies(settings: IngestSettings, publisher: Publisher) -> Depen
 
 
 async def admit(request: Request) -> AsyncIterator[Dependencies]:
-    """Yields the dependencies while the request holds one of the slots. Raises Problem (429)."""
+    """Yields the dependencies while the request holds one of the slots.
+
+    Raises ProblemError (429).
+    """
     dependencies: Dependencies = request.app.state.dependencies
     if dependencies.request_slots.locked():
-        raise Problem(
+        raise ProblemError(
             429,
             "Too many concurrent requests",
             "Ingest processes as many submissions as OCRSTREAM_MAX_REQUESTS allows; try again in a"

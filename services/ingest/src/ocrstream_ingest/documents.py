@@ -10,7 +10,7 @@ import structlog
 
 from ocrstream_ingest.form import ReceivedFile
 from ocrstream_ingest.page_writer import PAGE_NAME, SplitResult, SplitTask
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_sandbox.child_process import ChildSpec
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
 from ocrstream_sandbox.limits import ChildLimits
@@ -56,8 +56,8 @@ class DocumentSplitter:
         """Returns for each file the paths of its pages' images, in order; none for an image.
 
         Splits one document after another, because the limits of pages and bytes apply to all of
-        them together. Raises Problem: 422 if a document is not readable within the limits, 503 if
-        no child process is available.
+        them together. Raises ProblemError: 422 if a document is not readable within the limits, 503
+        if no child process is available.
         """
         pages_by_file: list[Sequence[Path]] = []
         remaining = self._limits
@@ -106,7 +106,7 @@ class DocumentSplitter:
         except (ChildStarvedError, ChildUnavailableError) as error:
             logger.warning("cannot split a document now", error=str(error))
             starved = isinstance(error, ChildStarvedError)
-            raise Problem(
+            raise ProblemError(
                 503,
                 "Too little CPU" if starved else "No process for the document",
                 f"Ingest could not split a document: {error}; it stored nothing, send the request"
@@ -130,8 +130,8 @@ def _total_size(files: Sequence[Path]) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _not_splittable(name: str | None, number: int, reason: str) -> Problem:
-    return Problem(
+def _not_splittable(name: str | None, number: int, reason: str) -> ProblemError:
+    return ProblemError(
         422,
         "The document cannot be split into pages",
         f"{name or 'A file'}: {reason}",

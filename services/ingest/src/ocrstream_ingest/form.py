@@ -10,7 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from ocrstream_ingest.models import MAX_FILES
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 FILES_FIELD = "files"
 
@@ -34,7 +34,8 @@ class ReceivedFile:
 class FormParser:
     """Parses the body from chunks of any length; writes files to `folder`, and flushes them.
 
-    Raises Problem: 422 if the form is malformed or has too many parts, 413 if a part is too large.
+    Raises ProblemError: 422 if the form is malformed or has too many parts, 413 if a part is too
+    large.
     """
 
     def __init__(self, content_type: str, folder: Path, max_file_bytes: int) -> None:
@@ -162,7 +163,7 @@ class _FileWriter:
         self._size += len(chunk)
         if self._size > self._max_bytes:
             detail = f"is larger than {self._max_bytes:,} bytes (OCRSTREAM_MAX_UPLOAD_BYTES)"
-            raise Problem(
+            raise ProblemError(
                 413,
                 "File too large",
                 f"{self._name or 'A file'} {detail}",
@@ -190,5 +191,5 @@ def _sanitize(name: bytes) -> str | None:
     return text[-_SOURCE_NAME_MAX_LENGTH:] or None
 
 
-def _malformed(reason: str) -> Problem:
-    return Problem(422, "The form is malformed", f"The body is not a valid form: {reason}")
+def _malformed(reason: str) -> ProblemError:
+    return ProblemError(422, "The form is malformed", f"The body is not a valid form: {reason}")

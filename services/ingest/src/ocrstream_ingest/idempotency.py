@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from ocrstream_ingest.fsync_files import create_file, replace_file
 from ocrstream_ingest.responses import accepted_response
 from ocrstream_runtime.background_loop import BackgroundLoop
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 FOLDER = ".idempotency"
 _SUBFOLDERS = 256
@@ -56,21 +56,21 @@ class IdempotencyStore:
         self._keep_s = keep_s
 
     async def find(self, key: str) -> AttemptRecord | None:
-        """Returns the attempt with this key, if there is one. Raises Problem (507)."""
+        """Returns the attempt with this key, if there is one. Raises ProblemError (507)."""
         with _disk_errors("ingest published nothing"):
             return await asyncio.to_thread(self._read, self._path(key))
 
     async def create(self, key: str, record: AttemptRecord) -> None:
         """Stores a first attempt durably.
 
-        Raises Problem: 409 if another request stored one with this key at the same moment, 507 if
-        the disk is full or fails.
+        Raises ProblemError: 409 if another request stored one with this key at the same moment, 507
+        if the disk is full or fails.
         """
         content = msgspec.json.encode(record)
         with _disk_errors("ingest published nothing"):
             created = await asyncio.to_thread(create_file, self._path(key), content)
         if not created:
-            raise Problem(
+            raise ProblemError(
                 409,
                 "The same request is in progress",
                 "Another request with this Idempotency-Key began at the same moment; send the"
@@ -79,7 +79,7 @@ class IdempotencyStore:
             )
 
     async def replace(self, key: str, record: AttemptRecord) -> None:
-        """Stores the record of a finished attempt durably. Raises Problem (507)."""
+        """Stores the record of a finished attempt durably. Raises ProblemError (507)."""
         with _disk_errors("ingest published all events, which count once if you send them again"):
             await asyncio.to_thread(replace_file, self._path(key), msgspec.json.encode(record))
 
@@ -140,7 +140,7 @@ class IdempotentRequest:
     async def attempt(self, content: bytes) -> "Attempt":
         """Returns this attempt, which continues an earlier one with the same key.
 
-        Raises Problem: 422 if the earlier attempt had another path or content, 507 if the disk
+        Raises ProblemError: 422 if the earlier attempt had another path or content, 507 if the disk
         fails.
         """
         fingerprint = self.fingerprint_of(content)
@@ -153,8 +153,8 @@ class IdempotentRequest:
         """Returns this attempt at a request whose content is known only at the end of its body.
 
         So a repeat cannot be told from another request before; what it publishes carries the ids of
-        the first attempt, and counts once. Raises Problem: 422 if the key belongs to a request that
-        is not a stream, 507 if the disk fails.
+        the first attempt, and counts once. Raises ProblemError: 422 if the key belongs to a request
+        that is not a stream, 507 if the disk fails.
         """
         found = await self._find()
         if found is not None and found.response is None:
@@ -162,12 +162,12 @@ class IdempotentRequest:
         return Attempt(self, found, _STREAM)
 
     async def create(self, record: AttemptRecord) -> None:
-        """Stores a first attempt, if the request has a key. Raises Problem (409, 507)."""
+        """Stores a first attempt, if the request has a key. Raises ProblemError (409, 507)."""
         if self._key is not None:
             await self._store.create(self._key, record)
 
     async def replace(self, record: AttemptRecord) -> None:
-        """Stores a finished attempt, if the request has a key. Raises Problem (507)."""
+        """Stores a finished attempt, if the request has a key. Raises ProblemError (507)."""
         if self._key is not None:
             await self._store.replace(self._key, record)
 
@@ -199,18 +199,18 @@ class Attempt:
         self._fingerprint = fingerprint
 
     def require_same_content(self, content: bytes) -> None:
-        """Raises Problem (422) if the attempt that stored the response had other content."""
+        """Raises ProblemError (422) if the attempt that stored the response had other content."""
         if self._found is not None:
             _require_same(self._found.fingerprint, self._request.fingerprint_of(content))
 
     async def begin(self) -> None:
-        """Stores the ids durably, unless an earlier attempt did. Raises Problem (409, 507)."""
+        """Stores the ids durably, unless an earlier attempt did. Raises ProblemError (409, 507)."""
         if self._found is None:
             record = AttemptRecord(self.ids, self.begun_at, self._fingerprint)
             await self._request.create(record)
 
     async def finish(self, response: BaseModel, *, content: bytes | None = None) -> Response:
-        """Stores the response durably and returns it with status 202. Raises Problem (507).
+        """Stores the response durably and returns it with status 202. Raises ProblemError (507).
 
         `content` is that of a stream, known by now.
         """
@@ -225,11 +225,11 @@ class Attempt:
 
 @contextmanager
 def _disk_errors(published: str) -> Generator[None]:
-    """Translates OSError into Problem (507), which says what ingest has published by then."""
+    """Translates OSError into ProblemError (507), which says what ingest has published by then."""
     try:
         yield
     except OSError as error:
-        raise Problem(
+        raise ProblemError(
             507,
             "Idempotency-Key not stored",
             f"The disk does not store the Idempotency-Key: {error.strerror or error}; {published}."
@@ -240,7 +240,7 @@ def _disk_errors(published: str) -> Generator[None]:
 
 def _require_same(stored_fingerprint: str, fingerprint: str) -> None:
     if stored_fingerprint != fingerprint:
-        raise Problem(
+        raise ProblemError(
             422,
             "Idempotency-Key belongs to another request",
             "An earlier request with this key had another path or body; use a new key for each"

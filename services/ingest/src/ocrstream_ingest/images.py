@@ -21,7 +21,7 @@ from ocrstream_ingest.responses import RESPONSES, accepted_response, body_error
 from ocrstream_ingest.storage_keys import file_suffix, upload_key
 from ocrstream_ingest.submission import Submission
 from ocrstream_ingest.uploads import Move
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["submit"])
 
@@ -86,13 +86,13 @@ async def upload_images(
 
 
 def _validate(form: FormParser) -> UploadForm:
-    """Returns the form's fields. Raises Problem (422), RequestValidationError."""
+    """Returns the form's fields. Raises ProblemError (422), RequestValidationError."""
     fields: dict[str, Any] = dict(form.fields)
     if "options" in fields:
         try:
             fields["options"] = msgspec.json.decode(fields["options"])
         except (msgspec.DecodeError, RecursionError) as error:
-            raise Problem(
+            raise ProblemError(
                 422,
                 "The request breaks its schema",
                 f"#/options: is not valid JSON: {error}",
@@ -104,7 +104,7 @@ def _validate(form: FormParser) -> UploadForm:
         raise body_error(error) from error
     if not form.files:
         detail = f"send at least one file in the field {FILES_FIELD!r}"
-        raise Problem(
+        raise ProblemError(
             422,
             "No files",
             f"#/{FILES_FIELD}: {detail}",
@@ -122,7 +122,10 @@ def _content_of(form: FormParser) -> bytes:
 async def _split_files(
     dependencies: Dependencies, files: Sequence[ReceivedFile], upload: UploadForm, batch_id: str
 ) -> list[_Image]:
-    """Returns the images of all files, one for each page of a document. Raises Problem (422)."""
+    """Returns the images of all files, one for each page of a document.
+
+    Raises ProblemError (422).
+    """
     pages_by_file = await dependencies.documents.split(files)
     first = upload.first_index
     # A client that counts files itself gives the next file the next index, so the further pages of
@@ -145,7 +148,7 @@ async def _split_files(
             key = upload_key(batch_id, key_index, file.sha256, suffix, copy=copy, page=page or 0)
             images.append(_Image(source, key, index, file.name, page))
     if max(image.index or 0 for image in images) > INDEX_MAX:
-        raise Problem(
+        raise ProblemError(
             422,
             "The request breaks its schema",
             f"#/first_index: {first} plus {len(images)} images exceeds the index {INDEX_MAX:,}",

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from ocrstream_ingest.models import REFERENCE_PATTERN, BatchDescription
 from ocrstream_ingest.publisher import Record
 from ocrstream_ingest.submission import Submission
-from ocrstream_runtime.problems import Problem
-from ocrstream_schemas.batch_options import InvalidOption, check_options
+from ocrstream_runtime.errors import ProblemError
+from ocrstream_schemas.batch_options import check_options
+from ocrstream_schemas.errors import InvalidOptionError
 from ocrstream_schemas.fields import PATH_MAX_LENGTH, Index, Path, SourceName
 
 MEDIA_TYPE = "application/x-ndjson"
@@ -44,11 +45,13 @@ class BatchLines:
     async def read_description(self) -> BatchDescription:
         """Returns the first line as a description, or an empty one if the line is an image.
 
-        Raises Problem (422) if the line is neither, or if the body has no line.
+        Raises ProblemError (422) if the line is neither, or if the body has no line.
         """
         self._first = await anext(self._groups, [])
         if not self._first:
-            raise Problem(422, "No images", "The body has no line; send one JSON object per line")
+            raise ProblemError(
+                422, "No images", "The body has no line; send one JSON object per line"
+            )
         try:
             line = msgspec.json.decode(self._first[0])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -69,7 +72,8 @@ class BatchLines:
         """Yields a record for each image, in groups.
 
         With `number_images`, an image without an index gets its position in the body. Raises
-        Problem (422) for the first invalid line, after it has yielded all images before that line.
+        ProblemError (422) for the first invalid line, after it has yielded all images before that
+        line.
         """
         position = 0
         group: list[bytes] | None = self._first
@@ -82,7 +86,7 @@ class BatchLines:
                         default_index = position if number_images else None
                         records.append(_record(submission, line, number, default_index))
                         position += 1
-            except Problem:
+            except ProblemError:
                 if records:
                     yield records
                 raise
@@ -90,7 +94,9 @@ class BatchLines:
                 yield records
             group = await anext(self._groups, None)
         if not position:
-            raise Problem(422, "No images", "The body has no image; send one JSON object per line")
+            raise ProblemError(
+                422, "No images", "The body has no image; send one JSON object per line"
+            )
 
 
 def _record(submission: Submission, line: bytes, number: int, default_index: int | None) -> Record:
@@ -98,7 +104,7 @@ def _record(submission: Submission, line: bytes, number: int, default_index: int
         image = _DECODER.decode(line)
         if image.options is not None:
             check_options(image.options)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOption) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOptionError) as error:
         raise _invalid_line(number, str(error)) from error
     return submission.image_record(
         image.image_path,
@@ -111,7 +117,7 @@ def _record(submission: Submission, line: bytes, number: int, default_index: int
 
 
 async def _split_lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes]]:
-    """Yields complete lines in groups. Raises Problem (422) if a line is too long."""
+    """Yields complete lines in groups. Raises ProblemError (422) if a line is too long."""
     group: list[bytes] = []
     size, number = 0, 0
     partial = b""
@@ -137,5 +143,5 @@ async def _split_lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[byte
         yield group
 
 
-def _invalid_line(number: int, why: str) -> Problem:
-    return Problem(422, "A line breaks its schema", f"line {number}: {why}", line=number)
+def _invalid_line(number: int, why: str) -> ProblemError:
+    return ProblemError(422, "A line breaks its schema", f"line {number}: {why}", line=number)

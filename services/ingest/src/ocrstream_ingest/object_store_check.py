@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from ocrstream_ingest.fsync_files import fsync_file
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 
 _PROBE = b"ocrstream object store probe"
 
@@ -21,7 +21,7 @@ class ObjectStoreCheck:
         self._probing: asyncio.Future[None] | None = None
 
     async def check(self) -> None:
-        """Raises NotReady if the folder is not usable; the message says why."""
+        """Raises NotReadyError if the folder is not usable; the message says why."""
         if self._probing is None or self._probing.done():
             self._probing = asyncio.get_running_loop().run_in_executor(None, _probe, self._root)
         try:
@@ -29,7 +29,9 @@ class ObjectStoreCheck:
             await asyncio.shield(self._probing)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise NotReady(f"OCRSTREAM_OBJECT_ROOT={self._root} is not usable: {reason}") from error
+            raise NotReadyError(
+                f"OCRSTREAM_OBJECT_ROOT={self._root} is not usable: {reason}"
+            ) from error
 
 
 def _probe(root: Path) -> None:

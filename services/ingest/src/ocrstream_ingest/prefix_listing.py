@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import from_url
 
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 _PAGE_SIZE = 1000
 _MAX_DEPTH = 64
@@ -30,8 +30,8 @@ class PrefixLister:
     def list_references(self, prefix: str, glob: str) -> AsyncGenerator[list[str]]:
         """Yields the references that match the glob, a page at a time, ordered by name.
 
-        Raises Problem: 422 if the prefix is not valid or not allowed; 503, from the iteration, if
-        the store does not respond.
+        Raises ProblemError: 422 if the prefix is not valid or not allowed; 503, from the iteration,
+        if the store does not respond.
         """
         if urlsplit(prefix).scheme == "file":
             return _pages_in_thread(_walk(self._folder(prefix), glob))
@@ -113,8 +113,8 @@ async def _list_objects(prefix: str, glob: str) -> AsyncGenerator[list[str]]:
         raise _not_allowed(prefix, "names a store that ingest cannot list") from error
 
 
-def _not_allowed(prefix: str, reason: str) -> Problem:
-    return Problem(
+def _not_allowed(prefix: str, reason: str) -> ProblemError:
+    return ProblemError(
         422,
         "The prefix cannot be listed",
         f"{prefix} {reason}",
@@ -122,6 +122,6 @@ def _not_allowed(prefix: str, reason: str) -> Problem:
     )
 
 
-def _listing_failed(error: Exception) -> Problem:
+def _listing_failed(error: Exception) -> ProblemError:
     reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-    return Problem(503, "Listing failed", reason, headers={"Retry-After": "5"})
+    return ProblemError(503, "Listing failed", reason, headers={"Retry-After": "5"})

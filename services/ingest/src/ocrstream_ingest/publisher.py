@@ -17,14 +17,17 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from ocrstream_ingest import metrics
 from ocrstream_ingest.partitioner import partition_of
-from ocrstream_runtime.clock import ClockRefusedError
-from ocrstream_runtime.health import NotReady
-from ocrstream_runtime.kafka import RecordTooLarge, check_size, create_producer
-from ocrstream_runtime.lasting_producer import LastingProducer
+from ocrstream_runtime.errors import (
+    ClockRefusedError,
+    NotReadyError,
+    ProblemError,
+    RecordTooLargeError,
+)
+from ocrstream_runtime.kafka import check_size, create_producer
 from ocrstream_runtime.messaging_spans import begin_trace, send_span
-from ocrstream_runtime.patience import Patience
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_runtime.settings import ServiceSettings
+from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
 from ocrstream_schemas.batch_options import lane_of
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import CommandEvent, ImageSubmitted
@@ -56,13 +59,13 @@ class Publisher:
     """Publishes records to Kafka, after `start`."""
 
     def __init__(self, settings: ServiceSettings, client_id: str, timeout_s: float) -> None:
-        self._producer = LastingProducer(lambda: create_producer(settings, client_id))
+        self._producer = RenewableProducer(lambda: create_producer(settings, client_id))
         self._timeout_s = timeout_s
         self._started = False
 
     async def start(self) -> None:
         """Connects to Kafka. Raises KafkaError."""
-        async with self._producer.lent():
+        async with self._producer.acquire():
             self._started = True
 
     async def stop(self) -> None:
@@ -74,25 +77,25 @@ class Publisher:
         self._producer.renew()
 
     async def check(self) -> None:
-        """Raises NotReady unless a broker answers now."""
+        """Raises NotReadyError unless a broker answers now."""
         if not self._started:
-            raise NotReady("ingest is not connected to Kafka yet")
+            raise NotReadyError("ingest is not connected to Kafka yet")
         try:
-            async with asyncio.timeout(_CHECK_TIMEOUT_S), self._producer.lent() as producer:
+            async with asyncio.timeout(_CHECK_TIMEOUT_S), self._producer.acquire() as producer:
                 await _ping(producer)
         except (KafkaError, TimeoutError) as error:
-            raise NotReady("no broker answers") from error
+            raise NotReadyError("no broker answers") from error
 
     async def publish(self, batch_id: str, records: Sequence[Record]) -> None:
         """Returns when the broker has acknowledged every record.
 
-        Raises Problem (503) if the broker does not acknowledge all in time, or refuses one. It is
-        safe to publish the same records again.
+        Raises ProblemError (503) if the broker does not acknowledge all in time, or refuses one. It
+        is safe to publish the same records again.
         """
         commands = [record for record in records if record.topic == BATCHES_COMMANDS]
         images = [record for record in records if record.topic != BATCHES_COMMANDS]
         try:
-            async with Patience(self._timeout_s):
+            async with StarvationAwareTimeout(self._timeout_s):
                 await self._publish_traced(commands, images)
         except ClockRefusedError as error:
             raise _clock_refused(batch_id, error) from error
@@ -116,16 +119,19 @@ class Publisher:
     async def _publish(self, records: Iterable[tuple[Record, Headers]]) -> None:
         if not self._started:
             raise TimeoutError
-        async with self._producer.lent() as producer:
+        async with self._producer.acquire() as producer:
             await _send_batches(producer, records)
 
 
 async def _ping(producer: AIOKafkaProducer) -> None:
-    """Raises NotReady if no broker answers; NotReady, unlike KafkaError, keeps the producer."""
+    """Raises NotReadyError if no broker answers;
+
+    NotReadyError, unlike KafkaError, keeps the producer.
+    """
     try:
         await producer.client.fetch_all_metadata()
     except KafkaError as error:
-        raise NotReady("no broker answers") from error
+        raise NotReadyError("no broker answers") from error
 
 
 async def _send_batches(
@@ -167,7 +173,7 @@ async def _send_in_order(
 
 
 def command_record(event: CommandEvent) -> Record:
-    """Returns the command as a record. Raises Problem (413) if it is too large."""
+    """Returns the command as a record. Raises ProblemError (413) if it is too large."""
     return _record(
         BATCHES_COMMANDS, event.batch_id, encode(event), cloud_event_headers(event, SOURCE)
     )
@@ -176,7 +182,7 @@ def command_record(event: CommandEvent) -> Record:
 def image_record(image: ImageSubmitted, value: bytes, headers: Headers) -> Record:
     """Returns the record of an image, encoded as `value`, for the topic of its lane.
 
-    `headers` are those of `image_headers`. Raises Problem (413) if the record is too large.
+    `headers` are those of `image_headers`. Raises ProblemError (413) if the record is too large.
     """
     topic = lane_topic(lane_of(image.options))
     with_id = [*headers, ("ce_id", os.urandom(16).hex().encode())]
@@ -193,16 +199,16 @@ def _record(topic: str, key: str, value: bytes, headers: Headers) -> Record:
     record = Record(topic, key.encode(), value, headers)
     try:
         check_size(topic, record.key + bytes(_TRACE_HEADER_BYTES), value, headers)
-    except RecordTooLarge as error:
-        raise Problem(413, "Event too large", f"options: {error}") from error
+    except RecordTooLargeError as error:
+        raise ProblemError(413, "Event too large", f"options: {error}") from error
     return record
 
 
-def _clock_refused(batch_id: str, error: ClockRefusedError) -> Problem:
+def _clock_refused(batch_id: str, error: ClockRefusedError) -> ProblemError:
     logger.error("Kafka refuses events because of the clock", batch_id=batch_id, error=str(error))
-    return Problem(
+    return ProblemError(
         503,
-        "Ingest's clock is wrong",
+        "The clock is wrong",
         f"Kafka did not accept all events of batch {batch_id!r}. On ingest's machine: {error}. Then"
         " send the same request again with the same Idempotency-Key or this batch_id",
         headers={"Retry-After": "60"},
@@ -210,8 +216,8 @@ def _clock_refused(batch_id: str, error: ClockRefusedError) -> Problem:
     )
 
 
-def _unavailable(batch_id: str, timeout_s: float) -> Problem:
-    return Problem(
+def _unavailable(batch_id: str, timeout_s: float) -> ProblemError:
+    return ProblemError(
         503,
         "Kafka unavailable",
         f"Kafka did not acknowledge all events of batch {batch_id!r} within {timeout_s:g} s; send"

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 _TIMEOUT_S = 5.0
 
@@ -30,7 +30,7 @@ class RecorderClient:
     async def fetch_run(self, batch_id: str) -> int:
         """Returns the current run of a batch.
 
-        Raises Problem: 404 if the recorder does not know the batch, 503 if it does not answer.
+        Raises ProblemError: 404 if the recorder does not know the batch, 503 if it does not answer.
         """
         url = self.batch_url(batch_id)
         if url is None:
@@ -41,7 +41,7 @@ class RecorderClient:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _unavailable(f"{self._url} does not answer ({type(error).__name__})") from error
         if response.status_code == HTTPStatus.NOT_FOUND:
-            raise Problem(
+            raise ProblemError(
                 404,
                 "No such batch",
                 f"The recorder does not know batch {batch_id!r}; a new batch takes a moment",
@@ -54,8 +54,8 @@ class RecorderClient:
             raise _unavailable(f"{self._url} answers with something other than a batch") from error
 
 
-def _unavailable(reason: str) -> Problem:
-    return Problem(
+def _unavailable(reason: str) -> ProblemError:
+    return ProblemError(
         503,
         "Recorder unavailable",
         f"Ingest asks the recorder which run to cancel, but {reason}. Nothing is cancelled; try"

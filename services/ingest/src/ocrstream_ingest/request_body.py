@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from fastapi import Request
 
-from ocrstream_runtime.patience import Patience
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
+from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
 
 _MIN_BYTES_PER_S = 1024
 
@@ -27,7 +27,7 @@ class BodyLimits(NamedTuple):
 async def read_chunks(request: Request, limits: BodyLimits) -> AsyncGenerator[bytes]:
     """Yields the body's chunks as they arrive.
 
-    Raises Problem: 413 if the body is too large, 408 if it is too slow, 400 if the client
+    Raises ProblemError: 413 if the body is too large, 408 if it is too slow, 400 if the client
     disconnects.
     """
     _check_content_length(request, limits)
@@ -39,10 +39,10 @@ async def read_chunks(request: Request, limits: BodyLimits) -> AsyncGenerator[by
             allowed_s = limits.idle_timeout_s + received / _MIN_BYTES_PER_S
             timeout_s = min(timeout_s, allowed_s - waited_s)
         try:
-            async with Patience(timeout_s) as patience:
+            async with StarvationAwareTimeout(timeout_s) as timeout:
                 message = await request.receive()
         except TimeoutError as error:
-            raise Problem(
+            raise ProblemError(
                 408,
                 "The body arrives too slowly",
                 f"Ingest received {received:,} bytes and then waited"
@@ -50,9 +50,9 @@ async def read_chunks(request: Request, limits: BodyLimits) -> AsyncGenerator[by
                 " send the request again",
                 headers={"Connection": "close"},
             ) from error
-        waited_s += patience.spent_s
+        waited_s += timeout.spent_s
         if message["type"] == "http.disconnect":
-            raise Problem(
+            raise ProblemError(
                 400, "The client disconnected", "The connection closed before the end of the body"
             )
         chunk: bytes = message.get("body", b"")
@@ -75,10 +75,10 @@ def media_type(request: Request) -> str:
 
 
 def require_media_type(request: Request, *allowed: str) -> str:
-    """Returns the body's media type. Raises Problem (415) if it is not one of `allowed`."""
+    """Returns the body's media type. Raises ProblemError (415) if it is not one of `allowed`."""
     found = media_type(request)
     if found not in allowed:
-        raise Problem(
+        raise ProblemError(
             415,
             "Unsupported media type",
             f"The body has {f'the type {found}' if found else 'no type'};"
@@ -93,8 +93,8 @@ def _check_content_length(request: Request, limits: BodyLimits) -> None:
         raise _too_large(limits)
 
 
-def _too_large(limits: BodyLimits) -> Problem:
-    return Problem(
+def _too_large(limits: BodyLimits) -> ProblemError:
+    return ProblemError(
         413,
         "Request too large",
         f"The request is larger than {limits.max_bytes:,} bytes ({limits.max_bytes_setting});"

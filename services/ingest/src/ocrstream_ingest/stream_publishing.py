@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from ocrstream_ingest.publisher import Publisher, Record
 from ocrstream_ingest.submission import Submission
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 _MAX_IN_FLIGHT = 3
 """How many groups of images the broker may have yet to acknowledge."""
@@ -20,9 +20,9 @@ async def publish_stream(
 ) -> tuple[int, int]:
     """Publishes the batch without its total, then the images as they arrive, then the total.
 
-    Returns how many images there were, and the total. If `groups` raises Problem, the images
-    published by then become the batch's total, so that the batch ends, and the Problem names their
-    number; without any, nothing is published.
+    Returns how many images there were, and the total. If `groups` raises ProblemError, the images
+    published by then become the batch's total, so that the batch ends, and the ProblemError names
+    their number; without any, nothing is published.
     """
     accepted = 0
     in_flight: deque[asyncio.Task[None]] = deque()
@@ -36,7 +36,7 @@ async def publish_stream(
                 await in_flight.popleft()
         while in_flight:
             await in_flight.popleft()
-    except Problem as problem:
+    except ProblemError as problem:
         await _settle(in_flight)
         if accepted and problem.status < 500:
             await publisher.publish(submission.batch_id, [submission.batch_record(accepted)])

@@ -6,9 +6,10 @@ from typing import Any
 
 from ocrstream_ingest.models import BatchDescription
 from ocrstream_ingest.publisher import Record, command_record, image_headers, image_record
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.batch_options import IMAGE_OPTIONS, lane_of
-from ocrstream_schemas.codec import InvalidRecord, check_open_fields, encode
+from ocrstream_schemas.codec import check_open_fields, encode
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import BatchSubmitted, Event, ImageSubmitted
 from ocrstream_schemas.ids import RecordRef, derive_chain_id
 from ocrstream_schemas.topics import lane_topic
@@ -44,7 +45,7 @@ class Submission:
     def batch_record(self, total: int | None) -> Record:
         """Returns BatchSubmitted with `total` images; None if the total is not known yet.
 
-        Raises Problem (413, 422).
+        Raises ProblemError (413, 422).
         """
         event = BatchSubmitted(
             batch_id=self.batch_id,
@@ -72,8 +73,8 @@ class Submission:
     ) -> Record:
         """Returns ImageSubmitted for one image.
 
-        With `chain_by_path` the chain's id depends on the path and not on the index. Raises Problem
-        (413, 422), which names the image by `pointer`.
+        With `chain_by_path` the chain's id depends on the path and not on the index. Raises
+        ProblemError (413, 422), which names the image by `pointer`.
         """
         merged = {**self._image_options, **(options or {})} if self._image_options else options
         image = ImageSubmitted(
@@ -102,8 +103,8 @@ class Submission:
 def _check(event: Event, value: bytes, pointer: str) -> None:
     try:
         check_open_fields(event, value)
-    except InvalidRecord as error:
-        raise Problem(
+    except InvalidRecordError as error:
+        raise ProblemError(
             422,
             "The request breaks its schema",
             f"#/{pointer}: {error}",

@@ -15,7 +15,7 @@ from fastapi import Request
 from ocrstream_ingest.form import FormParser
 from ocrstream_ingest.fsync_files import create_folder, fsync_folders
 from ocrstream_ingest.request_body import BodyLimits, read_chunks
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 logger = structlog.get_logger(__name__)
 
@@ -50,8 +50,8 @@ class UploadStore:
     ) -> AsyncGenerator[FormParser]:
         """Yields the request's form, read to its end; deletes its files afterwards unless stored.
 
-        Raises Problem: 400, 408, 413 or 422 if the request is not valid, 507 if the disk is full or
-        fails.
+        Raises ProblemError: 400, 408, 413 or 422 if the request is not valid, 507 if the disk is
+        full or fails.
         """
         folder = self._root / INCOMING / str(uuid4())
         form: FormParser | None = None
@@ -109,8 +109,8 @@ async def _feed(request: Request, limits: BodyLimits, form: FormParser) -> None:
     form.finish()
 
 
-def _not_stored(error: OSError) -> Problem:
-    return Problem(
+def _not_stored(error: OSError) -> ProblemError:
+    return ProblemError(
         507,
         "Upload not stored",
         f"The disk does not store the files: {error.strerror or error}; ingest stored nothing",

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from ocrstream_ingest import metrics
 from ocrstream_runtime.background_loop import BackgroundLoop
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.topics import IMAGE_TOPICS, TOPICS
 
 _INTERVAL_S = 3.0
@@ -36,10 +36,10 @@ class WorkerLag:
         self._clients: _Clients | None = None
 
     def require_capacity(self, topics: Iterable[str]) -> None:
-        """Raises Problem (503) if the lag of one of the topics exceeds the limit."""
+        """Raises ProblemError (503) if the lag of one of the topics exceeds the limit."""
         for topic in topics:
             if self._lag[topic] > self._max_lag:
-                raise Problem(
+                raise ProblemError(
                     503,
                     "Too many images are queued",
                     f"{self._lag[topic]:,} images wait in {topic}, more than"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ocrstream_ingest.publisher import Publisher, Record
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.events import (
@@ -34,7 +34,7 @@ class FakePublisher(Publisher):
     async def publish(self, batch_id: str, records: Sequence[Record]) -> None:
         if self.failures:
             self.failures -= 1
-            raise Problem(503, "Kafka unavailable", "in this test")
+            raise ProblemError(503, "Kafka unavailable", "in this test")
         for topic, key, value, _ in records:
             event = decode(topic, value, _REF)
             if isinstance(event, ImageSubmitted):

@@ -19,8 +19,8 @@ from ocrstream_ingest.dependencies import create_dependencies
 from ocrstream_ingest.idempotency import FOLDER, AttemptRecord, IdempotencyStore
 from ocrstream_ingest.publisher import Record
 from ocrstream_ingest.settings import IngestSettings
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_runtime.health import Health
-from ocrstream_runtime.problems import Problem
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 
@@ -196,7 +196,7 @@ async def test_of_many_first_attempts_one_begins(tmp_path: Path) -> None:
     async def create(store: IdempotencyStore, number: int) -> int:
         try:
             await store.create("k", first_attempt(batch_id=str(number)))
-        except Problem as problem:
+        except ProblemError as problem:
             return problem.status
         return 202
 

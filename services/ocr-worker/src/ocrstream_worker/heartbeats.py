@@ -15,7 +15,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from ocrstream_runtime.clock import clock_named
+from ocrstream_runtime.clock import translate_clock_errors
 from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import encode
@@ -87,7 +87,7 @@ class Heartbeats:
         try:
             async with asyncio.timeout(timeout_s):
                 producer = await self._started()
-                with clock_named():
+                with translate_clock_errors():
                     await producer.send_and_wait(
                         WORKERS_HEARTBEATS,
                         encode(seen),

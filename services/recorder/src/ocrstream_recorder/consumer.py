@@ -25,7 +25,8 @@ from ocrstream_recorder.retrying import Retrying
 from ocrstream_recorder.stopped_partitions import StoppedPartitions
 from ocrstream_recorder.store.database import DatabaseUnavailable, DataRefused
 from ocrstream_recorder.store.offsets import OffsetsMovedError
-from ocrstream_runtime.cluster import Cluster, ClusterChanged
+from ocrstream_runtime.cluster import Cluster
+from ocrstream_runtime.errors import ClusterChangedError
 from ocrstream_runtime.kafka import RawRecord, stop_consumer
 from ocrstream_schemas.topics import RECORDED_TOPICS, is_images_topic
 
@@ -91,7 +92,7 @@ class Consumer(ConsumerRebalanceListener):
     async def run(self) -> None:
         """Record until `stop` is set; then finish the poll under way, or give it back.
 
-        Raises ClusterChanged, with what was read of the old one written, when another cluster
+        Raises ClusterChangedError, with what was read of the old one written, when another cluster
         answers; and what a write raised that means that this process can write no more.
         """
         stopping = asyncio.create_task(self._let_go_when_stopped())
@@ -112,7 +113,7 @@ class Consumer(ConsumerRebalanceListener):
                     await asyncio.sleep(_BACKOFF_S)
             await self._settle()
             await self._commit()
-        except ClusterChanged:
+        except ClusterChangedError:
             await self._settle()
             raise
         finally:

@@ -14,11 +14,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ocrstream_recorder import serving_metrics
+from ocrstream_runtime.errors import TopicsMissingError
 from ocrstream_runtime.kafka import RawRecord, create_consumer, record_ref, stop_consumer
 from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.settings import ServiceSettings
-from ocrstream_runtime.topics import TopicsMissingError
-from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_schemas.codec import decode
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import WorkerSeen
 from ocrstream_schemas.topics import WORKERS_HEARTBEATS
 
@@ -68,8 +69,8 @@ class Fleet:
         try:
             event = decode(record.topic, record.value, record_ref(record))
             if not isinstance(event, WorkerSeen) or record.key != event.worker.encode():
-                raise InvalidRecord("the key is not the worker's name")
-        except InvalidRecord as error:
+                raise InvalidRecordError("the key is not the worker's name")
+        except InvalidRecordError as error:
             serving_metrics.HEARTBEATS_SKIPPED.inc()
             logger.info("heartbeat skipped", offset=record.offset, error=str(error))
             return

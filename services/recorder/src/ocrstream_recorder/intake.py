@@ -14,7 +14,8 @@ from ocrstream_recorder.domain.contribution import (
 )
 from ocrstream_recorder.domain.folded import fingerprint
 from ocrstream_runtime.kafka import RawRecord, record_ref
-from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_schemas.codec import decode
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.salvage import salvage, salvage_batch_id
 
 RejectionReason = Literal["invalid", "refused_by_database"]
@@ -60,7 +61,7 @@ def judge(record: RawRecord, to_local: ToLocal, known: AbstractSet[bytes] = froz
         return Judged(record, None)
     try:
         event = decode(record.topic, record.value, ref)
-    except InvalidRecord as error:
+    except InvalidRecordError as error:
         return reject(record, "invalid", str(error))
     said = contribute(event, to_local)
     return Judged(record, msgspec.structs.replace(said, fingerprint=mark))

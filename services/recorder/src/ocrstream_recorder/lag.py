@@ -13,8 +13,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from ocrstream_runtime.errors import StoppedError
 from ocrstream_runtime.kafka import create_consumer, stop_consumer
-from ocrstream_runtime.lifecycle import Stopped, cancel_on, wait_for_event
+from ocrstream_runtime.lifecycle import cancel_on, wait_for_event
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.topics import IMAGE_TOPICS, RECORDED_TOPICS
 
@@ -89,7 +90,7 @@ class LagReader:
                     await cancel_on(self._wanted.wait(), stop)
                     async with asyncio.timeout(_TIMEOUT_S):
                         self._note(await self._measure(admin, kafka))
-            except Stopped:
+            except StoppedError:
                 pass
             except (KafkaError, TimeoutError) as error:
                 self._note(LagUnknown(str(error) or "Kafka does not answer"))

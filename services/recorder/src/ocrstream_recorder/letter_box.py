@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ocrstream_recorder.store.dead_letters import Coordinates
-from ocrstream_runtime.clock import clock_named
+from ocrstream_runtime.clock import translate_clock_errors
 from ocrstream_runtime.kafka import (
     RawRecord,
     check_size,
@@ -92,9 +92,9 @@ class LetterSender:
     ) -> None:
         """Returns when the broker has it; `redrive`: the how-manieth of this dead letter it is.
 
-        Raises RecordTooLarge, LettersUnavailable.
+        Raises RecordTooLargeError, LettersUnavailable.
         """
-        with send_span(origin.topic, key) as carried_on, _unavailable(), clock_named():
+        with send_span(origin.topic, key) as carried_on, _unavailable(), translate_clock_errors():
             headers = [*origin_headers(origin), (REDRIVE, str(redrive).encode()), *carried_on]
             check_size(origin.topic, key, value, headers)
             await self._producer.send_and_wait(origin.topic, value, key=key, headers=headers)

@@ -25,10 +25,11 @@ from ocrstream_recorder.store.database import (
 )
 from ocrstream_recorder.store.outbox import OutboxRow
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.kafka import RecordTooLarge, check_size
-from ocrstream_runtime.lasting_producer import LastingProducer
+from ocrstream_runtime.errors import RecordTooLargeError
+from ocrstream_runtime.kafka import check_size
 from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.messaging_spans import send_span
+from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_schemas.headers import cloud_event_headers_of
 
 logger = structlog.get_logger(__name__)
@@ -56,7 +57,7 @@ class OutboxSender:
     `woken` makes it look at once. `database` is to be its alone, made with IDLE_SESSION_TIMEOUT_S.
     """
 
-    def __init__(self, database: Database, producer: LastingProducer, zone: DatabaseZone) -> None:
+    def __init__(self, database: Database, producer: RenewableProducer, zone: DatabaseZone) -> None:
         self._database = database
         self._producer = producer
         self._zone = zone
@@ -80,7 +81,7 @@ class OutboxSender:
         if rows is None:
             return False
         if rows:
-            async with self._producer.lent() as producer:
+            async with self._producer.acquire() as producer:
                 await self._send_rows(producer, rows)
         if len(rows) == _ROWS_AT_ONCE:
             return True
@@ -141,7 +142,7 @@ class OutboxSender:
             headers = [*cloud_event_headers_of(event_type, SOURCE, row.event_id), *carried_on]
             try:
                 check_size(row.topic, key, row.value, headers)
-            except RecordTooLarge as error:
+            except RecordTooLargeError as error:
                 metrics.OUTBOX_DROPPED.labels(row.topic).inc()
                 logger.exception("outbox row dropped", event_id=row.event_id, error=str(error))
                 dropped: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -9,8 +9,9 @@ from psycopg import Connection
 from ocrstream_recorder.settings import DatabaseSettings
 from ocrstream_recorder.store import offsets
 from ocrstream_recorder.store.database import Database, DatabaseUnavailable
+from ocrstream_runtime.errors import TopicsMissingError
 from ocrstream_runtime.kafka import create_consumer, stop_consumer
-from ocrstream_runtime.topics import TopicsMissingError, find_cluster
+from ocrstream_runtime.topics import find_cluster
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 

@@ -19,7 +19,8 @@ from ocrstream_recorder.store.database import Database, DatabaseUnavailable
 from ocrstream_recorder.store.webhooks import Attempt
 from ocrstream_recorder.webhook_client import DeliveryFailed, WebhookClient
 from ocrstream_runtime.lifecycle import wait_for_event
-from ocrstream_schemas.batch_options import InvalidOption, WebhookUrl, parse_webhook_url
+from ocrstream_schemas.batch_options import WebhookUrl, parse_webhook_url
+from ocrstream_schemas.errors import InvalidOptionError
 
 logger = structlog.get_logger(__name__)
 
@@ -84,7 +85,7 @@ class WebhookSender:
                 raise DeliveryFailed(OFF, final=True)
             try:
                 url = parse_webhook_url(attempt.delivery.url)
-            except InvalidOption as error:
+            except InvalidOptionError as error:
                 raise DeliveryFailed(str(error), final=True) from error
             await self._client.post(url, message_id(attempt), attempt.delivery.value)
         except DeliveryFailed as failure:

@@ -24,13 +24,13 @@ from ocrstream_recorder.store.database import Database
 from ocrstream_recorder.store.dead_letters import Coordinates
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_recorder.transaction_size import TransactionSize
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_runtime.kafka import (
     RawRecord,
     create_producer,
     record_ref,
 )
-from ocrstream_runtime.lasting_producer import LastingProducer
+from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, RECORDED_TOPICS, TOPICS, dead_letter_topic
@@ -63,7 +63,7 @@ def settings(bootstrap: str) -> ServiceSettings:
 
 async def kept_and_read(bootstrap: str, record: RawRecord) -> tuple[Coordinates, RawRecord]:
     """Where a dead letter is kept, and what is read of it there."""
-    producer = LastingProducer(lambda: create_producer(settings(bootstrap), "test"))
+    producer = RenewableProducer(lambda: create_producer(settings(bootstrap), "test"))
     # The longest error, of characters that grow most when they are encoded.
     rejected = reject(record, "invalid", "\U0001f5bc" * 5000)
     kept = await DeadLetters(producer, "recorder").publish([rejected])
@@ -127,7 +127,7 @@ class Recorder:
     def __init__(self, bootstrap: str, database_url: str) -> None:
         self.database_url = database_url
         self._database = Database(database_url, "test")
-        self._producer = LastingProducer(lambda: create_producer(settings(bootstrap), "test"))
+        self._producer = RenewableProducer(lambda: create_producer(settings(bootstrap), "test"))
         self._recording = Recording(
             self._database,
             DeadLetters(self._producer, "recorder"),
@@ -150,7 +150,7 @@ class Recorder:
         while not writing.done():
             try:
                 await self._recording.retrying.check()
-            except NotReady as trouble:
+            except NotReadyError as trouble:
                 return str(trouble)
             await asyncio.sleep(0.05)
         raise AssertionError(f"it was written, or failed: {writing}")

@@ -16,7 +16,7 @@ from ocrstream_recorder.store.database import Database
 from ocrstream_recorder.store.dead_letters import Coordinates
 from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_recorder.transaction_size import TransactionSize
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import ImageSubmitted, OcrSucceeded, TextBox
@@ -81,7 +81,7 @@ async def being_retried(writer: Writer) -> str:
     while True:
         try:
             await writer.recording.retrying.check()
-        except NotReady as trouble:
+        except NotReadyError as trouble:
             return str(trouble)
         await asyncio.sleep(0.01)
 

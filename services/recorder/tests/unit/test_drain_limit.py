@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ocrstream_recorder.drain_limit import DrainLimit
 from ocrstream_recorder.intake import Judged, Rejection
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 
 TOPIC = "images.submitted"
 PARTITION = (TOPIC, 0)
@@ -102,7 +102,9 @@ def test_a_restart_gives_no_new_allowance_but_one_probe() -> None:
 async def test_a_good_record_lets_it_go_on_at_once() -> None:
     log = Log([INVALID] * 25 + [GOOD] * 500, limit=20)
     log.poll()
-    with pytest.raises(NotReady, match=r"1 partitions of images\.submitted.*no JSON.*dlq list"):
+    with pytest.raises(
+        NotReadyError, match=r"1 partitions of images\.submitted.*no JSON.*dlq list"
+    ):
         await log.limit.check()
     while log.next < 25:
         log.clock.now += 60

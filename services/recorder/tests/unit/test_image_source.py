@@ -49,7 +49,7 @@ def test_files_and_objects_are_read(store: OddFiles, tmp_path: Path) -> None:
     ("name", "trouble", "says"),
     [
         ("absent.png", Trouble.NOT_FOUND, "does not exist"),
-        ("denied.png", Trouble.REFUSED, "see its credentials"),
+        ("denied.png", Trouble.REFUSED, "check the service's credentials"),
         ("large.png", Trouble.TOO_LARGE, "OCRSTREAM_MAX_IMAGE_BYTES"),
         ("cut.png", Trouble.UNREACHABLE, "could not be read"),
     ],
@@ -103,7 +103,7 @@ def test_places_that_cannot_be_opened_end_the_start(
     monkeypatch.setenv("OCRSTREAM_OBJECT_STORES", "scans")
     with pytest.raises(SystemExit):
         load_settings(ServingSettings)
-    assert "'scans' is no bucket" in capsys.readouterr().err
+    assert "'scans' is not a bucket" in capsys.readouterr().err
 
 
 def test_a_store_that_is_away_may_come_back(

@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 PositionT = TypeVar("PositionT")
 
@@ -39,5 +39,7 @@ def decode_number(cursor: str, most: int = MAX_ROW_ID) -> int:
     return number
 
 
-def _not_ours() -> Problem:
-    return Problem(400, "Bad cursor", "cursor: not one that this API gave; ask again without it")
+def _not_ours() -> ProblemError:
+    return ProblemError(
+        400, "Bad cursor", "cursor: not one that this API gave; ask again without it"
+    )

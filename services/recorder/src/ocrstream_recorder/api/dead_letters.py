@@ -23,7 +23,7 @@ from ocrstream_recorder.api.parameters import Cursor, Limit, Text
 from ocrstream_recorder.intake import RejectionReason
 from ocrstream_recorder.letter_box import LetterBox, LetterGone, LettersUnavailable
 from ocrstream_recorder.redrive import Failure, kept_of_row, origin_of_row, redrive
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
@@ -83,7 +83,7 @@ async def read_dead_letter(
     """A dead letter with its record's key, value and headers."""
     row = await views.letter(letter_id)
     if row is None:
-        raise Problem(404, "No such dead letter", f"There is no dead letter {letter_id}")
+        raise ProblemError(404, "No such dead letter", f"There is no dead letter {letter_id}")
     try:
         async with letters.reader() as reader:
             record = await reader.read(kept_of_row(row), origin_of_row(row))
@@ -130,8 +130,8 @@ def _done(ids: Iterable[int], failures: list[Failure]) -> Done:
     )
 
 
-def _kafka_unavailable() -> Problem:
-    return Problem(
+def _kafka_unavailable() -> ProblemError:
+    return ProblemError(
         503,
         "Kafka unavailable",
         "Kafka cannot be asked now; try again in a moment, what was done already is not done twice",

@@ -14,7 +14,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from ocrstream_recorder.api.path_segments import Key
 from ocrstream_recorder.batch_watcher import BatchWatcher, Listener, NotWatching, TooManyListeners
 from ocrstream_recorder.store.progress import BatchProgress
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["read"])
 
@@ -62,14 +62,18 @@ async def open_listener(
         async with watcher.listen(batch_id, last_event_id) as listener:
             if listener is None:
                 detail = f"No event has told of a batch {batch_id!r} yet"
-                raise Problem(404, "No such batch", detail)
+                raise ProblemError(404, "No such batch", detail)
             yield listener
     except TooManyListeners as error:
         detail = "As many listen as this replica may have; ask again, or poll the batch itself"
-        raise Problem(503, "Too many listeners", detail, headers={"Retry-After": "10"}) from error
+        raise ProblemError(
+            503, "Too many listeners", detail, headers={"Retry-After": "10"}
+        ) from error
     except NotWatching as error:
         detail = "The database cannot be asked now; try again in a moment"
-        raise Problem(503, "Database unavailable", detail, headers={"Retry-After": "2"}) from error
+        raise ProblemError(
+            503, "Database unavailable", detail, headers={"Retry-After": "2"}
+        ) from error
 
 
 @router.get("/batches/{batch_id:segment}/events", response_class=EventStream, responses=_RESPONSES)

@@ -24,7 +24,7 @@ from ocrstream_recorder.export.pictures import Pictures
 from ocrstream_recorder.pictures.pool import PicturePool
 from ocrstream_recorder.pictures.source import ImageSource
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 logger = structlog.get_logger(__name__)
 
@@ -99,7 +99,7 @@ class Exports:
         What fails before raises here, and can still be answered. To be closed.
         """
         if self.running >= EXPORTS_AT_ONCE:
-            raise Problem(
+            raise ProblemError(
                 429,
                 "Too many exports at once",
                 f"{EXPORTS_AT_ONCE} are under way; try again when one has ended",
@@ -193,7 +193,7 @@ async def export_batch(
     exports: Exports = request.app.state.exports
     batch = await exports.rows.batch(batch_id)
     if batch is None:
-        raise Problem(404, "No such batch", f"No event has told of a batch {batch_id!r} yet")
+        raise ProblemError(404, "No such batch", f"No event has told of a batch {batch_id!r} yet")
     heading = Heading(batch.batch_name or batch_id)
     if kind is BatchFormat.ZIP:
         last = batch
@@ -228,7 +228,9 @@ async def export_image(
     exports: Exports = request.app.state.exports
     image = await exports.rows.image(image_path)
     if image is None:
-        raise Problem(404, "No such image", f"No event has told of an image {image_path!r} yet")
+        raise ProblemError(
+            404, "No such image", f"No event has told of an image {image_path!r} yet"
+        )
 
     async def images() -> AsyncIterator[Sequence[ExportImage]]:
         yield [image]

@@ -11,7 +11,7 @@ from ocrstream_recorder.api.models import Page, with_example
 from ocrstream_recorder.api.reading import Reading, Reads
 from ocrstream_recorder.lag import LagReader, LagUnknown
 from ocrstream_recorder.store.tables import RecorderOffset
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.topics import IMAGE_TOPICS, IMAGES_SUBMITTED, RECORDED_TOPICS
 
 router = APIRouter(prefix="/v1", tags=["workers"])
@@ -55,7 +55,7 @@ async def read_lag(request: Request, reading: Reads) -> Page[TopicLag]:
             raise LagUnknown("nothing asks Kafka here")
         logs = await reader.look()
     except LagUnknown as error:
-        raise Problem(
+        raise ProblemError(
             503, "The lag is not known now", str(error), headers={"Retry-After": "2"}
         ) from error
     recorded = await _recorded(reading, logs.cluster_id)

@@ -17,7 +17,7 @@ from ocrstream_recorder.api.parameters import storable
 from ocrstream_recorder.export.archive import safe_name
 from ocrstream_recorder.pictures.pool import PicturePool, WebPicture
 from ocrstream_recorder.pictures.source import ImageSource, NoPicture, Trouble, is_stored
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["images"])
 
@@ -69,9 +69,9 @@ class _Queue:
 
     @asynccontextmanager
     async def place(self) -> AsyncGenerator[None]:
-        """To work in, when it is one's turn. Raises Problem (429)."""
+        """To work in, when it is one's turn. Raises ProblemError (429)."""
         if self._waiting >= _MOST_WAITING:
-            raise Problem(
+            raise ProblemError(
                 429,
                 "Too many pictures at once",
                 "Ask again in a moment",
@@ -95,7 +95,7 @@ class Pictures:
         self._files, self._objects = _Queue(), _Queue()
 
     async def answer(self, request: Request, reference: str, width: int | None) -> Response:
-        """The picture, or that it is still the same. Raises Problem."""
+        """The picture, or that it is still the same. Raises ProblemError."""
         queue = self._objects if is_stored(reference) else self._files
         async with queue.place():
             # Whoever scrolls on does not wait for what has left the screen.
@@ -159,8 +159,8 @@ def _headers(picture: WebPicture, reference: str) -> dict[str, str]:
     }
 
 
-def _problem(error: NoPicture) -> Problem:
-    return Problem(
+def _problem(error: NoPicture) -> ProblemError:
+    return ProblemError(
         _STATUSES[error.trouble],
         "No picture",
         str(error),

@@ -15,7 +15,8 @@ from ocrstream_recorder.api.direct_reads import DirectReads, Question
 from ocrstream_recorder.api.sessions import open_session
 from ocrstream_recorder.store.tables import BatchExecution, ChainExecution, TaskLog
 from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_runtime.problems import MEDIA_TYPE, Problem
+from ocrstream_runtime.errors import ProblemError
+from ocrstream_runtime.problems import MEDIA_TYPE
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 AnswerT = TypeVar("AnswerT")
@@ -187,5 +188,5 @@ QuickReads = Annotated[DirectReading, Depends(_direct_reading)]
 def found(answer: AnswerT | None, kind: str, key: str) -> AnswerT:
     """The answer; a problem document if there is none."""
     if answer is None:
-        raise Problem(404, f"No such {kind}", f"No event has told of a {kind} {key!r} yet")
+        raise ProblemError(404, f"No such {kind}", f"No event has told of a {kind} {key!r} yet")
     return answer

@@ -16,7 +16,8 @@ from pydantic import (
 
 from ocrstream_recorder.api.image_models import Provenance, TextBox
 from ocrstream_recorder.domain.selection import FIELDS, MAX_LENGTH, parse_condition
-from ocrstream_schemas.batch_options import LANE, InvalidOption, lane_of
+from ocrstream_schemas.batch_options import LANE, lane_of
+from ocrstream_schemas.errors import InvalidOptionError
 
 
 def _no_nul(text: str) -> str:
@@ -33,7 +34,7 @@ def _condition(text: str) -> str:
 def _lane(name: str) -> str:
     try:
         lane_of({LANE: name})
-    except InvalidOption as error:
+    except InvalidOptionError as error:
         raise ValueError(str(error)) from error
     return name
 

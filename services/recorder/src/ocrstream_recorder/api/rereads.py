@@ -15,7 +15,7 @@ from ocrstream_recorder.api.reread_models import (
     SelectionCount,
 )
 from ocrstream_recorder.api.reread_views import RereadViews
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["rereads"])
 
@@ -48,7 +48,7 @@ async def request_reread(asked: RereadRequest, views: Views) -> Reread:
     await _check_batch(asked.batch_id, views)
     noted = await views.request(asked)
     if (noted.batch_id, noted.where, noted.lane) != (asked.batch_id, asked.where, asked.lane):
-        raise Problem(
+        raise ProblemError(
             409,
             "Another reread",
             f"The request_id {asked.request_id!r} was used for another reread: use a new one",
@@ -68,7 +68,7 @@ async def read_reread(request_id: Key, views: Views) -> Reread:
     """A reread, and how far it is."""
     found = await views.reread(request_id)
     if found is None:
-        raise Problem(404, "No such reread", f"Nobody has asked for a reread {request_id!r}")
+        raise ProblemError(404, "No such reread", f"Nobody has asked for a reread {request_id!r}")
     return found
 
 
@@ -96,4 +96,4 @@ async def read_image_readings(
 
 async def _check_batch(batch_id: str | None, views: RereadViews) -> None:
     if batch_id is not None and not await views.batch_is_known(batch_id):
-        raise Problem(404, "No such batch", f"No event has told of a batch {batch_id!r} yet")
+        raise ProblemError(404, "No such batch", f"No event has told of a batch {batch_id!r} yet")

@@ -23,7 +23,7 @@ from ocrstream_recorder.domain.search_text import (
 from ocrstream_recorder.store import search
 from ocrstream_recorder.store.search import Candidate, Found
 from ocrstream_recorder.store.search_index import Backlog
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["read"])
 
@@ -174,7 +174,7 @@ async def search_text(
     """
     query = normalize(q)
     if not query:
-        raise Problem(400, "Nothing to look for", "q: give a text of one character or more")
+        raise ProblemError(400, "Nothing to look for", "q: give a text of one character or more")
     before = (decode_cursor(cursor, _Position) if cursor else _Position()).before
     grams = grams_of_query(query)
     if batch_id is not None:

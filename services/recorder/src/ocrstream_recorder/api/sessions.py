@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 ASK_FOR_LESS = "The database did not find this in time; ask for less, like a shorter time"
 
@@ -25,14 +25,14 @@ async def open_session(engine: AsyncEngine) -> AsyncGenerator[AsyncSession]:
         raise database_unavailable() from error
 
 
-def too_much_to_read(detail: str) -> Problem:
+def too_much_to_read(detail: str) -> ProblemError:
     """That the time was up; `detail` says what to ask for instead."""
-    return Problem(503, "Too much to read", detail)
+    return ProblemError(503, "Too much to read", detail)
 
 
-def database_unavailable() -> Problem:
+def database_unavailable() -> ProblemError:
     """That it may be asked again in a moment."""
-    return Problem(
+    return ProblemError(
         503,
         "Database unavailable",
         "The database cannot be asked now; try again in a moment",

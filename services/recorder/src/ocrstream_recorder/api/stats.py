@@ -10,7 +10,7 @@ from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.parameters import Moment
 from ocrstream_recorder.api.reading import Reads
 from ocrstream_recorder.api.stats_models import Bucket
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1/stats", tags=["stats"])
 
@@ -34,7 +34,7 @@ async def read_stats(
     span = until - begin
     count = -(-span // timedelta(seconds=bucket_s))
     if not timedelta(0) < span <= timedelta(days=MOST_DAYS) or count > MOST_BUCKETS:
-        raise Problem(
+        raise ProblemError(
             422,
             "The request breaks its schema",
             f"query begin, end, bucket_s: end must be after begin, by {MOST_DAYS} days at most and"

@@ -11,7 +11,7 @@ from ocrstream_recorder.api.parameters import Cursor, Limit, Moment, Text
 from ocrstream_recorder.api.reading import Reads
 from ocrstream_recorder.api.task_views import TaskFilter, TaskKey, TaskOrder
 from ocrstream_recorder.domain.status import ProcessStatus
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.events import Reason
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
@@ -36,7 +36,7 @@ async def read_tasks(
 ) -> Page[Task]:
     """Tasks, the newest first, or the slowest of those that began from `started_from` on."""
     if order == "slowest" and started_from is None:
-        raise Problem(
+        raise ProblemError(
             422,
             "The request breaks its schema",
             "query started_from: order=slowest needs it, to look at no more than it must",

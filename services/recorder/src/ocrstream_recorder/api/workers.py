@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.fleet import Fleet, FleetUnknown, Sighting
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["workers"])
 
@@ -100,7 +100,7 @@ async def list_workers(
     try:
         workers = [Worker.of(sighting, now) for sighting in fleet.workers(now)]
     except FleetUnknown as error:
-        raise Problem(
+        raise ProblemError(
             503, "Workers are not known now", str(error), headers={"Retry-After": "2"}
         ) from error
     return Page(

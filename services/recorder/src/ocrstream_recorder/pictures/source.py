@@ -4,9 +4,9 @@ import asyncio
 from enum import StrEnum
 
 from ocrstream_runtime import object_stores
+from ocrstream_runtime.errors import FetchError
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.object_stores import AllowedStores
-from ocrstream_runtime.references import UnreadableFile
 
 
 class Trouble(StrEnum):
@@ -46,8 +46,8 @@ class ImageSource:
                 return asyncio.run(self._fetch(reference))
             if _scheme(reference) == "file":
                 return self._folders.read(reference)
-        except UnreadableFile as error:
-            raise NoPicture(str(error), Trouble(error.trouble.value)) from error
+        except FetchError as error:
+            raise NoPicture(str(error), Trouble(error.failure.value)) from error
         raise NoPicture(
             f"the recorder does not read {_scheme(reference)}:// references", Trouble.ELSEWHERE
         )
