@@ -170,7 +170,7 @@ async def test_ends_are_told_of_by_every_recorder_alike_whatever_is_written(
     assert states == {slow: False, quick: True}
     doctor = run(system, "doctor")
     assert doctor.returncode == 1
-    assert f"none is alive, {slow} fell silent" in doctor.stdout
+    assert f"none is alive; no heartbeat from {slow}" in doctor.stdout
     assert "start one" in doctor.stdout
 
 

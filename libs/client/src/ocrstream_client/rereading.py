@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from ocrstream_client.answers import Reading, Readings, Reread, Selected
 from ocrstream_client.client import Client
 from ocrstream_client.differences import Difference, difference
+from ocrstream_client.models import Reading, Readings, Reread, Selected
 from ocrstream_client.terminal import (
     SOME_FAILED,
     AsJson,
     ImagesBar,
     notes,
+    plural,
     print_json,
     printable,
-    told,
 )
 
 _MANY = 100
@@ -118,7 +118,7 @@ def diff(
             changed += found is not None and bool(found.changes)
             failed += one.new is not None and not one.new.read
     notes.print(
-        f"{told(shown, 'reread image')}: {changed} with another text, {failed} failed,"
+        f"{plural(shown, 'reread image')}: {changed} with another text, {failed} failed,"
         f" {waiting} not read again yet"
     )
     if failed:
@@ -129,7 +129,7 @@ def _confirm(selected: Selected, *, yes: bool) -> None:
     """Ask before many are read again; without a terminal, --yes is the answer."""
     if yes or selected.images <= _MANY:
         return
-    what = f"{told(selected.images)} with {told(selected.boxes, 'box', 'boxes')}"
+    what = f"{plural(selected.images)} with {plural(selected.boxes, 'box', 'boxes')}"
     if not sys.stdin.isatty():
         raise typer.BadParameter(f"this is about {what}: add --yes to read them again")
     typer.confirm(f"Read {what} again?", abort=True, err=True)
@@ -152,7 +152,7 @@ def _tell_selected(selected: Selected, *, as_json: bool) -> None:
         print_json(asdict(selected))
     else:
         _print(
-            f"{told(selected.images)} with {told(selected.boxes, 'box', 'boxes')}"
+            f"{plural(selected.images)} with {plural(selected.boxes, 'box', 'boxes')}"
             " would be read again"
         )
 
@@ -162,14 +162,14 @@ def _tell(asked: Reread, selected: Selected, *, follow: bool, as_json: bool) -> 
         print_json(asdict(asked))
     elif follow:
         _print(
-            f"{told(asked.images)} read again: {asked.read_images} read,"
+            f"{plural(asked.images)} read again: {asked.read_images} read,"
             f" {asked.failed_images} failed or cancelled"
         )
     else:
         what = asked.batch_id or "--image PATH"
         notes.print(
-            f"{told(selected.images)} with {told(selected.boxes, 'box', 'boxes')} are being read"
-            f" again; see: ocrstream diff {what}",
+            f"{plural(selected.images)} with {plural(selected.boxes, 'box', 'boxes')} are being"
+            f" read again; see: ocrstream diff {what}",
             markup=False,
             soft_wrap=True,
         )
