@@ -152,9 +152,9 @@ class IdempotentRequest:
     async def stream_attempt(self) -> "Attempt":
         """Returns this attempt at a request whose content is known only at the end of its body.
 
-        So a repeat cannot be told from another request before; what it publishes carries the ids of
-        the first attempt, and counts once. Raises ProblemError: 422 if the key belongs to a request
-        that is not a stream, 507 if the disk fails.
+        Until then a repeat looks like any other request, so its events carry the ids of the first
+        attempt, and count once. Raises ProblemError: 422 if the key belongs to a request that is
+        not a stream, 507 if the disk fails.
         """
         found = await self._find()
         if found is not None and found.response is None:
