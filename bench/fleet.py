@@ -124,10 +124,10 @@ def metric(worker: Process, series: str) -> float:
 
 def cpu_s(workers: Sequence[Process]) -> float:
     """CPU time that the workers and their children have taken so far."""
-    times = [one.cpu_times() for worker in workers for one in worker.family()]
+    times = [one.cpu_times() for worker in workers for one in worker.tree()]
     return sum(spent.user + spent.system for spent in times)
 
 
 def resident_mib(worker: Process) -> float:
     """Memory that the worker and its children hold now; shared pages count for each of them."""
-    return sum(one.memory_info().rss for one in worker.family()) / 2**20
+    return sum(one.memory_info().rss for one in worker.tree()) / 2**20

@@ -61,7 +61,8 @@ def records(count: int) -> list[Record]:
     """What ingest would send for so many references."""
     submission = Submission(BatchDescription(), "bench", datetime.now(UTC))
     return [
-        submission.image(f"s3://scans/2026/05/{n:08}.png", n, pointer=str) for n in range(count)
+        submission.image_record(f"s3://scans/2026/05/{n:08}.png", n, pointer=str)
+        for n in range(count)
     ]
 
 
@@ -70,10 +71,10 @@ async def by_service(bootstrap: str, some: list[Record]) -> float:
     publisher = Publisher(_settings(bootstrap), "bench", timeout_s=60)
     await publisher.start()
     try:
-        await publisher.send("bench", some[:_AT_ONCE])
+        await publisher.publish("bench", some[:_AT_ONCE])
         began = time.perf_counter()
         for start in range(0, len(some), _AT_ONCE):
-            await publisher.send("bench", some[start : start + _AT_ONCE])
+            await publisher.publish("bench", some[start : start + _AT_ONCE])
         return time.perf_counter() - began
     finally:
         await publisher.stop()

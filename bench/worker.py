@@ -62,13 +62,13 @@ class Workers(NamedTuple):
     def rest(self) -> None:
         """Have them take nothing from what is measured meanwhile."""
         for process in self.processes:
-            for one in reversed(process.family()):
+            for one in reversed(process.tree()):
                 one.suspend()
 
     def wake(self) -> None:
         """Have them go on."""
         for process in self.processes:
-            for one in process.family():
+            for one in process.tree():
                 one.resume()
 
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 from fastapi import FastAPI
 
 from ocrstream_ingest.app import create_api as create_ingest
-from ocrstream_ingest.parts import Parts
+from ocrstream_ingest.dependencies import Dependencies
 from ocrstream_recorder.api.app import create_api as create_recorder
 from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.database.zone import DatabaseZone
@@ -31,7 +31,7 @@ def documents() -> dict[str, str]:
     records = DeadLetterRecords(ServiceSettings())
     return {
         "recorder": _document(create_recorder(database, DatabaseZone("UTC"), Health(), records)),
-        "ingest": _document(create_ingest(cast("Parts", None), Health())),
+        "ingest": _document(create_ingest(cast("Dependencies", None), Health())),
     }
 
 

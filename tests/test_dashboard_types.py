@@ -5,7 +5,7 @@ import re
 import dashboard_types
 import pytest
 
-from ocrstream_client.walk import DOCUMENT_SUFFIXES, SUFFIXES
+from ocrstream_client.file_search import DOCUMENT_SUFFIXES, SUFFIXES
 
 
 @pytest.mark.parametrize("service", ["recorder", "ingest"])

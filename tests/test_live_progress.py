@@ -39,7 +39,7 @@ def test_progress_is_heard_as_it_is_recorded_and_the_api_ends_beside_listeners(
         assert next(states)["total_images"] == 3
         asyncio.run(bare_system.send(*(("images.submitted", None, one) for one in others)))
         assert any(state["seen_images"] == 3 for state in states)
-        process.ask_to_end()
+        process.terminate()
         assert list(states) == []
     eventually("its end", lambda: None if process.running else True)
     log = Path(process.log).read_text(encoding="utf-8")

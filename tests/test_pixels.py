@@ -25,7 +25,7 @@ from tiff_files import (
     tiff_of,
 )
 
-from ocrstream_ingest.documents import DocumentLimits, Documents
+from ocrstream_ingest.documents import DocumentLimits, DocumentSplitter
 from ocrstream_ingest.form import ReceivedFile
 from ocrstream_recorder.pictures.pool import PicturePool
 from ocrstream_worker.decode import DecodeLimits, Decoder
@@ -39,7 +39,7 @@ LIMITS = DocumentLimits(
     dpi=200,
     timeout_s=60,
     memory_bytes=1 << 30,
-    at_once=1,
+    max_concurrent=1,
 )
 ORDERS: dict[str, ByteOrder] = {"little-endian": "<", "big-endian": ">"}
 SIZE = (37, 53)
@@ -172,7 +172,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], byt
         path.write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
         file = ReceivedFile(path, order, digest, len(content), content[:1024])
-        (written,) = asyncio.run(Documents(LIMITS).split([file]))
+        (written,) = asyncio.run(DocumentSplitter(LIMITS).split([file]))
         for name, page in zip(CASES, written, strict=True):
             found[order, name] = page.read_bytes()
     return found

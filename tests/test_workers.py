@@ -155,7 +155,7 @@ async def test_ends_are_told_of_by_every_recorder_alike_whatever_is_written(
     assert set(workers(system) or ()) == {slow, quick}
     eventually("the same answer of both", both_tell_the_same)
     # So does one that was not there when any of it happened.
-    system.processes[OTHER_API].ask_to_end()
+    system.processes[OTHER_API].terminate()
     eventually("its end", lambda: not system.processes[OTHER_API].running or None)
     system.start(OTHER_API)
     eventually("the same answer of a new one", both_tell_the_same)
@@ -170,7 +170,7 @@ async def test_ends_are_told_of_by_every_recorder_alike_whatever_is_written(
     assert states == {slow: False, quick: True}
     doctor = run(system, "doctor")
     assert doctor.returncode == 1
-    assert f"none is alive, {slow} fell silent" in doctor.stdout
+    assert f"none is alive; no heartbeat from {slow}" in doctor.stdout
     assert "start one" in doctor.stdout
 
 

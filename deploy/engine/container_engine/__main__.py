@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from container_engine.command import Engine
-from ocrstream_local.cli import SayWithTime
+from ocrstream_local.cli import PrintWithTime
 from ocrstream_local.errors import StackError
 
 app = typer.Typer(
@@ -17,13 +17,13 @@ app = typer.Typer(
 @app.command()
 def up() -> None:
     """Take the engine that is set up, else start one; have the images that tests start from."""
-    Engine(SayWithTime()).up()
+    Engine(PrintWithTime()).up()
 
 
 @app.command()
 def down() -> None:
     """Stop the engine that `up` has started, and nothing else; its images stay in the cache."""
-    Engine(SayWithTime()).down()
+    Engine(PrintWithTime()).down()
 
 
 if __name__ == "__main__":

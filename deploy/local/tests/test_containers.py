@@ -74,5 +74,5 @@ def test_containers_are_for_machines_without_maven(
 ) -> None:
     monkeypatch.setattr(downloads, "maven", lambda: maven)
     assert not docker_calls.exists()
-    servers = Stack(Layout(tmp_path), print).kinds_of_servers(State())
+    servers = Stack(Layout(tmp_path), print).choose_servers(State())
     assert [type(server).__name__ for server in servers] == [f"Kafka{kind}", f"Postgres{kind}"]

@@ -79,7 +79,7 @@ def test_what_runs_when_it_fails_stays_and_it_says_how_to_go_on(
     said = scene.run()
     assert not scene.stopped
     assert said.startswith("worker-1 ended\n")
-    assert "make demo goes on from there, make down stops it" in said
+    assert "make demo continues with them, make down stops them" in said
 
 
 def test_nothing_is_said_to_stay_if_nothing_runs(scene: Scene) -> None:
@@ -90,10 +90,10 @@ def test_nothing_is_said_to_stay_if_nothing_runs(scene: Scene) -> None:
 def test_called_to_check_and_end_it_stops_all_and_leaves_the_logs(
     scene: Scene, tmp_path: Path
 ) -> None:
-    scene.failure = StackError("Not every sample came out as it should")
+    scene.failure = StackError("Not every sample has the expected result")
     said = scene.run(once=True)
     assert scene.stopped
-    assert said.startswith("Not every sample came out as it should\n")
+    assert said.startswith("Not every sample has the expected result\n")
     assert str(Layout(tmp_path).logs) in said
 
 

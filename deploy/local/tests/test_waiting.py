@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ocrstream_local import processes, waiting
 from ocrstream_local.errors import StackError
 from ocrstream_local.processes import Process, start
-from ocrstream_local.waiting import Effort, Patience, Wait, as_ready, wait_until
+from ocrstream_local.waiting import Effort, ProgressTimeout, Wait, as_ready, wait_until
 
 # It does a step, some work or a line, whenever it is sent SIGUSR1.
 STEPS = """
@@ -203,7 +203,7 @@ def test_bytes_that_are_fetched_count(begin: Callable[..., Process], tmp_path: P
 
 def test_a_command_is_run_to_its_end() -> None:
     code = "import sys; print(input()[::-1]); sys.exit(f'for {input()}')"
-    ran = waiting.run("backwards", [sys.executable, "-c", code], words="abc\nyou\n")
+    ran = waiting.run("backwards", [sys.executable, "-c", code], stdin="abc\nyou\n")
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "cba\n", "for you\n")
 
 
@@ -226,29 +226,29 @@ def test_a_command_that_stands_still_is_ended_and_its_words_are_shown(tmp_path: 
 def test_patience_ends_when_nothing_moved_for_a_tenth_of_the_bound_or_at_the_bound(
     steps: list[tuple[float, bool]],
 ) -> None:
-    patience = Patience(1800, 0, IDLE)
+    timeout = ProgressTimeout(1800, 0, IDLE)
     now_s = moved_s = 0.0
     log_bytes = 0
     for after_s, moves in steps:
         now_s += after_s
         if moves:
             log_bytes, moved_s = log_bytes + 1, now_s
-        objection = patience.objection(now_s, Effort(0.0, 0, log_bytes))
+        reason = timeout.expired(now_s, Effort(0.0, 0, log_bytes))
         if now_s >= 1800:
-            assert objection == "within 1800 s"
+            assert reason == "within 1800 s"
         elif now_s - moved_s >= 180:
-            assert objection == "and has stood still for 180 s"
+            assert reason == "and has stood still for 180 s"
         else:
-            assert objection is None
+            assert reason is None
 
 
 @given(st.lists(st.floats(0, 0.1), max_size=40))
 def test_little_by_little_is_progress_once_it_is_enough(cpu_s: list[float]) -> None:
-    patience = Patience(1800, 0, IDLE)
+    timeout = ProgressTimeout(1800, 0, IDLE)
     used_s = marked_s = moved_s = 0.0
     for number, more_s in enumerate(cpu_s, 1):
         now_s, used_s = number * 40.0, used_s + more_s
         if used_s - marked_s >= 0.5:
             marked_s, moved_s = used_s, now_s
-        gone_on = patience.objection(now_s, Effort(used_s, 0, 0)) is None
+        gone_on = timeout.expired(now_s, Effort(used_s, 0, 0)) is None
         assert gone_on == (now_s - moved_s < 180)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ocrstream_client.addresses import Addresses, find_addresses
-from ocrstream_client.errors import Unreachable
+from ocrstream_client.errors import UnreachableError
 
 
 @pytest.fixture(autouse=True)
@@ -27,5 +27,5 @@ def test_the_nearest_stack_is_found_upwards(
 
 
 def test_without_any_it_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match=r"INGEST_URL and RECORDER_URL not set.*make up"):
+    with pytest.raises(UnreachableError, match=r"INGEST_URL and RECORDER_URL not set.*make up"):
         find_addresses(tmp_path)

@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from ocrstream_client.doctor import TOPICS, examine
-from ocrstream_client.kafka_metadata import topics_of
+from ocrstream_client.kafka_metadata import list_topics
 from ocrstream_schemas.topics import DEAD_LETTER_SUFFIX, LANES, lane_topic
 from ocrstream_schemas.topics import TOPICS as SPECS
 
@@ -45,7 +45,7 @@ def test_what_is_no_broker_is_told_and_not_waited_for(
 ) -> None:
     answering["answer"] = answer
     with pytest.raises((OSError, ValueError)):
-        topics_of(answering["at"].decode(), 5)
+        list_topics(answering["at"].decode(), 5)
 
 
 def test_the_topics_it_looks_for_are_those_of_the_contract() -> None:

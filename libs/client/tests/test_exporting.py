@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ocrstream_client import Addresses, AsyncClient, Client, Refused, Unreachable
+from ocrstream_client import Addresses, AsyncClient, Client, RefusedError, UnreachableError
 
 ADDRESSES = Addresses("http://ingest", "http://recorder")
 PROGRAM = str(Path(sys.executable).with_name("ocrstream"))
@@ -79,14 +79,14 @@ async def test_pieces_are_given_as_they_come(kind: Any) -> None:
 
 
 async def test_an_answer_that_breaks_off_is_an_error(kind: Any) -> None:
-    with pytest.raises(Unreachable, match="broke off"):
+    with pytest.raises(UnreachableError, match="broke off"):
         await export(kind, httpx.Response(200, stream=_Pieces(b"one", breaks=True)))
 
 
 async def test_a_refusal_is_told_with_its_reason(kind: Any) -> None:
     problem = {"title": "Too many exports at once", "detail": "try again"}
     answer = httpx.Response(429, json=problem, headers={"Retry-After": "5"})
-    with pytest.raises(Refused, match="Too many exports at once: try again") as caught:
+    with pytest.raises(RefusedError, match="Too many exports at once: try again") as caught:
         await export(kind, answer)
     assert caught.value.status == 429
 

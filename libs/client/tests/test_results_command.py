@@ -28,7 +28,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[Result, list[
         return told(request)
 
     scripted = partial(Client, ADDRESSES, transport=httpx.MockTransport(answer))
-    monkeypatch.setattr("ocrstream_client.reading.Client", scripted)
+    monkeypatch.setattr("ocrstream_client.status_results.Client", scripted)
     ran = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["results", "b", *arguments])
     assert ran.exit_code == 0, ran.stderr
     return ran, asked

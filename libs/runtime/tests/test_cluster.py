@@ -8,7 +8,8 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, NodeNotReadyError
 
 from ocrstream_runtime import cluster as cluster_module
-from ocrstream_runtime.cluster import Cluster, ClusterChanged
+from ocrstream_runtime.cluster import Cluster
+from ocrstream_runtime.errors import ClusterChangedError
 
 
 class Broker:
@@ -54,7 +55,7 @@ async def test_a_change_is_told_each_time(monkeypatch: pytest.MonkeyPatch) -> No
         await cluster.check()
         await cluster.check()
         for _ in range(2):
-            with pytest.raises(ClusterChanged, match="new answers where old did"):
+            with pytest.raises(ClusterChangedError, match="new answers where old did"):
                 await cluster.check()
     assert (broker.connections, broker.closed) == (1, 1)
 
@@ -76,5 +77,5 @@ async def test_a_broker_that_is_away_is_no_change(monkeypatch: pytest.MonkeyPatc
 async def test_a_change_is_waited_for_through_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     broker = install(monkeypatch, "old", None, None, "old", "new")
     async with asyncio.timeout(10), Cluster("broker", "old") as cluster:
-        await cluster.until_changed()
+        await cluster.wait_for_change()
     assert broker.ids == []

@@ -7,14 +7,8 @@ from ipaddress import ip_address
 import httpcore
 import pytest
 
-from ocrstream_runtime.guarded_http import (
-    AddressRefused,
-    GuardedBackend,
-    HostUnknown,
-    is_public,
-    parse_networks,
-    resolve,
-)
+from ocrstream_runtime.errors import AddressRefusedError, UnknownHostError
+from ocrstream_runtime.guarded_http import GuardedBackend, is_public, parse_networks, resolve
 
 LOOPBACK = parse_networks("127.0.0.0/8")
 
@@ -71,7 +65,7 @@ async def test_the_checked_address_is_connected_to() -> None:
     rebinding = guard(["8.8.8.8"], ["127.0.0.1"], connects=connects)
     await rebinding.connect_tcp("rebinds.example", 443)
     assert connects.tried == ["8.8.8.8"]
-    with pytest.raises(AddressRefused):
+    with pytest.raises(AddressRefusedError):
         await rebinding.connect_tcp("rebinds.example", 443)
     assert connects.tried == ["8.8.8.8"]
 
@@ -79,7 +73,7 @@ async def test_the_checked_address_is_connected_to() -> None:
 @pytest.mark.parametrize("answer", [["8.8.8.8", "10.0.0.1"], ["10.0.0.1", "8.8.8.8"], ["::1"]])
 async def test_one_forbidden_address_is_enough(answer: list[str]) -> None:
     connects = Connects()
-    with pytest.raises(AddressRefused):
+    with pytest.raises(AddressRefusedError):
         await guard(answer, connects=connects).connect_tcp("mixed.example", 80)
     assert connects.tried == []
 
@@ -98,14 +92,14 @@ async def test_allowed_networks_are_allowed_however_they_are_written() -> None:
     allowing = guard(*answers, connects=connects, allowed="127.0.0.0/8, fd00::/8")
     await allowing.connect_tcp("a", 80)
     await allowing.connect_tcp("b", 80)
-    with pytest.raises(AddressRefused):
+    with pytest.raises(AddressRefusedError):
         await allowing.connect_tcp("c", 80)
 
 
 async def test_a_name_without_addresses() -> None:
-    with pytest.raises(HostUnknown):
+    with pytest.raises(UnknownHostError):
         await guard([], connects=Connects()).connect_tcp("nothing.example", 80)
-    with pytest.raises(HostUnknown):
+    with pytest.raises(UnknownHostError):
         await GuardedBackend(()).connect_tcp("x" * 70 + ".invalid", 80)
 
 
@@ -116,7 +110,7 @@ async def test_loopback_by_any_name_is_refused(host: str) -> None:
             await resolve(host, 80)
         except OSError:
             return  # this machine does not know the name at all
-        with pytest.raises(AddressRefused):
+        with pytest.raises(AddressRefusedError):
             await GuardedBackend(()).connect_tcp(host, 80)
 
 

@@ -7,8 +7,9 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from ocrstream_runtime.health import Health, NotReady, create_ops_router
-from ocrstream_runtime.problems import Problem, install_problem_handlers
+from ocrstream_runtime.errors import NotReadyError, ProblemError
+from ocrstream_runtime.health import Health, create_ops_router
+from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.server import listen, serve
 from ocrstream_runtime.settings import ServiceSettings
 
@@ -24,7 +25,7 @@ def make_app(health: Health | None = None) -> FastAPI:
 
     @app.get("/missing", responses={404: {"description": "There is no such batch"}})
     async def missing() -> None:
-        raise Problem(404, "No such batch", "No batch is called b-1", batch_id="b-1")
+        raise ProblemError(404, "No such batch", "No batch is called b-1", batch_id="b-1")
 
     @app.post("/items")
     async def items(item: Item) -> Item:
@@ -93,13 +94,13 @@ async def test_readiness_follows_its_checks_and_liveness_does_not() -> None:
 
     async def check() -> None:
         if not connected:
-            raise NotReady("no broker")
+            raise NotReadyError("no broker")
 
     health.add_check("kafka", check)
     async with client_of(make_app(health)) as client:
         unready = await client.get("/readyz")
         assert unready.status_code == 503
-        assert unready.json()["troubles"] == {"kafka": "NotReady: no broker"}
+        assert unready.json()["troubles"] == {"kafka": "NotReadyError: no broker"}
         assert (await client.get("/livez")).status_code == 200
         connected = True
         assert (await client.get("/readyz")).status_code == 200

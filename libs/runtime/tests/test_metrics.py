@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ocrstream_runtime import lag
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_runtime.lag import LagWatch
 from ocrstream_runtime.metrics import Family
 
@@ -95,7 +95,7 @@ async def test_a_member_that_finishes_nothing_while_records_wait_is_not_ready(
     await watched.measure()
     await watched.watch.check()
     watched.now += 61
-    with pytest.raises(NotReady, match="3 records wait, and none was finished for 61 s"):
+    with pytest.raises(NotReadyError, match="3 records wait, and none was finished for 61 s"):
         await watched.watch.check()
     watched.member.finished = 1
     await watched.watch.check()

@@ -2,8 +2,8 @@
 
 import pytest
 
+from ocrstream_runtime.errors import FetchError, FetchFailure
 from ocrstream_runtime.object_stores import AllowedStores, open_stores, parse_stores
-from ocrstream_runtime.references import Trouble, UnreadableFile
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> AllowedStores:
     ],
 )
 async def test_what_lies_elsewhere_is_refused(stores: AllowedStores, reference: str) -> None:
-    with pytest.raises(UnreadableFile, match="OCRSTREAM_OBJECT_STORES") as caught:
+    with pytest.raises(FetchError, match="OCRSTREAM_OBJECT_STORES") as caught:
         await stores.read(reference)
-    assert caught.value.trouble is Trouble.REFUSED
+    assert caught.value.failure is FetchFailure.REFUSED
     assert "s3://bucket/scans, gs://whole/" in str(caught.value)
 
 
@@ -39,25 +39,25 @@ async def test_what_lies_elsewhere_is_refused(stores: AllowedStores, reference: 
         ("s3://bucket/scans//a.png", "empty part"),
         ("s3://bucket//scans/a.png", "empty part"),
         ("s3://bucket/scans/", "empty part"),
-        ("s3://bucket", "names no object"),
-        ("s3://bucket/", "names no object"),
-        ("s3:///scans/a.png", "no bucket and key"),
-        ("s3://user@bucket/scans/a.png", "no bucket and key"),
-        ("s3://bucket/scans/a\nb.png", "no bucket and key"),
-        ("S3://bucket/scans/a.png", "no bucket and key"),
+        ("s3://bucket", "does not name an object"),
+        ("s3://bucket/", "does not name an object"),
+        ("s3:///scans/a.png", "not a bucket and key"),
+        ("s3://user@bucket/scans/a.png", "not a bucket and key"),
+        ("s3://bucket/scans/a\nb.png", "not a bucket and key"),
+        ("S3://bucket/scans/a.png", "not a bucket and key"),
     ],
 )
 async def test_what_is_no_object_is_refused(
     stores: AllowedStores, reference: str, says: str
 ) -> None:
-    with pytest.raises(UnreadableFile, match=says) as caught:
+    with pytest.raises(FetchError, match=says) as caught:
         await stores.read(reference)
-    assert caught.value.trouble is Trouble.REFUSED
+    assert caught.value.failure is FetchFailure.REFUSED
 
 
 @pytest.mark.parametrize("text", ["bucket", "ftp://bucket", "s3://", "s3://bucket/../x"])
 def test_allowed_stores_are_checked(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no bucket|empty part"):
+    with pytest.raises(ValueError, match=r"is not a bucket|empty part"):
         parse_stores(text)
 
 
@@ -65,7 +65,7 @@ def test_a_store_that_the_environment_does_not_describe_cannot_be_opened(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
-    with pytest.raises(ValueError, match=r"az://container cannot be used: .*Account"):
+    with pytest.raises(ValueError, match=r"az://container is not usable: .*Account"):
         open_stores(parse_stores("az://container"))
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     assert list(open_stores(parse_stores("az://container, az://container/a"))) == [

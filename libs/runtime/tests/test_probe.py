@@ -6,7 +6,8 @@ import pytest
 from fastapi import FastAPI
 
 from ocrstream_local.processes import free_port
-from ocrstream_runtime.health import Health, NotReady, create_ops_router
+from ocrstream_runtime.errors import NotReadyError
+from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.server import serve
 from ocrstream_runtime.settings import ServiceSettings
 
@@ -29,7 +30,7 @@ async def test_it_tells_whether_the_service_is_ready(trouble: str, code: int, sa
 
     async def check() -> None:
         if trouble:
-            raise NotReady(trouble)
+            raise NotReadyError(trouble)
 
     health.add_check("kafka", check)
     app = FastAPI()

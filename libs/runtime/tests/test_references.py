@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from ocrstream_runtime.references import Trouble, UnreadableFile, collect
+from ocrstream_runtime.errors import FetchError, FetchFailure
+from ocrstream_runtime.references import read_limited
 
 
 async def test_pieces_are_counted() -> None:
@@ -12,12 +13,12 @@ async def test_pieces_are_counted() -> None:
         for size in sizes:
             yield b"x" * size
 
-    assert len(await collect("a", None, pieces(4, 6), 10)) == 10
-    with pytest.raises(UnreadableFile, match="over 10 bytes"):
-        await collect("a", None, pieces(4, 6, 1), 10)
-    with pytest.raises(UnreadableFile, match="over 10 bytes") as caught:
-        await collect("a", 10, pieces(11), 10)
-    assert caught.value.trouble is Trouble.TOO_LARGE
+    assert len(await read_limited("a", None, pieces(4, 6), 10)) == 10
+    with pytest.raises(FetchError, match="over 10 bytes"):
+        await read_limited("a", None, pieces(4, 6, 1), 10)
+    with pytest.raises(FetchError, match="over 10 bytes") as caught:
+        await read_limited("a", 10, pieces(11), 10)
+    assert caught.value.failure is FetchFailure.TOO_LARGE
 
 
 async def test_what_is_said_to_be_too_large_is_not_begun() -> None:
@@ -25,6 +26,6 @@ async def test_what_is_said_to_be_too_large_is_not_begun() -> None:
         pytest.fail("it was begun")
         yield b""
 
-    with pytest.raises(UnreadableFile, match="a has 11 bytes") as caught:
-        await collect("a", 11, pieces(), 10)
-    assert caught.value.trouble is Trouble.TOO_LARGE
+    with pytest.raises(FetchError, match="a has 11 bytes") as caught:
+        await read_limited("a", 11, pieces(), 10)
+    assert caught.value.failure is FetchFailure.TOO_LARGE

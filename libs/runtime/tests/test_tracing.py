@@ -18,7 +18,7 @@ from ocrstream_runtime.tracing import (
     HTTP_TELEMETRY,
     configure_tracing,
     create_provider,
-    end_tracing,
+    shutdown_tracing,
     trace_context,
     trace_headers,
 )
@@ -50,14 +50,14 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Provider:
 
 @pytest.fixture
 def finished(provider: Provider) -> InMemorySpanExporter:
-    """What was exported; `end_tracing` flushes it."""
+    """What was exported; `shutdown_tracing` flushes it."""
     exporter = InMemorySpanExporter()
     trace.set_tracer_provider(create_provider("a-service", exporter))
     return exporter
 
 
 def spans(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
-    end_tracing()
+    shutdown_tracing()
     return {span.name: span for span in exporter.get_finished_spans()}
 
 
@@ -111,7 +111,7 @@ async def test_a_request_goes_on_with_its_callers_trace(finished: InMemorySpanEx
         await client.get("/livez")
         await client.get("/nowhere/1")
         await client.get("/things/2")
-    end_tracing()
+    shutdown_tracing()
     found = [
         (span.name, (span.attributes or {}).get("http.response.status_code"), span.status.is_ok)
         for span in finished.get_finished_spans()
@@ -174,7 +174,7 @@ def test_a_batch_links_to_its_records_and_they_to_it(finished: InMemorySpanExpor
     ]
     with batch_span([*sampled, *others], "a-group"):
         pass
-    end_tracing()
+    shutdown_tracing()
     *processed, batch = sorted(finished.get_finished_spans(), key=lambda span: len(span.links))
     assert len(batch.links) == len(processed) == 500
     assert (batch.attributes or {})["messaging.batch.message_count"] == 503
@@ -231,6 +231,6 @@ def test_an_exporter_that_is_stuck_holds_nothing_up(monkeypatch: pytest.MonkeyPa
             with send_span("ocr.results", None):
                 pass
         assert exporter.asked.wait(30)
-        end_tracing(timeout_s=0.1)
+        shutdown_tracing(timeout_s=0.1)
     finally:
         exporter.let_go.set()

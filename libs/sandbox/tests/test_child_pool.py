@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from odd_pools import DEADLINE_S, HERE, Counts, begun, odd, odd_spec, until
 
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_sandbox.child_process import ChildProcess
 from ocrstream_sandbox.errors import ChildDiedError, ChildUnavailableError
 from ocrstream_sandbox.limits import ChildLimits
@@ -281,7 +281,7 @@ async def test_deaths_in_a_row_hold_the_jobs_until_one_is_done() -> None:
         await kill(pool, 2)
         await pool.check()
         await kill(pool, 1)
-        with pytest.raises(NotReady, match=r"died 3 times in a row.*SIGKILL"):
+        with pytest.raises(NotReadyError, match=r"died 3 times in a row.*SIGKILL"):
             await pool.check()
         assert counts.is_held
 

@@ -18,7 +18,7 @@ from not_run import not_run
 from odd_pools import HERE, Counts, begun, odd, until
 from starved import may_make_groups, starved_by_quota, starved_by_stops
 
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_sandbox import starvation
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError
 from ocrstream_sandbox.limits import ChildLimits
@@ -103,7 +103,7 @@ async def test_what_is_ended_for_want_of_cpu_is_no_death_and_others_go_one_by_on
             pytest.raises(ChildStarvedError, match=r"within 1\.2 s, in which it had .* s to"),
         ):
             await victim
-        with pytest.raises(NotReady, match="got too little CPU and was ended, 1 times"):
+        with pytest.raises(NotReadyError, match="got too little CPU and was ended, 1 times"):
             await pool.check()
         assert counts.kills == 1
         await until(lambda: len(pool.pids) == 2)
@@ -206,7 +206,7 @@ async def test_a_starved_start_is_tried_until_it_succeeds(monkeypatch: pytest.Mo
     monkeypatch.setattr(asyncio, "create_subprocess_exec", spawn)
     async with odd(b"late", start_timeout_s=1.0) as pool:
         await until(lambda: len(spawned) == 7)
-        with pytest.raises(NotReady, match="was not ready within"):
+        with pytest.raises(NotReadyError, match="was not ready within"):
             await pool.check()
         monkeypatch.setattr(starvation, "WALL_FACTOR", 1_000.0)
         assert await pool.call(b"") == b"1"

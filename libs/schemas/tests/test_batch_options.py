@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrstream_schemas.batch_options import InvalidOption, deadline_of, webhook_of
+from ocrstream_schemas.batch_options import deadline_of, webhook_of
+from ocrstream_schemas.errors import InvalidOptionError
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_a_deadline_is_an_instant(told: str | None, meant: datetime | None) -> N
 
 @pytest.mark.parametrize("told", ["tomorrow", 1_700_000_000, True, [], "0001-01-01T00:00:00Z", ""])
 def test_what_is_no_instant_is_refused(told: Any) -> None:
-    with pytest.raises(InvalidOption, match="deadline"):
+    with pytest.raises(InvalidOptionError, match="deadline"):
         deadline_of({"deadline": told})
 
 
@@ -66,7 +67,7 @@ def test_a_webhook_url(url: str, origin: str) -> None:
     ],
 )
 def test_a_bad_webhook_url_is_refused_and_not_repeated(url: Any) -> None:
-    with pytest.raises(InvalidOption) as refused:
+    with pytest.raises(InvalidOptionError) as refused:
         webhook_of({"webhook_url": url})
     assert str(url) not in str(refused.value)
 
@@ -74,5 +75,5 @@ def test_a_bad_webhook_url_is_refused_and_not_repeated(url: Any) -> None:
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists))
 def test_any_other_value_is_refused_in_one_way(value: Any) -> None:
     for judge, name in ((deadline_of, "deadline"), (webhook_of, "webhook_url")):
-        with contextlib.suppress(InvalidOption):
+        with contextlib.suppress(InvalidOptionError):
             judge({name: value})

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrstream_schemas import events
-from ocrstream_schemas.codec import InvalidRecord, decode, encode
+from ocrstream_schemas.codec import decode, encode
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchCompleted,
@@ -199,14 +200,14 @@ def test_what_stands_beside_a_null_stays_as_it_is() -> None:
     ],
 )
 def test_a_null_excuses_nothing_else(value: bytes) -> None:
-    with pytest.raises(InvalidRecord):
+    with pytest.raises(InvalidRecordError):
         decode(IMAGES_SUBMITTED, value, REF)
 
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_do_anything_but_decode_or_be_refused(value: bytes) -> None:
     for topic in TOPIC_OF.values():
-        with contextlib.suppress(InvalidRecord):
+        with contextlib.suppress(InvalidRecordError):
             decode(topic, value, REF)
         salvaged = salvage(topic, value, REF)
         assert salvaged is None or 1 <= len(salvaged.chain_id) <= 255
@@ -240,13 +241,13 @@ def test_the_smallest_submission_is_completed() -> None:
 )
 def test_texts_end_where_their_columns_do(field: str, longest: int) -> None:
     submitted(**{field: "ü" * longest})
-    with pytest.raises(InvalidRecord, match=field):
+    with pytest.raises(InvalidRecordError, match=field):
         submitted(**{field: "ü" * (longest + 1)})
 
 
 @pytest.mark.parametrize("field", ["image_path", "chain_id", "batch_id", "public_path"])
 def test_what_names_something_is_not_empty(field: str) -> None:
-    with pytest.raises(InvalidRecord, match=field):
+    with pytest.raises(InvalidRecordError, match=field):
         submitted(**{field: ""})
 
 
@@ -264,7 +265,7 @@ def test_numbers_end_where_their_columns_do(field: str, least: int, greatest: in
     submitted(**{field: least})
     submitted(**{field: greatest})
     for beyond in (least - 1, greatest + 1, 1.5, "1"):
-        with pytest.raises(InvalidRecord, match=field):
+        with pytest.raises(InvalidRecordError, match=field):
             submitted(**{field: beyond})
 
 
@@ -289,7 +290,7 @@ def test_numbers_end_where_their_columns_do(field: str, least: int, greatest: in
     ],
 )
 def test_what_cannot_be_stored_is_refused(value: bytes | None) -> None:
-    with pytest.raises(InvalidRecord):
+    with pytest.raises(InvalidRecordError):
         decode(IMAGES_SUBMITTED, value, REF)
 
 
@@ -303,7 +304,7 @@ def test_a_byte_order_mark_before_a_value_says_nothing() -> None:
     marked = codecs.BOM_UTF8 + broken
     assert salvage(IMAGES_SUBMITTED, marked, REF) == salvage(IMAGES_SUBMITTED, broken, REF)
     assert salvage_batch_id(marked) == "b"
-    with pytest.raises(InvalidRecord):
+    with pytest.raises(InvalidRecordError):
         decode(IMAGES_SUBMITTED, codecs.BOM_UTF8 + marked, REF)
 
 
@@ -320,7 +321,7 @@ def test_a_byte_order_mark_before_a_value_says_nothing() -> None:
     ids=["registry JSON", "registry Avro", "BOM", "BOM of BE", "LE", "BE"],
 )
 def test_the_encoding_of_a_value_that_is_no_json_is_named(value: bytes, told: str) -> None:
-    with pytest.raises(InvalidRecord, match=told):
+    with pytest.raises(InvalidRecordError, match=told):
         decode(IMAGES_SUBMITTED, value, REF)
 
 
@@ -339,7 +340,7 @@ def test_nesting_ends_at_64() -> None:
         return {"k": value}
 
     submitted(options=nested(63))
-    with pytest.raises(InvalidRecord, match="64"):
+    with pytest.raises(InvalidRecordError, match="64"):
         submitted(options=nested(64))
 
 
@@ -362,7 +363,7 @@ def test_times_are_instants(said: str, moment: datetime) -> None:
 
 @pytest.mark.parametrize("said", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "now"])
 def test_times_that_are_no_instants_are_refused(said: str) -> None:
-    with pytest.raises(InvalidRecord, match="submitted_at"):
+    with pytest.raises(InvalidRecordError, match="submitted_at"):
         submitted(submitted_at=said)
 
 
@@ -431,7 +432,7 @@ def test_what_is_broken_is_salvaged_as_far_as_it_is_valid() -> None:
     value = json.dumps(
         {"image_path": "a", "batch_id": "b", "index": 4, "run": "one", "task_name": "\0"}
     ).encode()
-    with pytest.raises(InvalidRecord):
+    with pytest.raises(InvalidRecordError):
         decode(IMAGES_SUBMITTED, value, REF)
     found = salvage(IMAGES_SUBMITTED, value, REF)
     whole = submitted(batch_id="b", index=4)
@@ -469,5 +470,5 @@ def test_a_provenance_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
     }
     decode(OCR_RESULTS, json.dumps(value).encode(), REF)
     value["provenance"] = {"engine": "e", **wrong}
-    with pytest.raises(InvalidRecord):
+    with pytest.raises(InvalidRecordError):
         decode(OCR_RESULTS, json.dumps(value).encode(), REF)

@@ -17,12 +17,13 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from not_run import not_run
 from pydantic import ValidationError
 
-from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_schemas.codec import decode
 from ocrstream_schemas.contract.__main__ import ASYNCAPI, files, write
-from ocrstream_schemas.contract.compatibility import breaks
+from ocrstream_schemas.contract.compatibility import breaking_changes
 from ocrstream_schemas.contract.document import asyncapi
 from ocrstream_schemas.contract.examples import EXAMPLES, RECORD, Example
 from ocrstream_schemas.contract.schemas import EVENTS, documents
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.ids import CHAIN_NAMESPACE, TASK_NAMESPACE
 from ocrstream_schemas.topics import DEAD_LETTER_SUFFIX, TOPICS
 
@@ -102,7 +103,7 @@ def test_what_the_schema_takes_the_codec_takes_and_only_that(
     schema = SCHEMAS[type(example.event).__name__]
     try:
         decoded = type(decode(example.topic, json.dumps(value).encode(), RECORD))
-    except InvalidRecord:
+    except InvalidRecordError:
         decoded = None
     taken = decoded is type(example.event)
     # Of a topic's only event the codec takes every record without a type.
@@ -155,7 +156,7 @@ def _field(document: dict[str, Any], name: str, field: str) -> dict[str, Any]:
 SENT = "(sent to readers of the old contract)"
 BREAKING: list[tuple[str, Change]] = [
     (
-        "ImageSubmitted.source_name: the field is gone",
+        "ImageSubmitted.source_name: the field is removed",
         lambda new: _schema(new, "ImageSubmitted")["properties"].pop("source_name"),
     ),
     (
@@ -205,11 +206,11 @@ BREAKING: list[tuple[str, Change]] = [
         lambda new: _field(new, "BatchCompleted", "batch_name")["anyOf"][0].update(maxLength=300),
     ),
     (
-        "images.submitted.gpu: the topic is gone",
+        "images.submitted.gpu: the topic is removed",
         lambda new: new["channels"].pop("images.submitted.gpu"),
     ),
     (
-        "tasks.lifecycle: TaskRetried is gone",
+        "tasks.lifecycle: TaskRetried is removed",
         lambda new: new["channels"]["tasks.lifecycle"]["messages"].pop("TaskRetried"),
     ),
     (
@@ -219,13 +220,13 @@ BREAKING: list[tuple[str, Change]] = [
         ),
     ),
     (
-        "ocr.results: its records may be no longer as large as before",
+        "ocr.results: the maximum size of its records is smaller",
         lambda new: new["channels"]["ocr.results"]["bindings"]["kafka"][
             "topicConfiguration"
         ].update({"max.message.bytes": 1}),
     ),
     (
-        "DeadLetter.ocrstream_reason: the field is gone",
+        "DeadLetter.ocrstream_reason: the field is removed",
         lambda new: new["components"]["messages"]["DeadLetter"]["headers"]["properties"].pop(
             "ocrstream_reason"
         ),
@@ -259,21 +260,21 @@ COMPATIBLE: dict[str, Change] = {
 def test_a_breaking_change_is_told(told: str, change: Change) -> None:
     new = copy.deepcopy(asyncapi())
     change(new)
-    assert told in breaks(asyncapi(), new)
+    assert told in breaking_changes(asyncapi(), new)
 
 
 @pytest.mark.parametrize("name", COMPATIBLE)
 def test_a_compatible_change_is_none(name: str) -> None:
     new = copy.deepcopy(asyncapi())
     COMPATIBLE[name](new)
-    assert breaks(asyncapi(), new) == []
+    assert breaking_changes(asyncapi(), new) == []
 
 
 def test_that_null_is_taken_for_a_field_with_a_default_breaks_nothing() -> None:
     old = asyncapi()
     for name, field in (("ImageSubmitted", "run"), ("TaskFailed", "reason")):
         _schema(old, name)["properties"][field] = _field(old, name, field)["anyOf"][0]
-    assert breaks(old, asyncapi()) == []
+    assert breaking_changes(old, asyncapi()) == []
 
 
 def test_the_files_are_not_written_over_by_a_breaking_change(tmp_path: Path) -> None:
@@ -285,7 +286,7 @@ def test_the_files_are_not_written_over_by_a_breaking_change(tmp_path: Path) -> 
     _schema(promised, "ImageSubmitted")["properties"]["colour"] = {"type": "string"}
     before = json.dumps(promised)
     (tmp_path / ASYNCAPI).write_text(before)
-    assert write(tmp_path) == ["ImageSubmitted.colour: the field is gone"]
+    assert write(tmp_path) == ["ImageSubmitted.colour: the field is removed"]
     assert (tmp_path / ASYNCAPI).read_text() == before
 
 
@@ -305,4 +306,6 @@ def test_the_code_keeps_what_was_committed() -> None:
     for commit in commits.stdout.split():
         shown = ask("show", f"{commit}:./{ASYNCAPI}")
         assert shown.returncode == 0, shown.stderr
-        assert breaks(json.loads(shown.stdout), asyncapi()) == [], f"since commit {commit}"
+        assert breaking_changes(json.loads(shown.stdout), asyncapi()) == [], (
+            f"since commit {commit}"
+        )

@@ -1,4 +1,4 @@
-"""`ocrstream-local`: Kafka, PostgreSQL and the services on this machine, without Docker or root."""
+"""`ocrstream-local`: runs Kafka, PostgreSQL and the services here, without Docker or root."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ console = Console(stderr=True, highlight=False)
 
 
 class Engine(StrEnum):
-    """What reads the images."""
+    """The OCR engine of the workers."""
 
     RAPIDOCR = "rapidocr"
     TESSERACT = "tesseract"
@@ -30,23 +30,25 @@ class Engine(StrEnum):
     NOOP = "noop"
 
 
-Workers = Annotated[int, typer.Option(min=0, max=MAX_WORKERS, help="How many OCR workers")]
-Readers = Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="How many OCR workers")]
-EngineOption = Annotated[Engine, typer.Option(help="What reads the images")]
-Local = Annotated[Path, typer.Option(help="Folder that everything is kept in")]
+Workers = Annotated[int, typer.Option(min=0, max=MAX_WORKERS, help="Number of OCR workers")]
+Readers = Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="Number of OCR workers")]
+EngineOption = Annotated[Engine, typer.Option(help="OCR engine of the workers")]
+Local = Annotated[Path, typer.Option(help="Folder of the stack's data, logs and state")]
 
 
 @app.command()
 def up(
     workers: Workers = 2, engine: EngineOption = Engine.RAPIDOCR, local: Local = Path(".local")
 ) -> None:
-    """Start the stack in the background, or what of it does not run."""
-    stack = Stack(Layout(local), SayWithTime())
+    """Start the stack, or the parts that do not run, in the background."""
+    stack = Stack(Layout(local), PrintWithTime())
     try:
         addresses = stack.up(workers, engine)
     except StackError as error:
-        raise stack.what_stays(error, "make up") from error
-    console.print(f"Up. Addresses are in {local / 'stack.env'}; stop with: make down")
+        raise stack.with_remaining(error, "make up") from error
+    console.print(
+        f"Up. {local / 'stack.env'} contains the addresses; stop the stack with: make down"
+    )
     console.print(f"  {addresses['RECORDER_URL']} is the dashboard")
     for name in ("INGEST_URL", "RECORDER_URL"):
         console.print(f"  {addresses[name]}/docs")
@@ -54,8 +56,8 @@ def up(
 
 @app.command()
 def down(local: Local = Path(".local")) -> None:
-    """Stop all that was started here; data stays."""
-    stopped = Stack(Layout(local), SayWithTime()).down()
+    """Stop all processes of the stack; the data stays."""
+    stopped = Stack(Layout(local), PrintWithTime()).down()
     console.print(f"Down: {stopped} processes stopped" if stopped else "Nothing was running")
 
 
@@ -63,10 +65,10 @@ def down(local: Local = Path(".local")) -> None:
 def status(
     *,
     local: Local = Path(".local"),
-    as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False,
 ) -> None:
-    """Show the processes. Exits with 1 if one that was started does not run."""
-    processes = Stack(Layout(local), SayWithTime()).status().processes.values()
+    """Show the processes. Exits with 1 if a process has ended."""
+    processes = Stack(Layout(local), PrintWithTime()).status().processes.values()
     rows = [
         {
             "name": process.name,
@@ -97,32 +99,32 @@ def demo(
     workers: Readers = 2,
     engine: EngineOption = Engine.RAPIDOCR,
     once: Annotated[
-        bool, typer.Option("--once", help="Check the results, stop everything and end")
+        bool, typer.Option("--once", help="Check the results, then stop everything")
     ] = False,
     local: Local = Path(".local"),
 ) -> None:
-    """Start the stack, read the sample images, show what was read."""
-    Demo(Layout(local), SayWithTime(), console).run(workers, engine, once=once)
+    """Start the stack, submit the sample images, show their text."""
+    Demo(Layout(local), PrintWithTime(), console).run(workers, engine, once=once)
 
 
-class SayWithTime:
-    """Prints lines to standard error, each with how long the command has been at work."""
+class PrintWithTime:
+    """Prints lines to standard error, each with the seconds since the command began."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
 
     def __call__(self, line: str) -> None:
-        """Print one line."""
+        """Prints one line."""
         console.print(
             f"{time.monotonic() - self._began:5.1f} s  {line}", markup=False, soft_wrap=True
         )
 
 
 def main() -> None:
-    """The command; what is in its way is said without a traceback."""
+    """Runs the command; prints an error without a traceback."""
     try:
         app()
     except StackError as error:
-        # Commands and addresses in it are to be copied: no line is broken.
+        # No line is wrapped, because users copy commands and addresses from the message.
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         sys.exit(1)

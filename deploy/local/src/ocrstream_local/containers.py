@@ -1,6 +1,6 @@
-"""Kafka and PostgreSQL as containers, for machines with a Docker engine but without Maven.
+"""Runs Kafka and PostgreSQL in containers, on machines with Docker but without Maven.
 
-Each is a `docker run` in the foreground: a process like the others, which ends when it is told to.
+Each is a `docker run` in the foreground: a process like the others, which ends on a signal.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from ocrstream_local.waiting import Say
 KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 POSTGRES_IMAGE = "postgres:17.6-alpine"
 KAFKA_READY = "Kafka Server started"
-"""What the broker's log says when it serves clients."""
+"""The line of the broker's log after which it serves clients."""
 _DOCKER_TIMEOUT_S = 20
 
 
 def docker_answers() -> bool:
-    """Whether there is a Docker engine to run containers on."""
+    """Returns whether a Docker engine answers."""
     program = shutil.which("docker")
     if program is None:
         return False
@@ -41,7 +41,7 @@ def docker_answers() -> bool:
 
 
 def kafka_environment(bootstrap_servers: str, cluster_id: str) -> dict[str, str]:
-    """What a broker's container is told; it listens on 9092, and clients find it as said here."""
+    """Returns the environment of a broker that listens on 9092 and advertises the given address."""
     return {
         "CLUSTER_ID": cluster_id,
         "KAFKA_NODE_ID": "1",
@@ -62,7 +62,7 @@ def kafka_environment(bootstrap_servers: str, cluster_id: str) -> dict[str, str]
 
 @dataclass(frozen=True)
 class KafkaContainer:
-    """A broker in a container; its data are in a volume that belongs to `folder`."""
+    """A broker in a container, with its data in a volume named after `folder`."""
 
     folder: Path
     log: Path
@@ -70,26 +70,26 @@ class KafkaContainer:
 
     @property
     def bootstrap_servers(self) -> str:
-        """Where clients find it."""
+        """The address for clients."""
         return f"127.0.0.1:{self.port}"
 
     def start(self, say: Say) -> Process:
-        """Start it; returns before it is ready."""
-        say(f"Starting {KAFKA_IMAGE} by Docker (the first time it is fetched: 400 MB, a minute)")
+        """Starts the container; returns before it is ready."""
+        say(f"Starting {KAFKA_IMAGE} with Docker (the first time it downloads 400 MB)")
         return _start("kafka", self.command(), self.log, self.port)
 
     def wait(self, process: Process) -> None:
-        """Returns when it serves clients; raises StackError if it does not."""
+        """Waits until it serves clients. Raises StackError."""
         waiting.wait_until(process, lambda: self.serves(process), "ready")
 
     def serves(self, _: Process) -> bool:
-        """Whether it serves clients."""
-        return KAFKA_READY in _said(self.log)
+        """Returns whether it serves clients."""
+        return KAFKA_READY in _read_log(self.log)
 
     def command(self) -> list[str]:
-        """What runs it."""
-        # New data, new cluster: the recorder keeps its offsets by this id.
-        cluster_id = _kept(self.folder / "cluster-id", new_cluster_id)
+        """Returns the command that runs it."""
+        # New data needs a new cluster id, because the recorder stores offsets by cluster id.
+        cluster_id = _read_or_create(self.folder / "cluster-id", new_cluster_id)
         settings = kafka_environment(self.bootstrap_servers, cluster_id)
         ports = f"127.0.0.1:{self.port}:9092"
         return _run_command(self.folder, ports, "/var/lib/kafka/data", settings, KAFKA_IMAGE)
@@ -97,7 +97,7 @@ class KafkaContainer:
 
 @dataclass(frozen=True)
 class PostgresContainer:
-    """A PostgreSQL in a container; its data are in a volume that belongs to `folder`."""
+    """A PostgreSQL server in a container, with its data in a volume named after `folder`."""
 
     folder: Path
     log: Path
@@ -105,27 +105,27 @@ class PostgresContainer:
 
     @property
     def url(self) -> str:
-        """Where clients find its database, password included."""
+        """The database URL for clients, with the password."""
         return f"postgresql://ocrstream:{self._password()}@127.0.0.1:{self.port}/ocrstream"
 
     def start(self, say: Say) -> Process:
-        """Start it; returns before it is ready."""
-        say(f"Starting {POSTGRES_IMAGE} by Docker (the first time it is fetched: 280 MB, a minute)")
+        """Starts the container; returns before it is ready."""
+        say(f"Starting {POSTGRES_IMAGE} with Docker (the first time it downloads 280 MB)")
         return _start("postgres", self.command(), self.log, self.port)
 
     def wait(self, process: Process) -> None:
-        """Returns when it serves clients; raises StackError if it does not."""
+        """Waits until it serves clients. Raises StackError."""
         waiting.wait_until(process, lambda: self.serves(process), "ready")
 
     def serves(self, _: Process) -> bool:
-        """Whether it serves clients."""
-        # While it initialises itself a server without network says that it is ready, too.
-        said = _said(self.log)
-        ready = "init process complete" in said or "Skipping initialization" in said
-        return ready and said.rfind("ready to accept connections") > said.rfind("shut down")
+        """Returns whether it serves clients."""
+        # During initialization a server without network logs that it is ready, too.
+        log = _read_log(self.log)
+        initialized = "init process complete" in log or "Skipping initialization" in log
+        return initialized and log.rfind("ready to accept connections") > log.rfind("shut down")
 
     def command(self) -> list[str]:
-        """What runs it."""
+        """Returns the command that runs it."""
         settings = {
             "POSTGRES_USER": "ocrstream",
             "POSTGRES_DB": "ocrstream",
@@ -136,12 +136,12 @@ class PostgresContainer:
         return _run_command(self.folder, ports, data, settings, POSTGRES_IMAGE)
 
     def _password(self) -> str:
-        return _kept(self.folder / "password", lambda: secrets.token_hex(16))
+        return _read_or_create(self.folder / "password", lambda: secrets.token_hex(16))
 
 
 def _start(name: str, command: list[str], log: Path, port: int) -> Process:
     container = next(part for part in command if part.startswith("--name=")).partition("=")[2]
-    # Left behind if its `docker run` was killed.
+    # A killed `docker run` leaves its container behind.
     try:
         subprocess.run(
             ["docker", "rm", "--force", container],
@@ -167,12 +167,12 @@ def _run_command(
     ]
 
 
-def _said(log: Path) -> str:
+def _read_log(log: Path) -> str:
     return log.read_text(errors="replace") if log.exists() else ""
 
 
-def _kept(file: Path, make: Callable[[], str]) -> str:
-    """What stands in `file`, made the first time."""
+def _read_or_create(file: Path, create: Callable[[], str]) -> str:
+    """Returns the content of `file`, which it creates the first time."""
     if not file.exists():
-        replace(file, make())
+        replace(file, create())
     return file.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The demonstration: sample images through the whole stack, as a user would send them."""
+"""The demonstration: submits sample images to the stack, as a user would."""
 
 import json
 import os
@@ -26,7 +26,7 @@ _REASONS = {"no_text", "undecodable"}
 
 @dataclass(frozen=True)
 class Sample:
-    """What the manifest says of a sample: `expect` is `text` or the reason why there is none."""
+    """A sample in the manifest; `expect` is `text`, or the reason why it has no text."""
 
     file: str
     kind: str
@@ -35,7 +35,7 @@ class Sample:
     contains: list[str]
 
     def trouble(self, row: Mapping[str, Any] | None) -> str | None:
-        """What is wrong with the sample's result, if anything is."""
+        """Returns what is wrong with the sample's result, None if it is as expected."""
         if row is None:
             return "is not among the results"
         if self.expect in _REASONS:
@@ -46,7 +46,7 @@ class Sample:
 
 
 class Demo:
-    """Runs the samples through the stack in `layout`, starting it if need be."""
+    """Submits the samples to the stack in `layout`, which it starts if necessary."""
 
     def __init__(self, layout: Layout, say: Say, console: Console) -> None:
         self._layout = layout
@@ -56,31 +56,30 @@ class Demo:
         self._seconds: dict[str, float] = {}
 
     def run(self, workers: int, engine: str, *, once: bool) -> None:
-        """Show it all, then stay until interrupted, or, with `once`, check and end.
+        """Shows the results, then waits for an interrupt, or, with `once`, checks them and ends.
 
-        Ended or interrupted, it stops what it started; a stack that was up before stays up. If
-        something goes wrong, what runs stays for another call, but not with `once`; raises
-        StackError, which says so.
+        At its end it stops the stack, unless the stack ran before. Raises StackError; without
+        `once` the processes then keep running for another call.
         """
         began_at = float(os.environ.get("OCRSTREAM_COMMAND_BEGAN_AT") or time.time())
         self._seconds["installation"] = time.time() - began_at
         running = {process.name for process in self._stack.status().running()}
         was_up = {"recorder", "recorder-api", "ingest"} <= running
-        stays = was_up
+        keep_running = was_up
         try:
             addresses = self._stack.up(workers, engine)
             self._seconds |= self._stack.seconds
             self._show(addresses, check=engine != "noop")
             self._show_times(time.time() - began_at)
             if not once:
-                self._stay(addresses, stays=stays)
+                self._stay(addresses, keep_running=keep_running)
         except StackError as error:
             if once and not was_up:
                 raise StackError(f"{error}\nLogs are in {self._layout.logs}") from error
-            stays = True
-            raise self._stack.what_stays(error, "make demo") from error
+            keep_running = True
+            raise self._stack.with_remaining(error, "make demo") from error
         finally:
-            if not stays:
+            if not keep_running:
                 self._say(f"{self._stack.down()} processes stopped")
 
     def _show(self, addresses: Mapping[str, str], *, check: bool) -> None:
@@ -101,12 +100,16 @@ class Demo:
                 if (trouble := sample.trouble(by_name.get(sample.file)))
             ]
             if troubles:
-                raise StackError("Not every sample came out as it should:\n" + "\n".join(troubles))
-            self._say(f"All {len(samples)} samples are accounted for, in batch {batch_id}")
+                raise StackError(
+                    "Not every sample has the expected result:\n" + "\n".join(troubles)
+                )
+            self._say(f"All {len(samples)} samples have the expected results, in batch {batch_id}")
 
     def _make_samples(self) -> list[Sample]:
         if not SAMPLES_SCRIPT.exists():
-            raise StackError(f"There is no {SAMPLES_SCRIPT} here; run this in the project's folder")
+            raise StackError(
+                f"There is no {SAMPLES_SCRIPT} here; run the command in the project's folder"
+            )
         folder = self._layout.samples
         ran = subprocess.run(
             [sys.executable, str(SAMPLES_SCRIPT), str(folder)],
@@ -115,13 +118,13 @@ class Demo:
             check=False,
         )
         if ran.returncode:
-            raise StackError(f"The samples cannot be made: {ran.stderr.strip()[-2000:]}")
+            raise StackError(f"Cannot create the samples: {ran.stderr.strip()[-2000:]}")
         self._say(ran.stdout.strip())
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         return [Sample(**entry) for entry in manifest]
 
     def _submit(self, addresses: Mapping[str, str]) -> str:
-        # Its progress bar goes to our standard error, as a user would see it.
+        # Its progress bar goes to this command's standard error, where the user sees it.
         output = self._ocrstream(
             addresses,
             *("submit", str(self._layout.samples), "--batch-name", "samples", "--wait", "--json"),
@@ -136,7 +139,7 @@ class Demo:
             text=True,
             check=False,
         )
-        # 1 says that some images failed, as some of the samples must.
+        # 1 means that some images failed, which is expected of some samples.
         if ran.returncode not in {0, 1}:
             raise StackError(f"ocrstream {arguments[0]} ended with exit code {ran.returncode}")
         return ran.stdout
@@ -170,16 +173,16 @@ class Demo:
 
     def _show_times(self, total_s: float) -> None:
         parts = [f"{name} {seconds:.1f} s" for name, seconds in self._seconds.items()]
-        self._say(f"Where the time went: {', '.join(parts)}; {total_s:.1f} s in all")
+        self._say(f"Time: {', '.join(parts)}; {total_s:.1f} s in total")
 
-    def _stay(self, addresses: Mapping[str, str], *, stays: bool) -> None:
-        self._console.print("\nLook around:")
+    def _stay(self, addresses: Mapping[str, str], *, keep_running: bool) -> None:
+        self._console.print("\nExplore the stack:")
         self._console.print(f"  {addresses['RECORDER_URL']} is the dashboard")
         for name in ("RECORDER_URL", "INGEST_URL"):
             self._console.print(f"  {addresses[name]}/docs")
         self._console.print("  .venv/bin/ocrstream submit YOUR-IMAGE --wait")
-        if stays:
-            self._console.print("Ctrl-C leaves all of it running, as it was; make down stops it.")
+        if keep_running:
+            self._console.print("Ctrl-C leaves the stack running, as before; make down stops it.")
         else:
             self._console.print("Ctrl-C stops everything.")
         try:

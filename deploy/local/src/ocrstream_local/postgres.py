@@ -1,4 +1,4 @@
-"""One real PostgreSQL server."""
+"""Runs a PostgreSQL server."""
 
 import hashlib
 import os
@@ -21,9 +21,9 @@ _UNPRIVILEGED = "nobody"
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A server with its data under `folder`; started as often as wanted, one at a time.
+    """A server with its data under `folder`; it may be started repeatedly, one process at a time.
 
-    `durable` False trades safety after a power cut for speed; for tests.
+    Tests set `durable` to False, which trades safety after a power failure for speed.
     """
 
     folder: Path
@@ -34,12 +34,12 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """Where clients find its database, password included."""
+        """The database URL for clients, with the password."""
         password = (self.folder / "password").read_text(encoding="utf-8")
         return f"postgresql://{_USER}:{password}@127.0.0.1:{self.port}/{_DATABASE}"
 
     def start(self, say: Say) -> Process:
-        """Start it; returns before it is ready."""
+        """Starts the server; returns before it is ready."""
         programs = downloads.postgres_programs(self.cache, say)
         data = self.data
         if not (data / "PG_VERSION").exists():
@@ -64,18 +64,18 @@ class PostgresServer:
             user=_server_user(),
             folder=data,
             port=self.port,
-            # "Fast" shutdown: ends sessions, leaves a clean state.
+            # SIGINT means a "fast" shutdown, which ends sessions and leaves a clean state.
             stop_signal=signal.SIGINT,
         )
 
     def wait(self, process: Process) -> None:
-        """Returns when it serves clients; raises StackError if it does not."""
+        """Waits until it serves clients. Raises StackError."""
         waiting.wait_until(process, lambda: self.serves(process), "ready")
 
     def serves(self, process: Process) -> bool:
-        """Whether it serves clients."""
+        """Returns whether it serves clients."""
         status = self.data / "postmaster.pid"
-        # As pg_ctl does: the first line tells the pid, the last the server's state.
+        # Like pg_ctl: the first line is the pid, the last one the server's state.
         lines = status.read_text().split() if status.exists() else []
         return bool(lines) and lines[0] == str(process.pid) and lines[-1] == "ready"
 
@@ -108,21 +108,21 @@ class PostgresServer:
             )
         finally:
             password_file.unlink()
-        kept = self.folder / "password"
-        kept.touch(mode=0o600)
-        kept.write_text(password, encoding="utf-8")
+        password_path = self.folder / "password"
+        password_path.touch(mode=0o600)
+        password_path.write_text(password, encoding="utf-8")
         partial.rename(data)
 
-    def _run(self, command: list[str], say: Say, words: str = "") -> None:
+    def _run(self, command: list[str], say: Say, stdin: str = "") -> None:
         name = Path(command[0]).name
-        ran = waiting.run(name, command, say, user=_server_user(), folder=Path("/"), words=words)
+        ran = waiting.run(name, command, say, user=_server_user(), folder=Path("/"), stdin=stdin)
         if ran.returncode:
-            said = ran.stdout + ran.stderr
-            raise StackError(f"{command[0]} failed:\n{said[-2000:]}")
+            output = ran.stdout + ran.stderr
+            raise StackError(f"{command[0]} failed:\n{output[-2000:]}")
 
     @property
     def data(self) -> Path:
-        """The data folder: in `folder`, unless the server's user may not go there."""
+        """The data folder: in `folder`, unless the server's user cannot access that."""
         here = self.folder.resolve()
         if _server_user() is None or all(
             parent.stat().st_mode & 0o001 for parent in here.parents if parent.exists()
@@ -133,7 +133,7 @@ class PostgresServer:
 
 
 def _server_user() -> str | None:
-    """Who the server runs as; PostgreSQL refuses to run as root."""
+    """Returns the user of the server if this process is root, which PostgreSQL refuses."""
     return _UNPRIVILEGED if os.geteuid() == 0 else None
 
 

@@ -1,4 +1,4 @@
-"""Processes that outlive the command that started them, known again by pid and time of birth."""
+"""Starts processes that outlive the command, and identifies them by pid and creation time."""
 
 import contextlib
 import os
@@ -22,26 +22,26 @@ _LOG_TAIL_LINES = 15
 _LOG_TAIL_BYTES = 16_384
 
 
-# Those that this very process started: it must collect them when they end.
+# The children of this process, which it must reap when they end.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
-# How much a process that yields to others is nicer than they are: it has a tenth of their share of
-# a core that all of them want, and all of one that nobody else does.
-_YIELDING = 10
-# Linux takes a change of a session from a user once in so long.
-_SESSION_INTERVAL_S = 0.1
-_SESSION_TRIES = 5
+# The niceness of a process that yields: it gets a tenth of the others' share of a busy core, and
+# all of an idle one.
+_NICENESS = 10
+# Linux accepts one autogroup change per user in this time.
+_AUTOGROUP_INTERVAL_S = 0.1
+_AUTOGROUP_TRIES = 5
 
 _OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _FIRST_PORT = 10_000
 _PORTS_TRIED = 100
-# Not the module's own generator: a test may have seeded it alike in two processes.
+# Not the shared generator, which a test may have seeded alike in two processes.
 _random = random.SystemRandom()
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the stack. `born` tells it from a later one with the same pid."""
+    """A process of the stack. `born` distinguishes it from a later one with the same pid."""
 
     name: str
     pid: int
@@ -52,28 +52,28 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it still runs."""
+        """Whether the process runs."""
         return self._found() is not None
 
     @property
     def uptime_s(self) -> float:
-        """Seconds since it was started."""
+        """The seconds since its start."""
         return max(0.0, time.time() - self.born)
 
-    def ask_to_end(self) -> None:
-        """Send the signal that makes it end in good order."""
+    def terminate(self) -> None:
+        """Sends the signal for a graceful shutdown."""
         found = self._found()
         if found is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 found.send_signal(self.stop_signal)
 
-    def family(self) -> list[psutil.Process]:
-        """The process and all that it started, as long as it runs."""
+    def tree(self) -> list[psutil.Process]:
+        """Returns the process and its descendants, if it runs."""
         found = self._found()
         return [] if found is None else [*found.children(recursive=True), found]
 
     def _found(self) -> psutil.Process | None:
-        _collect()
+        _reap()
         try:
             found = psutil.Process(self.pid)
             alive = found.create_time() == self.born and found.status() != psutil.STATUS_ZOMBIE
@@ -95,9 +95,9 @@ def start(
     source: Path = Path(os.devnull),
     output: Path | None = None,
 ) -> Process:
-    """Start a process in a session of its own, its output appended to `log`.
+    """Starts a process in a session of its own, and appends its output to `log`.
 
-    It reads `source`. Only its standard error goes to `log` if `output` is where the other goes.
+    Its standard input is `source`. With `output`, standard output goes there instead.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as read, log.open("ab") as errors, (output or log).open("ab") as written:
@@ -123,22 +123,22 @@ def start(
 
 
 def yield_to_others(process: Process) -> None:
-    """Give it, its threads and its children the processor when others do not want it."""
+    """Lowers the CPU priority of a process, its threads and its children."""
     if not process.running:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if os.getpriority(os.PRIO_PROCESS, process.pid) < _YIELDING:
-            # Its pid is its group's, too, as it leads a session. A process alone would be no more
-            # than its first thread.
-            os.setpriority(os.PRIO_PGRP, process.pid, _YIELDING)
-    # Where Linux shares the processor out between sessions, a process is nice to its own alone,
-    # and its session to the others.
+        if os.getpriority(os.PRIO_PROCESS, process.pid) < _NICENESS:
+            # The process leads a session, so its pid is its process group's. PRIO_PROCESS would
+            # affect only the first thread.
+            os.setpriority(os.PRIO_PGRP, process.pid, _NICENESS)
+    # With autogroups Linux schedules sessions, and niceness applies only within a session, so the
+    # autogroup gets the niceness, too.
     session = Path(f"/proc/{process.pid}/autogroup")
-    for _ in range(_SESSION_TRIES if session.exists() else 0):
+    for _ in range(_AUTOGROUP_TRIES if session.exists() else 0):
         try:
-            session.write_text(str(_YIELDING))
+            session.write_text(str(_NICENESS))
         except BlockingIOError:
-            time.sleep(_SESSION_INTERVAL_S)
+            time.sleep(_AUTOGROUP_INTERVAL_S)
         except OSError:
             return
         else:
@@ -146,50 +146,50 @@ def yield_to_others(process: Process) -> None:
 
 
 def stop(processes: Iterable[Process], grace_s: float) -> None:
-    """Ask all to end, wait, and kill what is left, children included."""
-    families = [(process, process.family()) for process in processes if process.running]
-    for process, _ in families:
-        process.ask_to_end()
+    """Terminates the processes, waits up to `grace_s`, and kills the rest with their children."""
+    trees = [(process, process.tree()) for process in processes if process.running]
+    for process, _ in trees:
+        process.terminate()
     deadline = time.monotonic() + grace_s
-    while any(process.running for process, _ in families) and time.monotonic() < deadline:
+    while any(process.running for process, _ in trees) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
-    _kill([one for _, family in families for one in family])
+    _kill([one for _, tree in trees for one in tree])
 
 
 def kill(process: Process) -> None:
-    """End a process and its children at once, as a crash would."""
-    _kill(process.family())
+    """Kills a process and its children, like a crash."""
+    _kill(process.tree())
 
 
-def _kill(family: list[psutil.Process]) -> None:
-    for one in family:
-        # psutil compares the time of birth, so that no later process with the same pid is hit.
+def _kill(tree: list[psutil.Process]) -> None:
+    for one in tree:
+        # psutil compares creation times, so it never kills a later process with the same pid.
         with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()
-    psutil.wait_procs(family, timeout=_KILL_TIMEOUT_S)
-    _collect()
+    psutil.wait_procs(tree, timeout=_KILL_TIMEOUT_S)
+    _reap()
 
 
-def _collect() -> None:
-    """Take note of children that ended, so that they do not stay as zombies."""
+def _reap() -> None:
+    """Reaps children that ended, so that they do not remain as zombies."""
     for child in _children.values():
         child.poll()
 
 
 def exit_code(process: Process) -> int:
-    """What a process that this very process started ends with, once it does."""
+    """Waits for a child of this process and returns its exit code."""
     return _children[process.pid].wait()
 
 
 def log_tail(log: str) -> str:
-    """The last lines of a log, as part of a message."""
+    """Returns the last lines of a log, as part of a message."""
     path = Path(log)
     lines = last_lines(path) if path.exists() else ""
     return f" The end of {log}:\n{lines}" if lines else f" It wrote nothing to its log ({log})."
 
 
 def last_lines(file: Path) -> str:
-    """The last lines of a file, indented."""
+    """Returns the last lines of a file, indented."""
     with file.open("rb") as content:
         content.seek(max(0, file.stat().st_size - _LOG_TAIL_BYTES))
         lines = content.read().decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
@@ -197,10 +197,10 @@ def last_lines(file: Path) -> str:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """`preferred` if it is free, else any free loopback port.
+    """Returns `preferred` if it is free, else another free loopback port.
 
-    The port lies below those that the kernel gives to outgoing connections: one of theirs could
-    be taken by a client between this call and the moment when the server listens.
+    The port lies below the kernel's range for outgoing connections, because a client could take a
+    port of that range before the server listens.
     """
     below = range(_FIRST_PORT, max(_first_outgoing_port(), _FIRST_PORT + _PORTS_TRIED))
     preferences = [] if preferred is None else [preferred]
@@ -212,11 +212,11 @@ def free_port(preferred: int | None = None) -> int:
             except OSError:
                 continue
             return port
-    raise StackError(f"None of {_PORTS_TRIED} ports tried on 127.0.0.1 is free")
+    raise StackError(f"None of the {_PORTS_TRIED} tried ports on 127.0.0.1 is free")
 
 
 def _first_outgoing_port() -> int:
-    """The first port of the range for outgoing connections: Linux's own, or its default."""
+    """Returns the first port for outgoing connections: Linux's setting, or its default."""
     with contextlib.suppress(OSError):
         return int(_OUTGOING_PORTS.read_text(encoding="ascii").split()[0])
     return 32768

@@ -1,4 +1,4 @@
-"""The services of the stack: how each is started and known to be ready."""
+"""Starts a service of the stack, and waits until it is ready."""
 
 import json
 import os
@@ -16,10 +16,10 @@ _REQUEST_TIMEOUT_S = 5
 
 @dataclass(frozen=True)
 class Service:
-    """A service; `environment` is what it needs beside that of the command.
+    """A service; `environment` extends that of the command.
 
-    One that `yields` works off what waits while those that answer leave it the processor, as soon
-    as it is ready: until then it is waited for as they are.
+    A service that `yields` gets a low CPU priority once it is ready, because it processes a queue
+    while others answer requests.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Where it serves HTTP."""
+        """The URL of its HTTP API."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, logs: Path) -> Process:
-        """Start it; returns before it is ready."""
-        # Beside this very Python, so that it works without an activated environment.
+        """Starts the service; returns before it is ready."""
+        # The program beside this Python, so that it works without an activated environment.
         program, *arguments = self.command
         command = [str(Path(sys.executable).with_name(program)), *arguments]
         environment = {
@@ -53,26 +53,26 @@ class Service:
         )
 
     def wait(self, process: Process) -> None:
-        """Returns when it is ready; raises StackError, with what is in its way, if it is not."""
+        """Waits until it is ready. Raises StackError with the reason if it does not get ready."""
         waiting.wait_until(process, lambda: is_ready(self.url), "ready")
         self.settle(process)
 
     def settle(self, process: Process) -> None:
-        """What is to be done once it is ready."""
+        """Lowers the priority of a service that yields; call it when the service is ready."""
         if self.yields:
             processes.yield_to_others(process)
 
 
 def is_ready(url: str) -> bool:
-    """Whether the service says that it is ready."""
+    """Returns whether the service reports that it is ready."""
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=_REQUEST_TIMEOUT_S) as answer:  # noqa: S310
-            return answer.status == 200 and json.load(answer)["status"] == "ok"
+        with urllib.request.urlopen(f"{url}/readyz", timeout=_REQUEST_TIMEOUT_S) as response:  # noqa: S310
+            return response.status == 200 and json.load(response)["status"] == "ok"
     except (OSError, ValueError, urllib.error.URLError):
         return False
 
 
 def image_roots(samples: Path) -> str:
-    """Folders that `file://` references may point into: the samples, and what the user allows."""
+    """Returns the folders of `file://` references: the samples, and those that the user allows."""
     allowed = os.environ.get("OCRSTREAM_IMAGE_ROOTS")
     return f"{samples}:{allowed}" if allowed else str(samples)

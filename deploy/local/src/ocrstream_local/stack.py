@@ -1,4 +1,4 @@
-"""The whole stack: servers, topics, tables, services; up, down, and how it is."""
+"""Starts and stops the stack: servers, topics, tables, services."""
 
 import os
 import sys
@@ -23,70 +23,69 @@ _SERVICES_GRACE_S = 30.0
 _SERVERS_GRACE_S = 30.0
 MAX_WORKERS = 64
 ENGINE_START_TIMEOUT = "OCRSTREAM_ENGINE_START_TIMEOUT_S"
-# The most that a worker takes for it.
+# The maximum that a worker accepts.
 _MAX_ENGINE_START_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the stack keeps its things, all under one folder."""
+    """The paths of the stack, all beneath one folder."""
 
     local: Path
 
     @property
     def state(self) -> Path:
-        """Processes and ports."""
+        """The file with processes and ports."""
         return self.local / "state.json"
 
     @property
     def stack_env(self) -> Path:
-        """Where to find the stack, for people and tools."""
+        """The file with the addresses of the stack, for people and tools."""
         return self.local / "stack.env"
 
     @property
     def logs(self) -> Path:
-        """A log for each process."""
+        """The folder with a log for each process."""
         return self.local / "logs"
 
     @property
     def cache(self) -> Path:
-        """What was downloaded."""
+        """The folder for downloads."""
         return self.local / "cache"
 
     @property
     def objects(self) -> Path:
-        """Uploaded images."""
+        """The folder for uploads."""
         return self.local / "objects"
 
     @property
     def samples(self) -> Path:
-        """Sample images."""
+        """The folder for sample images."""
         return self.local / "samples"
 
 
 class Stack:
-    """The stack in one folder. Every method may be called in any state of the processes."""
+    """The stack in one folder. Every method works in any state of the processes."""
 
     def __init__(self, layout: Layout, say: Say) -> None:
         self._layout = layout
         self._say = say
         self.seconds: dict[str, float] = {}
-        """How long each step of `up` took."""
+        """The seconds that each step of `up` took."""
 
     def up(self, workers: int, engine: str) -> dict[str, str]:
-        """Start what does not run; returns what stands in stack.env as soon as the servers run.
+        """Starts the processes that do not run; returns the variables that it writes to stack.env.
 
-        Workers beyond `workers` are stopped; with another `engine` or other languages than before
-        all are replaced. Raises StackError if something cannot be started; what runs by then stays
-        for `down`, and for another call, which goes on from there. That the engine reads the
-        languages is made sure of before anything starts, if there are to be workers.
+        It stops workers beyond `workers`, and replaces all if `engine` or the languages changed. If
+        there are workers, it first checks that the engine reads the languages. Raises StackError if
+        a process does not start; the others keep running, and another call continues with them.
         """
         with states.locked(self._layout.local):
             if workers:
                 self._say(check_engine(engine, self._say))
             state = states.load(self._layout.state)
-            outside = _outside_servers(self._layout.stack_env)
-            kafka, database = self._servers(state, outside)
+            external = _external_servers(self._layout.stack_env)
+            kafka, database = self._servers(state, external)
             services = self._services(state, kafka, database, workers, engine)
             urls = {service.name: service.url for service in services}
             addresses = {
@@ -106,43 +105,44 @@ class Stack:
             return addresses
 
     def down(self) -> int:
-        """Stop everything that was started; returns how many processes that were."""
+        """Stops all processes of the stack; returns their number."""
         with states.locked(self._layout.local):
             state = states.load(self._layout.state)
             running = state.running()
             servers = [process for process in running if process.name in {"kafka", "postgres"}]
-            processes.stop([one for one in running if one not in servers], _SERVICES_GRACE_S)
+            processes.stop(
+                [process for process in running if process not in servers], _SERVICES_GRACE_S
+            )
             processes.stop(servers, _SERVERS_GRACE_S)
             state.processes.clear()
             states.save(self._layout.state, state)
             self._layout.stack_env.unlink(missing_ok=True)
             return len(running)
 
-    def what_stays(self, error: StackError, again: str) -> StackError:
-        """The error, with what can be done about the processes that run in spite of it: `again`
-        goes on with them.
-        """
+    def with_remaining(self, error: StackError, command: str) -> StackError:
+        """Returns the error with a hint about processes that still run: `command` uses them."""
         if not self.status().running():
             return error
         return StackError(
-            f"{error}\nWhat runs stays: {again} goes on from there, make down stops it"
+            f"{error}\nThe other processes keep running: {command} continues with them,"
+            " make down stops them"
         )
 
     def status(self) -> State:
-        """The processes as they were started; each knows whether it runs."""
+        """Returns the processes that were started."""
         return states.load(self._layout.state)
 
-    def _servers(self, state: State, outside: Mapping[str, str]) -> tuple[str, str]:
+    def _servers(self, state: State, external: Mapping[str, str]) -> tuple[str, str]:
         began = time.monotonic()
-        kafka, postgres = self.kinds_of_servers(state)
-        # Both are started before either is waited for.
+        kafka, postgres = self.choose_servers(state)
+        # Both start before the first wait.
         started = [
-            (server, self._started(state, name, lambda server=server: server.start(self._say)))
+            (server, self._start_once(state, name, lambda server=server: server.start(self._say)))
             for name, server, variable in (
                 ("kafka", kafka, "KAFKA_BOOTSTRAP_SERVERS"),
                 ("postgres", postgres, "DATABASE_URL"),
             )
-            if variable not in outside
+            if variable not in external
         ]
         waits = [
             Wait(process, lambda server=server, process=process: server.serves(process))
@@ -152,14 +152,14 @@ class Stack:
             self._say(f"{process.name} runs on 127.0.0.1:{process.port}")
         self.seconds["servers"] = time.monotonic() - began
         return (
-            outside.get("KAFKA_BOOTSTRAP_SERVERS") or kafka.bootstrap_servers,
-            outside.get("DATABASE_URL") or postgres.url,
+            external.get("KAFKA_BOOTSTRAP_SERVERS") or kafka.bootstrap_servers,
+            external.get("DATABASE_URL") or postgres.url,
         )
 
-    def kinds_of_servers(
+    def choose_servers(
         self, state: State
     ) -> tuple[KafkaServer | KafkaContainer, PostgresServer | PostgresContainer]:
-        """Processes of this machine, or containers where Kafka could not be fetched."""
+        """Returns processes of this machine, or containers if it cannot download Kafka."""
         layout = self._layout
         kafka, postgres = layout.local / "kafka", layout.local / "postgres"
         kafka_log, postgres_log = layout.logs / "kafka.log", layout.logs / "postgres.log"
@@ -189,18 +189,18 @@ class Stack:
                 [sys.executable, *command],
                 self._say,
                 environment=environment,
-                # A migration is the database's work.
+                # The database does the work of a migration.
                 helpers=() if postgres is None else (postgres,),
             )
             if ran.returncode:
-                raise StackError(f"The {what} cannot be made: {ran.stderr.strip()[-2000:]}")
+                raise StackError(f"Cannot create the {what}: {ran.stderr.strip()[-2000:]}")
             self._say(ran.stdout.strip())
         self.seconds["tables and topics"] = time.monotonic() - began
 
     def _services(
         self, state: State, kafka: str, database: str, workers: int, engine: str
     ) -> list[Service]:
-        """The services as they are to run."""
+        """Returns the services with their settings."""
         shared = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
             "OCRSTREAM_OBJECT_ROOT": str(self._layout.objects.resolve()),
@@ -209,8 +209,9 @@ class Stack:
         roots = image_roots(self._layout.samples.resolve())
         names = [f"worker-{number}" for number in range(1, workers + 1)]
         ports = {name: self._port(state, name) for name in ("recorder-api", "ingest")}
-        # A page from the recorder calls ingest: whoever opens it may name this machine either way.
-        pages = ",".join(
+        # The dashboard's page calls ingest; a browser may open it under either name of this
+        # machine.
+        dashboard_origins = ",".join(
             f"http://{host}:{ports['recorder-api']}" for host in ("127.0.0.1", "localhost")
         )
         recorder = Service(
@@ -239,15 +240,15 @@ class Stack:
                 **shared,
                 "RECORDER_URL": recorder_api.url,
                 "OCRSTREAM_IMAGE_ROOTS": roots,
-                "OCRSTREAM_ALLOWED_ORIGINS": pages,
+                "OCRSTREAM_ALLOWED_ORIGINS": dashboard_origins,
             },
         )
-        for_workers = {
+        worker_environment = {
             **shared,
             "OCRSTREAM_ENGINE": engine,
-            # They share the machine: more workers, not more threads.
+            # The workers share the machine, so each has one thread.
             "OCRSTREAM_ENGINE_THREADS": os.environ.get("OCRSTREAM_ENGINE_THREADS", "1"),
-            # Whether an engine still gets on while it loads is known here, not in the worker.
+            # This command, not the worker, detects whether an engine that loads makes progress.
             ENGINE_START_TIMEOUT: os.environ.get(
                 ENGINE_START_TIMEOUT,
                 f"{min(waiting.start_timeout_s(), _MAX_ENGINE_START_TIMEOUT_S):g}",
@@ -260,7 +261,11 @@ class Stack:
             ingest,
             *(
                 Service(
-                    name, ("ocrstream-worker",), self._port(state, name), for_workers, yields=True
+                    name,
+                    ("ocrstream-worker",),
+                    self._port(state, name),
+                    worker_environment,
+                    yields=True,
                 )
                 for name in names
             ),
@@ -268,16 +273,16 @@ class Stack:
 
     def _start(self, state: State, services: list[Service], engine: str) -> None:
         began = time.monotonic()
-        reading = engine, os.environ.get(LANGUAGES)
-        as_before = reading == (state.engine, state.languages)
-        self._stop_workers(state, {one.name for one in services} if as_before else set())
-        state.engine, state.languages = reading
+        engine_settings = engine, os.environ.get(LANGUAGES)
+        unchanged = engine_settings == (state.engine, state.languages)
+        self._stop_workers(state, {one.name for one in services} if unchanged else set())
+        state.engine, state.languages = engine_settings
         self._layout.objects.mkdir(parents=True, exist_ok=True)
         self._layout.samples.mkdir(parents=True, exist_ok=True)
         by_name = {service.name: service for service in services}
         waits = [
             Wait(
-                self._started(state, one.name, lambda one=one: one.start(self._layout.logs)),
+                self._start_once(state, one.name, lambda one=one: one.start(self._layout.logs)),
                 lambda one=one: is_ready(one.url),
             )
             for one in services
@@ -299,8 +304,8 @@ class Stack:
             del state.processes[process.name]
         states.save(self._layout.state, state)
 
-    def _started(self, state: State, name: str, start: Callable[[], Process]) -> Process:
-        """The process if it runs, else a new one; remembered at once, so that `down` finds it."""
+    def _start_once(self, state: State, name: str, start: Callable[[], Process]) -> Process:
+        """Returns the process if it runs, else starts one and saves it, so that `down` finds it."""
         known = state.processes.get(name)
         if known is not None and known.running:
             return known
@@ -310,7 +315,10 @@ class Stack:
         return process
 
     def _port(self, state: State, name: str) -> int:
-        """The port of a process: the one that it runs on or had before, if it is free."""
+        """Returns the port of a process:
+
+        its last one if it runs or the port is free, else another.
+        """
         known = state.processes.get("kafka" if name == "kafka-controller" else name)
         if known is None or not known.running:
             taken = {port for other, port in state.ports.items() if other != name}
@@ -321,8 +329,8 @@ class Stack:
         return state.ports[name]
 
 
-def _outside_servers(stack_env: Path) -> dict[str, str]:
-    """Servers that the environment names and that are not this stack's own."""
+def _external_servers(stack_env: Path) -> dict[str, str]:
+    """Returns the servers in the environment that do not belong to this stack."""
     own = stack_env.read_text(encoding="utf-8").splitlines() if stack_env.exists() else []
     return {
         name: os.environ[name]

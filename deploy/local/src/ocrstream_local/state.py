@@ -1,4 +1,4 @@
-"""What the stack's commands remember between them, and the lock that keeps them apart."""
+"""The state that the stack's commands share, and the lock that serializes them."""
 
 import contextlib
 import fcntl
@@ -14,9 +14,9 @@ from ocrstream_local.processes import Process
 
 @dataclass
 class State:
-    """Processes by name, and the ports that were given to them, kept for the next start.
+    """The processes by name, and their ports, which the next start reuses.
 
-    `engine` and `languages` are what the workers were started with.
+    `engine` and `languages` are those of the running workers.
     """
 
     processes: dict[str, Process] = field(default_factory=dict[str, Process])
@@ -25,12 +25,12 @@ class State:
     languages: str | None = None
 
     def running(self) -> list[Process]:
-        """Those that run."""
+        """Returns the processes that run."""
         return [process for process in self.processes.values() if process.running]
 
 
 def load(file: Path) -> State:
-    """The state as it was saved; none yet is an empty one."""
+    """Returns the saved state, or an empty one if there is none. Raises StackError."""
     if not file.exists():
         return State()
     try:
@@ -43,12 +43,12 @@ def load(file: Path) -> State:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise StackError(
-            f"{file} cannot be read ({error}). Stop the processes it names, then delete it"
+            f"{file} cannot be read ({error}). Stop the processes in it, then delete it"
         ) from error
 
 
 def save(file: Path, state: State) -> None:
-    """Replace the saved state whole."""
+    """Replaces the saved state atomically."""
     content = {
         "processes": {name: asdict(process) for name, process in state.processes.items()},
         "ports": state.ports,
@@ -59,7 +59,7 @@ def save(file: Path, state: State) -> None:
 
 
 def replace(file: Path, content: str) -> None:
-    """Write a file that only its owner may read; whoever reads it sees all or nothing new."""
+    """Replaces a file atomically with one that only its owner can read."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.partial")
     partial.touch(mode=0o600)
@@ -69,7 +69,7 @@ def replace(file: Path, content: str) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """One command at a time. Raises StackError if another one is at work."""
+    """Lets one command run at a time. Raises StackError if another one runs."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a+") as file:
         try:

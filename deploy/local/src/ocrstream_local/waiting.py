@@ -1,4 +1,4 @@
-"""Waits that last as long as what is waited for gets on, up to a bound."""
+"""Waits for processes as long as they make progress, up to a timeout."""
 
 import os
 import subprocess
@@ -18,41 +18,41 @@ Say = Callable[[str], None]
 
 START_TIMEOUT = "OCRSTREAM_START_TIMEOUT_S"
 _START_TIMEOUT_S = 1800.0
-# What stands still is given up after this share of the bound.
-_STANDSTILL_SHARE = 0.1
+# A wait without progress ends after this share of the timeout.
+_STALL_SHARE = 0.1
 
 _POLL_S = 0.05
-# Finding a process's children means to look at every process of the machine.
-_LOOK_INTERVAL_S = 1.0
+# To find the children of a process, psutil reads all processes of the machine.
+_MEASURE_INTERVAL_S = 1.0
 _REPORT_INTERVAL_S = 10.0
 
-# More than is used, while others have the processor, by a process that only waits for something.
+# A process that only waits uses less, even on a busy machine.
 _CPU_STEP_S = 0.5
 _IO_STEP_BYTES = 1_000_000
 
 
 def start_timeout_s() -> float:
-    """The longest that one thing is waited for. Raises StackError if the setting is not usable."""
-    told = os.environ.get(START_TIMEOUT) or _START_TIMEOUT_S
+    """Returns the timeout of each wait. Raises StackError if the setting is not valid."""
+    value = os.environ.get(START_TIMEOUT) or _START_TIMEOUT_S
     try:
-        timeout_s = float(told)
+        timeout_s = float(value)
     except ValueError:
         timeout_s = 0.0
     if not 0 < timeout_s < float("inf"):
-        raise StackError(f"{START_TIMEOUT}={told} is not a number of seconds above 0")
+        raise StackError(f"{START_TIMEOUT}={value} is not a number of seconds above 0")
     return timeout_s
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What processes, with their children, have done since they were started."""
+    """The work that processes, with their children, have done since their start."""
 
     cpu_s: float
     io_bytes: int
     log_bytes: int
 
     def differs(self, other: "Effort") -> bool:
-        """Whether one of the two is further than the other by more than waiting takes."""
+        """Returns whether the two differ by more work than a waiting process does."""
         return (
             abs(self.cpu_s - other.cpu_s) >= _CPU_STEP_S
             or abs(self.io_bytes - other.io_bytes) >= _IO_STEP_BYTES
@@ -60,35 +60,35 @@ class Effort:
         )
 
 
-class Patience:
-    """Decides when to give up what has started at `now_s`: if it stands still, or takes too long.
+class ProgressTimeout:
+    """Expires if a process makes no progress, or takes too long.
 
-    Times are seconds of one clock that never goes back.
+    Times are seconds of one monotonic clock; `now_s` is the start.
     """
 
     def __init__(self, timeout_s: float, now_s: float, effort: Effort) -> None:
         self._timeout_s = timeout_s
-        self._standstill_s = timeout_s * _STANDSTILL_SHARE
+        self._stall_timeout_s = timeout_s * _STALL_SHARE
         self._began_s = now_s
-        self._moved_s = now_s
-        self._mark = effort
+        self._progressed_s = now_s
+        self._last_effort = effort
 
-    def objection(self, now_s: float, effort: Effort) -> str | None:
-        """Why there is no use in waiting on, or None."""
-        if effort.differs(self._mark):
-            self._mark, self._moved_s = effort, now_s
+    def expired(self, now_s: float, effort: Effort) -> str | None:
+        """Returns why the timeout has expired, None if it has not."""
+        if effort.differs(self._last_effort):
+            self._last_effort, self._progressed_s = effort, now_s
         if now_s - self._began_s >= self._timeout_s:
             return f"within {self._timeout_s:g} s"
-        if now_s - self._moved_s >= self._standstill_s:
-            return f"and has stood still for {self._standstill_s:g} s"
+        if now_s - self._progressed_s >= self._stall_timeout_s:
+            return f"and has stood still for {self._stall_timeout_s:g} s"
         return None
 
 
 @dataclass(frozen=True)
 class Wait:
-    """A process, and the condition that it is waited for.
+    """A process, and the condition to wait for.
 
-    `helpers` do its work for it, as a database does a client's: what they do counts as its own.
+    `helpers` are processes that work for it, like a database for a client; their work counts, too.
     """
 
     process: Process
@@ -97,29 +97,29 @@ class Wait:
     helpers: tuple[Process, ...] = ()
 
     def effort(self) -> Effort:
-        """What has been done by now."""
+        """Measures the work until now."""
         cpu_s, io_bytes = 0.0, 0
-        for one in (self.process, *self.helpers):
-            for member in one.family():
+        for process in (self.process, *self.helpers):
+            for member in process.tree():
                 cpu_s += _cpu_s(member)
                 io_bytes += _io_bytes(member)
         log = Path(self.process.log)
         return Effort(cpu_s, io_bytes, log.stat().st_size if log.exists() else 0)
 
-    def said(self) -> str:
-        """Its last words, as part of a message."""
+    def output_tail(self) -> str:
+        """Returns the end of its output, as part of a message."""
         return processes.log_tail(self.process.log)
 
 
 @dataclass(frozen=True)
 class _Command(Wait):
-    """A command that is waited for until it ends; its files are gone after that."""
+    """A command to wait for until it ends; its output files are temporary."""
 
     output: Path = Path(os.devnull)
 
-    def said(self) -> str:
+    def output_tail(self) -> str:
         texts = [processes.last_lines(file) for file in (self.output, Path(self.process.log))]
-        return "".join(f" It said:\n{text}" for text in texts if text)
+        return "".join(f" Its output:\n{text}" for text in texts if text)
 
 
 def _cpu_s(process: psutil.Process) -> float:
@@ -131,62 +131,62 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def _io_bytes(process: psutil.Process) -> int:
-    """What it has read and written, sockets and pipes included as far as Linux counts them."""
+    """Returns the bytes that it has read and written; Linux counts most sockets and pipes, too."""
     try:
         counted = process.io_counters()
-    # Not every system counts them, and not for everybody.
+    # Some systems do not count them, or not for every user.
     except (AttributeError, psutil.Error):
         return 0
     return sum(getattr(counted, name, 0) for name in ("read_chars", "write_chars"))
 
 
 def silent(_line: str) -> None:
-    """Tells nobody."""
+    """Ignores the line."""
 
 
 def as_ready(
     waits: Iterable[Wait], say: Say, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Process]:
-    """Each process as soon as its condition holds, whichever comes first.
+    """Yields each process as soon as its condition holds.
 
-    Says every few seconds what is still waited for, and how far that is. Raises StackError, with
-    the end of the log, if one ends before, stands still or takes too long.
+    Every few seconds it reports the pending processes and their work. Raises StackError, with the
+    end of the log, if a process ends first, makes no progress or takes too long.
     """
-    began_s = looked_s = told_s = clock()
+    began_s = measured_s = reported_s = clock()
     timeout_s = start_timeout_s()
-    pending = {wait: Patience(timeout_s, began_s, wait.effort()) for wait in waits}
+    pending = {wait: ProgressTimeout(timeout_s, began_s, wait.effort()) for wait in waits}
     while pending:
         for wait in list(pending):
-            # Asked first: what a process did just before it ended counts.
+            # Read before the condition, so that work just before the end of the process counts.
             ended = not wait.process.running
             if wait.condition():
                 del pending[wait]
                 yield wait.process
             elif ended:
                 raise StackError(
-                    f"{wait.process.name} ended before it was {wait.what}.{wait.said()}"
+                    f"{wait.process.name} ended before it was {wait.what}.{wait.output_tail()}"
                 )
         now_s = clock()
-        if now_s - looked_s >= _LOOK_INTERVAL_S:
-            looked_s = now_s
+        if now_s - measured_s >= _MEASURE_INTERVAL_S:
+            measured_s = now_s
             efforts = {wait: wait.effort() for wait in pending}
-            for wait, patience in pending.items():
-                objection = patience.objection(now_s, efforts[wait])
-                if objection is not None:
-                    raise StackError(_give_up(wait, objection, efforts[wait]))
-            if efforts and now_s - told_s >= _REPORT_INTERVAL_S:
-                told_s = now_s
+            for wait, timeout in pending.items():
+                reason = timeout.expired(now_s, efforts[wait])
+                if reason is not None:
+                    raise StackError(_describe_timeout(wait, reason, efforts[wait]))
+            if efforts and now_s - reported_s >= _REPORT_INTERVAL_S:
+                reported_s = now_s
                 say(f"Waiting for {_report(efforts)}; {now_s - began_s:.0f} s by now")
         if pending:
             time.sleep(_POLL_S)
 
 
-def _give_up(wait: Wait, objection: str, effort: Effort) -> str:
+def _describe_timeout(wait: Wait, reason: str, effort: Effort) -> str:
     process = wait.process
     return (
-        f"{process.name}: not {wait.what} {objection}, with {effort.cpu_s:.1f} s of processor time"
+        f"{process.name}: not {wait.what} {reason}, with {effort.cpu_s:.1f} s of processor time"
         f" by now. On a machine that is only slow, set {START_TIMEOUT} to more than"
-        f" {start_timeout_s():g}.{wait.said()}"
+        f" {start_timeout_s():g}.{wait.output_tail()}"
     )
 
 
@@ -205,7 +205,7 @@ def wait_until(
     say: Say = silent,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Wait until `condition` holds, as `as_ready` does for many."""
+    """Waits until `condition` holds, like `as_ready` for a single process."""
     for _ in as_ready([Wait(process, condition, what)], say, clock):
         pass
 
@@ -218,17 +218,20 @@ def run(
     environment: Mapping[str, str] | None = None,
     user: str | None = None,
     folder: Path | None = None,
-    words: str = "",
+    stdin: str = "",
     helpers: tuple[Process, ...] = (),
     clock: Callable[[], float] = time.monotonic,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command, which reads `words`, to its end, whatever its exit code is.
+    """Runs a command to its end and returns its output, whatever its exit code is.
 
-    Raises StackError if it cannot be started, stands still or takes too long; it is ended then.
+    Raises StackError, and kills the command, if it does not start, makes no progress or takes too
+    long.
     """
-    with tempfile.TemporaryDirectory(prefix="ocrstream-") as made:
-        read, output, errors = (Path(made) / one for one in ("read", "output", "errors"))
-        read.write_text(words, encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="ocrstream-") as folder_name:
+        source, output, errors = (
+            Path(folder_name) / name for name in ("stdin", "stdout", "stderr")
+        )
+        source.write_text(stdin, encoding="utf-8")
         process = processes.start(
             name,
             command,
@@ -236,7 +239,7 @@ def run(
             environment=environment,
             user=user,
             folder=folder,
-            source=read,
+            source=source,
             output=output,
         )
         wait = _Command(process, lambda: not process.running, "done", helpers, output)

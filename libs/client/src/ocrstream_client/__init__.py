@@ -1,7 +1,17 @@
 """Ocrstream's Python client."""
 
 from ocrstream_client.addresses import Addresses, find_addresses
-from ocrstream_client.answers import (
+from ocrstream_client.async_client import AsyncBatch, AsyncClient
+from ocrstream_client.client import Batch, Client
+from ocrstream_client.errors import (
+    ImagesFailedError,
+    NotSubmittableError,
+    OcrstreamError,
+    RefusedError,
+    UnreachableError,
+    WaitTimeoutError,
+)
+from ocrstream_client.models import (
     BatchStatus,
     DeadLetter,
     Image,
@@ -14,16 +24,6 @@ from ocrstream_client.answers import (
     TextBox,
     Worker,
 )
-from ocrstream_client.async_client import AsyncBatch, AsyncClient
-from ocrstream_client.client import Batch, Client
-from ocrstream_client.errors import (
-    NotAllRead,
-    NotEnded,
-    NotSubmittable,
-    OcrstreamError,
-    Refused,
-    Unreachable,
-)
 
 __all__ = [
     "Addresses",
@@ -34,19 +34,19 @@ __all__ = [
     "Client",
     "DeadLetter",
     "Image",
-    "NotAllRead",
+    "ImagesFailedError",
     "NotDone",
-    "NotEnded",
-    "NotSubmittable",
+    "NotSubmittableError",
     "OcrstreamError",
-    "Refused",
+    "RefusedError",
     "Reprocessing",
     "ResultVersion",
     "ResultVersions",
     "SearchHit",
     "Selected",
     "TextBox",
-    "Unreachable",
+    "UnreachableError",
+    "WaitTimeoutError",
     "Worker",
     "find_addresses",
 ]

@@ -1,9 +1,9 @@
-"""`ocrstream`: submit images, see how far they are, read what they say.
+"""`ocrstream`: submit images, follow their progress, get their text.
 
-The system is found by INGEST_URL and RECORDER_URL, else by `.local/stack.env` in this folder or one
-above, which `make up` writes. What is wrong with it, and what to do: `ocrstream doctor`.
+The command finds the system by INGEST_URL and RECORDER_URL, or else by `.local/stack.env` in this
+folder or a parent, which `make up` writes. To find out what is wrong, run `ocrstream doctor`.
 
-Exit codes: 0 all read, 1 some failed, 2 usage, 3 the system could not be reached.
+Exit codes: 0 all images were read, 1 some failed, 2 wrong usage, 3 the system does not answer.
 """
 
 import sys
@@ -11,28 +11,28 @@ import sys
 import typer
 
 from ocrstream_client import (
-    changing,
+    cancel_retry,
     dead_letters,
     doctor,
     exporting,
-    reading,
     reprocessing,
     searching,
+    status_results,
     submitting,
     workers,
 )
-from ocrstream_client.errors import OcrstreamError, Refused, Unreachable
+from ocrstream_client.errors import OcrstreamError, RefusedError, UnreachableError
 from ocrstream_client.terminal import UNREACHABLE, USAGE, notes
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 for command in (
     submitting.submit,
-    reading.status,
-    reading.results,
+    status_results.status,
+    status_results.results,
     exporting.export,
     searching.search,
-    changing.cancel,
-    changing.retry,
+    cancel_retry.cancel,
+    cancel_retry.retry,
     reprocessing.reprocess,
     reprocessing.diff,
     workers.workers,
@@ -43,15 +43,15 @@ app.add_typer(dead_letters.app, name="dlq")
 
 
 def main() -> None:
-    """The command; what is in its way is said in one line."""
+    """Runs the command; prints an error in one line."""
     try:
         app()
-    except Unreachable as error:
+    except UnreachableError as error:
         _end(error, UNREACHABLE)
-    except Refused as error:
+    except RefusedError as error:
         _end(error, UNREACHABLE if error.status in {429, 502, 503, 504} else USAGE)
     except BrokenPipeError:
-        sys.exit(0)  # whoever read the output has seen enough
+        sys.exit(0)  # the reader of the output has closed it
     except (OcrstreamError, OSError) as error:
         _end(error, USAGE)
 

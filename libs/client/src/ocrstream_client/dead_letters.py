@@ -1,4 +1,4 @@
-"""`ocrstream dlq`: records that could not be applied, looked at, sent again, dropped."""
+"""`ocrstream dlq`: list, show, redrive and drop dead letters."""
 
 import json
 import sys
@@ -14,27 +14,28 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ocrstream_client.answers import DeadLetter, NotDone
 from ocrstream_client.client import Client
+from ocrstream_client.models import DeadLetter, NotDone
 from ocrstream_client.terminal import SOME_FAILED, AsJson, notes, print_json, printable
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Look at records that could not be applied (dead letters), send them again, drop them.
+    help="""List, show, redrive and drop dead letters: records that the recorder could not apply.
 
-    What is open: `ocrstream dlq list`. Why one is, and what it holds: `ocrstream dlq show 7`.
-    Once its reason is mended: `ocrstream dlq redrive 7`, or all of a kind:
+    List the open ones with `ocrstream dlq list`. See the reason and the record of one with
+    `ocrstream dlq show 7`. When you have fixed the reason, send it again with
+    `ocrstream dlq redrive 7`, or all of a kind with
     `ocrstream dlq redrive --topic ocr.results --reason refused_by_database`.
 
-    Exit codes: 0 all done, 1 some could not be, 2 usage, 3 the system could not be reached.
+    Exit codes: 0 all changed, 1 some not changed, 2 wrong usage, 3 the system does not answer.
     """,
 )
 
-_AT_ONCE = 100
+_IDS_PER_REQUEST = 100
 
 
 class State(StrEnum):
-    """What became of a dead letter."""
+    """The state of a dead letter."""
 
     OPEN = "open"
     REDRIVEN = "redriven"
@@ -42,17 +43,17 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a record could not be applied."""
+    """Why the recorder could not apply a record."""
 
     INVALID = "invalid"
     REFUSED_BY_DATABASE = "refused_by_database"
 
 
 Ids = Annotated[list[int] | None, typer.Argument(metavar="ID", help="As `list` shows them")]
-Topic = Annotated[str | None, typer.Option(help="Those from this topic, like images.submitted")]
-ReasonFilter = Annotated[Reason | None, typer.Option(help="Those with this reason")]
-BatchFilter = Annotated[str | None, typer.Option("--batch", help="Those that name this batch")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask, however many they are")]
+Topic = Annotated[str | None, typer.Option(help="Only from this topic, like images.submitted")]
+ReasonFilter = Annotated[Reason | None, typer.Option(help="Only with this reason")]
+BatchFilter = Annotated[str | None, typer.Option("--batch", help="Only those that name this batch")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation")]
 
 
 @app.command("list")
@@ -61,9 +62,9 @@ def list_letters(
     topic: Topic = None,
     reason: ReasonFilter = None,
     batch_id: BatchFilter = None,
-    state: Annotated[State, typer.Option(help="Those in this state")] = State.OPEN,
-    limit: Annotated[int, typer.Option(min=1, help="The most to show")] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line")] = False,
+    state: Annotated[State, typer.Option(help="Only in this state")] = State.OPEN,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number to show")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line")] = False,
 ) -> None:
     """List dead letters, the newest first.
 
@@ -72,14 +73,14 @@ def list_letters(
     with Client() as client:
         found = client.dead_letters(topic=topic, reason=reason, state=state, batch_id=batch_id)
         shown = list(islice(found, limit))
-        more = next(found, None) is not None
+        has_more = next(found, None) is not None
     if as_json:
         for letter in shown:
             print_json(asdict(letter))
     else:
         _print_table(shown)
-    if more:
-        notes.print(f"and more; see them with --limit {2 * limit}")
+    if has_more:
+        notes.print(f"there are more; show them with --limit {2 * limit}")
 
 
 @app.command()
@@ -88,19 +89,19 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show a dead letter: why it is one, and the record's key, value and headers.
+    """Show a dead letter: its reason, and the record's key, value and headers.
 
-    For example, its value to be corrected: ocrstream dlq show 7 --json | jq -r .value.text
+    For example, to correct its value: ocrstream dlq show 7 --json | jq -r .value.text
     """
     with Client() as client:
         letter = client.dead_letter(letter_id)
     if as_json:
         print_json(letter)
         return
-    place = f"{letter['topic']}, partition {letter['partition']}, offset {letter['offset']}"
+    coordinates = f"{letter['topic']}, partition {letter['partition']}, offset {letter['offset']}"
     lines = [
         f"dead letter {letter['id']}: {letter['state']}, redriven {letter['redrives']} times",
-        f"from      {place}, {letter['timestamp']}",
+        f"from      {coordinates}, {letter['timestamp']}",
         f"reason    {letter['reason']}",
         f"error     {letter['error']}",
         f"chain     {letter['chain_id'] or '-'}",
@@ -110,8 +111,8 @@ def show(
         lines.append("Kafka has deleted the record: submit its image again")
     else:
         headers = letter["headers"]
-        lines += [f"header    {one['name']}: {_told(one['value'])}" for one in headers]
-        lines += [f"key       {_told(letter['key'])}", f"value     {_told(letter['value'])}"]
+        lines += [f"header    {one['name']}: {_render(one['value'])}" for one in headers]
+        lines += [f"key       {_render(letter['key'])}", f"value     {_render(letter['value'])}"]
     print("\n".join(lines))  # noqa: T201
 
 
@@ -125,16 +126,16 @@ def redrive(
     value: Annotated[
         str | None,
         typer.Option(
-            help="What to send instead of the only one: JSON, or @FILE, or - for standard input"
+            help="The value to send instead, for one dead letter: JSON, @FILE, or - for stdin"
         ),
     ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send dead letters to their topics again, once their reason is mended.
+    """Send dead letters to their topics again, after you have fixed their reason.
 
-    By id, or all open ones of a topic, a reason, a batch. What counts as failed because of one
-    counts as what the record says instead; doing it twice changes nothing.
+    Choose them by id, or all open ones of a topic, a reason or a batch. An image that failed
+    because of a dead letter gets the outcome in the record. A second redrive changes nothing.
 
     For example, with a corrected value: ocrstream dlq redrive 7 --value @corrected.json
     """
@@ -142,9 +143,11 @@ def redrive(
     with Client() as client:
         chosen = _chosen(client, ids, topic, reason, batch_id)
         if correction is not None and len(chosen) != 1:
-            raise typer.BadParameter(f"is for one dead letter, not {len(chosen)}: give its ID")
+            raise typer.BadParameter(
+                f"--value is for one dead letter, not {len(chosen)}: give its ID"
+            )
         _confirm("redrive", chosen, ids, yes=yes)
-        _carry_out("redriven", chosen, partial(client.redrive, value=correction), as_json=as_json)
+        _apply("redriven", chosen, partial(client.redrive, value=correction), as_json=as_json)
 
 
 @app.command()
@@ -157,17 +160,17 @@ def drop(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Mark dead letters as dropped: they are not listed as open any more.
+    """Mark dead letters as dropped, so that `list` does not show them as open.
 
-    By id, or all open ones of a topic, a reason, a batch. Nothing is deleted from Kafka, and what
-    counts as failed because of one stays so. A dropped one can still be redriven by its id.
+    Choose them by id, or all open ones of a topic, a reason or a batch. Kafka keeps the records,
+    and an image that failed because of one stays failed. You can redrive a dropped one by its id.
 
     For example: ocrstream dlq drop --topic tasks.lifecycle --reason invalid
     """
     with Client() as client:
         chosen = _chosen(client, ids, topic, reason, batch_id)
         _confirm("drop", chosen, ids, yes=yes)
-        _carry_out("dropped", chosen, client.drop, as_json=as_json)
+        _apply("dropped", chosen, client.drop, as_json=as_json)
 
 
 def _chosen(
@@ -187,22 +190,25 @@ def _chosen(
 
 
 def _confirm(what: str, chosen: list[int], ids: list[int] | None, *, yes: bool) -> None:
-    """Ask before what nobody has counted is done; without a terminal, --yes is the answer."""
+    """Asks for confirmation if filters chose them; without a terminal requires --yes."""
     if ids or yes or not chosen:
         return
     if not sys.stdin.isatty():
         raise typer.BadParameter(
-            f"this is about {len(chosen)} dead letters: add --yes to {what} them"
+            f"the filters match {len(chosen)} dead letters: add --yes to {what} them"
         )
     typer.confirm(f"{what.capitalize()} {len(chosen)} dead letters?", abort=True, err=True)
 
 
-def _carry_out(
+def _apply(
     what: str, chosen: list[int], change: Callable[[list[int]], list[NotDone]], *, as_json: bool
 ) -> None:
-    """Some at a time, so that what could not be done is told although the system goes away."""
+    """Changes them in groups, so that it reports the failures of each group at once."""
     not_done: list[NotDone] = []
-    groups = (chosen[start : start + _AT_ONCE] for start in range(0, len(chosen), _AT_ONCE))
+    groups = (
+        chosen[start : start + _IDS_PER_REQUEST]
+        for start in range(0, len(chosen), _IDS_PER_REQUEST)
+    )
     for failure in (failure for group in groups for failure in change(group)):
         notes.print(f"dead letter {failure.id}: {failure.detail}", markup=False, soft_wrap=True)
         not_done.append(failure)
@@ -223,26 +229,26 @@ def _correction(value: str) -> dict[str, Any]:
     try:
         correction = json.loads(value)
     except ValueError as error:
-        raise typer.BadParameter(f"--value is no JSON: {error}") from error
+        raise typer.BadParameter(f"--value is not valid JSON: {error}") from error
     if not isinstance(correction, dict):
-        raise typer.BadParameter("--value is no JSON object")
+        raise typer.BadParameter("--value is not a JSON object")
     return correction
 
 
 def _print_table(letters: Iterable[DeadLetter]) -> None:
     table = Table(box=None, expand=True)
-    for column in ("id", "state", "topic", "place", "batch"):
+    for column in ("id", "state", "topic", "partition/offset", "batch"):
         table.add_column(column, no_wrap=True)
     table.add_column("reason and error", no_wrap=True, overflow="ellipsis", ratio=1)
     for one in letters:
-        place = f"{one.partition}/{one.offset}"
-        why = f"{one.reason}: {one.error}"
-        table.add_row(str(one.id), one.state, one.topic, place, one.batch_id or "-", why)
+        coordinates = f"{one.partition}/{one.offset}"
+        reason = f"{one.reason}: {one.error}"
+        table.add_row(str(one.id), one.state, one.topic, coordinates, one.batch_id or "-", reason)
     Console(highlight=False, markup=False).print(table)
 
 
-def _told(content: dict[str, str | None] | None) -> str:
-    """Bytes as the API tells them, for a terminal: nothing in them may steer it."""
+def _render(content: dict[str, str | None] | None) -> str:
+    """Returns bytes from the API for a terminal, without control characters."""
     if content is None:
         return "-"
     text = content["text"]

@@ -1,4 +1,4 @@
-"""`ocrstream doctor`: what is wrong with the system, and what to do."""
+"""`ocrstream doctor`: finds what is wrong with the system, and says what to do."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -9,8 +9,8 @@ from rich.console import Console
 
 from ocrstream_client.addresses import STACK_ENV, Addresses, find_settings
 from ocrstream_client.client import Client
-from ocrstream_client.errors import OcrstreamError, Unreachable
-from ocrstream_client.kafka_metadata import topics_of
+from ocrstream_client.errors import OcrstreamError, UnreachableError
+from ocrstream_client.kafka_metadata import list_topics
 from ocrstream_client.terminal import SOME_FAILED, UNREACHABLE, print_json
 
 TOPICS = frozenset(
@@ -23,7 +23,7 @@ TOPICS = frozenset(
         "workers.heartbeats",
     }
 )
-"""Those that belong to the system; lanes and dead letters come with them."""
+"""The system's topics, without those of lanes and dead letters."""
 
 _VARIABLES = {"ingest": "INGEST_URL", "recorder": "RECORDER_URL"}
 _OBJECT_STORE = "object store"
@@ -32,22 +32,22 @@ _TIMEOUT_S = 5.0
 _MARKS = {"ok": "[green]ok     [/]", "trouble": "[red]trouble[/]", "unknown": "[yellow]unknown[/]"}
 
 _CURES = {
-    "kafka": "start the broker, or mend the service's KAFKA_BOOTSTRAP_SERVERS",
-    "database": "start PostgreSQL, or mend that process's DATABASE_URL",
-    "recording": "see the recorder's log; it goes on by itself when what it names is mended",
-    "reading": "see the recorder's log; it goes on by itself when Kafka answers",
-    "writing": "see the recorder's log; it goes on by itself when the database takes its rows",
-    "partitions": "submit again what is lost, as far as you need it, and run what it names",
-    "dead_letters": "see what they say: ocrstream dlq list; then mend it and redrive them",
-    "object_store": "mend that folder: it must be there, be ingest's to write, and have room",
-    "engine": "wait while its models load; if it stays, see the worker's log",
-    "moving": "images or records wait and none is finished: see the service's log, restart it",
+    "kafka": "start the broker, or correct the service's KAFKA_BOOTSTRAP_SERVERS",
+    "database": "start PostgreSQL, or correct that process's DATABASE_URL",
+    "recording": "see the recorder's log; it continues when you have fixed the reason",
+    "reading": "see the recorder's log; it continues when Kafka answers",
+    "writing": "see the recorder's log; it continues when the database accepts its rows",
+    "partitions": "submit the lost images again, if you need them, and run what it names",
+    "dead_letters": "see the reasons with: ocrstream dlq list; fix them, then redrive",
+    "object_store": "fix that folder: it must exist, be writable for ingest, and have free space",
+    "engine": "wait while its models load; if it takes too long, see the worker's log",
+    "moving": "images or records wait, but none is finished: see the service's log, restart it",
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a look at one part gave; `cure` is what to do."""
+    """The state of one part of the system; `cure` says what to do."""
 
     part: str
     state: Literal["ok", "trouble", "unknown"]
@@ -57,26 +57,26 @@ class Finding:
 
 
 def doctor(
-    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line")] = False
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line")] = False,
 ) -> None:
-    """Look at every part of the system: what is wrong, and what to do.
+    """Check every part of the system: what is wrong, and what to do.
 
-    Ingest tells of the object store, what answers for the recorder (RECORDER_URL) of the workers.
-    The broker, those who record and each worker are asked if KAFKA_BOOTSTRAP_SERVERS,
-    RECORDING_URLS and WORKER_URLS (with commas between them) are set, or stand in a local stack's
-    file.
+    Ingest reports the object store, and the recorder at RECORDER_URL the workers. The command also
+    checks the broker, the recording processes and each worker if KAFKA_BOOTSTRAP_SERVERS,
+    RECORDING_URLS and WORKER_URLS (separated by commas) are set, or are in a local stack's file.
 
     Exit codes: 0 all is well, 1 something is wrong, 3 ingest or the recorder does not answer.
 
-    For example, what is wrong: ocrstream doctor --json | jq 'select(.state == "trouble")'
+    For example, only what is wrong: ocrstream doctor --json | jq 'select(.state == "trouble")'
     """
     found: list[Finding] = []
     for finding in examine(find_settings()):
         found.append(finding)
         if as_json:
-            told = asdict(finding)
-            del told["unreachable"]
-            print_json(told)
+            row = asdict(finding)
+            del row["unreachable"]
+            print_json(row)
         else:
             _print(finding)
     if any(finding.unreachable for finding in found):
@@ -86,7 +86,7 @@ def doctor(
 
 
 def examine(settings: Mapping[str, str]) -> Iterator[Finding]:
-    """Findings about all parts, as they come; nothing that is down keeps it from the others."""
+    """Yields a finding for each part as soon as it is known; checks all parts in any case."""
     yield from _broker(settings.get("KAFKA_BOOTSTRAP_SERVERS"))
     addresses = Addresses(*(settings.get(name, "").rstrip("/") for name in _VARIABLES.values()))
     with Client(addresses, timeout_s=_TIMEOUT_S) as client:
@@ -113,18 +113,18 @@ def _broker(servers: str | None) -> Iterator[Finding]:
         yield Finding("broker", "unknown", "KAFKA_BOOTSTRAP_SERVERS is not set")
         return
     try:
-        topics = topics_of(servers, _TIMEOUT_S)
+        topics = list_topics(servers, _TIMEOUT_S)
     except (OSError, ValueError) as error:
-        cure = "start it; see its log; from here it must answer in plain text, without TLS"
+        cure = "start it, see its log; the doctor needs a listener without TLS"
         yield Finding("broker", "trouble", f"{servers}: {error}", cure)
         return
     yield Finding("broker", "ok", servers)
     missing = sorted(TOPICS - topics)
     if missing:
         cure = "create them: python -m ocrstream_runtime.topics, or on a local stack make up"
-        yield Finding("topics", "trouble", f"{', '.join(missing)} not there", cure)
+        yield Finding("topics", "trouble", f"{', '.join(missing)} missing", cure)
     else:
-        yield Finding("topics", "ok", f"all {len(TOPICS)} are there")
+        yield Finding("topics", "ok", f"all {len(TOPICS)} exist")
 
 
 def _needed(client: Client, part: str, url: str) -> Iterator[Finding]:
@@ -133,60 +133,64 @@ def _needed(client: Client, part: str, url: str) -> Iterator[Finding]:
     else:
         variable = _VARIABLES[part]
         cure = f"set {variable}, or start a stack here with: make up"
-        said = f"{variable} is not set, and no {STACK_ENV} is in this folder or above"
-        yield Finding(part, "trouble", said, cure, unreachable=True)
+        detail = f"{variable} is not set, and no {STACK_ENV} is in this folder or a parent"
+        yield Finding(part, "trouble", detail, cure, unreachable=True)
 
 
 def _object_store(found: list[Finding]) -> Iterator[Finding]:
-    """What `found` of ingest means for the object store, if nothing in it is about it itself."""
+    """Yields the object store's finding, unless ingest's findings include one."""
     if any(finding.unreachable for finding in found):
-        yield Finding(_OBJECT_STORE, "unknown", "ingest tells of it, and does not answer")
+        yield Finding(_OBJECT_STORE, "unknown", "ingest reports it, but does not answer")
     elif not any(finding.part == _OBJECT_STORE for finding in found):
         yield Finding(_OBJECT_STORE, "ok", "ingest can write and read it")
 
 
 def _workers(client: Client, recorder_url: str) -> Iterator[Finding]:
     if not recorder_url:
-        yield Finding("workers", "unknown", "the recorder tells of them; RECORDER_URL is not set")
+        yield Finding(
+            "workers", "unknown", "the recorder reports them, but RECORDER_URL is not set"
+        )
         return
     try:
         workers = client.workers()
-    except Unreachable:
-        yield Finding("workers", "unknown", "the recorder tells of them, and does not answer")
+    except UnreachableError:
+        yield Finding("workers", "unknown", "the recorder reports them, but does not answer")
         return
     except OcrstreamError as error:
         yield Finding("workers", "unknown", str(error))
         return
     alive = [worker for worker in workers if worker.alive]
     if alive:
-        said = "; ".join(
+        listed = "; ".join(
             f"{worker.worker}: {worker.engine} on {worker.device}, lanes {', '.join(worker.lanes)}"
             for worker in alive[:_SHOWN_WORKERS]
         )
-        more = len(alive) - _SHOWN_WORKERS
-        yield Finding("workers", "ok", f"{len(alive)} alive: {said}" + ("; …" if more > 0 else ""))
+        rest = "; …" if len(alive) > _SHOWN_WORKERS else ""
+        yield Finding("workers", "ok", f"{len(alive)} alive: {listed}{rest}")
     else:
         silent = [worker.worker for worker in workers if worker.state == "silent"]
-        said = f", {', '.join(silent[:_SHOWN_WORKERS])} fell silent" if silent else ""
-        cure = "start one (local stack: make up), or see why its log says it cannot start"
-        yield Finding("workers", "trouble", f"none is alive{said}", cure)
+        lost = f"; no heartbeat from {', '.join(silent[:_SHOWN_WORKERS])}" if silent else ""
+        cure = "start one (local stack: make up), or see in its log why it does not start"
+        yield Finding("workers", "trouble", f"none is alive{lost}", cure)
 
 
 def _service(client: Client, part: str, url: str, *, needed: bool) -> Iterator[Finding]:
     try:
         troubles = client.troubles(url.rstrip("/"))
-    except Unreachable as error:
-        said = str(error.__cause__ or error)
+    except UnreachableError as error:
+        reason = str(error.__cause__ or error)
         variable = _VARIABLES.get(part, f"{part.upper()}_URLS")
-        cure = f"start it (local stack: make up), or set {variable} to where it is"
-        yield Finding(part, "trouble", f"{url}: {said}", cure, unreachable=needed)
+        cure = f"start it (local stack: make up), or set {variable} to its address"
+        yield Finding(part, "trouble", f"{url}: {reason}", cure, unreachable=needed)
     except OcrstreamError as error:
-        yield Finding(part, "trouble", str(error), "is this its address?", unreachable=needed)
+        yield Finding(
+            part, "trouble", str(error), "check that this is its address", unreachable=needed
+        )
     else:
         for check, trouble in troubles.items():
             cure = _CURES.get(check, f"see the {part}'s log")
-            about = _OBJECT_STORE if check == "object_store" else part
-            yield Finding(about, "trouble", f"{url}: {check}: {trouble}", cure)
+            named = _OBJECT_STORE if check == "object_store" else part
+            yield Finding(named, "trouble", f"{url}: {check}: {trouble}", cure)
         if not troubles:
             yield Finding(part, "ok", url)
 

@@ -1,21 +1,21 @@
-"""What can go wrong for a user of the system."""
+"""The exceptions of the client."""
 
 from typing import Any
 
 
 class OcrstreamError(Exception):
-    """Base; the message says what is wrong and what to do."""
+    """Base of the client's exceptions; the message says what is wrong and what to do."""
 
 
-class Unreachable(OcrstreamError):
-    """The system does not answer."""
+class UnreachableError(OcrstreamError):
+    """A service does not answer."""
 
 
-class Refused(OcrstreamError):
-    """The system answers that it will not do it; `status` is the HTTP status.
+class RefusedError(OcrstreamError):
+    """A service refuses the request; `status` is the HTTP status.
 
-    `document` is the answer's JSON, if it is any; `retry_after_s` how long it asks to be left
-    alone, if it does.
+    `document` is the response's JSON, if it is valid; `retry_after_s` is its Retry-After header, if
+    it has one.
     """
 
     def __init__(
@@ -32,20 +32,23 @@ class Refused(OcrstreamError):
         self.retry_after_s = retry_after_s
 
 
-class NotSubmittable(OcrstreamError):
-    """What was named cannot be submitted."""
+class NotSubmittableError(OcrstreamError):
+    """A name cannot be submitted: no such file, or nothing in it."""
 
 
-class NotEnded(OcrstreamError, TimeoutError):
-    """The batch has not ended in the time that was given; it goes on. `batch` is how far it is."""
+class WaitTimeoutError(OcrstreamError, TimeoutError):
+    """The batch has not ended within the timeout, and continues;
+
+    `batch` is its last known status.
+    """
 
     def __init__(self, message: str, batch: Any) -> None:
         super().__init__(message)
         self.batch = batch
 
 
-class NotAllRead(OcrstreamError):
-    """Some images of the batch failed or were cancelled; `images` are all of them, in order."""
+class ImagesFailedError(OcrstreamError):
+    """Some images of the batch failed or were cancelled; `images` are all images, in order."""
 
     def __init__(self, message: str, images: list[Any]) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""`ocrstream export`: what was read, in other formats."""
+"""`ocrstream export`: exports a batch in other formats."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ _UNSAFE = frozenset('/\\:*?"<>|')
 
 
 class Format(StrEnum):
-    """What a batch can be exported as."""
+    """The format of an export."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -39,7 +39,7 @@ class Format(StrEnum):
 
 
 class FileFormat(StrEnum):
-    """What the files of a ZIP can be."""
+    """The format of the files in a ZIP."""
 
     TXT = "txt"
     MD = "md"
@@ -52,7 +52,7 @@ def export(
     batch_id: BatchId,
     *,
     export_format: Annotated[
-        Format, typer.Option("--format", "-f", help="pdf shows the images, with text to search")
+        Format, typer.Option("--format", "-f", help="pdf contains the images with searchable text")
     ] = Format.JSONL,
     output: Annotated[
         str,
@@ -60,68 +60,71 @@ def export(
             "--output",
             "-o",
             metavar="FILE|DIR|-",
-            help="A file, which is there only once it is whole; a folder, in which it is named"
-            " after the batch; - for standard output",
+            help="A file, which appears when it is complete; a folder, in which the file gets the"
+            " batch's name; - for standard output",
         ),
     ] = _STDOUT,
     files: Annotated[
         list[FileFormat] | None,
-        typer.Option(
-            "--files", help="Of a zip: formats of its files; txt, hocr, alto if not given"
-        ),
+        typer.Option("--files", help="For zip: the formats of its files; default txt, hocr, alto"),
     ] = None,
     image: Annotated[
-        str | None, typer.Option("--image", metavar="PATH", help="Only this image_path of it")
+        str | None, typer.Option("--image", metavar="PATH", help="Export only this image_path")
     ] = None,
 ) -> None:
-    """Write what was read as JSON Lines, CSV, text, Markdown, hOCR, ALTO, PDF or ZIP.
+    """Export a batch as JSON Lines, CSV, text, Markdown, hOCR, ALTO, PDF or ZIP.
 
-    For example, a PDF to search in: ocrstream export 3f0c… --format pdf -o letters.pdf
+    For example, a searchable PDF: ocrstream export 3f0c… --format pdf -o letters.pdf
 
     A table: ocrstream export 3f0c… --format csv > letters.csv
 
     Text and PDF of each document: ocrstream export 3f0c… -f zip --files txt --files pdf -o exports/
     """
     if files and export_format is not Format.ZIP:
-        raise typer.BadParameter("--files goes only with --format zip")
+        raise typer.BadParameter("--files works only with --format zip")
     if image is not None and export_format is Format.ZIP:
-        raise typer.BadParameter("--image goes not with --format zip")
+        raise typer.BadParameter("--image does not work with --format zip")
     to_terminal = output == _STDOUT and sys.stdout.isatty()
     if to_terminal and export_format in {Format.PDF, Format.ZIP}:
-        raise typer.BadParameter(f"a {export_format} is nothing for a terminal; name a file by -o")
+        raise typer.BadParameter(f"a terminal cannot show {export_format}; name a file with -o")
     with Client() as client, _progress(quiet=to_terminal) as advance:
         batch = client.batch(batch_id)
-        told = batch.status()
-        with _written(_target(output, told.batch_name or batch_id, export_format)) as write:
+        status = batch.status()
+        with _open_output(
+            _output_path(output, status.batch_name or batch_id, export_format)
+        ) as write:
 
-            def take(piece: bytes) -> None:
-                write(piece)
-                advance(len(piece))
+            def write_chunk(chunk: bytes) -> None:
+                write(chunk)
+                advance(len(chunk))
 
-            batch.export(take, export_format, files=files or (), image_path=image)
+            batch.export(write_chunk, export_format, files=files or (), image_path=image)
     if image is None:
-        exit_for(told)
+        exit_for(status)
 
 
-def _target(output: str, name: str, export_format: Format) -> Path | None:
+def _output_path(output: str, name: str, export_format: Format) -> Path | None:
     if output == _STDOUT:
         return None
     path = Path(output)
     if not path.is_dir():
         return path
-    kept = "".join("_" if one in _UNSAFE or not one.isprintable() else one for one in name)
-    ending = ".alto.xml" if export_format is Format.ALTO else f".{export_format}"
-    return path / f"{kept.strip(' .')[:100] or 'export'}{ending}"
+    safe_name = "".join("_" if one in _UNSAFE or not one.isprintable() else one for one in name)
+    suffix = ".alto.xml" if export_format is Format.ALTO else f".{export_format}"
+    return path / f"{safe_name.strip(' .')[:100] or 'export'}{suffix}"
 
 
 @contextmanager
-def _written(path: Path | None) -> Generator[Callable[[bytes], object]]:
-    """Where to write: standard output, or a file that takes its name once it is whole."""
+def _open_output(path: Path | None) -> Generator[Callable[[bytes], object]]:
+    """Yields a function that writes to standard output, or to a file.
+
+    The file appears under its name when it is complete.
+    """
     if path is None:
         yield sys.stdout.buffer.write
         sys.stdout.buffer.flush()
         return
-    if path.exists() and not path.is_file():  # a pipe or device is not to be replaced
+    if path.exists() and not path.is_file():  # a pipe or device, which must not be replaced
         with path.open("wb") as file:
             yield file.write
         return
@@ -131,7 +134,7 @@ def _written(path: Path | None) -> Generator[Callable[[bytes], object]]:
             yield file.write
             file.flush()
             os.fsync(handle)
-        # As any new file's, not as those of secrets.
+        # The mode of any new file, not that of a temporary file.
         mask = os.umask(0)
         os.umask(mask)
         Path(temporary).chmod(0o666 & ~mask)
@@ -144,7 +147,7 @@ def _written(path: Path | None) -> Generator[Callable[[bytes], object]]:
 
 @contextmanager
 def _progress(*, quiet: bool) -> Generator[Callable[[int], object]]:
-    """A count of bytes on a terminal, if that is not where they go."""
+    """Shows the exported bytes on a terminal, unless the export itself goes there."""
     with Progress(
         TextColumn("exporting"),
         DownloadColumn(),

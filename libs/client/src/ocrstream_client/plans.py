@@ -1,4 +1,4 @@
-"""What to ask ingest and the recorder for, and what to make of their answers."""
+"""Plans of all operations: the requests to ingest and the recorder, and their results."""
 
 import json
 import time
@@ -10,7 +10,13 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from ocrstream_client.addresses import Addresses
-from ocrstream_client.answers import (
+from ocrstream_client.errors import (
+    ImagesFailedError,
+    RefusedError,
+    UnreachableError,
+    WaitTimeoutError,
+)
+from ocrstream_client.models import (
     BatchStatus,
     DeadLetter,
     Image,
@@ -21,48 +27,50 @@ from ocrstream_client.answers import (
     Selected,
     Worker,
 )
-from ocrstream_client.errors import NotAllRead, NotEnded, Refused, Unreachable
 from ocrstream_client.submission import Files, Prefix, References, Submission
-from ocrstream_client.transport import Ask, Download, Pause, Plan, Together, Upload
+from ocrstream_client.transport import Download, Gather, HttpRequest, Pause, Plan, Upload
 
 ItemT = TypeVar("ItemT")
 
 ImagesDone = Callable[[int], None]
-"""Called with how many images were submitted more."""
+"""A callback with the number of images that were just submitted."""
 
 ReprocessingSeen = Callable[[Reprocessing], None]
 """Called with how far a reprocessing is, each time it was asked."""
 
 BatchSeen = Callable[[BatchStatus], None]
-"""Called with how far a batch is, each time it was asked."""
+"""A callback with the batch's status after each poll."""
 
 IndexBehind = Callable[[int], None]
-"""Called with how many images a search does not find yet as they are now."""
+"""A callback with the number of images whose newest result the search index lacks."""
 
 _PAGE_SIZE = 200
-_HITS_AT_ONCE = 50
-_LARGEST_PAGE = 1000
-_CHAINS_AT_ONCE = 32
-_LETTERS_AT_ONCE = 100
-_ATTEMPTS = 5
-_FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 1.0
-_LONGEST_RETRY_S = 30.0
-_PATIENCE_S = 30.0
-"""How long the recorder may be away, or know nothing of the batch yet, while it is waited for."""
+_SEARCH_PAGE_SIZE = 50
+_MAX_PAGE_SIZE = 1000
+_CHAINS_PER_POLL = 32
+_DEAD_LETTERS_PER_REQUEST = 100
+_MAX_ATTEMPTS = 5
+_MIN_POLL_INTERVAL_S, _MAX_POLL_INTERVAL_S = 0.1, 1.0
+_MAX_BACKOFF_S = 30.0
+_UNAVAILABLE_TIMEOUT_S = 30.0
+"""How long the recorder may be away, or not know the batch yet, during a wait."""
 
-_PASSING = frozenset({429, 502, 503, 504})
+_TEMPORARY_STATUSES = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
 class Page(Generic[ItemT]):
-    """Some items of a list, and where the next ones are; None at the end."""
+    """A page of a list, and the cursor of the next page; None at the end."""
 
     items: list[ItemT]
     next_cursor: str | None
 
 
 class Plans:
-    """Every plan raises Unreachable if a service does not answer, Refused if it says no."""
+    """The plans of all operations.
+
+    Each raises UnreachableError if a service does not answer, RefusedError if it refuses.
+    """
 
     def __init__(self, addresses: Addresses) -> None:
         self._ingest = addresses.ingest_url
@@ -79,42 +87,42 @@ class Plans:
         options: Mapping[str, Any] | None,
         on_progress: ImagesDone,
     ) -> Plan[None]:
-        """Submit all parts as one batch; done when the system has all of them."""
-        told: dict[str, Any] = {"batch_id": batch_id}
+        """Submits all parts as one batch; ends when the broker has all of them."""
+        fields: dict[str, Any] = {"batch_id": batch_id}
         if batch_name is not None:
-            told["batch_name"] = batch_name
+            fields["batch_name"] = batch_name
         if options:
-            told["options"] = dict(options)
+            fields["options"] = dict(options)
         if isinstance(submission.parts, Prefix):
-            listed = {"prefix": submission.parts.prefix, "glob": submission.parts.pattern}
-            answer = yield from self._post("/v1/batches", {**told, **listed})
-            on_progress(answer["accepted_images"])
+            listing = {"prefix": submission.parts.prefix, "glob": submission.parts.pattern}
+            response = yield from self._post("/v1/batches", {**fields, **listing})
+            on_progress(response["accepted_images"])
             return
         further_pages = 0
         for part in submission.parts:
-            told["batch_total"] = (submission.total or 0) + further_pages
+            fields["batch_total"] = (submission.total or 0) + further_pages
             if isinstance(part, Files):
-                answer = yield from self._upload(part, told, part.first_index + further_pages)
-                # A document is an image a page: what follows it moves up.
-                further_pages += len(answer["images"]) - len(part.files)
+                response = yield from self._upload(part, fields, part.first_index + further_pages)
+                # Each page of a document is an image, so later files move up.
+                further_pages += len(response["images"]) - len(part.files)
                 on_progress(len(part.files))
             else:
                 images = _images(part, part.first_index + further_pages)
-                yield from self._post("/v1/batches", {**told, "images": images})
+                yield from self._post("/v1/batches", {**fields, "images": images})
                 on_progress(len(part.references))
 
     def cancel(self, batch_id: str) -> Plan[None]:
-        """Cancel what is not finished."""
+        """Cancels the unfinished images of a batch."""
         yield from self._post(f"/v1/batches/{_quoted(batch_id)}/cancel", {})
 
     def retry(self, batch_id: str, *, include_no_text: bool) -> Plan[dict[str, int]]:
-        """Read the failed and cancelled images again; the run of each by now, by its chain."""
-        runs = yield from self._to_be_retried(batch_id, include_no_text)
+        """Retries failed and cancelled images; returns the present run of each, by chain id."""
+        runs = yield from self._runs_to_retry(batch_id, include_no_text)
         body = {"include_no_text": include_no_text}
         yield from self._post(f"/v1/batches/{_quoted(batch_id)}/retry", body)
         return runs
 
-    def _to_be_retried(self, batch_id: str, include_no_text: bool) -> Plan[dict[str, int]]:
+    def _runs_to_retry(self, batch_id: str, include_no_text: bool) -> Plan[dict[str, int]]:
         batch = yield from self.status(batch_id)
         runs: dict[str, int] = {}
         if batch.all_read:
@@ -122,37 +130,37 @@ class Plans:
         path = f"/v1/batches/{_quoted(batch_id)}/images"
         cursor: str | None = None
         while True:
-            page = yield self._read(path, limit=_LARGEST_PAGE, cursor=cursor)
+            page = yield self._get(path, limit=_MAX_PAGE_SIZE, cursor=cursor)
             for row in page["items"]:
-                # A cancel ends a batch, and leaves the images that it stops as they were.
-                missed = row["status"] in {"FAILURE", "REVOKED"} or (
+                # A cancelled batch ends while its cancelled images keep their status.
+                unread = row["status"] in {"FAILURE", "REVOKED"} or (
                     batch.ended and row["status"] != "SUCCESS"
                 )
-                left_out = row["reason"] == "no_text" and not include_no_text
-                if missed and not left_out and row["image_path"] is not None and row["run"] > 0:
+                excluded = row["reason"] == "no_text" and not include_no_text
+                if unread and not excluded and row["image_path"] is not None and row["run"] > 0:
                     runs[row["chain_id"]] = row["run"]
             cursor = page["next_cursor"]
             if cursor is None:
                 return runs
 
-    def _upload(self, part: Files, told: Mapping[str, Any], first_index: int) -> Plan[Any]:
-        form = {name: str(value) for name, value in told.items() if name != "options"}
+    def _upload(self, part: Files, fields: Mapping[str, Any], first_index: int) -> Plan[Any]:
+        form = {name: str(value) for name, value in fields.items() if name != "options"}
         form |= {"first_index": str(first_index), "index_pages": "true"}
-        if "options" in told:
-            form["options"] = json.dumps(told["options"])
+        if "options" in fields:
+            form["options"] = json.dumps(fields["options"])
         url = f"{self._ingest}/v1/images"
-        return (yield from _insist(Upload(url, form, part.files, _idempotency_key())))
+        return (yield from _retry(Upload(url, form, part.files, _idempotency_key())))
 
     def _post(self, path: str, body: dict[str, Any]) -> Plan[Any]:
         url = self._ingest + path
-        ask = Ask("POST", url, body=body, headers=_idempotency_key())
-        return (yield from _insist(ask))
+        request = HttpRequest("POST", url, body=body, headers=_idempotency_key())
+        return (yield from _retry(request))
 
     # ---- reading ---------------------------------------------------------------------------------
 
     def status(self, batch_id: str) -> Plan[BatchStatus]:
-        """How far a batch is."""
-        return BatchStatus.of((yield self._read(f"/v1/batches/{_quoted(batch_id)}")))
+        """Returns the status of a batch."""
+        return BatchStatus.from_json((yield self._get(f"/v1/batches/{_quoted(batch_id)}")))
 
     def wait(
         self,
@@ -161,67 +169,69 @@ class Plans:
         on_progress: BatchSeen,
         retried: dict[str, int] | None = None,
     ) -> Plan[BatchStatus]:
-        """The batch once it has ended; raises NotEnded if it has not in time.
+        """Returns the batch's status once it has ended. Raises WaitTimeoutError.
 
-        Chains in `retried` are waited for until they are in a later run than it says, and taken out
-        of it: only then what is told of the batch tells of them, too.
+        `retried` maps chain ids to runs. The plan waits until each of these chains has a later run,
+        and removes it from `retried`; only then the batch's status includes the retry.
         """
         awaited = {} if retried is None else retried
         seems_ended = True
 
-        def look() -> Plan[BatchStatus]:
+        def poll() -> Plan[BatchStatus]:
             nonlocal seems_ended
             if awaited and seems_ended:
-                yield from self._take_out_begun(awaited)
-            seen = yield from self.status(batch_id)
-            seems_ended = seen.ended
-            return seen
+                yield from self._remove_begun(awaited)
+            status = yield from self.status(batch_id)
+            seems_ended = status.ended
+            return status
 
-        def tell(seen: BatchStatus) -> None:
-            if not (awaited and seen.ended):
-                on_progress(seen)
+        def report(status: BatchStatus) -> None:
+            if not (awaited and status.ended):
+                on_progress(status)
 
-        batch = yield from _until(look, lambda seen: seen.ended and not awaited, tell, timeout_s)
+        batch = yield from _poll_until(
+            poll, lambda status: status.ended and not awaited, report, timeout_s
+        )
         if batch is None or not batch.ended or awaited:
-            raise NotEnded(_not_ended(batch_id, timeout_s, batch), batch)
+            raise WaitTimeoutError(_wait_timeout(batch_id, timeout_s, batch), batch)
         return batch
 
-    def _take_out_begun(self, awaited: dict[str, int]) -> Plan[None]:
+    def _remove_begun(self, awaited: dict[str, int]) -> Plan[None]:
         while awaited:
-            some = list(islice(awaited, _CHAINS_AT_ONCE))
-            told = yield Together([self._chain(chain_id) for chain_id in some])
+            chain_ids = list(islice(awaited, _CHAINS_PER_POLL))
+            chains = yield Gather([self._chain(chain_id) for chain_id in chain_ids])
             begun = [
                 chain["chain_id"]
-                for chain in told
-                # One that succeeded late, before the retry came to it, is not retried.
+                for chain in chains
+                # The recorder does not retry a chain that succeeded late, before the retry.
                 if chain["run"] > awaited[chain["chain_id"]] or chain["status"] == "SUCCESS"
             ]
             for chain_id in begun:
                 del awaited[chain_id]
-            if len(begun) < len(some):
+            if len(begun) < len(chain_ids):
                 return
 
     def _chain(self, chain_id: str) -> Plan[dict[str, Any]]:
-        return (yield self._read(f"/v1/chains/{_quoted(chain_id)}"))
+        return (yield self._get(f"/v1/chains/{_quoted(chain_id)}"))
 
     def images(
         self, batch_id: str, cursor: str | None, *, boxes: bool, warning: str | None
     ) -> Plan[Page[Image]]:
-        """Some images of a batch, in their order; with `boxes` those that were read have theirs.
+        """Returns a page of a batch's images, in order; with `boxes` also the text of each.
 
-        With `warning`, only those whose result carries it.
+        With `warning`, only the images whose result has that warning.
         """
         path = f"/v1/batches/{_quoted(batch_id)}/images"
-        page = yield self._read(path, limit=_PAGE_SIZE, cursor=cursor, warning=warning)
+        page = yield self._get(path, limit=_PAGE_SIZE, cursor=cursor, warning=warning)
         rows: list[dict[str, Any]] = page["items"]
-        told = (yield Together([self._result(row) for row in rows])) if boxes else [{}] * len(rows)
-        items = [Image.of(row, found) for row, found in zip(rows, told, strict=True)]
+        results = (yield Gather([self._result(row) for row in rows])) if boxes else [{}] * len(rows)
+        items = [Image.from_json(row, result) for row, result in zip(rows, results, strict=True)]
         return Page(items, page["next_cursor"])
 
     def _result(self, row: Mapping[str, Any]) -> Plan[dict[str, Any]]:
         if row["status"] != "SUCCESS" or row["image_path"] is None:
             return {}
-        return (yield self._read("/v1/images", image_path=row["image_path"]))
+        return (yield self._get("/v1/images", image_path=row["image_path"]))
 
     def export(
         self,
@@ -229,9 +239,12 @@ class Plans:
         export_format: str,
         files: Sequence[str],
         image_path: str | None,
-        on_piece: Callable[[bytes], object],
+        on_chunk: Callable[[bytes], object],
     ) -> Plan[int]:
-        """An export's bytes, as they come, of a batch or one of its images; how many they were."""
+        """Passes the chunks of an export, of a batch or an image, to `on_chunk`;
+
+        returns their size.
+        """
         parameters: dict[str, Any] = {"format": export_format}
         path = f"/v1/batches/{_quoted(batch_id)}/export"
         if image_path is not None:
@@ -239,47 +252,49 @@ class Plans:
             parameters["image_path"] = image_path
         elif files:
             parameters["files"] = list(files)
-        return (yield Download(self._recorder + path, parameters, on_piece))
+        return (yield Download(self._recorder + path, parameters, on_chunk))
 
     def search(
         self, text: str, filters: Mapping[str, Any], cursor: str | None, on_behind: IndexBehind
     ) -> Plan[Page[SearchHit]]:
-        """Some images that have the text, the newest first."""
-        asked = {"q": text, "limit": _HITS_AT_ONCE, "cursor": cursor, **filters}
-        page = yield self._read("/v1/search", **asked)
+        """Returns a page of images that contain the text, the newest first."""
+        parameters = {"q": text, "limit": _SEARCH_PAGE_SIZE, "cursor": cursor, **filters}
+        page = yield self._get("/v1/search", **parameters)
         if page["index"]["waiting_images"]:
             on_behind(page["index"]["waiting_images"])
-        return Page([SearchHit.of(item) for item in page["items"]], page["next_cursor"])
+        return Page([SearchHit.from_json(item) for item in page["items"]], page["next_cursor"])
 
-    def _read(self, path: str, **parameters: Any) -> Ask:
+    def _get(self, path: str, **parameters: Any) -> HttpRequest:
         given = {name: value for name, value in parameters.items() if value is not None}
-        return Ask("GET", self._recorder + path, parameters=given)
+        return HttpRequest("GET", self._recorder + path, parameters=given)
 
     # ---- reprocessing ----------------------------------------------------------------------------
 
     def count_reprocessing(self, batch_id: str | None, where: str | None) -> Plan[Selected]:
         """What a reprocessing would send now."""
         url = f"{self._recorder}/v1/reprocessings/count"
-        answer = yield Ask("POST", url, body=_selection(batch_id, where))
-        return Selected.of(answer)
+        response = yield HttpRequest("POST", url, body=_selection(batch_id, where))
+        return Selected.from_json(response)
 
     def reprocess(
         self, batch_id: str | None, where: str | None, lane: str | None
     ) -> Plan[Reprocessing]:
         """Reprocess images; done when the recorder has noted it."""
         body = {**_selection(batch_id, where), "lane": lane, "request_id": str(uuid4())}
-        answer = yield from _insist(Ask("POST", f"{self._recorder}/v1/reprocessings", body=body))
-        return Reprocessing.of(answer)
+        response = yield from _retry(
+            HttpRequest("POST", f"{self._recorder}/v1/reprocessings", body=body)
+        )
+        return Reprocessing.from_json(response)
 
     def reprocessing_status(self, request_id: str) -> Plan[Reprocessing]:
         """How far a reprocessing is."""
-        return Reprocessing.of((yield self._read(f"/v1/reprocessings/{_quoted(request_id)}")))
+        return Reprocessing.from_json((yield self._get(f"/v1/reprocessings/{_quoted(request_id)}")))
 
     def wait_reprocessing(
         self, request_id: str, on_progress: ReprocessingSeen
     ) -> Plan[Reprocessing]:
         """The reprocessing once all of its images have an outcome."""
-        seen = yield from _until(
+        seen = yield from _poll_until(
             lambda: self.reprocessing_status(request_id), lambda seen: seen.ended, on_progress, None
         )
         assert seen is not None  # noqa: S101 (without a timeout it was seen to end)
@@ -294,59 +309,59 @@ class Plans:
             if batch_id is None
             else f"/v1/batches/{_quoted(batch_id)}/result-versions"
         )
-        page = yield self._read(path, image_path=image_path, cursor=cursor)
-        return Page([ResultVersions.of(item) for item in page["items"]], page["next_cursor"])
+        page = yield self._get(path, image_path=image_path, cursor=cursor)
+        return Page([ResultVersions.from_json(item) for item in page["items"]], page["next_cursor"])
 
     # ---- dead letters ----------------------------------------------------------------------------
 
     def dead_letters(
         self, filters: Mapping[str, str | None], cursor: str | None
     ) -> Plan[Page[DeadLetter]]:
-        """Some dead letters, the newest first."""
-        page = yield self._read("/v1/dead-letters", limit=_PAGE_SIZE, cursor=cursor, **filters)
-        return Page([DeadLetter.of(item) for item in page["items"]], page["next_cursor"])
+        """Returns a page of dead letters, the newest first."""
+        page = yield self._get("/v1/dead-letters", limit=_PAGE_SIZE, cursor=cursor, **filters)
+        return Page([DeadLetter.from_json(item) for item in page["items"]], page["next_cursor"])
 
     def dead_letter(self, letter_id: int) -> Plan[dict[str, Any]]:
-        """A dead letter with its record's key, value and headers."""
-        return (yield self._read(f"/v1/dead-letters/{letter_id}"))
+        """Returns a dead letter with its record's key, value and headers."""
+        return (yield self._get(f"/v1/dead-letters/{letter_id}"))
 
     def change_letters(
         self, action: str, letter_ids: Sequence[int], more: Mapping[str, Any]
     ) -> Plan[list[NotDone]]:
-        """Redrive or drop dead letters; those that it cannot be done to."""
+        """Redrives or drops dead letters; returns those that were not changed."""
         url = f"{self._recorder}/v1/dead-letters/{action}"
         not_done: list[NotDone] = []
-        for start in range(0, len(letter_ids), _LETTERS_AT_ONCE):
-            body = {"ids": letter_ids[start : start + _LETTERS_AT_ONCE], **more}
-            answer = yield from _insist(Ask("POST", url, body=body))
-            not_done += map(NotDone.of, answer["failures"])
+        for start in range(0, len(letter_ids), _DEAD_LETTERS_PER_REQUEST):
+            body = {"ids": letter_ids[start : start + _DEAD_LETTERS_PER_REQUEST], **more}
+            response = yield from _retry(HttpRequest("POST", url, body=body))
+            not_done += map(NotDone.from_json, response["failures"])
         return not_done
 
     # ---- workers and health ----------------------------------------------------------------------
 
     def workers(self) -> Plan[list[Worker]]:
-        """Workers that were heard of, those alive first."""
-        return [Worker.of(item) for item in (yield self._read("/v1/workers"))["items"]]
+        """Returns the known workers, those alive first."""
+        return [Worker.from_json(item) for item in (yield self._get("/v1/workers"))["items"]]
 
     def troubles(self, url: str) -> Plan[dict[str, str]]:
-        """What a service lacks to do its work, by check; empty if nothing."""
+        """Returns the failed readiness checks of a service, with their reasons."""
         try:
-            answer = yield Ask("GET", f"{url}/readyz")
-        except Refused as error:
+            response = yield HttpRequest("GET", f"{url}/readyz")
+        except RefusedError as error:
             if error.status != 503 or not isinstance(error.document, dict):
                 raise
-            answer = error.document
-        return answer["troubles"]
+            response = error.document
+        return response["troubles"]
 
 
-def only_read(batch_id: str, images: list[Image]) -> list[Image]:
-    """The images, if all were read; raises NotAllRead if not."""
+def require_all_read(batch_id: str, images: list[Image]) -> list[Image]:
+    """Returns the images if all were read. Raises ImagesFailedError otherwise."""
     failed = [image for image in images if not image.read]
     if failed:
         first = failed[0]
-        why = f"{first.source_name or first.image_path}: {first.reason}: {first.error}"
-        raise NotAllRead(
-            f"{len(failed)} of {len(images)} images of batch {batch_id} were not read; {why}",
+        reason = f"{first.source_name or first.image_path}: {first.reason}: {first.error}"
+        raise ImagesFailedError(
+            f"{len(failed)} of {len(images)} images of batch {batch_id} were not read; {reason}",
             images,
         )
     return images
@@ -359,52 +374,55 @@ def _images(part: References, first_index: int) -> list[dict[str, Any]]:
     ]
 
 
-def _insist(wish: Ask | Upload) -> Plan[Any]:
-    """Repeat what is safe to repeat while ingest or the broker is away for a moment."""
-    for attempt in range(1, _ATTEMPTS + 1):
+def _retry(effect: HttpRequest | Upload) -> Plan[Any]:
+    """Retries a request, which must be safe to repeat, after a temporary failure."""
+    for attempt in range(1, _MAX_ATTEMPTS + 1):
         pause_s = 0.5 * 2**attempt
         try:
-            return (yield wish)
-        except Unreachable:
-            if attempt == _ATTEMPTS:
+            return (yield effect)
+        except UnreachableError:
+            if attempt == _MAX_ATTEMPTS:
                 raise
-        except Refused as error:
-            if error.status not in _PASSING or attempt == _ATTEMPTS:
+        except RefusedError as error:
+            if error.status not in _TEMPORARY_STATUSES or attempt == _MAX_ATTEMPTS:
                 raise
-            pause_s = min(max(pause_s, error.retry_after_s or 0), _LONGEST_RETRY_S)
+            pause_s = min(max(pause_s, error.retry_after_s or 0), _MAX_BACKOFF_S)
         yield Pause(pause_s)
     raise AssertionError("the last attempt returns or raises")
 
 
-def _until(
-    look: Callable[[], Plan[ItemT]],
-    ended: Callable[[ItemT], bool],
-    on_seen: Callable[[ItemT], None],
+def _poll_until(
+    poll: Callable[[], Plan[ItemT]],
+    has_ended: Callable[[ItemT], bool],
+    on_poll: Callable[[ItemT], None],
     timeout_s: float | None,
 ) -> Plan[ItemT | None]:
-    """What was seen last: what has ended, or after `timeout_s` whatever it was; None: nothing."""
-    pause_s = _FIRST_POLL_S
-    began = heard_at = time.monotonic()
-    seen: ItemT | None = None
+    """Polls until `has_ended` or the timeout; returns the last result, None if there was none."""
+    pause_s = _MIN_POLL_INTERVAL_S
+    began = answered_at = time.monotonic()
+    last: ItemT | None = None
     while True:
         try:
-            seen = yield from look()
-        except (Unreachable, Refused) as error:
-            passing = isinstance(error, Unreachable) or error.status in {404, *_PASSING}
-            if not passing or time.monotonic() - heard_at > _PATIENCE_S:
+            last = yield from poll()
+        except (UnreachableError, RefusedError) as error:
+            temporary = isinstance(error, UnreachableError) or error.status in {
+                404,
+                *_TEMPORARY_STATUSES,
+            }
+            if not temporary or time.monotonic() - answered_at > _UNAVAILABLE_TIMEOUT_S:
                 raise
         else:
-            heard_at = time.monotonic()
-            on_seen(seen)
-            if ended(seen):
-                return seen
-        left_s = _LONGEST_POLL_S
+            answered_at = time.monotonic()
+            on_poll(last)
+            if has_ended(last):
+                return last
+        remaining_s = _MAX_POLL_INTERVAL_S
         if timeout_s is not None:
-            left_s = began + timeout_s - time.monotonic()
-            if left_s <= 0:
-                return seen
-        yield Pause(min(pause_s, left_s))
-        pause_s = min(1.3 * pause_s, _LONGEST_POLL_S)
+            remaining_s = began + timeout_s - time.monotonic()
+            if remaining_s <= 0:
+                return last
+        yield Pause(min(pause_s, remaining_s))
+        pause_s = min(1.3 * pause_s, _MAX_POLL_INTERVAL_S)
 
 
 def _selection(batch_id: str | None, where: str | None) -> dict[str, Any]:
@@ -412,13 +430,13 @@ def _selection(batch_id: str | None, where: str | None) -> dict[str, Any]:
 
 
 def _idempotency_key() -> dict[str, str]:
-    # Made once for a request and its repeats, by which ingest knows them for one.
+    # Ingest recognizes the repeats of a request by its key.
     return {"Idempotency-Key": str(uuid4())}
 
 
-def _not_ended(batch_id: str, timeout_s: float | None, batch: BatchStatus | None) -> str:
-    far = "nothing is known of it yet" if batch is None else f"{batch.progress:.0f} % are done"
-    return f"Batch {batch_id} has not ended within {timeout_s:g} s: {far}. It goes on"
+def _wait_timeout(batch_id: str, timeout_s: float | None, batch: BatchStatus | None) -> str:
+    progress = "its status is unknown" if batch is None else f"{batch.progress:.0f} % are done"
+    return f"Batch {batch_id} has not ended within {timeout_s:g} s: {progress}. It continues"
 
 
 def _quoted(batch_id: str) -> str:

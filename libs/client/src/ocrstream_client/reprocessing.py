@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from ocrstream_client.answers import Reprocessing, ResultVersion, ResultVersions, Selected
 from ocrstream_client.client import Client
 from ocrstream_client.differences import Difference, difference
+from ocrstream_client.models import Reprocessing, ResultVersion, ResultVersions, Selected
 from ocrstream_client.terminal import (
     SOME_FAILED,
     AsJson,
     ImagesBar,
     notes,
+    plural,
     print_json,
     printable,
-    told,
 )
 
 _MANY = 100
@@ -118,7 +118,7 @@ def diff(
             changed += found is not None and bool(found.changes)
             failed += one.new is not None and not one.new.read
     notes.print(
-        f"{told(shown, 'reprocessed image')}: {changed} with another text, {failed} failed,"
+        f"{plural(shown, 'reprocessed image')}: {changed} with another text, {failed} failed,"
         f" {waiting} not reprocessed yet"
     )
     if failed:
@@ -129,7 +129,7 @@ def _confirm(selected: Selected, *, yes: bool) -> None:
     """Ask before many are reprocessed; without a terminal, --yes is the answer."""
     if yes or selected.images <= _MANY:
         return
-    what = f"{told(selected.images)} with {told(selected.boxes, 'box', 'boxes')}"
+    what = f"{plural(selected.images)} with {plural(selected.boxes, 'box', 'boxes')}"
     if not sys.stdin.isatty():
         raise typer.BadParameter(f"this is about {what}: add --yes to reprocess them")
     typer.confirm(f"Reprocess {what}?", abort=True, err=True)
@@ -152,7 +152,7 @@ def _tell_selected(selected: Selected, *, as_json: bool) -> None:
         print_json(asdict(selected))
     else:
         _print(
-            f"{told(selected.images)} with {told(selected.boxes, 'box', 'boxes')}"
+            f"{plural(selected.images)} with {plural(selected.boxes, 'box', 'boxes')}"
             " would be reprocessed"
         )
 
@@ -162,13 +162,13 @@ def _tell(asked: Reprocessing, selected: Selected, *, follow: bool, as_json: boo
         print_json(asdict(asked))
     elif follow:
         _print(
-            f"{told(asked.images)} reprocessed: {asked.read_images} read,"
+            f"{plural(asked.images)} reprocessed: {asked.read_images} read,"
             f" {asked.failed_images} failed or cancelled"
         )
     else:
         what = asked.batch_id or "--image PATH"
         notes.print(
-            f"{told(selected.images)} with {told(selected.boxes, 'box', 'boxes')} are being"
+            f"{plural(selected.images)} with {plural(selected.boxes, 'box', 'boxes')} are being"
             f" reprocessed; see: ocrstream diff {what}",
             markup=False,
             soft_wrap=True,

@@ -1,4 +1,4 @@
-"""`ocrstream search`: which images have a text."""
+"""`ocrstream search`: finds images by their text."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -9,29 +9,28 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ocrstream_client.answers import SearchHit
 from ocrstream_client.client import Client
-from ocrstream_client.terminal import SOME_FAILED, notes, print_json, told
+from ocrstream_client.models import SearchHit
+from ocrstream_client.terminal import SOME_FAILED, notes, plural, print_json
 
 
 def search(
-    text: Annotated[str, typer.Argument(help="What to look for, in any language, as it is")],
+    text: Annotated[str, typer.Argument(help="The text to find, in any language; no wildcards")],
     *,
-    words: Annotated[
-        bool, typer.Option("--words", help="Only where it begins and ends with a word")
-    ] = False,
-    batch_id: Annotated[str | None, typer.Option("--batch", help="In this batch only")] = None,
+    words: Annotated[bool, typer.Option("--words", help="Match only at word boundaries")] = False,
+    batch_id: Annotated[str | None, typer.Option("--batch", help="Search only this batch")] = None,
     min_confidence: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Only where it was read this surely")
+        float | None,
+        typer.Option(min=0, max=1, help="Match only boxes with at least this confidence"),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The most images to show")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of images to show")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line")] = False,
 ) -> None:
-    """Find images by what they say, the newest first. Case and width make no difference.
+    """Find images by their text, the newest first, regardless of case and character width.
 
     For example: ocrstream search "grand total" --min-confidence 0.8
 
-    Ends with 1 if there is none.
+    Exits with 1 if no image matches.
     """
     behind: set[int] = set()
     with Client() as client:
@@ -43,16 +42,16 @@ def search(
             on_behind=behind.add,
         )
         shown = list(islice(found, limit))
-        more = len(shown) == limit and next(found, None) is not None
+        has_more = len(shown) == limit and next(found, None) is not None
     if as_json:
         for hit in shown:
             print_json(asdict(hit))
     else:
         _print_table(shown)
-    if more:
-        notes.print(f"and more; see them with --limit {2 * limit}")
+    if has_more:
+        notes.print(f"there are more; show them with --limit {2 * limit}")
     if behind:
-        notes.print(f"not searched yet: {told(max(behind))} that came lately")
+        notes.print(f"the search index lacks {plural(max(behind))} that arrived recently")
     if not shown:
         raise typer.Exit(SOME_FAILED)
 
@@ -71,5 +70,5 @@ def _print_table(hits: Iterable[SearchHit]) -> None:
 
 
 def _printable(text: str) -> str:
-    """The text for a terminal: nothing in it may steer it."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    """Returns the text for a terminal, without control characters."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,4 +1,4 @@
-"""From what the user names to the parts that a batch is submitted in."""
+"""Resolves the names that a user submits to the parts of a batch."""
 
 import glob
 from collections.abc import Iterable, Iterator
@@ -7,19 +7,19 @@ from itertools import groupby, islice
 from os import PathLike, fspath
 from pathlib import Path
 
-from ocrstream_client.errors import NotSubmittable
-from ocrstream_client.walk import MAX_FILES, find_files
+from ocrstream_client.errors import NotSubmittableError
+from ocrstream_client.file_search import MAX_FILES, find_files
 
-Named = str | PathLike[str]
+Source = str | PathLike[str]
 
-_FILES_AT_ONCE = 50
-_BYTES_AT_ONCE = 64 * 1024 * 1024
-_REFERENCES_AT_ONCE = 1000
+_FILES_PER_REQUEST = 50
+_BYTES_PER_REQUEST = 64 * 1024 * 1024
+_REFERENCES_PER_REQUEST = 1000
 
 
 @dataclass(frozen=True)
 class Files:
-    """Files to be uploaded; the first is the `first_index`th of all files, from 0, and so on."""
+    """Files to upload; they have consecutive indexes from `first_index` on."""
 
     first_index: int
     files: list[Path]
@@ -27,7 +27,7 @@ class Files:
 
 @dataclass(frozen=True)
 class References:
-    """Images that are somewhere already; counted with the files."""
+    """References to stored images; they have consecutive indexes from `first_index` on."""
 
     first_index: int
     references: list[str]
@@ -35,7 +35,7 @@ class References:
 
 @dataclass(frozen=True)
 class Prefix:
-    """What ingest finds beneath a prefix, like `s3://bucket/scans/`, by a pattern for names."""
+    """A prefix that ingest lists, like `s3://bucket/scans/`, and a pattern for the names."""
 
     prefix: str
     pattern: str
@@ -43,32 +43,32 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Submission:
-    """What a batch is made of, in parts that are one request each; `total` images, if known."""
+    """The parts of a batch, each for one request, and the number of images, if it is known."""
 
     parts: list[Files | References] | Prefix
     total: int | None
 
 
-def resolve(names: Named | Iterable[Named], *, by_reference: bool = False) -> Submission:
-    """What the names stand for.
+def resolve(names: Source | Iterable[Source], *, by_reference: bool = False) -> Submission:
+    """Resolves names to images.
 
-    A file, a folder (with all images in it) and a glob are uploaded, or sent as `file://` with
-    `by_reference`. A URL is sent as it is; one that ends with `/` or holds `*`, `?` or `[` is
-    listed by ingest and must be alone. Raises NotSubmittable.
+    The client uploads a file, the images in a folder and the matches of a glob, or sends their
+    `file://` references with `by_reference`. It sends a URL unchanged. Ingest lists a URL that ends
+    with `/` or contains `*`, `?` or `[`, which must be the only name. Raises NotSubmittableError.
     """
-    told = [fspath(name) for name in ([names] if isinstance(names, str | PathLike) else names)]
-    prefixes = [name for name in told if _is_prefix(name)]
-    if prefixes and len(told) > 1:
-        raise NotSubmittable(
-            f"{prefixes[0]} is listed by the service, so its images cannot be counted together"
-            " with others: submit it by itself"
+    paths = [fspath(name) for name in ([names] if isinstance(names, str | PathLike) else names)]
+    prefixes = [name for name in paths if _is_prefix(name)]
+    if prefixes and len(paths) > 1:
+        raise NotSubmittableError(
+            f"Ingest lists {prefixes[0]}, so the client cannot count its images together with"
+            " others: submit it alone"
         )
     if prefixes:
         return Submission(_prefix(prefixes[0]), None)
     images: list[Path | str] = []
-    for name in told:
+    for name in paths:
         if len(images) > MAX_FILES:
-            raise NotSubmittable(f"More than {MAX_FILES:,} images; submit them in parts")
+            raise NotSubmittableError(f"More than {MAX_FILES:,} images; submit them in parts")
         if "://" in name:
             images.append(name)
         elif by_reference:
@@ -77,7 +77,7 @@ def resolve(names: Named | Iterable[Named], *, by_reference: bool = False) -> Su
             images += find_files([name], documents=True)
     images = list(dict.fromkeys(images))
     if not images:
-        raise NotSubmittable("There is nothing to submit")
+        raise NotSubmittableError("There is nothing to submit")
     return Submission(list(_parts(images)), len(images))
 
 
@@ -92,30 +92,30 @@ def _prefix(name: str) -> Prefix:
     while parts and not glob.has_magic(parts[0]) and len(parts) > 1:
         plain.append(parts.pop(0))
     if not plain:
-        raise NotSubmittable(f"{name}: a pattern may stand for names, not for the bucket")
+        raise NotSubmittableError(f"{name}: a pattern cannot match the bucket")
     return Prefix(f"{scheme}://{'/'.join(plain)}/", "/".join(parts) or "*")
 
 
 def _parts(images: list[Path | str]) -> Iterator[Files | References]:
     index = 0
-    for kind, run in groupby(images, lambda image: isinstance(image, str)):
-        if kind:
+    for is_reference, run in groupby(images, lambda image: isinstance(image, str)):
+        if is_reference:
             references = iter([image for image in run if isinstance(image, str)])
-            while some := list(islice(references, _REFERENCES_AT_ONCE)):
-                yield References(index, some)
-                index += len(some)
+            while group := list(islice(references, _REFERENCES_PER_REQUEST)):
+                yield References(index, group)
+                index += len(group)
         else:
-            for files in _groups([image for image in run if isinstance(image, Path)]):
+            for files in _group_files([image for image in run if isinstance(image, Path)]):
                 yield Files(index, files)
                 index += len(files)
 
 
-def _groups(files: Iterable[Path]) -> Iterator[list[Path]]:
+def _group_files(files: Iterable[Path]) -> Iterator[list[Path]]:
     group: list[Path] = []
     size = 0
     for file in files:
         file_size = file.stat().st_size
-        if group and (len(group) == _FILES_AT_ONCE or size + file_size > _BYTES_AT_ONCE):
+        if group and (len(group) == _FILES_PER_REQUEST or size + file_size > _BYTES_PER_REQUEST):
             yield group
             group, size = [], 0
         group.append(file)

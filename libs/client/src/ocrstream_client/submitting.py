@@ -1,4 +1,4 @@
-"""`ocrstream submit`: images from files, folders, globs, lists and stores, as one batch."""
+"""`ocrstream submit`: submits files, folders, globs, lists and prefixes as one batch."""
 
 import sys
 from itertools import islice
@@ -8,18 +8,18 @@ from typing import Annotated
 import typer
 
 from ocrstream_client.client import Batch, Client
-from ocrstream_client.errors import NotSubmittable
+from ocrstream_client.errors import NotSubmittableError
+from ocrstream_client.file_search import MAX_FILES
+from ocrstream_client.folder_watch import watch_folders
 from ocrstream_client.submission import resolve
 from ocrstream_client.terminal import (
     AsJson,
     ImagesBar,
     notes,
+    plural,
     print_json,
     report,
-    told,
 )
-from ocrstream_client.walk import MAX_FILES
-from ocrstream_client.watch import arrivals
 
 _STDIN = "-"
 
@@ -30,26 +30,26 @@ def submit(
         typer.Argument(
             metavar="NAME…",
             help="Files, folders, globs, URLs; a prefix or glob of a store, like"
-            " s3://bucket/scans/; - for a list of them on standard input, one a line",
+            " s3://bucket/scans/; - reads names from standard input, one per line",
         ),
     ],
     *,
-    batch_name: Annotated[str | None, typer.Option(help="What to call the batch")] = None,
+    batch_name: Annotated[str | None, typer.Option(help="Name of the batch")] = None,
     by_reference: Annotated[
         bool,
         typer.Option(
             "--by-reference",
-            help="Send where local files are instead of their bytes: as file:// (the workers must"
-            " see the same path). URLs are always sent as they are",
+            help="Send file:// references of local files instead of uploads; the workers must see"
+            " the same path. URLs are always references",
         ),
     ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until all are read")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the batch has ended")] = False,
     watch: Annotated[
         bool,
         typer.Option(
             "--watch",
-            help="Go on with what arrives in the folders, until Ctrl-C: images that are complete"
-            " at the same time are a batch",
+            help="Also submit files that arrive in the folders later, until Ctrl-C; files that are"
+            " complete at the same time form a batch",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -68,14 +68,14 @@ def submit(
     """
     if watch:
         if wait or _STDIN in names:
-            raise typer.BadParameter("--watch goes neither with --wait nor with -")
+            raise typer.BadParameter("--watch excludes --wait and -")
         _watch(names, batch_name, by_reference=by_reference, as_json=as_json)
         return
-    names = [one for name in names for one in (_listed() if name == _STDIN else [name])]
+    names = [one for name in names for one in (_read_names() if name == _STDIN else [name])]
     with Client() as client:
         batch, count = _submit(client, names, batch_name, by_reference=by_reference)
         if not wait:
-            _tell(batch, count, as_json=as_json)
+            _print_submitted(batch, count, as_json=as_json)
             return
         with ImagesBar("reading", count) as bar:
             status = batch.wait(on_progress=bar.show)
@@ -97,17 +97,17 @@ def _submit(
             names, batch_name=batch_name, by_reference=by_reference, on_progress=advance
         )
     notes.print(
-        f"batch {batch.batch_id}: {told(sum(accepted))} submitted", markup=False, soft_wrap=True
+        f"batch {batch.batch_id}: {plural(sum(accepted))} submitted", markup=False, soft_wrap=True
     )
     return batch, sum(accepted)
 
 
-def _tell(batch: Batch, count: int, *, as_json: bool) -> None:
+def _print_submitted(batch: Batch, count: int, *, as_json: bool) -> None:
     if as_json:
         print_json({"batch_id": batch.batch_id, "total_images": count})
     else:
         notes.print(
-            f"see how far it is: ocrstream status {batch.batch_id} --follow",
+            f"follow it with: ocrstream status {batch.batch_id} --follow",
             markup=False,
             soft_wrap=True,
         )
@@ -117,22 +117,22 @@ def _watch(names: list[str], batch_name: str | None, *, by_reference: bool, as_j
     folders = [Path(name) for name in names]
     for folder in folders:
         if not folder.is_dir():
-            raise NotSubmittable(f"{folder} is no folder; --watch takes folders only")
-    notes.print(f"watching {', '.join(names)}; Ctrl-C ends it", markup=False, soft_wrap=True)
+            raise NotSubmittableError(f"{folder} is not a folder; --watch needs folders")
+    notes.print(f"watching {', '.join(names)}; press Ctrl-C to stop", markup=False, soft_wrap=True)
     with Client() as client:
         try:
-            for files in arrivals(folders):
+            for files in watch_folders(folders):
                 batch, count = _submit(
                     client, [str(file) for file in files], batch_name, by_reference=by_reference
                 )
-                _tell(batch, count, as_json=as_json)
+                _print_submitted(batch, count, as_json=as_json)
                 sys.stdout.flush()
         except KeyboardInterrupt:
-            notes.print("no longer watching")
+            notes.print("stopped watching")
 
 
-def _listed() -> list[str]:
+def _read_names() -> list[str]:
     lines = [line.rstrip("\r\n") for line in islice(sys.stdin, MAX_FILES + 1)]
     if len(lines) > MAX_FILES:
-        raise NotSubmittable(f"More than {MAX_FILES:,} names; submit them in parts")
+        raise NotSubmittableError(f"More than {MAX_FILES:,} names; submit them in parts")
     return [line for line in lines if line]

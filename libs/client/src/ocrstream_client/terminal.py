@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, notes and bars on standard error, output for programs."""
+"""What all commands share: exit codes, progress and notes on stderr, JSON on stdout."""
 
 import json
 from contextlib import AbstractContextManager
@@ -20,26 +20,24 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from ocrstream_client.answers import BatchStatus
+from ocrstream_client.models import BatchStatus
 
 SOME_FAILED, USAGE, UNREACHABLE = 1, 2, 3
 _PLAIN_LINE_EVERY_PERCENT = 10
 
 notes = Console(stderr=True, highlight=False)
 
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Last line of output is one JSON object, for programs")
-]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line")]
 BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="As `submit` printed it")]
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """One line of JSON on standard output."""
+    """Prints one line of JSON on standard output."""
     print(json.dumps(value, ensure_ascii=False))  # noqa: T201
 
 
 def report(batch: BatchStatus, *, as_json: bool) -> None:
-    """How far a batch is, on standard output; ends the command with 1 if not all were read."""
+    """Prints a batch's status on standard output; exits with 1 if an image was not read."""
     if as_json:
         print_json(asdict(batch))
     else:
@@ -53,13 +51,13 @@ def report(batch: BatchStatus, *, as_json: bool) -> None:
 
 
 def exit_for(batch: BatchStatus) -> None:
-    """Ends the command with 1 if not all were read."""
+    """Exits with 1 if an image failed or was cancelled."""
     if not batch.all_read:
         raise typer.Exit(SOME_FAILED)
 
 
 class _Rate(ProgressColumn):
-    """Images a second, over the last half minute."""
+    """Shows images per second, over the last half minute."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -67,16 +65,16 @@ class _Rate(ProgressColumn):
 
 
 class ImagesBar(AbstractContextManager["ImagesBar"]):
-    """How many images are done: a bar on a terminal, a line every tenth otherwise.
+    """Shows how many images are done: a bar on a terminal, otherwise a line every 10 %.
 
-    `total` None: not known yet.
+    `total` is None if it is not known yet.
     """
 
     def __init__(self, what: str, total: int | None) -> None:
         self._what = what
         self._total = total
         self._done = 0
-        self._told_percent = 0
+        self._printed_percent = 0
         self._progress = Progress(
             TextColumn("{task.description:9}"),
             BarColumn(),
@@ -91,7 +89,7 @@ class ImagesBar(AbstractContextManager["ImagesBar"]):
         self._task = self._progress.add_task(what, total=total, failed="")
 
     def __enter__(self) -> Self:
-        """Show it."""
+        """Shows the bar."""
         self._progress.start()
         return self
 
@@ -101,15 +99,15 @@ class ImagesBar(AbstractContextManager["ImagesBar"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave it as it is."""
+        """Stops the bar and leaves it visible."""
         self._progress.stop()
 
     def advance(self, count: int) -> None:
-        """`count` more are done."""
+        """Adds `count` images that are done."""
         self._show(self._done + count, self._total, "")
 
     def show(self, batch: BatchStatus) -> None:
-        """As many are done as the batch says."""
+        """Shows the progress of the batch."""
         missing = [f"{batch.failed_images} failed"] if batch.failed_images else []
         missing += [f"{batch.revoked_images} cancelled"] if batch.revoked_images else []
         total = batch.total_images if batch.total_known else None
@@ -119,18 +117,20 @@ class ImagesBar(AbstractContextManager["ImagesBar"]):
         self._done, self._total = done, total
         self._progress.update(self._task, completed=done, total=total, failed=missing)
         percent = 100 * done // total if total else 0
-        due = percent - self._told_percent >= _PLAIN_LINE_EVERY_PERCENT
+        due = percent - self._printed_percent >= _PLAIN_LINE_EVERY_PERCENT
         if due and not notes.is_terminal:
-            self._told_percent = percent
-            more = f", {missing}" if missing else ""
-            notes.print(f"{self._what}: {done} of {total} images{more}")
+            self._printed_percent = percent
+            suffix = f", {missing}" if missing else ""
+            notes.print(f"{self._what}: {done} of {total} images{suffix}")
 
 
-def told(count: int, what: str = "image", many: str | None = None) -> str:
-    """`1 image`, `2 images`; `many` is the plural if it needs more than an s."""
-    return f"{count:,} {what if count == 1 else many or what + 's'}"
+def plural(count: int, noun: str = "image", plural_noun: str | None = None) -> str:
+    """Returns `1 image` or `2 images`; an irregular noun needs `plural_noun`."""
+    return f"{count:,} {noun if count == 1 else plural_noun or noun + 's'}"
 
 
 def printable(text: str) -> str:
-    """A line for a terminal: nothing in it may steer it."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    """Returns a line for a terminal, with control characters escaped."""
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text
+    )

@@ -1,7 +1,7 @@
-"""Plans, and the two ways to carry one out: with threads, and with asyncio.
+"""Plans, and the two ways to run one: with threads, and with asyncio.
 
-A plan is a generator that yields what it wants from the outside (a request, a pause, other plans at
-once) and is sent what came of it. So what to ask, and what to make of the answers, is written once.
+A plan is a generator that yields effects (a request, a pause, several plans at once) and receives
+their results. So both clients share the code that builds requests and evaluates responses.
 """
 
 import asyncio
@@ -16,17 +16,20 @@ from typing import Any, TypeVar
 
 import httpx
 
-from ocrstream_client.errors import Refused, Unreachable
+from ocrstream_client.errors import RefusedError, UnreachableError
 
 ResultT = TypeVar("ResultT")
 
-AT_ONCE = 8
-"""How many plans are carried out at the same time."""
+MAX_CONCURRENT = 8
+"""How many plans of a Gather run at the same time."""
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A request; the plan is sent the answer's JSON, or Unreachable or Refused is raised in it."""
+class HttpRequest:
+    """An HTTP request; the plan receives the JSON of its response.
+
+    UnreachableError or RefusedError is raised in the plan if the request fails.
+    """
 
     method: str
     url: str
@@ -37,7 +40,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Upload:
-    """A POST of files as multipart form; otherwise like Ask."""
+    """A POST of files as a multipart form; otherwise like HttpRequest."""
 
     url: str
     form: dict[str, str]
@@ -47,121 +50,127 @@ class Upload:
 
 @dataclass(frozen=True)
 class Download:
-    """A GET whose answer goes to `on_piece` as it comes; the plan is sent how many bytes it was.
+    """A GET that passes the chunks of its response to `on_chunk`. The plan receives their size.
 
-    Otherwise like Ask; an answer that breaks off raises Unreachable.
+    Otherwise like HttpRequest; a response that breaks off raises UnreachableError.
     """
 
     url: str
     parameters: dict[str, Any]
-    on_piece: Callable[[bytes], object]
+    on_chunk: Callable[[bytes], object]
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Time to pass, in seconds."""
+    """A pause, in seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
-class Together:
-    """Plans to be carried out at the same time; the plan is sent the list of their results."""
+class Gather:
+    """Plans to run at the same time. The plan receives the list of their results."""
 
     plans: Sequence["Plan[Any]"]
 
 
-Wish = Ask | Upload | Download | Pause | Together
-Plan = Generator[Wish, Any, ResultT]
+Effect = HttpRequest | Upload | Download | Pause | Gather
+Plan = Generator[Effect, Any, ResultT]
 
 
-def carry_out(http: httpx.Client, plan: Plan[ResultT]) -> ResultT:
-    """The plan's result, or what it raises."""
+def run_plan(http: httpx.Client, plan: Plan[ResultT]) -> ResultT:
+    """Runs a plan; returns its result, or raises what it raises."""
 
-    def fulfil(wish: Wish) -> Any:
-        if isinstance(wish, Pause):
-            return time.sleep(wish.seconds)
-        if isinstance(wish, Together):
-            with ThreadPoolExecutor(AT_ONCE) as threads:
-                return list(threads.map(partial(carry_out, http), wish.plans))
-        if isinstance(wish, Download):
-            with http.stream("GET", wish.url, params=wish.parameters) as response:
+    def perform(effect: Effect) -> Any:
+        if isinstance(effect, Pause):
+            return time.sleep(effect.seconds)
+        if isinstance(effect, Gather):
+            with ThreadPoolExecutor(MAX_CONCURRENT) as threads:
+                return list(threads.map(partial(run_plan, http), effect.plans))
+        if isinstance(effect, Download):
+            with http.stream("GET", effect.url, params=effect.parameters) as response:
                 if response.is_error:
                     response.read()
                     return _content(response)
-                for piece in response.iter_bytes():
-                    wish.on_piece(piece)
+                for chunk in response.iter_bytes():
+                    effect.on_chunk(chunk)
                 return response.num_bytes_downloaded
         with ExitStack() as opened:
-            return _content(http.send(_request(http, wish, opened)))
+            return _content(http.send(_request(http, effect, opened)))
 
     try:
-        wish = next(plan)
+        effect = next(plan)
         while True:
             try:
-                came = fulfil(wish)
+                result = perform(effect)
             except _FAILURES as error:
-                wish = plan.throw(_told(error))
+                effect = plan.throw(_translate(error))
             else:
-                wish = plan.send(came)
+                effect = plan.send(result)
     except StopIteration as done:
         return done.value
 
 
-async def carry_out_async(http: httpx.AsyncClient, plan: Plan[ResultT]) -> ResultT:
-    """The plan's result, or what it raises."""
-    turns = asyncio.Semaphore(AT_ONCE)
+async def run_plan_async(http: httpx.AsyncClient, plan: Plan[ResultT]) -> ResultT:
+    """Runs a plan; returns its result, or raises what it raises."""
+    slots = asyncio.Semaphore(MAX_CONCURRENT)
 
-    async def in_turn(one: Plan[Any]) -> Any:
-        async with turns:
-            return await carry_out_async(http, one)
+    async def run_in_slot(one: Plan[Any]) -> Any:
+        async with slots:
+            return await run_plan_async(http, one)
 
-    async def fulfil(wish: Wish) -> Any:
-        if isinstance(wish, Pause):
-            return await asyncio.sleep(wish.seconds)
-        if isinstance(wish, Together):
-            return await asyncio.gather(*map(in_turn, wish.plans))
-        if isinstance(wish, Download):
-            async with http.stream("GET", wish.url, params=wish.parameters) as response:
+    async def perform(effect: Effect) -> Any:
+        if isinstance(effect, Pause):
+            return await asyncio.sleep(effect.seconds)
+        if isinstance(effect, Gather):
+            return await asyncio.gather(*map(run_in_slot, effect.plans))
+        if isinstance(effect, Download):
+            async with http.stream("GET", effect.url, params=effect.parameters) as response:
                 if response.is_error:
                     await response.aread()
                     return _content(response)
-                async for piece in response.aiter_bytes():
-                    wish.on_piece(piece)
+                async for chunk in response.aiter_bytes():
+                    effect.on_chunk(chunk)
                 return response.num_bytes_downloaded
         with ExitStack() as opened:
-            return _content(await http.send(_request(http, wish, opened)))
+            return _content(await http.send(_request(http, effect, opened)))
 
     try:
-        wish = next(plan)
+        effect = next(plan)
         while True:
             try:
-                came = await fulfil(wish)
+                result = await perform(effect)
             except _FAILURES as error:
-                wish = plan.throw(_told(error))
+                effect = plan.throw(_translate(error))
             else:
-                wish = plan.send(came)
+                effect = plan.send(result)
     except StopIteration as done:
         return done.value
 
 
 def timeouts(timeout_s: float) -> httpx.Timeout:
-    """For connecting a short time, for everything else `timeout_s`."""
+    """Returns timeouts: up to 5 s to connect, `timeout_s` for everything else."""
     return httpx.Timeout(timeout_s, connect=min(5.0, timeout_s))
 
 
-_FAILURES = (httpx.TransportError, httpx.InvalidURL, Refused)
+_FAILURES = (httpx.TransportError, httpx.InvalidURL, RefusedError)
 
 
 def _request(
-    http: httpx.Client | httpx.AsyncClient, wish: Ask | Upload, opened: ExitStack
+    http: httpx.Client | httpx.AsyncClient, effect: HttpRequest | Upload, opened: ExitStack
 ) -> httpx.Request:
-    if isinstance(wish, Ask):
+    if isinstance(effect, HttpRequest):
         return http.build_request(
-            wish.method, wish.url, params=wish.parameters, json=wish.body, headers=wish.headers
+            effect.method,
+            effect.url,
+            params=effect.parameters,
+            json=effect.body,
+            headers=effect.headers,
         )
-    parts = [("files", (str(file), opened.enter_context(file.open("rb")))) for file in wish.files]
-    return http.build_request("POST", wish.url, data=wish.form, files=parts, headers=wish.headers)
+    parts = [("files", (str(file), opened.enter_context(file.open("rb")))) for file in effect.files]
+    return http.build_request(
+        "POST", effect.url, data=effect.form, files=parts, headers=effect.headers
+    )
 
 
 def _content(response: httpx.Response) -> Any:
@@ -170,7 +179,7 @@ def _content(response: httpx.Response) -> Any:
     except ValueError:
         document = None
     if response.is_error or document is None:
-        raise Refused(
+        raise RefusedError(
             _problem(response, document),
             response.status_code,
             document=document,
@@ -179,22 +188,22 @@ def _content(response: httpx.Response) -> Any:
     return document
 
 
-def _told(error: Exception) -> Exception:
-    """The error in the words of this library."""
+def _translate(error: Exception) -> Exception:
+    """Translates an error of httpx into one of this library."""
     if isinstance(error, httpx.TransportError):
         url = error.request.url
         broken = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)
         what = "broke off its answer, or gave none" if broken else "does not answer"
-        told = Unreachable(
+        translated = UnreachableError(
             f"{url.scheme}://{url.netloc.decode()} {what} ({type(error).__name__})."
             " Is the stack up? See: ocrstream doctor"
         )
     elif isinstance(error, httpx.InvalidURL):
-        told = Unreachable(f"INGEST_URL or RECORDER_URL is no URL: {error}")
+        translated = UnreachableError(f"INGEST_URL or RECORDER_URL is not a URL: {error}")
     else:
         return error
-    told.__cause__ = error
-    return told
+    translated.__cause__ = error
+    return translated
 
 
 def _problem(response: httpx.Response, document: Any) -> str:
@@ -206,5 +215,5 @@ def _problem(response: httpx.Response, document: Any) -> str:
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
-    told = response.headers.get("Retry-After", "")
-    return float(told) if told.isdigit() else None
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None

@@ -1,4 +1,4 @@
-"""`ocrstream workers`: who reads images now."""
+"""`ocrstream workers`: lists the OCR workers."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,23 +9,25 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ocrstream_client.answers import Worker
 from ocrstream_client.client import Client
+from ocrstream_client.models import Worker
 from ocrstream_client.terminal import SOME_FAILED, notes, print_json
 
-NONE_ALIVE = "no worker is alive, so nothing is read; start one: make up, or ocrstream-worker"
+NONE_ALIVE = "no worker is alive, so no image is read; start one: make up, or ocrstream-worker"
 
 
 def workers(
-    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line")] = False
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line")] = False,
 ) -> None:
-    """List the workers: alive or not, what they read with, and how fast.
+    """List the workers: whether they are alive, their engine, and their rate.
 
-    One that is silent for three of its heartbeats is not alive; after ten minutes it is forgotten.
+    A worker that misses three heartbeats is not alive; after ten minutes it disappears.
 
     Exit codes: 0 at least one is alive, 1 none is, 3 the recorder does not answer.
 
-    For example, images a second of all: ocrstream workers --json | jq -s 'map(.images_per_s) | add'
+    For example, images per second of all workers: ocrstream workers --json | jq -s
+    'map(.images_per_s) | add'
     """
     with Client() as client:
         found = client.workers()
@@ -58,13 +60,13 @@ def _print_table(found: Sequence[Worker]) -> None:
             str(worker.images_in_flight),
             str(worker.images_done),
             f"{worker.images_per_s:.1f}",
-            _span((last_seen - datetime.fromisoformat(worker.started_at)).total_seconds()),
-            f"{_span((now - last_seen).total_seconds())} ago",
+            _duration((last_seen - datetime.fromisoformat(worker.started_at)).total_seconds()),
+            f"{_duration((now - last_seen).total_seconds())} ago",
         )
     Console(highlight=False, markup=False).print(table)
 
 
-def _span(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length_s:
             return f"{seconds / length_s:.0f} {unit}"

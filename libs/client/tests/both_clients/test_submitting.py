@@ -13,9 +13,9 @@ from scripted_client import (
 )
 
 from ocrstream_client import (
-    NotSubmittable,
-    Refused,
-    Unreachable,
+    NotSubmittableError,
+    RefusedError,
+    UnreachableError,
 )
 
 
@@ -82,7 +82,7 @@ async def test_what_cannot_be_submitted_is_refused_before_anything_is_sent(
     kind: Any, names: Any
 ) -> None:
     submitter, asked = scripted(kind, ACCEPTED)
-    with pytest.raises(NotSubmittable):
+    with pytest.raises(NotSubmittableError):
         await settle(submitter.submit(names))
     assert asked == []
 
@@ -131,7 +131,7 @@ async def test_an_upload_is_repeated_whole(kind: Any, tmp_path: Path) -> None:
 
 async def test_what_stays_away_is_unreachable(kind: Any) -> None:
     submitter, asked = scripted(kind, httpx.ConnectError("refused"))
-    with pytest.raises(Unreachable, match=r"http://ingest does not answer.*ocrstream doctor"):
+    with pytest.raises(UnreachableError, match=r"http://ingest does not answer.*ocrstream doctor"):
         await settle(submitter.submit("s3://b/a.png"))
     assert len(asked) == 5
 
@@ -139,7 +139,7 @@ async def test_what_stays_away_is_unreachable(kind: Any) -> None:
 async def test_a_refusal_is_told_in_its_own_words_and_not_repeated(kind: Any) -> None:
     problem = {"title": "The request breaks its schema", "detail": "#/images/0: no URL"}
     submitter, asked = scripted(kind, httpx.Response(422, json=problem))
-    with pytest.raises(Refused, match="breaks its schema: #/images/0: no URL") as refused:
+    with pytest.raises(RefusedError, match="breaks its schema: #/images/0: no URL") as refused:
         await settle(submitter.submit("s3://b/a.png"))
     assert refused.value.status == 422
     assert len(asked) == 1

@@ -18,9 +18,9 @@ from scripted_client import (
 
 from ocrstream_client import (
     BatchStatus,
-    NotAllRead,
-    NotEnded,
-    Refused,
+    ImagesFailedError,
+    RefusedError,
+    WaitTimeoutError,
 )
 
 
@@ -35,7 +35,7 @@ async def test_an_answer_that_is_no_json_is_told_by_its_status(
     kind: Any, answer: httpx.Response, said: str
 ) -> None:
     reader, _ = scripted(kind, answer)
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(RefusedError, match=said):
         await settle(reader.batch("b").status())
 
 
@@ -55,7 +55,7 @@ async def test_waits_through_ignorance_and_outage_to_the_end(kind: Any) -> None:
 
 async def test_a_wait_ends_in_time_and_tells_how_far_it_came(kind: Any) -> None:
     reader, _ = scripted(kind, httpx.Response(200, json=BATCH))
-    with pytest.raises(NotEnded, match="within 0 s: 50 % are done") as not_ended:
+    with pytest.raises(WaitTimeoutError, match="within 0 s: 50 % are done") as not_ended:
         await settle(reader.batch("b").wait(0))
     assert not_ended.value.batch.completed_images == 1
     with pytest.raises(TimeoutError):
@@ -70,7 +70,7 @@ async def test_patience_with_a_batch_nobody_knows_ends(
     )
     clock = iter(range(1000))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    with pytest.raises(Refused, match="No such batch"):
+    with pytest.raises(RefusedError, match="No such batch"):
         await settle(reader.batch("b").wait())
     assert len(asked) > 10
 
@@ -96,7 +96,7 @@ async def test_get_gives_all_images_or_says_which_were_not_read(kind: Any) -> No
     whole = client(kind, recorder(row(0), row(1), row(2)))
     assert [image.read for image in await settle(whole.batch("b").get(timeout=5))] == [True] * 3
     partly = client(kind, recorder(row(0), row(1, status="FAILURE", reason="engine", error="died")))
-    with pytest.raises(NotAllRead, match=r"1 of 2 images.*1\.png: engine: died") as not_read:
+    with pytest.raises(ImagesFailedError, match=r"1 of 2 images.*1\.png: engine: died") as not_read:
         await settle(partly.batch("b").get())
     assert [image.read for image in not_read.value.images] == [True, False]
     told = await settle(partly.batch("b").get(propagate=False))

@@ -1,26 +1,16 @@
-"""A machine whose clock is so wrong that Kafka refuses the times of its records."""
+"""Translates Kafka's refusal of a record's timestamp into an error that names the clock."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
-from aiokafka.errors import InvalidTimestampError, KafkaError
+from aiokafka.errors import InvalidTimestampError
 
-
-class ClockRefusedError(KafkaError):
-    """Kafka refuses the time of a record; it takes the same one once the clock is set right."""
-
-    def __init__(self) -> None:
-        clock = datetime.now(UTC).isoformat(timespec="seconds")
-        super().__init__(f"Kafka refuses the time of this machine's clock, {clock}; set it right")
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+from ocrstream_runtime.errors import ClockRefusedError
 
 
 @contextmanager
-def clock_named() -> Generator[None]:
-    """Raises ClockRefusedError for the broker's own error, which tells of no clock."""
+def translate_clock_errors() -> Generator[None]:
+    """Raises ClockRefusedError for the broker's own error, which does not mention the clock."""
     try:
         yield
     except InvalidTimestampError as error:

@@ -1,7 +1,7 @@
-"""Which Kafka cluster answers: one whose data was lost has another id at the same address.
+"""Detects that another Kafka cluster answers at the same address, as after a loss of its data.
 
-aiokafka's clients connect again, and go on with the positions and producer ids that they had from
-the cluster before. Whoever uses them has to ask, and to begin anew.
+aiokafka's clients reconnect to the new cluster and continue with the positions and producer ids of
+the old one. Their users must detect the change and create new clients.
 """
 
 import asyncio
@@ -14,8 +14,9 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from ocrstream_runtime.lifecycle import keep_trying
-from ocrstream_runtime.topics import TopicsMissingError, find_cluster
+from ocrstream_runtime.errors import ClusterChangedError, StoppedError, TopicsMissingError
+from ocrstream_runtime.retries import retry
+from ocrstream_runtime.topics import find_cluster
 
 logger = structlog.get_logger(__name__)
 
@@ -24,8 +25,13 @@ _TIMEOUT_S = 10.0
 
 
 async def wait_for_cluster(bootstrap_servers: str, stop: asyncio.Event) -> str:
-    """The id of the cluster once it answers and has all topics. Raises Stopped if `stop` is set."""
-    return await keep_trying(
+    """Returns the cluster's id once it answers and has all topics.
+
+    Raises StoppedError on a stop.
+    """
+    if stop.is_set():
+        raise StoppedError
+    return await retry(
         "Kafka",
         lambda: find_cluster(bootstrap_servers),
         (KafkaError, TopicsMissingError),
@@ -33,17 +39,10 @@ async def wait_for_cluster(bootstrap_servers: str, stop: asyncio.Event) -> str:
     )
 
 
-class ClusterChanged(Exception):
-    """Another cluster answers than the one that was begun with."""
-
-    def __init__(self, known: str, found: str) -> None:
-        super().__init__(f"cluster {found} answers where {known} did")
-
-
 class Cluster:
-    """The cluster `cluster_id`, as long as it is there; it is asked over a connection of its own.
+    """Checks, over a connection of its own, whether the cluster `cluster_id` still answers.
 
-    To be used in `async with`.
+    Use it in `async with`, which closes the connection.
     """
 
     def __init__(self, bootstrap_servers: str, cluster_id: str) -> None:
@@ -52,28 +51,29 @@ class Cluster:
         self._client: AIOKafkaClient | None = None
 
     async def check(self) -> None:
-        """Raises ClusterChanged if another cluster answers, KafkaError if none does.
+        """Raises ClusterChangedError if another cluster answers, KafkaError if none does.
 
-        What was read before from the brokers, by whichever client, was this cluster's.
+        After a successful check, everything that any client had read before came from this cluster.
         """
-        client = self._client or await self._connected()
+        client = self._client or await self._connect()
         try:
-            answer: Any = await client.send(client.get_random_node(), MetadataRequest([]))
+            response: Any = await client.send(client.get_random_node(), MetadataRequest([]))
         except KafkaError:
-            # The next one asks the bootstrap servers, too: the brokers known so far may be gone.
+            # The next check connects to the bootstrap servers, because the known brokers may be
+            # gone.
             await self._disconnect()
             raise
-        if answer.cluster_id != self._cluster_id:
-            raise ClusterChanged(self._cluster_id, answer.cluster_id)
+        if response.cluster_id != self._cluster_id:
+            raise ClusterChangedError(self._cluster_id, response.cluster_id)
 
-    async def until_changed(self) -> None:
-        """Returns when another cluster answers, within about a second; waits while none does."""
+    async def wait_for_change(self) -> None:
+        """Returns about a second after another cluster answers; waits while no cluster answers."""
         while True:
             try:
                 with contextlib.suppress(KafkaError):
                     await self.check()
-            except ClusterChanged as change:
-                logger.warning("going over to another Kafka cluster", why=str(change))
+            except ClusterChangedError as change:
+                logger.warning("switching to another Kafka cluster", reason=str(change))
                 return
             await asyncio.sleep(_INTERVAL_S)
 
@@ -88,7 +88,7 @@ class Cluster:
     ) -> None:
         await self._disconnect()
 
-    async def _connected(self) -> AIOKafkaClient:
+    async def _connect(self) -> AIOKafkaClient:
         client = AIOKafkaClient(
             bootstrap_servers=self._bootstrap_servers, request_timeout_ms=int(_TIMEOUT_S * 1000)
         )

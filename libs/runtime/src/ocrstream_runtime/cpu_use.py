@@ -1,7 +1,7 @@
-"""What the system says about a process: how long it ran, waited for a core, or slept.
+"""Measures how long a process ran, waited for a CPU, or slept.
 
-Linux tells in `/proc/PID/task/TID/schedstat` how long each thread ran and how long it was runnable
-without running, throttled by its control group included
+Linux reports in `/proc/PID/task/TID/schedstat` how long each thread ran, and how long it was
+runnable without running, which includes throttling by its control group
 (https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat).
 """
 
@@ -9,22 +9,22 @@ import os
 from dataclasses import dataclass
 
 WALL_FACTOR = 10.0
-"""How many times its limit something may take on the clock when it gets too little CPU."""
+"""A timeout that does not count starvation ends after this many times its limit in wall time."""
 
 _SLEEPING = frozenset("SDI")
 _STOPPED = frozenset("Tt")
 _NS = 1e-9
-# Of one line of either file.
-_MOST_BYTES = 4096
+# No line of either file is longer.
+_MAX_LINE_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class CpuUse:
-    """Of all threads of a process, since the last look.
+    """The CPU use of all threads of a process since the last measurement.
 
-    `asleep`: none of them wants a core now, and none was stopped, now or at the last look. The wait
-    for a core is told only once it is over, so of a process that is not asleep it is unknown
-    whether it slept or waits.
+    `asleep` means that no thread is runnable now, and none was stopped, now or at the last
+    measurement. Linux reports a wait for a CPU only once it is over, so for a process that is not
+    asleep it is unknown whether it slept or still waits.
     """
 
     ran_s: float
@@ -32,27 +32,28 @@ class CpuUse:
     asleep: bool
 
     def worked_s(self, elapsed_s: float) -> float:
-        """For how much of the time since the last look the process could work.
+        """Returns how long, of the `elapsed_s` since the last measurement, the process could work.
 
-        It ran, or it slept of its own accord: because it waits for a GPU or a disk, or hangs.
+        That is the time in which it ran, or slept by itself: it waits for a GPU or a disk, or
+        hangs.
         """
         slept_s = max(0.0, elapsed_s - self.ran_s - self.waited_s) if self.asleep else 0.0
         return min(self.ran_s + slept_s, elapsed_s)
 
 
 class CpuMeter:
-    """Looks at one process again and again."""
+    """Measures the CPU use of one process repeatedly."""
 
     def __init__(self, pid: int) -> None:
         self._threads = f"/proc/{pid}/task"
-        # Nanoseconds that each thread ran and waited until the last look.
+        # Nanoseconds that each thread ran and waited until the last measurement.
         self._seen: dict[str, tuple[int, int]] = {}
         self._stopped = False
 
     def look(self) -> CpuUse | None:
-        """The use since the last look, or the process' start; None where the system tells nothing.
+        """Returns the use since the last call, or since the start; None if the system reports none.
 
-        What a thread did between the last look and its end is left out.
+        It excludes what a thread did between the last call and the thread's end.
         """
         seen: dict[str, tuple[int, int]] = {}
         states: set[str] = set()
@@ -63,14 +64,14 @@ class CpuMeter:
                         ran, waited, _ = _read(f"{thread.path}/schedstat").split()
                         stat = _read(f"{thread.path}/stat")
                     except (FileNotFoundError, ProcessLookupError):
-                        continue  # it has ended
-                    # The name before it may hold anything.
+                        continue  # the thread has ended
+                    # The thread's name before it may contain any character.
                     states.add(stat.rpartition(b")")[2].split()[0].decode("ascii"))
                     seen[thread.name] = int(ran), int(waited)
         except (OSError, ValueError, IndexError):
             return None
         if not any(ran for ran, _ in seen.values()):
-            return None  # a kernel that does not count
+            return None  # this kernel does not count
         ran_s, waited_s = (
             _NS
             * sum(now[part] - self._seen.get(thread, (0, 0))[part] for thread, now in seen.items())
@@ -83,16 +84,16 @@ class CpuMeter:
 
 
 def _read(file: str) -> bytes:
-    # Several times a second for each thread, which is why this is not done by pathlib.
+    # Called several times a second for each thread; pathlib would be slower.
     descriptor = os.open(file, os.O_RDONLY)
     try:
-        return os.read(descriptor, _MOST_BYTES)
+        return os.read(descriptor, _MAX_LINE_BYTES)
     finally:
         os.close(descriptor)
 
 
 def thread_busy_s() -> float:
-    """For how long the calling thread ran, or waited for a core, so far; 0 where nobody knows."""
+    """Returns how long the calling thread has run or waited for a CPU; 0 if that is unknown."""
     try:
         ran, waited, _ = _read("/proc/thread-self/schedstat").split()
     except (OSError, ValueError):

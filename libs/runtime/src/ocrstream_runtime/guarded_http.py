@@ -1,9 +1,8 @@
-"""Connects to hosts that a stranger named, and to nothing inside the network that it must not see.
+"""Connects to hosts that a client of the API names, without server-side request forgery.
 
-Whoever submits a batch chooses URLs, so a request could be sent to anything that the service can
-reach (server-side request forgery). The name is resolved here, every address it has is checked,
-and the connection is made to an address that was checked: another answer to a second look-up cannot
-come in between.
+A client that submits a batch chooses URLs, so it could make the service send requests to any host
+that the service can reach. This backend resolves the host name, checks every address, and connects
+to a checked address, so that a second DNS response cannot change the target.
 """
 
 import asyncio
@@ -13,31 +12,25 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 import httpcore
 
+from ocrstream_runtime.errors import AddressRefusedError, UnknownHostError
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a host, as text. Raises OSError."""
+"""Resolves a host and port to addresses, as text. Raises OSError."""
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
-class AddressRefused(Exception):
-    """The host has an address that must not be connected to."""
-
-
-class HostUnknown(Exception):
-    """The host has no address."""
-
-
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """The system's answer."""
+    """Resolves a host with the system's resolver. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is one of the public internet, of a single host."""
+    """Returns whether the address is a unicast address of the public internet."""
     if isinstance(address, IPv4Address):
         return address.is_global and not address.is_multicast
     embedded = _embedded(address)
@@ -47,14 +40,14 @@ def is_public(address: Address) -> bool:
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that packets to this one end at."""
+    """Returns the IPv4 address that receives the packets to this address, if there is one."""
     if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return address.ipv4_mapped or address.sixtofour
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses and to those in `allowed` networks."""
+    """Connects to public addresses and to addresses in the `allowed` networks, and to no others."""
 
     def __init__(
         self,
@@ -64,22 +57,23 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> None:
         self._allowed = tuple(allowed)
         self._resolve = resolver
-        # httpcore's types know only what its backend is without anyio.
+        # httpcore's types describe the backend that it has without anyio.
         self._connects: httpcore.AsyncNetworkBackend = connects or httpcore.AnyIOBackend()  # pyright: ignore[reportAttributeAccessIssue]
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - its base says so
+        timeout: float | None = None,  # noqa: ASYNC109 - the base class has it
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address that answers.
+        """Connects to the first address of the host that answers.
 
-        Raises AddressRefused if any is forbidden, HostUnknown, httpcore.ConnectError.
+        Raises AddressRefusedError if any address is not allowed, UnknownHostError if there is none,
+        httpcore.ConnectError.
         """
-        addresses = await self._checked(host, port)
+        addresses = await self._resolve_checked(host, port)
         for address in addresses[:-1]:
             try:
                 return await self._connects.connect_tcp(
@@ -92,26 +86,28 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         )
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Waits."""
         await self._connects.sleep(seconds)
 
-    async def _checked(self, host: str, port: int) -> list[Address]:
+    async def _resolve_checked(self, host: str, port: int) -> list[Address]:
         try:
-            found = [ip_address(one) for one in await self._resolve(host, port)]
+            found = [ip_address(text) for text in await self._resolve(host, port)]
         except (OSError, ValueError, UnicodeError) as error:
-            raise HostUnknown(f"the host cannot be resolved: {type(error).__name__}") from error
+            raise UnknownHostError(
+                f"the host cannot be resolved: {type(error).__name__}"
+            ) from error
         if not found:
-            raise HostUnknown("the host has no address")
+            raise UnknownHostError("the host has no address")
         for address in found:
-            if not self._permitted(address):
-                raise AddressRefused("the host has an address that is not of the public internet")
+            if not self._is_allowed(address):
+                raise AddressRefusedError("the host has an address that is not public")
         return found
 
-    def _permitted(self, address: Address) -> bool:
+    def _is_allowed(self, address: Address) -> bool:
         plain = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         return is_public(address) or any((plain or address) in network for network in self._allowed)
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """Networks in CIDR notation, separated by commas. Raises ValueError."""
+    """Parses networks in CIDR notation, separated by commas. Raises ValueError."""
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())

@@ -1,4 +1,4 @@
-"""/livez, /readyz and /metrics, the same in every service."""
+"""The endpoints /livez, /readyz and /metrics, which every service has."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,14 +12,10 @@ Check = Callable[[], Awaitable[None]]
 _CHECK_TIMEOUT_S = 3.0
 
 
-class NotReady(Exception):
-    """What a check raises; the message says what is missing."""
-
-
 class Health:
-    """What must hold for the service to be alive and to be ready.
+    """The checks behind a service's liveness and readiness.
 
-    Liveness is about what only a restart cures; readiness about what may come back by itself.
+    A failed liveness check needs a restart; a failed readiness check may recover by itself.
     """
 
     def __init__(self) -> None:
@@ -27,49 +23,52 @@ class Health:
         self._ready: dict[str, Check] = {}
 
     def add_check(self, name: str, check: Check, *, live: bool = False) -> None:
-        """`check` returns if all is well and raises if not; `live`: it is about liveness."""
+        """Adds a check of readiness, or with `live` of liveness; a check raises if it fails."""
         (self._live if live else self._ready)[name] = check
 
     async def troubles(self, *, live: bool = False) -> dict[str, str]:
-        """What does not hold now, by check."""
-        # A copy: a service that starts adds checks while others are being asked.
+        """Runs the checks and returns the failures, by the name of the check."""
+        # A copy, because a starting service adds checks while others run.
         checks = dict(self._live if live else self._ready)
-        results = await asyncio.gather(*(_trouble(check) for check in checks.values()))
+        results = await asyncio.gather(*(_run_check(check) for check in checks.values()))
         return {name: trouble for name, trouble in zip(checks, results, strict=True) if trouble}
 
 
-async def _trouble(check: Check) -> str | None:
+async def _run_check(check: Check) -> str | None:
+    """Returns why the check fails; None if it succeeds."""
     try:
         async with asyncio.timeout(_CHECK_TIMEOUT_S):
             await check()
     except TimeoutError:
-        return f"no answer within {_CHECK_TIMEOUT_S:g} s"
-    except Exception as error:  # noqa: BLE001 - whatever a check raises is the trouble to report
+        return f"the check took longer than {_CHECK_TIMEOUT_S:g} s"
+    except Exception as error:  # noqa: BLE001 - a check reports any failure
         return f"{type(error).__name__}: {error}"
     return None
 
 
 def create_ops_router(health: Health) -> APIRouter:
-    """The routes for whoever runs the service."""
+    """Returns the routes for the operators of the service."""
     router = APIRouter(tags=["operations"])
 
-    async def answer(*, live: bool) -> JSONResponse:
+    async def respond(*, live: bool) -> JSONResponse:
         troubles = await health.troubles(live=live)
         return JSONResponse(
             {"status": "trouble" if troubles else "ok", "troubles": troubles},
             status_code=503 if troubles else 200,
         )
 
-    @router.get("/livez", summary="Is the process sound, or must it be restarted?")
-    async def livez() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - the router has it
-        return await answer(live=True)
+    @router.get("/livez", summary="Reports whether the process works or needs a restart")
+    async def livez() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - the router calls it
+        return await respond(live=True)
 
-    @router.get("/readyz", summary="Can the service do its work now?")
-    async def readyz() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - the router has it
-        return await answer(live=False)
+    @router.get("/readyz", summary="Reports whether the service can do its work now")
+    async def readyz() -> JSONResponse:  # pyright: ignore[reportUnusedFunction] - the router calls it
+        return await respond(live=False)
 
-    @router.get("/metrics", summary="Metrics in Prometheus' text format", response_class=Response)
-    async def metrics() -> Response:  # pyright: ignore[reportUnusedFunction] - the router has it
+    @router.get(
+        "/metrics", summary="Returns metrics in Prometheus' text format", response_class=Response
+    )
+    async def metrics() -> Response:  # pyright: ignore[reportUnusedFunction] - the router calls it
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -1,4 +1,4 @@
-"""How every service talks to Kafka: safe clients, a record's coordinates, size limits."""
+"""Kafka clients with safe options, a record's coordinates, and size limits."""
 
 import asyncio
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
+from ocrstream_runtime.errors import RecordTooLargeError
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.headers import Headers, origin_of
 from ocrstream_schemas.ids import RecordRef
@@ -13,11 +14,11 @@ from ocrstream_schemas.topics import TOPICS
 
 RawRecord = ConsumerRecord[bytes | None, bytes | None]
 
-# What the broker adds to a record's own bytes: the batch's header, lengths, timestamps.
+# The bytes that Kafka adds to a record: the batch header, lengths, timestamps.
 _RECORD_OVERHEAD_BYTES = 256
 _HEADER_OVERHEAD_BYTES = 16
 _LARGEST_RECORD_BYTES = max(spec.max_message_bytes for spec in TOPICS.values())
-# How old a client's list of partitions gets: a new one is read, and written to, soon after.
+# So soon clients learn of new partitions.
 _METADATA_MAX_AGE_MS = 10_000
 
 
@@ -30,34 +31,28 @@ PRODUCER_OPTIONS: dict[str, Any] = {
     "max_request_size": _LARGEST_RECORD_BYTES,
     "metadata_max_age_ms": _METADATA_MAX_AGE_MS,
 }
-"""What makes a producer neither lose, double nor reorder what it acknowledged."""
-
-
-class RecordTooLarge(ValueError):
-    """The record is over its topic's limit and was not sent.
-
-    It must not even be tried: an idempotent producer that had one record refused can never again
-    write to that partition.
-    """
+"""With these options a producer does not lose, duplicate or reorder acknowledged records."""
 
 
 def check_size(topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-    """Raises RecordTooLarge if the topic's limit does not hold the record, uncompressed."""
+    """Raises RecordTooLargeError if the uncompressed record exceeds the topic's limit."""
     size = len(key or b"") + len(value or b"") + _RECORD_OVERHEAD_BYTES
     size += sum(len(name) + len(content) + _HEADER_OVERHEAD_BYTES for name, content in headers)
     limit = TOPICS[topic].max_message_bytes
     if size > limit:
-        raise RecordTooLarge(f"a record of {size:,} bytes; {topic} takes at most {limit:,}")
+        raise RecordTooLargeError(
+            f"the record has {size:,} bytes; {topic} accepts at most {limit:,}"
+        )
 
 
 def record_ref(record: RawRecord) -> RecordRef:
-    """The record's first coordinates, through any number of dead letters and redrives."""
+    """Returns the record's first coordinates, before any dead letter and redrive."""
     here = RecordRef(record.topic, record.partition, record.offset, record.timestamp)
     return origin_of(record.headers, here)
 
 
 def create_producer(settings: ServiceSettings, client_id: str) -> AIOKafkaProducer:
-    """A producer that neither loses, doubles nor reorders what it acknowledged; not started."""
+    """Creates, but does not start, a producer with PRODUCER_OPTIONS."""
     return AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         client_id=client_id,
@@ -74,16 +69,16 @@ def create_consumer(
     session_timeout_s: float = 30.0,
     max_partition_fetch_bytes: int = 1024 * 1024,
 ) -> AIOKafkaConsumer:
-    """A consumer that starts at the earliest record and commits only when told to; not started.
+    """Creates, but does not start, a consumer that begins at the earliest record.
 
-    `drain_timeout_s` is how long its rebalance listener may take when partitions are revoked. A
-    member that is not heard of for `session_timeout_s` is taken for dead.
+    It commits only explicitly. Its rebalance listener may take `drain_timeout_s` when partitions
+    are revoked. Kafka removes a member that sends no heartbeat for `session_timeout_s`.
     """
     group: dict[str, Any] = {}
     if group_id is not None:
         group = {
             "group_id": group_id,
-            # Only one: members that list several can fail to agree.
+            # Only one strategy, because members that list several may fail to agree.
             "partition_assignment_strategy": (RoundRobinPartitionAssignor,),
             "session_timeout_ms": int(session_timeout_s * 1000),
             "heartbeat_interval_ms": int(session_timeout_s * 100),
@@ -103,10 +98,10 @@ def create_consumer(
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer.
+    """Stops a consumer.
 
-    While no broker answers, aiokafka 0.14 lets the end of a fetch that it cancels itself escape, as
-    if whoever stops the consumer had been cancelled.
+    While no broker answers, `stop` of aiokafka 0.14 raises the CancelledError of a fetch that it
+    cancels itself, as if its caller had been cancelled.
     """
     stopping = asyncio.ensure_future(consumer.stop())
     await asyncio.wait({stopping})

@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard error, with the ids of the trace that they belong to."""
+"""Configures logs: JSON lines on standard error, with the ids of the current trace."""
 
 import logging
 import sys
@@ -6,11 +6,11 @@ import sys
 import structlog
 from opentelemetry import trace
 
-_CHATTY = ("aiokafka", "httpx", "uvicorn.access")
+_VERBOSE_LOGGERS = ("aiokafka", "httpx", "uvicorn.access")
 
 
 def configure_logs(service: str, level: str) -> None:
-    """Makes every logger of the process, structlog's and the standard library's, write JSON."""
+    """Makes all loggers of the process, of structlog and the standard library, write JSON."""
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -53,6 +53,6 @@ def configure_logs(service: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # These tell of every request and every packet, which would drown what the service says.
-    for name in _CHATTY:
+    # These loggers log every request and packet, which would hide the service's own messages.
+    for name in _VERBOSE_LOGGERS:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

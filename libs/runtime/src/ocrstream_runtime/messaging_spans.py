@@ -1,4 +1,4 @@
-"""Spans about Kafka's records, after OpenTelemetry's semantic conventions for messaging.
+"""Spans about Kafka records, by OpenTelemetry's semantic conventions for messaging.
 
 https://opentelemetry.io/docs/specs/semconv/messaging/kafka/
 """
@@ -41,9 +41,9 @@ _tracer = trace.get_tracer(__name__)
 def send_span(
     topic: str, key: bytes | None, *, context: Context | None = None, own_trace: bool = False
 ) -> Generator[Headers]:
-    """A span for the sending of one record; gives the headers that carry it on.
+    """Opens a span that sends one record, and yields the headers that propagate it.
 
-    It belongs to `context`, or else to the current span; with `own_trace` it begins a trace that
+    Its parent is `context`, or else the current span. With `own_trace` it begins a new trace that
     only links to the current span, so that a request for thousands of images is not one trace.
     """
     links: list[Link] = []
@@ -55,7 +55,7 @@ def send_span(
         OPERATION_NAME: _SEND,
         OPERATION_TYPE: _SEND,
         DESTINATION: topic,
-        **_key(key),
+        **_key_attribute(key),
     }
     with _tracer.start_as_current_span(
         f"{_SEND} {topic}", context, SpanKind.PRODUCER, attributes, links
@@ -64,10 +64,10 @@ def send_span(
 
 
 def begin_trace(topic: str, key: bytes | None) -> Headers:
-    """The headers of a record that begins a trace; its `send` span lasts no longer than this call.
+    """Returns the headers of a record that begins a trace; its `send` span ends with this call.
 
-    Where no spans are exported none is made, which is a tenth of the work: a stream of submissions
-    needs a trace for each.
+    Creates no span if none would be exported, which takes a tenth of the time; a stream of
+    submissions needs a trace for each image.
     """
     if not exports_spans():
         return unsampled_trace_headers()
@@ -77,23 +77,23 @@ def begin_trace(topic: str, key: bytes | None) -> Headers:
 
 @contextmanager
 def process_span(record: RawRecord, group: str) -> Generator[Span]:
-    """A span for all that is done about one record, in the trace that the record belongs to."""
+    """Opens a span that processes one record, in the record's trace."""
     with _tracer.start_as_current_span(
         f"{_PROCESS} {record.topic}",
         trace_context(record.headers),
         SpanKind.CONSUMER,
-        _about(record, group),
+        _attributes_of(record, group),
     ) as span:
         yield span
 
 
 @contextmanager
 def batch_span(records: Sequence[RawRecord], group: str) -> Generator[Span]:
-    """A span for records that are processed at once, and one for each of them.
+    """Opens a span that processes records together, and a span for each record.
 
-    The batch's span is a trace of its own that links to every record; each record's span stands in
-    the record's trace, lasts as long, and links back. Records whose trace is not sampled get none.
-    If the batch fails, only its own span tells.
+    The batch's span is a trace of its own, with links to all records. Each record's span belongs to
+    the record's trace, lasts as long as the batch's span, and links to it. A record whose trace is
+    not sampled gets no span. If the batch fails, only the batch's span is exported.
     """
     sampled = [record for record in records if _is_sampled(record.headers)]
     contexts = [trace_context(record.headers) for record in sampled]
@@ -114,7 +114,7 @@ def batch_span(records: Sequence[RawRecord], group: str) -> Generator[Span]:
                 f"{_PROCESS} {record.topic}",
                 context,
                 SpanKind.CONSUMER,
-                _about(record, group),
+                _attributes_of(record, group),
                 to_batch,
             )
             for record, context in zip(sampled, contexts, strict=True)
@@ -125,7 +125,7 @@ def batch_span(records: Sequence[RawRecord], group: str) -> Generator[Span]:
 
 
 def _is_sampled(headers: Sequence[tuple[str, bytes | None]]) -> bool:
-    """Whether the flags at the end of `traceparent` say so; cheaper than to read all of it."""
+    """Returns the sampled flag at the end of `traceparent`, without parsing the whole header."""
     for name, value in headers:
         if name == "traceparent" and value is not None:
             try:
@@ -135,7 +135,7 @@ def _is_sampled(headers: Sequence[tuple[str, bytes | None]]) -> bool:
     return False
 
 
-def _about(record: RawRecord, group: str) -> dict[str, AttributeValue]:
+def _attributes_of(record: RawRecord, group: str) -> dict[str, AttributeValue]:
     return {
         SYSTEM: KAFKA,
         OPERATION_NAME: _PROCESS,
@@ -144,9 +144,9 @@ def _about(record: RawRecord, group: str) -> dict[str, AttributeValue]:
         PARTITION: str(record.partition),
         OFFSET: record.offset,
         GROUP: group,
-        **_key(record.key),
+        **_key_attribute(record.key),
     }
 
 
-def _key(key: bytes | None) -> dict[str, AttributeValue]:
+def _key_attribute(key: bytes | None) -> dict[str, AttributeValue]:
     return {} if key is None else {KEY: key.decode("utf-8", "replace")}

@@ -1,8 +1,8 @@
-"""Metrics with labels whose values are known beforehand.
+"""Metrics with labels whose values are declared.
 
-Every series is there from the start, at zero: a rate then sees the first increase too, and an alert
-can tell nothing from missing. A value that was not declared is a type error where its type is a
-Literal or an enum, and a KeyError in any case.
+Every series exists from the start, at zero, so that a rate includes the first increase, and an
+alert can distinguish zero from missing. An undeclared value is a type error if the label's type is
+a Literal or an enum, and a KeyError in any case.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ Labels = TypeVarTuple("Labels")
 
 
 class Family(Generic[MetricT, *Labels]):
-    """The series of one metric; `values` gives for each label, in order, what it may be."""
+    """The series of one metric; `values` lists the values of each label, in order."""
 
     def __init__(self, metric: MetricT, *values: Iterable[str]) -> None:
         self._series: dict[tuple[object, ...], MetricT] = {
@@ -24,5 +24,5 @@ class Family(Generic[MetricT, *Labels]):
         }
 
     def labels(self, *values: *Labels) -> MetricT:
-        """The series with these values."""
+        """Returns the series with these label values. Raises KeyError."""
         return self._series[values]

@@ -1,4 +1,4 @@
-"""Origins of web pages: scheme, host and port, as browsers name them (RFC 6454)."""
+"""Origins of web pages: scheme, host and port (RFC 6454)."""
 
 import re
 
@@ -7,9 +7,11 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def web_origin(text: str) -> str:
-    """The origin, written as browsers write it. Raises ValueError."""
+    """Returns the origin in the form that browsers send. Raises ValueError."""
     origin = text.strip().removesuffix("/").lower()
     if not _ORIGIN.fullmatch(origin):
-        raise ValueError(f"{text!r} is no origin like https://ocr.example or http://127.0.0.1:8080")
+        raise ValueError(
+            f"{text!r} is not an origin like https://ocr.example or http://127.0.0.1:8080"
+        )
     scheme = origin.partition(":")[0]
     return origin.removesuffix(_DEFAULT_PORTS[scheme])

@@ -1,7 +1,7 @@
-"""Asks the service on this machine whether it is ready: `python -m ocrstream_runtime.probe`.
+"""Checks whether the service on this machine is ready: `python -m ocrstream_runtime.probe`.
 
-For health checks inside of a container, which has neither curl nor wget. Ends with 0 if the service
-is ready, else with 1 and what is in its way.
+For health checks inside a container, which has neither curl nor wget. Exits with 0 if the service
+is ready, else with 1 and the failed checks.
 """
 
 import sys
@@ -14,9 +14,9 @@ _TIMEOUT_S = 4.0
 
 
 def main() -> None:
-    """Asks `/readyz` on OCRSTREAM_HTTP_PORT."""
+    """Requests `/readyz` on OCRSTREAM_HTTP_PORT."""
     url = f"http://127.0.0.1:{load_settings(ServiceSettings).http_port}/readyz"
-    # No proxy stands between a service and its own machine.
+    # The environment's proxy does not apply to the own machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         opener.open(url, timeout=_TIMEOUT_S).close()

@@ -1,4 +1,4 @@
-"""API errors as problem details (RFC 9457)."""
+"""Renders API errors as problem documents (RFC 9457)."""
 
 from http import HTTPStatus
 from typing import Any
@@ -9,13 +9,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from ocrstream_runtime.errors import ProblemError
+
 logger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_ERRORS = 100
 _SCHEMA: dict[str, Any] = {
     "title": "Problem",
-    "description": "Why a request was not answered (RFC 9457).",
+    "description": "Why the service did not fulfil the request (RFC 9457).",
     "type": "object",
     "properties": {
         "type": {"type": "string"},
@@ -28,31 +30,11 @@ _SCHEMA: dict[str, Any] = {
 }
 
 
-class Problem(Exception):
-    """Ends a request with a problem document; `extra` members stand beside the standard ones."""
-
-    def __init__(
-        self,
-        status: int,
-        title: str,
-        detail: str,
-        *,
-        headers: dict[str, str] | None = None,
-        **extra: Any,
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.title = title
-        self.detail = detail
-        self.headers = headers
-        self.extra = extra
-
-
 def install_problem_handlers(app: FastAPI) -> None:
-    """Makes every error of `app`, whoever raised it, a problem document, and describes it so."""
+    """Makes `app` return a problem document for every error, and describe it in OpenAPI."""
 
     async def on_problem(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, Problem)  # noqa: S101 - the handler is registered for this type
+        assert isinstance(error, ProblemError)  # noqa: S101 - the handler is registered for this type
         return _response(
             request, error.status, error.title, error.detail, error.headers, **error.extra
         )
@@ -70,7 +52,7 @@ def install_problem_handlers(app: FastAPI) -> None:
             {"pointer": _pointer(problem["loc"]), "detail": problem["msg"]}
             for problem in problems[:_MAX_ERRORS]
         ]
-        first = errors[0] if errors else {"pointer": "", "detail": "unreadable"}
+        first = errors[0] if errors else {"pointer": "", "detail": "is not valid"}
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return _response(
             request,
@@ -86,7 +68,7 @@ def install_problem_handlers(app: FastAPI) -> None:
             request, 500, "Internal error", "The service failed; its log has the details."
         )
 
-    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(ProblemError, on_problem)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(Exception, on_bug)
@@ -99,7 +81,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI document, its errors described as problems instead of as FastAPI's own."""
+    """Describes the errors of an OpenAPI document as problems instead of FastAPI's own models."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -134,8 +116,8 @@ def _response(
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
-    # FastAPI says first where the value came from; a JSON pointer starts inside the body.
-    where, *parts = location
-    if where == "body":
+    # FastAPI's location begins with the value's source; a JSON pointer begins inside the body.
+    source, *parts = location
+    if source == "body":
         return "#/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in parts)
     return " ".join(str(part) for part in location)

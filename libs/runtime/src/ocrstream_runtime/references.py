@@ -1,46 +1,31 @@
-"""What references of all kinds have in common: why a file is not read, and how much of it is."""
+"""Reads the content of referenced files up to a size limit."""
 
 from collections.abc import AsyncIterable
-from enum import Enum
+
+from ocrstream_runtime.errors import FetchError, FetchFailure
 
 
-class Trouble(Enum):
-    """Why a file is not read; only UNREACHABLE may pass."""
-
-    NOT_FOUND = "not_found"
-    REFUSED = "refused"
-    TOO_LARGE = "too_large"
-    UNREACHABLE = "unreachable"
-
-
-class UnreadableFile(Exception):
-    """The file is not read; the message says why and what to do."""
-
-    def __init__(self, trouble: Trouble, message: str) -> None:
-        super().__init__(message)
-        self.trouble = trouble
-
-
-async def collect(
-    name: str, told_bytes: int | None, chunks: AsyncIterable[bytes], max_bytes: int
+async def read_limited(
+    name: str, content_length: int | None, chunks: AsyncIterable[bytes], max_bytes: int
 ) -> bytes:
-    """All of a file that comes in pieces. `told_bytes`: how large it is said to be.
+    """Returns the content of a file that arrives in chunks.
 
-    Raises UnreadableFile if it is said to be, or is, larger than `max_bytes`; `name` is shown.
+    `content_length` is what the server announces. Raises FetchError, which names the file, if the
+    announced or the actual size exceeds `max_bytes`.
     """
-    if told_bytes is not None and told_bytes > max_bytes:
-        raise too_large(name, f"{told_bytes:,}", max_bytes)
+    if content_length is not None and content_length > max_bytes:
+        raise too_large_error(name, f"{content_length:,}", max_bytes)
     content = bytearray()
     async for chunk in chunks:
         if len(content) + len(chunk) > max_bytes:
-            raise too_large(name, f"over {max_bytes:,}", max_bytes)
+            raise too_large_error(name, f"over {max_bytes:,}", max_bytes)
         content += chunk
     return bytes(content)
 
 
-def too_large(name: str, size: str, max_bytes: int) -> UnreadableFile:
-    """The file is larger than is read."""
-    return UnreadableFile(
-        Trouble.TOO_LARGE,
-        f"{name} has {size} bytes; at most {max_bytes:,} are read (OCRSTREAM_MAX_IMAGE_BYTES)",
+def too_large_error(name: str, size: str, max_bytes: int) -> FetchError:
+    """Returns the error for a file that exceeds the limit."""
+    return FetchError(
+        FetchFailure.TOO_LARGE,
+        f"{name} has {size} bytes; the limit is {max_bytes:,} (OCRSTREAM_MAX_IMAGE_BYTES)",
     )

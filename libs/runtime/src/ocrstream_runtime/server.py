@@ -1,4 +1,4 @@
-"""Serves HTTP beside a service's own work, in the same event loop."""
+"""Serves HTTP in the event loop of a service's other work."""
 
 import asyncio
 import contextlib
@@ -12,14 +12,15 @@ from fastapi import FastAPI
 
 from ocrstream_runtime.settings import ServiceSettings
 
-# Longer than proxies keep theirs: whoever closes an idle connection may cut a request off.
+# Longer than the timeout of proxies, because the side that closes an idle connection may drop a
+# request.
 _KEEP_ALIVE_S = 75
 
 logger = structlog.get_logger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the service, which has more to finish than requests."""
+    """Leaves signals to the service, which finishes other work besides requests."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -27,7 +28,7 @@ class _Server(uvicorn.Server):
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets; a second signal ends the process as usual."""
+    """Returns an event that SIGTERM or SIGINT sets; a second signal ends the process as usual."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -42,10 +43,10 @@ def stop_on_signals() -> asyncio.Event:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; what it accepts sends every segment at once.
+    """Returns a listening socket whose connections send every segment at once (TCP_NODELAY).
 
-    asyncio sees to that only where a socket names its protocol, which those made here do not: the
-    second segment of an answer would wait 40 ms for the first one's acknowledgement.
+    asyncio sets that option only on a socket that names its protocol, which `create_server` does
+    not: the second segment of a response would wait 40 ms for the acknowledgement of the first.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
@@ -54,9 +55,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(app: FastAPI, settings: ServiceSettings, stop: asyncio.Event) -> None:
-    """Serves `app` until `stop` is set, then finishes the requests that are under way.
+    """Serves `app` until `stop` is set, then finishes the requests in progress.
 
-    Raises OSError if the address cannot be had.
+    Raises OSError if the address is not available.
     """
     server = _Server(
         uvicorn.Config(
@@ -68,17 +69,17 @@ async def serve(app: FastAPI, settings: ServiceSettings, stop: asyncio.Event) ->
             timeout_graceful_shutdown=max(1, int(settings.shutdown_timeout_s)),
         )
     )
-    # Bound here because uvicorn would answer a taken port with SystemExit.
+    # Bound here because uvicorn raises SystemExit if another process uses the port.
     with listen(settings.http_host, settings.http_port) as listener:
         host, port = listener.getsockname()[:2]
         logger.info("serving HTTP", url=f"http://{host}:{port}")
 
-        async def end_when_told() -> None:
+        async def exit_on_stop() -> None:
             await stop.wait()
             server.should_exit = True
 
-        ender = asyncio.create_task(end_when_told())
+        exiting = asyncio.create_task(exit_on_stop())
         try:
             await server.serve(sockets=[listener])
         finally:
-            ender.cancel()
+            exiting.cancel()

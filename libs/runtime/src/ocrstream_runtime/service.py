@@ -1,4 +1,4 @@
-"""How every service lives and ends."""
+"""Runs a service: its HTTP API beside its other work, until it stops."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from ocrstream_runtime.server import serve
 from ocrstream_runtime.settings import ServiceSettings
-from ocrstream_runtime.tracing import end_tracing
+from ocrstream_runtime.tracing import shutdown_tracing
 
 logger = structlog.get_logger(__name__)
 
@@ -21,23 +21,23 @@ async def run_service(
     stop: asyncio.Event,
     *work: Coroutine[object, object, None],
 ) -> int:
-    """Serve `api` beside the service's own `work` until `stop` is set; returns the exit code.
+    """Serves `api` beside the service's other `work` until `stop` is set; returns the exit code.
 
-    Work that raises ends the service with 1. So does, at once, an end that takes longer than
-    `shutdown_timeout_s`.
+    The exit code is 1 if work raises. A shutdown that takes longer than `shutdown_timeout_s` ends
+    the process at once with 1.
     """
-    watching = asyncio.create_task(_end_in_time(stop, settings.shutdown_timeout_s))
+    shutdown = asyncio.create_task(_limit_shutdown(stop, settings.shutdown_timeout_s))
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_serve(api, settings, stop))
-            for one in work:
-                group.create_task(one)
+            for coroutine in work:
+                group.create_task(coroutine)
     except ExceptionGroup:
-        logger.exception("the service ends")
+        logger.exception("the service ends because its work failed")
         return 1
     finally:
-        watching.cancel()
-        end_tracing()
+        shutdown.cancel()
+        shutdown_tracing()
     logger.info("stopped")
     return 0
 
@@ -49,18 +49,20 @@ async def _serve(api: FastAPI, settings: ServiceSettings, stop: asyncio.Event) -
         stop.set()
 
 
-async def _end_in_time(stop: asyncio.Event, limit_s: float) -> None:
-    """Once `stop` is set the process ends within the limit, if need be with 1 at once.
+async def _limit_shutdown(stop: asyncio.Event, timeout_s: float) -> None:
+    """Waits for `stop`, and ends the process if its shutdown takes longer than the timeout.
 
     A Kafka client flushes for as long as the broker is away, and a read from a dead disk never
-    returns. Nothing is lost: what was not finished is read again.
+    returns. Nothing is lost: consumers read unfinished records again.
     """
     await stop.wait()
 
-    def give_up() -> None:
-        logger.error("not ended in time; what was in flight is read again", limit_s=limit_s)
+    def end_process() -> None:
+        logger.error(
+            "the shutdown takes too long; unfinished records are read again", timeout_s=timeout_s
+        )
         os._exit(1)
 
-    timer = threading.Timer(limit_s, give_up)
+    timer = threading.Timer(timeout_s, end_process)
     timer.daemon = True
     timer.start()

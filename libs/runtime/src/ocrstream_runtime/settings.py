@@ -1,4 +1,4 @@
-"""Settings that every service has, read from the environment."""
+"""Reads the settings that every service has from the environment."""
 
 import sys
 from typing import Annotated, Literal, NoReturn, TypeVar
@@ -10,9 +10,9 @@ ENV_PREFIX = "OCRSTREAM_"
 
 
 class ServiceSettings(BaseSettings):
-    """Base of a service's settings; a field `x` is read from `OCRSTREAM_X`.
+    """Base of a service's settings; the variable `OCRSTREAM_X` sets the field `x`.
 
-    Those that the whole stack shares (`KAFKA_BOOTSTRAP_SERVERS` here) have no prefix.
+    Variables that the whole stack shares (here `KAFKA_BOOTSTRAP_SERVERS`) have no prefix.
     """
 
     model_config = SettingsConfigDict(
@@ -27,20 +27,20 @@ class ServiceSettings(BaseSettings):
     ] = "127.0.0.1:9092"
     """Comma-separated `host:port` of some brokers of the cluster."""
     http_host: str = "127.0.0.1"
-    """Address that HTTP is served on."""
+    """Address on which the service serves HTTP."""
     http_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Port that HTTP is served on; 0 takes a free one and logs it."""
+    """Port on which the service serves HTTP; with 0 it chooses a free one and logs it."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least that is logged."""
+    """Minimum level of log messages."""
     shutdown_timeout_s: Annotated[float, Field(gt=0, le=600)] = 20.0
-    """How long a stop may take to finish or give back what the service holds."""
+    """How long a shutdown may take to finish or give back the work in progress."""
 
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 
 def load_settings(kind: type[SettingsT]) -> SettingsT:
-    """The settings from the environment; on a bad one exits with 2 and says which and why."""
+    """Returns the settings; exits with 2, and names the variable, if one is not valid."""
     try:
         return kind()
     except ValidationError as error:
@@ -57,7 +57,7 @@ def load_settings(kind: type[SettingsT]) -> SettingsT:
 
 
 def _variable(kind: type[ServiceSettings], location: str) -> str:
-    # A field with an alias is reported by the alias, which is the variable.
+    # pydantic reports a field with an alias by the alias, which is the variable.
     return ENV_PREFIX + location.upper() if location in kind.model_fields else location
 
 

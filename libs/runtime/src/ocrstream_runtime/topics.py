@@ -2,31 +2,31 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, for_code
 
+from ocrstream_runtime.errors import TopicsMissingError
 from ocrstream_runtime.settings import ServiceSettings, load_settings
 from ocrstream_schemas.topics import NEEDED_TOPICS, TOPICS, timestamp_limits
 
-# Where a value of a topic's configuration comes from: it was set for this topic. KIP-226.
+# The source of a configuration value that was set for the topic itself (KIP-226).
 _SET_FOR_TOPIC = 1
 _UNLIMITED = -1
 _MAX_REPLICATION = 3
-_LISTED_WITHIN_S = 30.0
-_LOOK_INTERVAL_S = 0.05
+_LIST_TIMEOUT_S = 30.0
+_LIST_INTERVAL_S = 0.05
 
 
 async def ensure_topics(bootstrap_servers: str) -> list[str]:
-    """Creates the topics that are missing and returns their names.
+    """Creates the missing topics and returns their names once the brokers list them.
 
-    Those that are there are left as they are, but for the limits of timestamps, which an earlier
-    version did not set: a topic that has none gets those that go with its retention. Whoever asks
-    afterwards finds them. Replication is 3 (2 in sync) on three brokers and more, else the number
-    of brokers. Raises KafkaError if the cluster cannot be reached or refuses one.
+    Existing topics keep their configuration, except for the limits of timestamps, which an earlier
+    version did not set: a topic without limits gets those that match its retention. The replication
+    factor is 3 (2 in sync) on three and more brokers, else the number of brokers. Raises KafkaError
+    if no broker answers or the cluster refuses a topic.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
@@ -34,12 +34,16 @@ async def ensure_topics(bootstrap_servers: str) -> list[str]:
         cluster = await admin.describe_cluster()
         replication = min(len(cluster["brokers"]), _MAX_REPLICATION)
         durability = {"min.insync.replicas": "2"} if replication == _MAX_REPLICATION else {}
-        there = set(await admin.list_topics())
+        existing = set(await admin.list_topics())
         await _limit_timestamps(
             admin,
-            [name for name, spec in TOPICS.items() if name in there and not spec.timed_by_broker],
+            [
+                name
+                for name, spec in TOPICS.items()
+                if name in existing and not spec.timed_by_broker
+            ],
         )
-        missing = [spec for name, spec in TOPICS.items() if name not in there]
+        missing = [spec for name, spec in TOPICS.items() if name not in existing]
         if not missing:
             return []
         response: Any = await admin.create_topics(
@@ -52,17 +56,17 @@ async def ensure_topics(bootstrap_servers: str) -> list[str]:
         )
         for topic, code, *message in response.topic_errors:
             error = for_code(code)
-            # Another service may create the same topic at this moment.
+            # Another service may create the same topic concurrently.
             if code and error is not TopicAlreadyExistsError:
                 raise error(f"{topic}: {message}")
-        await _until_listed(admin)
+        await _wait_until_listed(admin)
         return [spec.name for spec in missing]
     finally:
         await admin.close()
 
 
 async def _limit_timestamps(admin: AIOKafkaAdminClient, topics: list[str]) -> None:
-    """Gives the limits of timestamps to topics that have none of their own. Raises KafkaError."""
+    """Sets the limits of timestamps for topics without their own. Raises KafkaError."""
     if not topics:
         return
     described: Any = await admin.describe_configs(
@@ -79,7 +83,7 @@ async def _limit_timestamps(admin: AIOKafkaAdminClient, topics: list[str]) -> No
             continue
         limits = timestamp_limits(retention_ms)
         if not limits.keys() <= own.keys():
-            # Kafka takes back what was set for the topic and is not named again.
+            # Kafka resets every value of the topic that this request does not repeat.
             changes.append(ConfigResource(ConfigResourceType.TOPIC, topic, limits | own))
     if changes:
         altered: Any = await admin.alter_configs(changes)
@@ -88,34 +92,24 @@ async def _limit_timestamps(admin: AIOKafkaAdminClient, topics: list[str]) -> No
                 raise for_code(code)(f"{topic}: {message}")
 
 
-async def _until_listed(admin: AIOKafkaAdminClient) -> None:
-    """A broker hears of topics a moment after the controller has made them."""
+async def _wait_until_listed(admin: AIOKafkaAdminClient) -> None:
+    """Waits until the brokers list the topics, a moment after the controller created them."""
     try:
-        async with asyncio.timeout(_LISTED_WITHIN_S):
+        async with asyncio.timeout(_LIST_TIMEOUT_S):
             while True:
                 if TOPICS.keys() <= set(await admin.list_topics()):
                     return
-                await asyncio.sleep(_LOOK_INTERVAL_S)
+                await asyncio.sleep(_LIST_INTERVAL_S)
     except TimeoutError as error:
         raise KafkaTimeoutError(
-            f"topics were made, but not listed within {_LISTED_WITHIN_S:g} s"
+            f"the brokers did not list the new topics within {_LIST_TIMEOUT_S:g} s"
         ) from error
 
 
-class TopicsMissingError(Exception):
-    """Topics of the contract have not been created."""
-
-    def __init__(self, missing: Iterable[str]) -> None:
-        super().__init__(
-            f"topics are missing ({', '.join(sorted(missing))}); create them with:"
-            " python -m ocrstream_runtime.topics"
-        )
-
-
 async def find_cluster(bootstrap_servers: str) -> str:
-    """The id of the cluster that has the topics.
+    """Returns the id of the cluster, if it has the needed topics.
 
-    Raises TopicsMissingError if it has not all that are needed, KafkaError if it cannot be reached.
+    Raises TopicsMissingError if it lacks one, KafkaError if no broker answers.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
@@ -129,12 +123,12 @@ async def find_cluster(bootstrap_servers: str) -> str:
 
 
 def main() -> None:
-    """Creates the topics on KAFKA_BOOTSTRAP_SERVERS and says which were new."""
+    """Creates the topics on KAFKA_BOOTSTRAP_SERVERS and prints how many were missing."""
     servers = load_settings(ServiceSettings).kafka_bootstrap_servers
     try:
         created = asyncio.run(ensure_topics(servers))
     except KafkaError as error:
-        sys.exit(f"Topics cannot be created on KAFKA_BOOTSTRAP_SERVERS={servers}: {error}")
+        sys.exit(f"Cannot create topics on KAFKA_BOOTSTRAP_SERVERS={servers}: {error}")
     print(f"{len(created)} topics created, {len(TOPICS) - len(created)} already there")  # noqa: T201
 
 

@@ -1,7 +1,7 @@
-"""W3C trace context, from an HTTP request through Kafka's headers to the database's commit.
+"""Propagates W3C trace context from an HTTP request through Kafka's headers to the commit.
 
-Spans are sent with OTLP over HTTP where `OTEL_EXPORTER_OTLP_ENDPOINT` says; all variables of the
-OpenTelemetry specification hold. Without an endpoint nothing is sampled, but ids still go on.
+The exporter sends spans by OTLP over HTTP to `OTEL_EXPORTER_OTLP_ENDPOINT`; all variables of the
+OpenTelemetry specification apply. Without an endpoint no trace is sampled, but ids still propagate.
 """
 
 import os
@@ -27,15 +27,15 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ocrstream_schemas.headers import Headers
 
 _PROPAGATOR = TraceContextTextMapPropagator()
-_NOTHING = ParentBased(ALWAYS_OFF)
+_NEVER_SAMPLE = ParentBased(ALWAYS_OFF)
 _IDS = RandomIdGenerator()
 _FIELDS = ("traceparent", "tracestate")
 _ENDPOINTS = (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT)
-# The recorder's polls link to thousands of records, and end as many spans at once.
+# A poll of the recorder links to thousands of records, and ends as many spans at once.
 _MAX_LINKS = 20_000
 _QUEUED_SPANS = 16_384
 _FLUSH_TIMEOUT_S = 2.0
-# Asked for every few seconds, by machines.
+# Machines request these every few seconds.
 _UNTRACED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
 HTTP_TELEMETRY: TelemetryConfig = {
@@ -44,35 +44,35 @@ HTTP_TELEMETRY: TelemetryConfig = {
     "logs": False,
     "exclude": lambda scope: scope["path"] in _UNTRACED_PATHS,
 }
-"""What FastAPI tells of requests: a span for each, in its caller's trace; no more, for our metrics
-are Prometheus' and our logs JSON lines."""
+"""FastAPI creates a span for each request, in the caller's trace, and neither metrics nor logs: the
+services have Prometheus metrics and JSON logs."""
 
 
 def configure_tracing(service: str) -> None:
-    """Makes spans carry the service's name, and sends them if an endpoint is set."""
+    """Sets the service name of spans, and exports them if an endpoint is configured."""
     exporter = OTLPSpanExporter() if any(os.environ.get(name) for name in _ENDPOINTS) else None
     trace.set_tracer_provider(create_provider(service, exporter))
 
 
 def create_provider(service: str, exporter: SpanExporter | None) -> TracerProvider:
-    """A provider that exports from a thread of its own.
+    """Returns a provider that exports from a thread of its own.
 
-    An exporter that is slow or away makes spans be dropped once the queue is full; nothing waits.
+    It drops spans when its queue is full, because the endpoint is slow or away, and never blocks.
     """
     provider = TracerProvider(
         resource=Resource.create({"service.name": service}),
-        sampler=None if exporter is not None else _NOTHING,
+        sampler=None if exporter is not None else _NEVER_SAMPLE,
         span_limits=SpanLimits(max_links=_MAX_LINKS),
         shutdown_on_exit=False,
     )
     if exporter is not None:
-        queued = int(os.environ.get(OTEL_BSP_MAX_QUEUE_SIZE) or _QUEUED_SPANS)
-        provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=queued))
+        queue_size = int(os.environ.get(OTEL_BSP_MAX_QUEUE_SIZE) or _QUEUED_SPANS)
+        provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=queue_size))
     return provider
 
 
-def end_tracing(timeout_s: float = _FLUSH_TIMEOUT_S) -> None:
-    """Send what is queued; what cannot be sent within the time is lost."""
+def shutdown_tracing(timeout_s: float = _FLUSH_TIMEOUT_S) -> None:
+    """Exports the queued spans; drops those that it cannot export within the timeout."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         flushing = threading.Thread(target=provider.shutdown, daemon=True)
@@ -81,26 +81,26 @@ def end_tracing(timeout_s: float = _FLUSH_TIMEOUT_S) -> None:
 
 
 def trace_headers() -> Headers:
-    """The headers that carry the current span on; none outside of a span."""
+    """Returns the headers that propagate the current span; none outside a span."""
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
     return [(name, value.encode()) for name, value in carrier.items()]
 
 
 def exports_spans() -> bool:
-    """Whether spans that are sampled are sent somewhere."""
+    """Returns whether the process exports sampled spans."""
     provider = trace.get_tracer_provider()
-    return isinstance(provider, TracerProvider) and provider.sampler is not _NOTHING
+    return isinstance(provider, TracerProvider) and provider.sampler is not _NEVER_SAMPLE
 
 
 def unsampled_trace_headers() -> Headers:
-    """The headers of a new trace that nobody records (W3C Trace Context, flags 00)."""
+    """Returns the headers of a new trace that is not sampled (W3C Trace Context, flags 00)."""
     trace_id, span_id = _IDS.generate_trace_id(), _IDS.generate_span_id()
     return [("traceparent", f"00-{trace_id:032x}-{span_id:016x}-00".encode())]
 
 
 def trace_context(headers: Sequence[tuple[str, bytes | None]]) -> Context:
-    """The span that headers carry, to be the parent of others; an empty context if they do not."""
+    """Returns the context of the span in the headers; an empty one if they have none."""
     carrier = {
         name: value.decode("ascii", "replace")
         for name, value in headers

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_sandbox.observer import PoolObserver
 
 logger = logging.getLogger(__name__)
@@ -71,9 +71,9 @@ class CrashLoopBreaker:
         self._pause_s = _FIRST_PAUSE_S
 
     async def check(self) -> None:
-        """Raises NotReady while jobs are held."""
+        """Raises NotReadyError while jobs are held."""
         if self.held:
-            raise NotReady(self._explained())
+            raise NotReadyError(self._explained())
 
     def _on_pause_over(self) -> None:
         self._pause = None

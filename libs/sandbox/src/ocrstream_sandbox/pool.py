@@ -76,7 +76,7 @@ class ChildPool:
         return await asyncio.shield(self._info)
 
     async def check(self) -> None:
-        """Raises NotReady while children die at all jobs, or get too little CPU for any."""
+        """Raises NotReadyError while children die at all jobs, or get too little CPU for any."""
         await self._breaker.check()
         await self._starvation.check()
 

@@ -8,7 +8,7 @@ time the next may take twice as long, so that nothing is begun again and again i
 import logging
 
 from ocrstream_runtime.cpu_use import WALL_FACTOR
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_sandbox.observer import PoolObserver
 
 logger = logging.getLogger(__name__)
@@ -60,9 +60,9 @@ class Starvation:
             self._observer.starved(self._kills)
 
     async def check(self) -> None:
-        """Raises NotReady while no child that was starved has a successor that is not."""
+        """Raises NotReadyError while no child that was starved has a successor that is not."""
         if self._kills:
-            raise NotReady(self._explained())
+            raise NotReadyError(self._explained())
 
     @property
     def _kills(self) -> int:

@@ -1,4 +1,4 @@
-"""Bytes to events and back. Worker and recorder judge every record with `decode`."""
+"""Encodes and decodes events. Worker and recorder validate every record with `decode`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchCompleted,
@@ -47,7 +48,7 @@ _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
     WORKERS_HEARTBEATS: msgspec.json.Decoder(WorkerSeen),
 }
 
-# The moment that a record's own timestamp stands for when the producer left it out.
+# A record's timestamp is the default of these fields.
 _DEFAULT_TIME_FIELDS: Mapping[type[Event], tuple[str, ...]] = {
     ImageSubmitted: ("submitted_at",),
     BatchSubmitted: ("submitted_at",),
@@ -65,8 +66,8 @@ _TIME_FIELDS: Mapping[type[Event], tuple[str, ...]] = {
     for kind in get_args(AnyEvent)
 }
 
-# Fields that hold an object of the contract, whose own fields may be null as well.
-_PARTS = frozenset(
+# Fields whose value is an object of the contract, whose own fields may be null as well.
+_NESTED = frozenset(
     name
     for kind in get_args(AnyEvent)
     for name, hint in get_type_hints(kind).items()
@@ -77,26 +78,22 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 EventT = TypeVar("EventT", bound=Event)
 
 
-class InvalidRecord(ValueError):
-    """The record is not an event of its topic; it belongs into the dead-letter topic."""
-
-
 def decode(topic: str, value: bytes | None, ref: RecordRef) -> AnyEvent:
-    """The event in a record, complete: ids and times that the producer left out are filled in.
+    """Decodes a record and completes the event with the ids and times that it lacks.
 
-    A byte order mark before the value is left out. Raises InvalidRecord with a one-line reason if
-    the value is no JSON in UTF-8, breaks the schema, or holds what the database cannot (NUL,
-    nesting over 64); KeyError if `topic` is not one of the contract.
+    It skips a byte order mark. Raises InvalidRecordError with a one-line reason if the value is not
+    JSON in UTF-8, breaks the schema, or contains what the database cannot store (NUL, more than 64
+    levels); KeyError if the contract does not have the topic.
     """
     decoder = _IMAGES if is_images_topic(topic) else _DECODERS[topic]
     if value is None:
-        raise InvalidRecord("the record has no value (a tombstone)")
+        raise InvalidRecordError("the record has no value (a tombstone)")
     try:
         event = _decode(decoder, json_text(value))
     except RecursionError as error:
-        raise InvalidRecord(f"nested deeper than {MAX_NESTING} levels") from error
+        raise InvalidRecordError(f"nested deeper than {MAX_NESTING} levels") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRecord(encoding_error(value) or str(error)) from error
+        raise InvalidRecordError(encoding_error(value) or str(error)) from error
     check_open_fields(event, value)
     return _complete(event, value, ref)
 
@@ -105,65 +102,65 @@ def _decode(decoder: msgspec.json.Decoder[Any], value: bytes) -> Any:
     try:
         return decoder.decode(value)
     except msgspec.ValidationError:
-        # msgspec takes null only where a type names it. Few records have any, so the others do not
-        # pay for it.
+        # msgspec accepts null only where a type includes it. Few records contain null, so the
+        # others are decoded once.
         if b"null" not in value:
             raise
         return decoder.decode(_without_nulls(value))
 
 
 def _without_nulls(value: bytes) -> bytes:
-    """The JSON object without its members that are null; all others keep their bytes."""
-    told = {name: raw for name, raw in _MEMBERS.decode(value).items() if bytes(raw) != b"null"}
-    for name in _PARTS & told.keys():
-        if bytes(told[name]).startswith(b"{"):
-            told[name] = msgspec.Raw(_without_nulls(bytes(told[name])))
-    return msgspec.json.encode(told)
+    """Removes null members from a JSON object; all other members keep their bytes."""
+    members = {name: raw for name, raw in _MEMBERS.decode(value).items() if bytes(raw) != b"null"}
+    for name in _NESTED & members.keys():
+        if bytes(members[name]).startswith(b"{"):
+            members[name] = msgspec.Raw(_without_nulls(bytes(members[name])))
+    return msgspec.json.encode(members)
 
 
 def encode(event: Event) -> bytes:
-    """The event as JSON bytes."""
+    """Encodes the event as JSON."""
     return msgspec.json.encode(event)
 
 
 def _complete(event: Any, value: bytes, ref: RecordRef) -> AnyEvent:
-    # Events are frozen, but nobody has seen this one yet; a changed copy takes ten times as long.
-    fill_in = msgspec.structs.force_setattr
+    # Events are frozen, but no other code has this one yet; a changed copy takes ten times as long.
+    set_field = msgspec.structs.force_setattr
     kind = type(event)
     for field in _TIME_FIELDS[kind]:
         moment = getattr(event, field)
         if moment is not None and moment.tzinfo is not UTC:
-            fill_in(event, field, _to_utc(field, moment))
+            set_field(event, field, _to_utc(field, moment))
     for field in _DEFAULT_TIME_FIELDS.get(kind, ()):
         if getattr(event, field) is None:
             moment = datetime.fromtimestamp(max(ref.timestamp_ms, 0) / 1000, UTC)
-            fill_in(event, field, moment)
+            set_field(event, field, moment)
     if kind is ImageSubmitted:
         if event.chain_id is None:
             chain_id = derive_chain_id(event.batch_id, event.index, event.image_path, ref, value)
-            fill_in(event, "chain_id", chain_id)
+            set_field(event, "chain_id", chain_id)
     elif kind in (OcrSucceeded, OcrFailed) and event.task_id is None:
-        fill_in(event, "task_id", ocr_task_id(event.chain_id, event.task_name, event.run))
+        set_field(event, "task_id", ocr_task_id(event.chain_id, event.task_name, event.run))
     return cast("AnyEvent", event)
 
 
 def _to_utc(field: str, moment: datetime) -> datetime:
     # A year at the edge of the calendar cannot be moved to another time zone.
     if not 1 < moment.year < 9999:
-        raise InvalidRecord(f"{field}: the year {moment.year} is out of range")
+        raise InvalidRecordError(f"{field}: the year {moment.year} is out of range")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def check_open_fields(event: Event, value: bytes) -> None:
-    """Raises InvalidRecord for what the types let through: nesting over 64, and NUL.
+    """Raises InvalidRecordError for what the types allow: more than 64 levels, and NUL.
 
-    `value` is the event as JSON. Producers call it before they send.
+    `value` is the event as JSON. Producers call it before they send an event.
     """
     for field in ("options", "input_data"):
         content = getattr(event, field, None)
         if content is not None:
             _check_depth(field, content)
-    # NUL can only come in as an escape; a literal backslash before "u0000" is rare enough to look.
+    # JSON can contain NUL only as an escape; few values contain a literal backslash before "u0000".
     if b"\\u0000" in value:
         _check_no_nul(msgspec.to_builtins(event))
 
@@ -172,7 +169,7 @@ def _check_depth(field: str, content: Any) -> None:
     level, depth = [content], 1
     while level:
         if depth > MAX_NESTING:
-            raise InvalidRecord(f"{field}: nested deeper than {MAX_NESTING} levels")
+            raise InvalidRecordError(f"{field}: nested deeper than {MAX_NESTING} levels")
         level = [
             child
             for node in level
@@ -188,7 +185,7 @@ def _check_no_nul(root: Any) -> None:
         node = rest.pop()
         if isinstance(node, str):
             if "\0" in node:
-                raise InvalidRecord("a text holds the character NUL, which cannot be stored")
+                raise InvalidRecordError("a string contains NUL, which the database cannot store")
         elif isinstance(node, dict):
             rest.extend(node.keys())
             rest.extend(node.values())

@@ -1,8 +1,8 @@
-"""Every event that crosses a service boundary, as typed, immutable models.
+"""Typed, immutable models of all events between the services.
 
-On the wire an event is one JSON object with a `type` (optional on `images.submitted`). Unknown
-fields are ignored; a missing optional field and `null` mean the same. Times are RFC 3339; one
-without an offset is UTC. Fields documented at a base class mean the same in its subclasses.
+An encoded event is a JSON object with a `type` (optional on `images.submitted`). Readers ignore
+unknown fields; a missing optional field and `null` mean the same. Times are RFC 3339; a time
+without an offset is UTC. A field documented at a base class means the same in its subclasses.
 """
 
 from datetime import datetime
@@ -53,11 +53,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 
 class _ImageContext(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """What is needed to create an image's rows; every event about an image repeats it.
+    """The fields that create an image's rows; every event about an image repeats them.
 
-    `index` is the image's place in its batch, from 0. `total_tasks` is how many tasks the image's
-    chain has, 1 if no event says otherwise. `run` counts up when a failed image is tried again.
-    `source_name` is what the user called the file, `page` its page if it was a document (from 1).
+    `index` is the image's position in its batch, from 0. `total_tasks` is the number of tasks in
+    the image's chain, 1 unless an event says otherwise. A retry increments `run`. `source_name` is
+    the name of the user's file, `page` its page if it is a document, from 1.
     """
 
     batch_id: Identifier | None = None
@@ -76,11 +76,11 @@ class _ImageContext(Event, frozen=True, kw_only=True, omit_defaults=True):
 class ImageSubmitted(
     _ImageContext, frozen=True, kw_only=True, omit_defaults=True, tag="ImageSubmitted"
 ):
-    """An image to be read. The smallest useful one is `{"image_path": "file:///…/a.png"}`.
+    """Submits an image for OCR. The smallest useful event is `{"image_path": "file:///…/a.png"}`.
 
-    `batch_total` announces how many images the batch has, for producers that never send
-    BatchSubmitted. A missing `chain_id` is derived, see `ids.derive_chain_id`; a missing
-    `submitted_at` is the record's timestamp.
+    `batch_total` is the number of images in the batch, for producers that do not send
+    BatchSubmitted. Readers derive a missing `chain_id` (see `ids.derive_chain_id`), and use the
+    record's timestamp for a missing `submitted_at`.
     """
 
     image_path: Path
@@ -89,7 +89,10 @@ class ImageSubmitted(
 
 
 class BatchSubmitted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="BatchSubmitted"):
-    """Announces a batch, before, amid or after its images. `total_images` None: not known yet."""
+    """Announces a batch, before, between or after its images.
+
+    `total_images` is missing while the producer does not know the total.
+    """
 
     batch_id: Identifier
     batch_name: Name | None = None
@@ -102,7 +105,7 @@ class BatchSubmitted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class BatchRevoked(Event, frozen=True, kw_only=True, omit_defaults=True, tag="BatchRevoked"):
-    """Cancels what is not finished of a batch's images of this run and those before."""
+    """Cancels the unfinished images of a batch in this run and all earlier runs."""
 
     batch_id: Identifier
     run: Run = 1
@@ -113,7 +116,7 @@ class BatchRevoked(Event, frozen=True, kw_only=True, omit_defaults=True, tag="Ba
 class BatchRetryRequested(
     Event, frozen=True, kw_only=True, omit_defaults=True, tag="BatchRetryRequested"
 ):
-    """Asks a batch for another run of its failed and revoked images; once per `request_id`."""
+    """Retries the failed and revoked images of a batch in a new run, once per `request_id`."""
 
     batch_id: Identifier
     request_id: Identifier
@@ -123,7 +126,10 @@ class BatchRetryRequested(
 
 
 class BatchCompleted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="BatchCompleted"):
-    """A batch's row after it ended, and after every later change; the greatest `revision` holds."""
+    """The state of a batch when it ends, and after every later change.
+
+    The event with the greatest `revision` is the current one.
+    """
 
     batch_id: Identifier
     revision: PositiveCount
@@ -140,9 +146,9 @@ class BatchCompleted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class _TaskEvent(_ImageContext, frozen=True, kw_only=True, omit_defaults=True):
-    """One step in the life of one task of an image's chain.
+    """A state change of one task in an image's chain.
 
-    `attempt` counts from 1 within a run and restarts at 1 when a worker crashed.
+    `attempt` counts from 1 within a run, and restarts at 1 after a crash of the worker.
     """
 
     task_id: Identifier
@@ -158,13 +164,13 @@ class TaskSubmitted(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, t
 
 
 class TaskStarted(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag="TaskStarted"):
-    """An attempt began."""
+    """A worker began an attempt."""
 
     started_at: datetime | None = None
 
 
 class TaskRetried(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag="TaskRetried"):
-    """Attempt number `attempt` failed for a passing reason; the next begins after `backoff_s`."""
+    """An attempt failed temporarily; the worker begins the next attempt after `backoff_s`."""
 
     started_at: datetime | None = None
     error: str | None = None
@@ -173,14 +179,14 @@ class TaskRetried(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class TaskSucceeded(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag="TaskSucceeded"):
-    """The task is done."""
+    """The task succeeded."""
 
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
 
 class TaskFailed(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag="TaskFailed"):
-    """The task failed for good in this run."""
+    """The task failed permanently in this run."""
 
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -189,7 +195,7 @@ class TaskFailed(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 class TaskRevoked(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag="TaskRevoked"):
-    """The task was skipped because its batch was cancelled."""
+    """The worker skipped the task because its batch is cancelled."""
 
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -197,12 +203,13 @@ class TaskRevoked(_TaskEvent, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class TextBox(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One line or word: `bbox` is its polygon, four `[x, y]` in the original image's pixels,
+    """A line or word of text.
 
-    from the text's top left corner clockwise.
+    `bbox` is its polygon: four points `[x, y]` in pixels of the original image, clockwise from the
+    top left corner of the text.
     """
 
-    # There are millions of them and they hold no cycles: the garbage collector need not look.
+    # gc=False, because there are millions of boxes, and they cannot form reference cycles.
 
     text: str
     confidence: Confidence
@@ -210,11 +217,11 @@ class TextBox(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 BoxUnit = Literal["line", "word"]
-"""What a result's boxes are; one result never mixes them."""
+"""The unit of a result's boxes; a result never mixes units."""
 
 
 class WarningCode(StrEnum):
-    """Why a result that counts as read may still be wrong."""
+    """Why a successful result may still be wrong."""
 
     UNREADABLE_SCRIPT = "unreadable_script"
     LOW_CONFIDENCE = "low_confidence"
@@ -222,10 +229,10 @@ class WarningCode(StrEnum):
 
 
 class ResultWarning(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that speaks against a result; readers may meet codes that are newer than they.
+    """A reason why a result may be wrong.
 
-    `code` is one of `WarningCode`, `detail` says what was seen and which engine or model would do
-    better.
+    `code` is a `WarningCode`; readers must expect codes that they do not know. `detail` describes
+    the observation, and the engine or model that would read the image better.
     """
 
     code: Name
@@ -233,22 +240,21 @@ class ResultWarning(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What read the image, in the outcome's `attempt`, and what was done to the page for it.
+    """How the worker read the image in the outcome's `attempt`.
 
-    `versions` are those of the engine and of what it computes with, `models` the SHA-256 of its
-    model files by `role/file name`, `device` the one that was really used. `boxes` says what was
-    asked for. `width` and `height` are the raster's in pixels, `timings_s` seconds by step.
-    `reused`: this was read earlier, from a file of the same bytes.
+    `versions` are the versions of the engine and its libraries, `models` the SHA-256 of its model
+    files by `role/file name`, `device` the device that it actually used. `boxes` is the requested
+    unit. `width` and `height` are those of the decoded image in pixels, `timings_s` the seconds of
+    each step. `reused` means that the result comes from an earlier image with the same bytes.
 
-    `turn`: by how many degrees clockwise the page was turned before it was read; `skew`: by how
-    many degrees its lines rise to the right after that. `turned_lines`: how many lines were read
-    the other way up than the page. `tiles`: in how many overlapping pieces text was looked for.
-    `shrink`: how many pixels of the page, along a side, one pixel stands for in which text was
-    looked for: at least 1, for it does not tell of enlarging. `ordered`: the boxes stand in reading
-    order.
+    `turn` is the clockwise rotation of the page before OCR in degrees, `skew` the angle in degrees
+    by which its lines then rise to the right. `turned_lines` is the number of lines that are upside
+    down relative to the page. `tiles` is the number of overlapping tiles in which the engine
+    detected text. `shrink` is the factor by which the page was scaled down for detection, at least
+    1; it does not include enlargement. `ordered` means that the boxes are in reading order.
 
-    `versions["ocrstream"]` is that of the worker's own way to read a page: 2 since pages are turned
-    upright; results without it were read before.
+    `versions["ocrstream"]` is the version of the worker's own page processing: 2 since it turns
+    pages upright; results without this key are older.
     """
 
     engine: Name
@@ -270,7 +276,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _OcrOutcome(_ImageContext, frozen=True, kw_only=True, omit_defaults=True):
-    """The whole outcome of an image's OCR task; no other event is needed to record it."""
+    """The complete outcome of an image's OCR task; recording it needs no other event."""
 
     chain_id: Identifier
     image_path: Path
@@ -284,25 +290,25 @@ class _OcrOutcome(_ImageContext, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class OcrSucceeded(_OcrOutcome, frozen=True, kw_only=True, omit_defaults=True, tag="OcrSucceeded"):
-    """The image was read. Without any box it counts as failed, reason `no_text`."""
+    """The engine read the image. An outcome without boxes counts as failed with `no_text`."""
 
     boxes: tuple[TextBox, ...]
 
 
 class OcrFailed(_OcrOutcome, frozen=True, kw_only=True, omit_defaults=True, tag="OcrFailed"):
-    """The image could not be read in this run."""
+    """The worker could not read the image in this run."""
 
     reason: Reason
     error: str
 
 
 class WorkerSeen(Event, frozen=True, kw_only=True, omit_defaults=True, tag="WorkerSeen"):
-    """A worker is there. It says so every `interval_s` seconds, and with `stopped` a last time.
+    """A worker's heartbeat, sent every `interval_s` seconds, and a last time with `stopped`.
 
-    `worker` is the name in its results. `lanes` are those it serves, the most urgent first. `ready`
-    tells whether its engine takes images. `images_done` counts since `started_at`;
-    `images_per_s` is over the last minute at most. One that has been silent for three intervals is
-    taken for dead.
+    `worker` is its name in results. `lanes` are the lanes that it serves, the most urgent first.
+    `ready` says whether its engine accepts images. `images_done` counts since `started_at`;
+    `images_per_s` is the rate over at most the last minute. A worker without a heartbeat for three
+    intervals counts as dead.
     """
 
     worker: WorkerName

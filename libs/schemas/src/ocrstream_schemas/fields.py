@@ -1,7 +1,7 @@
-"""Field types shared by the events.
+"""Field types that the events share.
 
-The bounds are those of the database columns the values end in, so that whatever passes here can be
-written by the recorder, and every reader accepts and refuses the same records.
+Their bounds are those of the database columns, so that the recorder can write every valid value,
+and all readers accept and refuse the same records.
 """
 
 from typing import Annotated
@@ -21,7 +21,7 @@ _INT32_MAX = 2**31 - 1
 Index = Annotated[int, msgspec.Meta(ge=0, le=_INT32_MAX)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=_INT32_MAX)]
 PositiveCount = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX)]
-# One below the column's maximum: a retry needs room for run + 1, `retries` for attempt - 1.
+# One below the column's maximum, because a retry stores run + 1.
 Run = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX - 1)]
 Attempt = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX - 1)]
 

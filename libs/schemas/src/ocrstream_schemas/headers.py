@@ -1,6 +1,6 @@
-"""Record headers: CloudEvents 1.0 in Kafka's binary mode, and a dead letter's origin.
+"""Record headers: CloudEvents 1.0 in Kafka's binary mode, and the origin of a dead letter.
 
-Consumers never need them: every value says its own type.
+Consumers do not need them, because every value contains its type.
 """
 
 from collections.abc import Sequence
@@ -20,19 +20,19 @@ DEAD_LETTER_REASON = "ocrstream_reason"
 DEAD_LETTER_ERROR = "ocrstream_error"
 DEAD_LETTER_CONSUMER = "ocrstream_consumer"
 REDRIVE = "ocrstream_redrive"
-"""The how-manieth redrive of its dead letter a record is; others are none."""
+"""The number of a redriven record's redrive, from 1."""
 
-_TOPIC_MAX_LENGTH = 249  # Kafka's own
+_TOPIC_MAX_LENGTH = 249  # Kafka's limit
 _INT32_MAX, _INT64_MAX = 2**31 - 1, 2**63 - 1
 
 
 def cloud_event_headers(event: Event, source: str, event_id: str | None = None) -> Headers:
-    """The headers our own producers add. `source` is the service's name as a URI reference."""
+    """Returns the headers of an event; `source` is the producer as a URI reference."""
     return cloud_event_headers_of(type(event).__name__, source, event_id or str(uuid4()))
 
 
 def cloud_event_headers_of(event_type: str, source: str, event_id: str) -> Headers:
-    """The same for an event that is bytes already."""
+    """Returns the headers of an encoded event."""
     return [
         ("ce_specversion", b"1.0"),
         ("ce_id", event_id.encode()),
@@ -44,7 +44,7 @@ def cloud_event_headers_of(event_type: str, source: str, event_id: str) -> Heade
 
 
 def origin_headers(ref: RecordRef) -> Headers:
-    """Headers that keep a record's first coordinates through the dead-letter topic and back."""
+    """Returns headers that keep a record's first coordinates through dead letters and redrives."""
     return [
         (ORIGIN_TOPIC, ref.topic.encode()),
         (ORIGIN_PARTITION, str(ref.partition).encode()),
@@ -54,7 +54,7 @@ def origin_headers(ref: RecordRef) -> Headers:
 
 
 def origin_of(headers: Sequence[tuple[str, bytes | None]], ref: RecordRef) -> RecordRef:
-    """The record's first coordinates: those in its origin headers if they are whole, else `ref`."""
+    """Returns a record's first coordinates: its origin headers if they are complete, else `ref`."""
     found = {key: value for key, value in headers if value is not None}
     if ORIGIN_TOPIC not in found:
         return ref
@@ -67,18 +67,18 @@ def origin_of(headers: Sequence[tuple[str, bytes | None]], ref: RecordRef) -> Re
         )
     except (KeyError, ValueError):
         return ref
-    whole = (
+    valid = (
         len(origin.topic) <= _TOPIC_MAX_LENGTH
         and "\0" not in origin.topic
         and 0 <= origin.partition <= _INT32_MAX
         and 0 <= origin.offset <= _INT64_MAX
         and -1 <= origin.timestamp_ms <= _INT64_MAX
     )
-    return origin if whole else ref
+    return origin if valid else ref
 
 
 def redrive_of(headers: Sequence[tuple[str, bytes | None]]) -> int:
-    """The how-manieth redrive of a dead letter the record is; 0 for one that is none."""
+    """Returns the number of the record's redrive, from 1; 0 if it is not redriven."""
     found = dict(headers).get(REDRIVE)
     try:
         number = int(found or b"0")

@@ -1,4 +1,4 @@
-"""What can still be read of a record that is no valid event."""
+"""Extracts the identifying fields of an invalid record."""
 
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from ocrstream_schemas.wire import json_text
 
 
 class Salvaged(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields that name the image a broken record is about, each valid by itself."""
+    """The fields of an invalid record that identify its image; each field is valid by itself."""
 
     chain_id: str
     run: int = 1
@@ -23,7 +23,7 @@ class Salvaged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def salvage(topic: str, value: bytes | None, ref: RecordRef) -> Salvaged | None:
-    """The image a broken record is about, or None if that cannot be told."""
+    """Returns the fields that identify the image of an invalid record, None if they are missing."""
     fields = _fields(value)
     batch_id = _valid(fields, "batch_id", Identifier)
     index = _valid(fields, "index", Index)
@@ -45,7 +45,7 @@ def salvage(topic: str, value: bytes | None, ref: RecordRef) -> Salvaged | None:
 
 
 def salvage_batch_id(value: bytes | None) -> str | None:
-    """The batch that a broken record names, or None if that cannot be told."""
+    """Returns the batch id in an invalid record, None if it has no valid one."""
     return _valid(_fields(value), "batch_id", Identifier)
 
 

@@ -1,4 +1,4 @@
-"""The topics: names and how each is created, on every kind of deployment."""
+"""The topics of the contract: their names and configuration, the same in every deployment."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,21 @@ WORKERS_HEARTBEATS = "workers.heartbeats"
 DEAD_LETTER_SUFFIX = ".dlq"
 
 LANES = ("urgent", "gpu")
-"""Declared lanes of `images.submitted`; a lane's topic is `images.submitted.<lane>`."""
+"""The lanes beside the default one; the topic of a lane is `images.submitted.<lane>`."""
 
 _HOUR_MS = 3600 * 1000
 RETENTION_MS = 7 * 24 * _HOUR_MS
 DEAD_LETTER_HEADROOM_BYTES = 64 * 1024
-"""How much larger a dead letter may be than a record of its origin: its headers tell where from."""
+"""How much larger a dead letter may be than a record of its origin, because of its headers."""
 
 
 def timestamp_limits(retention_ms: int) -> dict[str, str]:
-    """How far a record's timestamp may be from the broker's clock, as a topic's configuration.
+    """Returns the configuration that limits how far timestamps may differ from the broker's clock.
 
-    Kafka deletes by timestamp: what is older than the retention would be acknowledged and deleted
-    unread. The oldest that is taken stays for a seventh of the retention, a day of a week. One that
-    is ahead keeps what was written beside it from being deleted. Needs Kafka 3.6 (KIP-937).
+    Kafka deletes by timestamp, so it would acknowledge a record older than the retention and delete
+    it unread. The oldest accepted record stays for a seventh of the retention, a day of a week. A
+    timestamp in the future would delay the deletion of its whole segment. Needs Kafka 3.6
+    (KIP-937).
     """
     return {
         "message.timestamp.before.max.ms": str(retention_ms - retention_ms // 7),
@@ -34,10 +35,10 @@ def timestamp_limits(retention_ms: int) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """How a topic is created. `max_message_bytes` bounds one record, key and headers included.
+    """The configuration of a topic. `max_message_bytes` limits a record with key and headers.
 
-    Records have the time that their producer gives, or that at which the broker has them.
-    `further_config` is what else differs from the broker's own defaults.
+    A record's timestamp is the producer's, or with `timed_by_broker` the time of the append.
+    `further_config` overrides further defaults of the broker.
     """
 
     name: str
@@ -50,7 +51,7 @@ class TopicSpec:
 
     @property
     def config(self) -> dict[str, str]:
-        """The topic's configuration as Kafka names it."""
+        """The topic's configuration by Kafka's names."""
         if self.timed_by_broker:
             times = {"message.timestamp.type": "LogAppendTime"}
         else:
@@ -65,17 +66,17 @@ class TopicSpec:
 
 
 def lane_topic(lane: str | None) -> str:
-    """The topic of a lane; None is the default lane."""
+    """Returns the topic of a lane; None is the default lane."""
     return IMAGES_SUBMITTED if lane is None else f"{IMAGES_SUBMITTED}.{lane}"
 
 
 def dead_letter_topic(topic: str) -> str:
-    """Where what cannot be applied from `topic` is kept."""
+    """Returns the dead-letter topic of `topic`."""
     return topic + DEAD_LETTER_SUFFIX
 
 
 def is_images_topic(topic: str) -> bool:
-    """Whether `topic` carries ImageSubmitted, on any lane."""
+    """Returns whether `topic` carries ImageSubmitted, on any lane."""
     return topic == IMAGES_SUBMITTED or topic.startswith(IMAGES_SUBMITTED + ".")
 
 
@@ -83,7 +84,7 @@ _KIB, _MIB = 1024, 1024 * 1024
 
 IMAGE_TOPICS = (IMAGES_SUBMITTED, *(lane_topic(lane) for lane in LANES))
 RECORDED_TOPICS = (BATCHES_COMMANDS, OCR_RESULTS, TASKS_LIFECYCLE, *IMAGE_TOPICS)
-"""What the recorder reads, the most telling first, `images.submitted` last."""
+"""The topics that the recorder reads, those with most information first, images last."""
 
 _ORIGINS = (
     TopicSpec(IMAGES_SUBMITTED, partitions=24, max_message_bytes=256 * _KIB),
@@ -92,8 +93,8 @@ _ORIGINS = (
     TopicSpec(TASKS_LIFECYCLE, partitions=12, max_message_bytes=256 * _KIB),
     TopicSpec(OCR_RESULTS, partitions=24, max_message_bytes=8 * _MIB),
     TopicSpec(BATCHES_COMPLETED, partitions=3, max_message_bytes=256 * _KIB),
-    # Only the latest of each worker counts: whoever starts to read finds little more than that. All
-    # are timed by the broker, so that a worker's clock decides nothing.
+    # Compacted, because a reader needs only the latest heartbeat of each worker. The broker sets
+    # the timestamps, so that a worker's clock has no effect.
     TopicSpec(
         WORKERS_HEARTBEATS,
         partitions=1,
@@ -117,4 +118,4 @@ _DEAD_LETTERS = tuple(
 TOPICS: dict[str, TopicSpec] = {spec.name: spec for spec in (*_ORIGINS, *_DEAD_LETTERS)}
 
 NEEDED_TOPICS = TOPICS.keys() - {WORKERS_HEARTBEATS}
-"""What nothing can be read or recorded without."""
+"""The topics without which no service can work."""

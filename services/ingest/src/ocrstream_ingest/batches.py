@@ -1,4 +1,4 @@
-"""POST /v1/batches: images by reference, as a list, as a stream of lines, or as a prefix."""
+"""POST /v1/batches: image references as a JSON list, as NDJSON lines, or as a prefix to list."""
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -9,16 +9,16 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
 from ocrstream_ingest import ndjson
-from ocrstream_ingest.answers import RESPONSES, accepted, request_error
-from ocrstream_ingest.body import expect, pieces, whole
-from ocrstream_ingest.idempotency import STREAM, Key, fingerprint_of, new_attempt, require_same
+from ocrstream_ingest.dependencies import AdmittedRequest, Dependencies, Idempotent
+from ocrstream_ingest.idempotency import IdempotentRequest
 from ocrstream_ingest.models import BatchAccepted, BatchRequest, ListingRequest
 from ocrstream_ingest.openapi import schema_of
-from ocrstream_ingest.parts import Parts, Taken
 from ocrstream_ingest.publisher import Record
-from ocrstream_ingest.streams import publish_stream
+from ocrstream_ingest.request_body import read_body, read_chunks, require_media_type
+from ocrstream_ingest.responses import RESPONSES, accepted_response, body_error
+from ocrstream_ingest.stream_publishing import publish_stream
 from ocrstream_ingest.submission import Submission
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.fields import PATH_MAX_LENGTH
 
 router = APIRouter(prefix="/v1", tags=["submit"])
@@ -31,14 +31,14 @@ _NDJSON_EXAMPLE = (
 )
 
 
-def _kind(told: Any) -> str:
-    return "prefix" if isinstance(told, dict) and "prefix" in told else "images"
+def _request_kind(body: Any) -> str:
+    return "prefix" if isinstance(body, dict) and "prefix" in body else "images"
 
 
 _REQUEST: TypeAdapter[BatchRequest | ListingRequest] = TypeAdapter(
     Annotated[
         Annotated[BatchRequest, Tag("images")] | Annotated[ListingRequest, Tag("prefix")],
-        Discriminator(_kind),
+        Discriminator(_request_kind),
     ]
 )
 
@@ -56,9 +56,9 @@ _REQUEST: TypeAdapter[BatchRequest | ListingRequest] = TypeAdapter(
                 ndjson.MEDIA_TYPE: {
                     "schema": {
                         "type": "string",
-                        "description": "One image reference a line, of any number. The first line"
-                        " may describe the batch instead. Lines are published as they come; the"
-                        " batch's total is announced last.",
+                        "description": "One image reference per line, any number of lines. The"
+                        " first line may describe the batch instead. Ingest publishes lines as they"
+                        " arrive, and the batch's total last.",
                     },
                     "example": _NDJSON_EXAMPLE,
                 },
@@ -66,140 +66,153 @@ _REQUEST: TypeAdapter[BatchRequest | ListingRequest] = TypeAdapter(
         }
     },
 )
-async def submit_batch(request: Request, parts: Taken, key: Key = None) -> Response:
-    """Submit images by reference; answers when the broker has all of them."""
-    if expect(request, _JSON, ndjson.MEDIA_TYPE) == ndjson.MEDIA_TYPE:
-        return await _submit_lines(request, parts, key)
-    body = await whole(request, parts.json_limits)
+async def submit_batch(
+    request: Request, dependencies: AdmittedRequest, idempotent: Idempotent
+) -> Response:
+    """Submits images by reference; responds when the broker has all of them."""
+    if require_media_type(request, _JSON, ndjson.MEDIA_TYPE) == ndjson.MEDIA_TYPE:
+        return await _submit_lines(request, dependencies, idempotent)
+    body = await read_body(request, dependencies.json_limits)
     try:
-        told = _REQUEST.validate_json(body)
+        batch = _REQUEST.validate_json(body)
     except ValidationError as error:
-        raise request_error(error, skip=1) from error
-    fingerprint = fingerprint_of(request.url.path, body)
-    found = await parts.attempts.find(key, fingerprint)
-    if found is not None and found.answer is not None:
-        return accepted(found.answer)
-    attempt = found or new_attempt(fingerprint, batch_id=told.batch_id or str(uuid4()))
-    submission = Submission(told, attempt.ids["batch_id"], attempt.begun_at)
-    if isinstance(told, ListingRequest):
-        references = parts.listing.references(told.prefix, told.glob)
-        parts.backlog.admit([submission.topic])
-        if found is None:
-            await parts.attempts.begin(key, attempt)
-        count, total = await publish_stream(
-            parts.sender, submission, _listed(submission, references, told), told.batch_total
+        raise body_error(error, skip=1) from error
+    attempt = await idempotent.attempt(body)
+    if attempt.response is not None:
+        return accepted_response(attempt.response)
+    batch_id: str = attempt.ids.setdefault("batch_id", batch.batch_id or str(uuid4()))
+    submission = Submission(batch, batch_id, attempt.begun_at)
+    if isinstance(batch, ListingRequest):
+        references = dependencies.prefixes.list_references(batch.prefix, batch.glob)
+        dependencies.worker_lag.require_capacity([submission.topic])
+        await attempt.begin()
+        accepted, total = await publish_stream(
+            dependencies.publisher,
+            submission,
+            _listed_records(submission, references, batch),
+            batch.batch_total,
         )
     else:
-        # More may follow in a batch that the client names: only it knows the places then.
-        images = [
-            submission.image(
-                image.image_path,
-                place if image.index is None and told.batch_id is None else image.index,
-                pointer=lambda place=place: f"images/{place}/options",
-                public_path=image.public_path,
-                source_name=image.source_name,
-                options=image.options,
-            )
-            for place, image in enumerate(told.images)
-        ]
-        count = len(images)
-        total = count if told.batch_total is None else told.batch_total
-        announcement = submission.announcement(total)
-        parts.backlog.admit({submission.topic, *(image.topic for image in images)})
-        if found is None:
-            await parts.attempts.begin(key, attempt)
-        await parts.sender.send(submission.batch_id, [announcement, *images])
-    answer = _answer(parts, submission.batch_id, count, total)
-    await parts.attempts.finish(key, attempt, fingerprint, answer)
-    return accepted(answer)
+        records = _referenced_records(submission, batch)
+        accepted = len(records)
+        total = accepted if batch.batch_total is None else batch.batch_total
+        batch_record = submission.batch_record(total)
+        topics = {submission.topic, *(record.topic for record in records)}
+        dependencies.worker_lag.require_capacity(topics)
+        await attempt.begin()
+        await dependencies.publisher.publish(batch_id, [batch_record, *records])
+    return await attempt.finish(_response(dependencies, batch_id, accepted, total))
 
 
-async def _submit_lines(request: Request, parts: Parts, key: str | None) -> Response:
-    # What is published is not known before its end, so a repeat is not told from another request
-    # until then: what it publishes carries the first attempt's ids, and counts once.
-    found = await parts.attempts.find(key, None)
+async def _submit_lines(
+    request: Request, dependencies: Dependencies, idempotent: IdempotentRequest
+) -> Response:
+    attempt = await idempotent.stream_attempt()
     digest = hashlib.sha256()
-    body = _hashed(pieces(request, parts.stream_limits), digest)
-    path = request.url.path
-    if found is not None and found.answer is not None:
-        async for _ in body:
+    chunks = _hash_chunks(read_chunks(request, dependencies.stream_limits), digest)
+    if attempt.response is not None:
+        async for _ in chunks:
             pass
-        require_same(found, fingerprint_of(path, digest.digest()))
-        return accepted(found.answer)
-    if found is not None:
-        require_same(found, STREAM)
-    lines = ndjson.Lines(body)
-    told = await lines.description()
-    attempt = found or new_attempt(STREAM, batch_id=told.batch_id or str(uuid4()))
-    submission = Submission(told, attempt.ids["batch_id"], attempt.begun_at)
-    if told.batch_id not in {None, submission.batch_id}:
-        raise Problem(
+        attempt.require_same_content(digest.digest())
+        return accepted_response(attempt.response)
+    lines = ndjson.BatchLines(chunks)
+    description = await lines.read_description()
+    batch_id: str = attempt.ids.setdefault("batch_id", description.batch_id or str(uuid4()))
+    submission = Submission(description, batch_id, attempt.begun_at)
+    if description.batch_id not in {None, batch_id}:
+        raise ProblemError(
             422,
-            "Idempotency-Key used for another request",
-            f"The key came before with the batch {submission.batch_id!r}",
+            "Idempotency-Key belongs to another request",
+            f"An earlier request with this key submitted the batch {batch_id!r}",
         )
-    parts.backlog.admit([submission.topic])
-    if found is None:
-        await parts.attempts.begin(key, attempt)
-    images = _admitted(parts, lines.records(submission, places=told.batch_id is None))
-    count, total = await publish_stream(parts.sender, submission, images, told.batch_total)
-    answer = _answer(parts, submission.batch_id, count, total)
-    await parts.attempts.finish(key, attempt, fingerprint_of(path, digest.digest()), answer)
-    return accepted(answer)
+    dependencies.worker_lag.require_capacity([submission.topic])
+    await attempt.begin()
+    records = _require_capacity(
+        dependencies, lines.read_records(submission, number_images=description.batch_id is None)
+    )
+    accepted, total = await publish_stream(
+        dependencies.publisher, submission, records, description.batch_total
+    )
+    return await attempt.finish(
+        _response(dependencies, batch_id, accepted, total), content=digest.digest()
+    )
 
 
-async def _admitted(
-    parts: Parts, images: AsyncIterator[list[Record]]
+def _referenced_records(submission: Submission, batch: BatchRequest) -> list[Record]:
+    # A batch that the client names may have more requests, so only the client knows the indexes.
+    number_images = batch.batch_id is None
+    return [
+        submission.image_record(
+            image.image_path,
+            position if image.index is None and number_images else image.index,
+            pointer=lambda position=position: f"images/{position}/options",
+            public_path=image.public_path,
+            source_name=image.source_name,
+            options=image.options,
+        )
+        for position, image in enumerate(batch.images)
+    ]
+
+
+async def _listed_records(
+    submission: Submission, references: AsyncIterator[list[str]], listing: ListingRequest
 ) -> AsyncGenerator[list[Record]]:
-    """The images, if the lanes that the first of them name may take more; raises Problem (503).
-
-    Lanes that are named later are not looked at: a stream of which something was taken goes on.
-    """
-    first = True
-    async for records in images:
-        if first:
-            parts.backlog.admit({record.topic for record in records})
-            first = False
-        yield records
-
-
-async def _hashed(body: AsyncIterator[bytes], digest: Any) -> AsyncGenerator[bytes]:
-    async for piece in body:
-        digest.update(piece)
-        yield piece
-
-
-async def _listed(
-    submission: Submission, references: AsyncIterator[list[str]], told: ListingRequest
-) -> AsyncGenerator[list[Record]]:
-    place = 0
-    async for group in references:
+    """Yields a record for each reference, a page at a time. Raises ProblemError (413, 422)."""
+    position = 0
+    async for page in references:
         records: list[Record] = []
-        for reference in group:
+        for reference in page:
             if len(reference) > PATH_MAX_LENGTH:
-                raise Problem(
+                raise ProblemError(
                     422,
                     "A reference is too long",
                     f"{reference} has {len(reference)} characters; {PATH_MAX_LENGTH} are allowed",
                 )
-            # What is there may change before a repeat: a path's chain does not depend on its place.
+            # The listing may change before a repeat, so the chain's id depends on the path, not on
+            # the position.
             records.append(
-                submission.image(
-                    reference, place, by_path=True, pointer=lambda place=place: f"listed {place}"
+                submission.image_record(
+                    reference,
+                    position,
+                    chain_by_path=True,
+                    pointer=lambda position=position: f"listed {position}",
                 )
             )
-            place += 1
+            position += 1
         yield records
-    if not place:
-        raise Problem(
-            422, "No images", f"Nothing beneath {told.prefix} matches the glob {told.glob!r}"
+    if not position:
+        raise ProblemError(
+            422, "No images", f"No name beneath {listing.prefix} matches the glob {listing.glob!r}"
         )
 
 
-def _answer(parts: Parts, batch_id: str, count: int, total: int) -> str:
+async def _require_capacity(
+    dependencies: Dependencies, groups: AsyncIterator[list[Record]]
+) -> AsyncGenerator[list[Record]]:
+    """Yields the groups, if the lanes of the first one have capacity. Raises ProblemError (503).
+
+    Later groups are not checked: once ingest has published a part of a stream, it publishes all.
+    """
+    first = True
+    async for records in groups:
+        if first:
+            dependencies.worker_lag.require_capacity({record.topic for record in records})
+            first = False
+        yield records
+
+
+async def _hash_chunks(chunks: AsyncIterator[bytes], digest: Any) -> AsyncGenerator[bytes]:
+    async for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+
+
+def _response(
+    dependencies: Dependencies, batch_id: str, accepted: int, total: int
+) -> BatchAccepted:
     return BatchAccepted(
         batch_id=batch_id,
         total_images=total,
-        accepted_images=count,
-        links=parts.links(batch_id),
-    ).model_dump_json()
+        accepted_images=accepted,
+        links=dependencies.links(batch_id),
+    )

@@ -4,22 +4,21 @@ from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import AfterValidator, BaseModel, TypeAdapter
+from pydantic import AfterValidator, TypeAdapter
 
-from ocrstream_ingest.answers import RESPONSES, accepted, validated
-from ocrstream_ingest.body import expect, whole
-from ocrstream_ingest.idempotency import Attempt, Key, fingerprint_of, new_attempt
+from ocrstream_ingest.dependencies import AdmittedRequest, Dependencies, Idempotent
 from ocrstream_ingest.models import (
     CancelAccepted,
     CancelRequest,
     RetryAccepted,
     RetryRequest,
-    storable,
+    require_storable,
 )
 from ocrstream_ingest.openapi import schema_of
-from ocrstream_ingest.parts import Parts, Taken
 from ocrstream_ingest.publisher import command_record
-from ocrstream_schemas.events import BatchRetryRequested, BatchRevoked, CommandEvent
+from ocrstream_ingest.request_body import read_body, require_media_type
+from ocrstream_ingest.responses import RESPONSES, accepted_response, parse_body
+from ocrstream_schemas.events import BatchRetryRequested, BatchRevoked
 
 router = APIRouter(prefix="/v1/batches/{batch_id}", tags=["commands"])
 
@@ -27,37 +26,38 @@ _JSON = "application/json"
 _RETRY: TypeAdapter[RetryRequest] = TypeAdapter(RetryRequest)
 _CANCEL: TypeAdapter[CancelRequest] = TypeAdapter(CancelRequest)
 
-BatchId = Annotated[str, Path(min_length=1, max_length=255), AfterValidator(storable)]
+BatchId = Annotated[str, Path(min_length=1, max_length=255), AfterValidator(require_storable)]
 
 
 @router.post(
     "/cancel",
     status_code=202,
     response_model=CancelAccepted,
-    responses={**RESPONSES, 404: {"description": "The recorder knows of no such batch (yet)"}},
+    responses={**RESPONSES, 404: {"description": "The recorder does not know the batch (yet)"}},
     openapi_extra={
         "requestBody": {"content": {_JSON: {"schema": schema_of(CancelRequest)}}},
     },
 )
 async def cancel_batch(
-    batch_id: BatchId, request: Request, parts: Taken, key: Key = None
+    batch_id: BatchId, request: Request, dependencies: AdmittedRequest, idempotent: Idempotent
 ) -> Response:
-    """Cancel what is not finished of a batch; answers when the broker has the cancel."""
-    body = await _body(request, parts)
-    told = validated(_CANCEL, body)
-    fingerprint = fingerprint_of(request.url.path, body)
-    found = await parts.attempts.find(key, fingerprint)
-    if found is not None and found.answer is not None:
-        return accepted(found.answer)
-    attempt = found or new_attempt(fingerprint, run=await parts.recorder.run_of(batch_id))
-    if found is None:
-        await parts.attempts.begin(key, attempt)
+    """Cancels the unfinished images of a batch; responds when the broker has the command."""
+    body = await _read_optional_body(request, dependencies)
+    cancel: CancelRequest = parse_body(_CANCEL, body)
+    attempt = await idempotent.attempt(body)
+    if attempt.response is not None:
+        return accepted_response(attempt.response)
+    if "run" not in attempt.ids:
+        attempt.ids["run"] = await dependencies.recorder.fetch_run(batch_id)
     run: int = attempt.ids["run"]
     event = BatchRevoked(
-        batch_id=batch_id, run=run, initiated_by=told.initiated_by, revoked_at=attempt.begun_at
+        batch_id=batch_id, run=run, initiated_by=cancel.initiated_by, revoked_at=attempt.begun_at
     )
-    answer = CancelAccepted(batch_id=batch_id, run=run, links=parts.links(batch_id))
-    return await _publish(parts, event, key, attempt, answer)
+    await attempt.begin()
+    await dependencies.publisher.publish(batch_id, [command_record(event)])
+    return await attempt.finish(
+        CancelAccepted(batch_id=batch_id, run=run, links=dependencies.links(batch_id))
+    )
 
 
 @router.post(
@@ -70,42 +70,32 @@ async def cancel_batch(
     },
 )
 async def retry_batch(
-    batch_id: BatchId, request: Request, parts: Taken, key: Key = None
+    batch_id: BatchId, request: Request, dependencies: AdmittedRequest, idempotent: Idempotent
 ) -> Response:
-    """Read a batch's failed and revoked images again; answers when the broker has the request."""
-    body = await _body(request, parts)
-    told = validated(_RETRY, body)
-    fingerprint = fingerprint_of(request.url.path, body)
-    found = await parts.attempts.find(key, fingerprint)
-    if found is not None and found.answer is not None:
-        return accepted(found.answer)
-    attempt = found or new_attempt(fingerprint, request_id=str(uuid4()))
-    if found is None:
-        await parts.attempts.begin(key, attempt)
-    request_id: str = attempt.ids["request_id"]
+    """Retries a batch's failed and revoked images; responds when the broker has the command."""
+    body = await _read_optional_body(request, dependencies)
+    retry: RetryRequest = parse_body(_RETRY, body)
+    attempt = await idempotent.attempt(body)
+    if attempt.response is not None:
+        return accepted_response(attempt.response)
+    request_id: str = attempt.ids.setdefault("request_id", str(uuid4()))
     event = BatchRetryRequested(
         batch_id=batch_id,
         request_id=request_id,
-        include_no_text=told.include_no_text,
-        initiated_by=told.initiated_by,
+        include_no_text=retry.include_no_text,
+        initiated_by=retry.initiated_by,
         requested_at=attempt.begun_at,
     )
-    answer = RetryAccepted(batch_id=batch_id, request_id=request_id, links=parts.links(batch_id))
-    return await _publish(parts, event, key, attempt, answer)
+    await attempt.begin()
+    await dependencies.publisher.publish(batch_id, [command_record(event)])
+    return await attempt.finish(
+        RetryAccepted(batch_id=batch_id, request_id=request_id, links=dependencies.links(batch_id))
+    )
 
 
-async def _body(request: Request, parts: Parts) -> bytes:
-    """The body, which may be left out."""
-    body = await whole(request, parts.json_limits)
+async def _read_optional_body(request: Request, dependencies: Dependencies) -> bytes:
+    """Returns the body; a client may omit it, which means an empty object."""
+    body = await read_body(request, dependencies.json_limits)
     if body:
-        expect(request, _JSON)
+        require_media_type(request, _JSON)
     return body or b"{}"
-
-
-async def _publish(
-    parts: Parts, event: CommandEvent, key: str | None, attempt: Attempt, answer: BaseModel
-) -> Response:
-    await parts.sender.send(event.batch_id, [command_record(event)])
-    content = answer.model_dump_json()
-    await parts.attempts.finish(key, attempt, attempt.fingerprint, content)
-    return accepted(content)

@@ -1,4 +1,4 @@
-"""PDF and multi-frame TIFF, split into one image a page by a process that may die of it."""
+"""Splits PDF and multi-frame TIFF into one image per page, in a child process that may crash."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ import msgspec
 import structlog
 
 from ocrstream_ingest.form import ReceivedFile
-from ocrstream_ingest.page_writer import PAGE_NAME, Outcome, Task
-from ocrstream_runtime.problems import Problem
+from ocrstream_ingest.page_writer import PAGE_NAME, SplitResult, SplitTask
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_sandbox.child_process import ChildSpec
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
 from ocrstream_sandbox.limits import ChildLimits
@@ -18,13 +18,16 @@ from ocrstream_sandbox.single_job import run_job
 
 logger = structlog.get_logger(__name__)
 
-_PDF_MARK = b"%PDF-"
-_TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PDF_SIGNATURE = b"%PDF-"
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _RETRY_AFTER_S = "60"
 
 
 class DocumentLimits(NamedTuple):
-    """What the documents of a request may take; `dpi` is what a PDF's pages are rendered with."""
+    """Limits of all documents of a request together; `dpi` is the resolution of rendered PDF pages.
+
+    `timeout_s` and `memory_bytes` apply to each document, `max_concurrent` to all requests.
+    """
 
     max_pages: int
     max_page_pixels: int
@@ -32,47 +35,48 @@ class DocumentLimits(NamedTuple):
     dpi: int
     timeout_s: float
     memory_bytes: int
-    at_once: int
+    max_concurrent: int
 
 
-def kind_of(head: bytes) -> str | None:
-    """`pdf` or `tiff` by a file's first kilobyte, whatever it is called; None for others."""
-    if _PDF_MARK in head:
+def document_kind(head: bytes) -> str | None:
+    """Returns `pdf` or `tiff` by a file's first kilobyte, whatever its name; None for others."""
+    if _PDF_SIGNATURE in head:
         return "pdf"
-    return "tiff" if head.startswith(_TIFF_MARKS) else None
+    return "tiff" if head.startswith(_TIFF_SIGNATURES) else None
 
 
-class Documents:
-    """Splits documents, some at once, each in a process of its own within limits."""
+class DocumentSplitter:
+    """Splits documents, each in a child process of its own that has limits."""
 
     def __init__(self, limits: DocumentLimits) -> None:
         self._limits = limits
-        self._places = asyncio.Semaphore(limits.at_once)
+        self._slots = asyncio.Semaphore(limits.max_concurrent)
 
     async def split(self, files: Sequence[ReceivedFile]) -> list[Sequence[Path]]:
-        """Of each file its pages' images in order, on the disk beside it; nothing for an image.
+        """Returns for each file the paths of its pages' images, in order; none for an image.
 
-        One after another: the limits of pages and bytes are for all of them together. Raises
-        Problem (422) if one cannot be read, or not within the limits, and (503) if none can be now.
+        Splits one document after another, because the limits of pages and bytes apply to all of
+        them together. Raises ProblemError: 422 if a document is not readable within the limits, 503
+        if no child process is available.
         """
-        found: list[Sequence[Path]] = []
-        left = self._limits
+        pages_by_file: list[Sequence[Path]] = []
+        remaining = self._limits
         for number, file in enumerate(files):
-            kind = kind_of(file.head)
-            pages = await self._split(file, number, kind, left) if kind else ()
-            found.append(pages)
-            size = await asyncio.to_thread(_bytes_of, pages)
-            left = left._replace(
-                max_pages=left.max_pages - len(pages), max_bytes=left.max_bytes - size
+            kind = document_kind(file.head)
+            pages = await self._split(file, number, kind, remaining) if kind else ()
+            pages_by_file.append(pages)
+            size = await asyncio.to_thread(_total_size, pages)
+            remaining = remaining._replace(
+                max_pages=remaining.max_pages - len(pages), max_bytes=remaining.max_bytes - size
             )
-        return found
+        return pages_by_file
 
     async def _split(
         self, file: ReceivedFile, number: int, kind: str, limits: DocumentLimits
     ) -> Sequence[Path]:
         folder = file.path.with_name(f"{file.path.name}.pages")
         folder.mkdir()
-        task = Task(
+        task = SplitTask(
             kind=kind,
             file=str(file.path),
             folder=str(folder),
@@ -81,13 +85,13 @@ class Documents:
             max_bytes=limits.max_bytes,
             dpi=self._limits.dpi,
         )
-        async with self._places:
-            outcome = await self._run(task)
-        if outcome.refused is not None:
-            raise _refused(file.name, number, outcome.refused)
-        return [folder / PAGE_NAME.format(number) for number in range(1, outcome.pages + 1)]
+        async with self._slots:
+            result = await self._run(task)
+        if result.error is not None:
+            raise _not_splittable(file.name, number, result.error)
+        return [folder / PAGE_NAME.format(number) for number in range(1, result.pages + 1)]
 
-    async def _run(self, task: Task) -> Outcome:
+    async def _run(self, task: SplitTask) -> SplitResult:
         spec = ChildSpec(
             name="page writer",
             module="ocrstream_ingest.page_writer",
@@ -97,39 +101,39 @@ class Documents:
             ),
         )
         try:
-            answer = await run_job(spec, msgspec.msgpack.encode(task))
-            return msgspec.msgpack.decode(answer, type=Outcome)
+            result = await run_job(spec, msgspec.msgpack.encode(task))
+            return msgspec.msgpack.decode(result, type=SplitResult)
         except (ChildStarvedError, ChildUnavailableError) as error:
-            logger.warning("a document cannot be split now", error=str(error))
+            logger.warning("cannot split a document now", error=str(error))
             starved = isinstance(error, ChildStarvedError)
-            raise Problem(
+            raise ProblemError(
                 503,
                 "Too little CPU" if starved else "No process for the document",
-                f"A document was not split: {error}; nothing was kept, send the request again when"
-                " less is to do",
+                f"Ingest could not split a document: {error}; it stored nothing, send the request"
+                " again when the load is lower",
                 headers={"Retry-After": _RETRY_AFTER_S},
             ) from error
         except (ChildDiedError, msgspec.DecodeError) as error:
             if isinstance(error, ChildDiedError) and error.hung:
-                return Outcome(
-                    refused=f"splitting it took longer than {self._limits.timeout_s:g} s"
+                return SplitResult(
+                    error=f"splitting it took longer than {self._limits.timeout_s:g} s"
                     " (OCRSTREAM_DOCUMENT_TIMEOUT_S)"
                 )
-            logger.warning("a document ended its reader", error=str(error))
-            return Outcome(
-                refused="reading it takes more memory than allowed"
+            logger.warning("a document crashed the page writer", error=str(error))
+            return SplitResult(
+                error="reading it takes more memory than allowed"
                 f" (OCRSTREAM_DOCUMENT_MEMORY_BYTES={self._limits.memory_bytes:,}), or it is broken"
             )
 
 
-def _bytes_of(files: Sequence[Path]) -> int:
+def _total_size(files: Sequence[Path]) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _refused(name: str | None, number: int, why: str) -> Problem:
-    return Problem(
+def _not_splittable(name: str | None, number: int, reason: str) -> ProblemError:
+    return ProblemError(
         422,
         "The document cannot be split into pages",
-        f"{name or 'A file'}: {why}",
-        errors=[{"pointer": f"#/files/{number}", "detail": why}],
+        f"{name or 'A file'}: {reason}",
+        errors=[{"pointer": f"#/files/{number}", "detail": reason}],
     )

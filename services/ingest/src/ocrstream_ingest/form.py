@@ -1,4 +1,4 @@
-"""A multipart form, taken apart as it comes in: files go to the disk, fields are kept."""
+"""Parses a multipart form as it arrives: writes files to the disk, keeps fields in memory."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from ocrstream_ingest.models import MAX_FILES
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 FILES_FIELD = "files"
 
@@ -22,7 +22,7 @@ _SOURCE_NAME_MAX_LENGTH = 1024
 
 @dataclass(frozen=True)
 class ReceivedFile:
-    """A file of the form, where it is for now; `head` are its first bytes, `sha256` in hex."""
+    """A file of the form in a temporary folder; `head` is its first kilobyte, `sha256` in hex."""
 
     path: Path
     name: str | None
@@ -31,18 +31,18 @@ class ReceivedFile:
     head: bytes
 
 
-class FormReader:
-    """Takes the body in pieces of any length; files are written to `folder`, and on the disk when
-    `finish` returns.
+class FormParser:
+    """Parses the body from chunks of any length; writes files to `folder`, and flushes them.
 
-    Raises Problem: 422 if the form is broken or has too many parts, 413 if one is too large.
+    Raises ProblemError: 422 if the form is malformed or has too many parts, 413 if a part is too
+    large.
     """
 
     def __init__(self, content_type: str, folder: Path, max_file_bytes: int) -> None:
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if not boundary:
-            raise _broken("the header Content-Type names no boundary")
+            raise _malformed("the header Content-Type has no boundary")
         self.files: list[ReceivedFile] = []
         self.fields: dict[str, str] = {}
         self._folder = folder
@@ -50,7 +50,7 @@ class FormReader:
         self._header_name = self._header_value = b""
         self._disposition = b""
         self._name = ""
-        self._file: _File | None = None
+        self._file: _FileWriter | None = None
         self._value = bytearray()
         self._ended = False
         try:
@@ -68,22 +68,22 @@ class FormReader:
                 },
             )
         except FormParserError as error:
-            raise _broken(str(error)) from error
+            raise _malformed(str(error)) from error
 
-    def feed(self, piece: bytes) -> None:
-        """The next piece of the body; blocks for as long as the disk does."""
+    def feed(self, chunk: bytes) -> None:
+        """Parses the next chunk of the body; blocks while the disk does. Raises OSError."""
         try:
-            self._parser.write(piece)
+            self._parser.write(chunk)
         except FormParserError as error:
-            raise _broken(str(error)) from error
+            raise _malformed(str(error)) from error
 
     def finish(self) -> None:
-        """The body is over."""
+        """Checks that the form is complete; call it after the last chunk."""
         if not self._ended:
-            raise _broken("it ends before its last boundary")
+            raise _malformed("it ends before its last boundary")
 
     def close(self) -> None:
-        """Close what is still open of a form that was not finished."""
+        """Closes the file that an incomplete form leaves open."""
         if self._file is not None:
             self._file.close()
 
@@ -106,23 +106,23 @@ class FormReader:
         _, options = parse_options_header(self._disposition)
         name = options.get(b"name")
         if name is None:
-            raise _broken("a part has no name")
+            raise _malformed("a part has no name")
         self._name = name.decode("utf-8", "replace")
         file_name = options.get(b"filename")
         if self._name != FILES_FIELD:
             if len(self.fields) == _MAX_FIELDS:
-                raise _broken(f"it has more than {_MAX_FIELDS} fields")
+                raise _malformed(f"it has more than {_MAX_FIELDS} fields")
             if self._name in self.fields:
-                raise _broken(f"it has the field {self._name!r} twice")
+                raise _malformed(f"it has the field {self._name!r} twice")
             self._value = bytearray()
             return
         if file_name is None:
-            raise _broken(f"the part {FILES_FIELD!r} has no file name, so it is no file")
+            raise _malformed(f"the part {FILES_FIELD!r} has no file name, so it is not a file")
         if len(self.files) == MAX_FILES:
-            raise _broken(f"it has more than {MAX_FILES} files; send more requests")
+            raise _malformed(f"it has more than {MAX_FILES} files; send them in several requests")
         number = len(self.files)
         path = self._folder / str(number)
-        self._file = _File(path, number, _clean(file_name), self._max_file_bytes)
+        self._file = _FileWriter(path, number, _sanitize(file_name), self._max_file_bytes)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:
@@ -130,7 +130,7 @@ class FormReader:
             return
         self._value += data[start:end]
         if len(self._value) > _MAX_FIELD_BYTES:
-            raise _broken(f"the field {self._name!r} is longer than {_MAX_FIELD_BYTES:,} bytes")
+            raise _malformed(f"the field {self._name!r} is longer than {_MAX_FIELD_BYTES:,} bytes")
 
     def _on_part_end(self) -> None:
         if self._file is not None:
@@ -140,14 +140,14 @@ class FormReader:
         try:
             self.fields[self._name] = self._value.decode()
         except UnicodeDecodeError as error:
-            raise _broken(f"the field {self._name!r} is not in UTF-8") from error
+            raise _malformed(f"the field {self._name!r} is not in UTF-8") from error
 
     def _on_end(self) -> None:
         self._ended = True
 
 
-class _File:
-    """A file while it comes in."""
+class _FileWriter:
+    """Writes a file as it arrives."""
 
     def __init__(self, path: Path, number: int, name: str | None, max_bytes: int) -> None:
         self._path = path
@@ -159,20 +159,20 @@ class _File:
         self._head = b""
         self._file: BinaryIO = path.open("xb", buffering=0)
 
-    def write(self, piece: memoryview) -> None:
-        self._size += len(piece)
+    def write(self, chunk: memoryview) -> None:
+        self._size += len(chunk)
         if self._size > self._max_bytes:
-            why = f"is larger than {self._max_bytes:,} bytes (OCRSTREAM_MAX_UPLOAD_BYTES)"
-            raise Problem(
+            detail = f"is larger than {self._max_bytes:,} bytes (OCRSTREAM_MAX_UPLOAD_BYTES)"
+            raise ProblemError(
                 413,
                 "File too large",
-                f"{self._name or 'A file'} {why}",
-                errors=[{"pointer": f"#/{FILES_FIELD}/{self._number}", "detail": why}],
+                f"{self._name or 'A file'} {detail}",
+                errors=[{"pointer": f"#/{FILES_FIELD}/{self._number}", "detail": detail}],
             )
         if len(self._head) < _HEAD_BYTES:
-            self._head += piece[: _HEAD_BYTES - len(self._head)]
-        self._digest.update(piece)
-        rest = piece
+            self._head += chunk[: _HEAD_BYTES - len(self._head)]
+        self._digest.update(chunk)
+        rest = chunk
         while rest:
             rest = rest[self._file.write(rest) :]
 
@@ -186,10 +186,10 @@ class _File:
         self._file.close()
 
 
-def _clean(name: bytes) -> str | None:
+def _sanitize(name: bytes) -> str | None:
     text = name.decode("utf-8", "replace").replace("\0", "")
     return text[-_SOURCE_NAME_MAX_LENGTH:] or None
 
 
-def _broken(why: str) -> Problem:
-    return Problem(422, "The form cannot be read", f"The body is no form as expected: {why}")
+def _malformed(reason: str) -> ProblemError:
+    return ProblemError(422, "The form is malformed", f"The body is not a valid form: {reason}")

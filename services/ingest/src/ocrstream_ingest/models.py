@@ -1,5 +1,7 @@
-"""Requests and answers of ingest's API. Lengths and ranges are those of the event contract; so is
-that null stands for a field that is left out.
+"""Request and response models of ingest's API.
+
+Lengths and ranges are those of the event contract. As in the contract, null means that the field is
+missing.
 """
 
 from typing import Annotated, Any, Self
@@ -25,26 +27,26 @@ REFERENCE_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*://"
 INDEX_MAX = 2**31 - 1
 
 
-def storable(text: str) -> str:
-    """The text itself; raises ValueError if the database cannot keep it."""
+def require_storable(text: str) -> str:
+    """Returns the text. Raises ValueError if PostgreSQL cannot store it."""
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds NUL or half a surrogate pair, which cannot be stored")
+        raise ValueError("contains NUL or an unpaired surrogate, which the database cannot store")
     return text
 
 
-def _actionable(options: dict[str, Any] | None) -> dict[str, Any] | None:
+def _require_valid_options(options: dict[str, Any] | None) -> dict[str, Any] | None:
     check_options(options)
     return options
 
 
 def _default_if_null(value: object) -> object:
-    """The value; of null, as in the events, the field's default."""
+    """Returns the value, or the field's default for null."""
     if value is None:
         raise PydanticUseDefault
     return value
 
 
-Text = Annotated[str, AfterValidator(storable)]
+Text = Annotated[str, AfterValidator(require_storable)]
 Identifier = Annotated[Text, Field(min_length=1, max_length=255)]
 Reference = Annotated[
     Text,
@@ -52,7 +54,7 @@ Reference = Annotated[
         min_length=1,
         max_length=255,
         pattern=REFERENCE_PATTERN,
-        description="A URL that the workers can read, at most 255 characters",
+        description="A URL that the workers can read; at most 255 characters",
         examples=["file:///data/scans/0001.png"],
     ),
 ]
@@ -64,13 +66,14 @@ Count = Annotated[int, Field(ge=0, le=INDEX_MAX)]
 PositiveCount = Annotated[int, Field(ge=1, le=INDEX_MAX)]
 Flag = Annotated[bool, BeforeValidator(_default_if_null, json_schema_input_type=bool | None)]
 Glob = Annotated[Text, Field(min_length=1, max_length=255)]
-Options = Annotated[dict[str, Any] | None, AfterValidator(_actionable)]
+Options = Annotated[dict[str, Any] | None, AfterValidator(_require_valid_options)]
 
 
 class ImageReference(BaseModel):
-    """An image that is somewhere already.
+    """A reference to an image that is already stored somewhere.
 
-    Without an index it has its place in the list, or none if the request names its batch itself.
+    An image without an index gets its position in the list, or no index if the request has a
+    `batch_id`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -83,34 +86,36 @@ class ImageReference(BaseModel):
 
 
 class BatchDescription(BaseModel):
-    """What is told of a batch; the same `batch_id` again changes nothing that is the same."""
+    """Describes a batch; a repeat with the same `batch_id` and values changes nothing."""
 
     model_config = ConfigDict(extra="forbid")
 
     batch_id: Identifier | None = None
     batch_name: Name | None = None
     batch_total: Annotated[
-        Count | None, Field(description="Images in all, if this request is not the whole batch")
+        Count | None,
+        Field(description="How many images the whole batch has, if this request is only a part"),
     ] = None
     chunk_size: PositiveCount | None = None
     initiated_by: Initiator | None = None
     total_tasks: Annotated[
         PositiveCount | None,
-        Field(description="Tasks of each image's chain, if other stages follow OCR"),
+        Field(description="How many tasks each image's chain has, if other stages follow OCR"),
     ] = None
     options: Annotated[
         Options,
         Field(
-            description="Kept with the batch. `lane` (default, urgent, gpu), `boxes` (line, word)"
-            " and `reuse` hold for its images. `deadline` (RFC 3339) cancels what is not done by"
-            " then; `webhook_url` is told of its end, if the recorder has a secret to sign with",
+            description="Stored with the batch. `lane` (default, urgent, gpu), `boxes` (line, word)"
+            " and `reuse` apply to its images. At the `deadline` (RFC 3339) the system cancels"
+            " unfinished images. The recorder calls `webhook_url` when the batch ends, if it has a"
+            " secret to sign with",
             examples=[{"lane": "urgent", "deadline": "2030-01-31T18:00:00Z"}],
         ),
     ] = None
 
 
 class BatchRequest(BatchDescription):
-    """A batch of references."""
+    """A batch of image references."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -127,96 +132,96 @@ class BatchRequest(BatchDescription):
         list[ImageReference],
         Field(
             max_length=MAX_REFERENCES,
-            description="None only tell the `batch_total` of a batch whose images came before",
+            description="An empty list only sets the `batch_total` of a batch submitted before",
         ),
     ]
 
     @field_validator("images")
     @classmethod
-    def _some_or_a_total(
-        cls, images: list[ImageReference], told: ValidationInfo
+    def _require_images_or_total(
+        cls, images: list[ImageReference], fields: ValidationInfo
     ) -> list[ImageReference]:
-        if not images and None in {told.data.get("batch_id"), told.data.get("batch_total")}:
-            raise ValueError("name at least one, or else batch_id and batch_total")
+        if not images and None in {fields.data.get("batch_id"), fields.data.get("batch_total")}:
+            raise ValueError("needs at least one image, or else a batch_id and a batch_total")
         return images
 
 
 class ListingRequest(BatchDescription):
-    """A batch of what is found beneath a prefix, in the order of the names."""
+    """A batch of the images that ingest finds beneath a prefix, ordered by name."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"prefix": "s3://scans/2026/05/", "glob": "*.png"}]},
     )
 
     prefix: Annotated[
-        Reference, Field(description="`s3://bucket/path/` or `file:///folder/`, as ingest allows")
+        Reference,
+        Field(description="`s3://bucket/path/` or `file:///folder/`; ingest must allow it"),
     ]
     glob: Annotated[
         Glob,
         BeforeValidator(_default_if_null, json_schema_input_type=Glob | None),
         Field(
-            description="Which names beneath the prefix are taken; `*` and `?` match `/`, too",
+            description="Pattern for the names beneath the prefix; `*` and `?` also match `/`",
         ),
     ] = "*"
 
 
 class UploadForm(BatchDescription):
-    """The fields of an upload, beside its `files`."""
+    """The fields of an upload, except its `files`."""
 
     first_index: Annotated[
         Index | None,
-        Field(description="Index of the first file; without it and batch_id it is 0"),
+        Field(description="Index of the first file; 0 if both it and `batch_id` are missing"),
     ] = None
     index_pages: Annotated[
         Flag,
         Field(
-            description="Whether each page of a document takes the next index, and what follows"
-            " goes on behind it, so that the next request's `first_index` is one more than the"
-            " greatest of this answer. Otherwise every file takes one index, and a document's"
-            " first page has it"
+            description="Whether each page of a document takes the next index. If true, the next"
+            " request's `first_index` is the greatest index of this response plus one. If false,"
+            " each file takes one index, which the first page of a document gets"
         ),
     ] = False
     batch_open: Annotated[
         Flag,
         Field(
-            description="Whether more of this batch follows, how much is not known yet: its total"
-            " is unknown, and it does not end, until a request tells it"
+            description="Whether further requests add an unknown number of images to this batch."
+            " If true, the batch has no total and does not end until a request gives its total"
         ),
     ] = False
 
     @model_validator(mode="after")
-    def _knows_or_not(self) -> Self:
+    def _check_batch_open(self) -> Self:
         if self.batch_open and (self.batch_id is None or self.batch_total is not None):
-            raise ValueError("batch_open needs a batch_id and goes with no batch_total")
+            raise ValueError("batch_open requires a batch_id and excludes batch_total")
         return self
 
 
 class UploadBody(UploadForm):
-    """The whole form, as the OpenAPI document tells it; the files themselves are streamed."""
+    """The whole form of an upload; ingest streams the files."""
 
     files: Annotated[
         list[bytes],
         Field(
             min_length=1,
             max_length=MAX_FILES,
-            description="Images, PDF or TIFF; a document becomes one image a page",
+            description="Images, PDF or TIFF; each page of a document becomes an image",
         ),
     ]
 
 
 class RetryRequest(BaseModel):
-    """Which images are read again: those that failed or were revoked."""
+    """Retries the failed and revoked images of a batch."""
 
     model_config = ConfigDict(extra="forbid")
 
     include_no_text: Annotated[
-        Flag, Field(strict=True, description="Those without any text, too")
+        Flag, Field(strict=True, description="Whether to retry images without text, too")
     ] = False
     initiated_by: Initiator | None = None
 
 
 class CancelRequest(BaseModel):
-    """Who cancels a batch."""
+    """Cancels a batch; `initiated_by` says who does."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -224,41 +229,41 @@ class CancelRequest(BaseModel):
 
 
 class Links(BaseModel):
-    """Where to read on, at the recorder; null if ingest was not told where that is."""
+    """URLs of the batch in the recorder's API; null if ingest does not know the recorder."""
 
     batch: str | None
     images: str | None
 
 
 class BatchAccepted(BaseModel):
-    """The broker has the batch and all images of the request."""
+    """The broker acknowledged the batch and all images of the request."""
 
     batch_id: str
     total_images: int | None
-    """None: more follows, how much is not known yet."""
+    """None if further requests add an unknown number of images."""
     accepted_images: int
     links: Links
 
 
 class UploadedImage(BaseModel):
-    """An upload, where it was stored and what it is called from now on."""
+    """An uploaded image: its reference and the ids that it has from now on."""
 
     index: int | None
     image_path: str
     chain_id: str
     source_name: str | None
     page: int | None
-    """The page of a document, from 1."""
+    """The page of a document, from 1; None for an image file."""
 
 
 class UploadAccepted(BatchAccepted):
-    """The files are stored, and the broker has their references."""
+    """The files are stored, and the broker acknowledged their references."""
 
     images: list[UploadedImage]
 
 
 class CancelAccepted(BaseModel):
-    """The broker has the cancel; `run` is the run that it ends."""
+    """The broker acknowledged the cancellation of `run`."""
 
     batch_id: str
     run: int
@@ -266,7 +271,7 @@ class CancelAccepted(BaseModel):
 
 
 class RetryAccepted(BaseModel):
-    """The broker has the request for another run."""
+    """The broker acknowledged the request for another run."""
 
     batch_id: str
     request_id: str

@@ -1,4 +1,4 @@
-"""Image references, one JSON object a line."""
+"""Parses NDJSON bodies: one image reference per line."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any
@@ -9,14 +9,15 @@ from pydantic import ValidationError
 from ocrstream_ingest.models import REFERENCE_PATTERN, BatchDescription
 from ocrstream_ingest.publisher import Record
 from ocrstream_ingest.submission import Submission
-from ocrstream_runtime.problems import Problem
-from ocrstream_schemas.batch_options import InvalidOption, check_options
+from ocrstream_runtime.errors import ProblemError
+from ocrstream_schemas.batch_options import check_options
+from ocrstream_schemas.errors import InvalidOptionError
 from ocrstream_schemas.fields import PATH_MAX_LENGTH, Index, Path, SourceName
 
 MEDIA_TYPE = "application/x-ndjson"
 
-_LINES_AT_ONCE = 1000
-_BYTES_AT_ONCE = 1 << 20
+_GROUP_LINES = 1000
+_GROUP_BYTES = 1 << 20
 _MAX_LINE_BYTES = 256 * 1024
 
 
@@ -33,44 +34,48 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
 _DECODER = msgspec.json.Decoder(_Line)
 
 
-class Lines:
-    """The lines of a body, counted from 1; the first may describe the batch."""
+class BatchLines:
+    """The lines of a body, numbered from 1; the first line may describe the batch."""
 
-    def __init__(self, body: AsyncIterator[bytes]) -> None:
-        self._groups = _grouped(body)
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._groups = _split_lines(chunks)
         self._first: list[bytes] = []
         self._number = 1
 
-    async def description(self) -> BatchDescription:
-        """What the first line tells of the batch if it names no image, else nothing.
+    async def read_description(self) -> BatchDescription:
+        """Returns the first line as a description, or an empty one if the line is an image.
 
-        Raises Problem (422) if it is neither, or if there is none.
+        Raises ProblemError (422) if the line is neither, or if the body has no line.
         """
         self._first = await anext(self._groups, [])
         if not self._first:
-            raise Problem(422, "No images", "The body holds no line; send one JSON object a line")
+            raise ProblemError(
+                422, "No images", "The body has no line; send one JSON object per line"
+            )
         try:
-            told = msgspec.json.decode(self._first[0])
+            line = msgspec.json.decode(self._first[0])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _bad_line(1, str(error)) from error
-        if not isinstance(told, dict) or "image_path" in told:
+            raise _invalid_line(1, str(error)) from error
+        if not isinstance(line, dict) or "image_path" in line:
             return BatchDescription()
         self._first, self._number = self._first[1:], 2
         try:
-            return BatchDescription.model_validate(told)
+            return BatchDescription.model_validate(line)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            where = "/".join(str(part) for part in first["loc"])
-            raise _bad_line(1, f"describes the batch: {where}: {first['msg']}") from error
+            field = "/".join(str(part) for part in first["loc"])
+            raise _invalid_line(1, f"describes the batch: {field}: {first['msg']}") from error
 
-    async def records(
-        self, submission: Submission, *, places: bool
+    async def read_records(
+        self, submission: Submission, *, number_images: bool
     ) -> AsyncGenerator[list[Record]]:
-        """The images, some at a time; with `places` one without an index has its place.
+        """Yields a record for each image, in groups.
 
-        Raises Problem (422) for the first line that is no image, after all before it were given.
+        With `number_images`, an image without an index gets its position in the body. Raises
+        ProblemError (422) for the first invalid line, after it has yielded all images before that
+        line.
         """
-        place = 0
+        position = 0
         group: list[bytes] | None = self._first
         while group is not None:
             records: list[Record] = []
@@ -78,62 +83,65 @@ class Lines:
                 for line in group:
                     number, self._number = self._number, self._number + 1
                     if line and not line.isspace():
-                        seat = place if places else None
-                        records.append(_record(submission, line, number, seat))
-                        place += 1
-            except Problem:
+                        default_index = position if number_images else None
+                        records.append(_record(submission, line, number, default_index))
+                        position += 1
+            except ProblemError:
                 if records:
                     yield records
                 raise
             if records:
                 yield records
             group = await anext(self._groups, None)
-        if not place:
-            raise Problem(422, "No images", "The body names no image; send one JSON object a line")
+        if not position:
+            raise ProblemError(
+                422, "No images", "The body has no image; send one JSON object per line"
+            )
 
 
-def _record(submission: Submission, line: bytes, number: int, place: int | None) -> Record:
+def _record(submission: Submission, line: bytes, number: int, default_index: int | None) -> Record:
     try:
-        told = _DECODER.decode(line)
-        if told.options is not None:
-            check_options(told.options)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOption) as error:
-        raise _bad_line(number, str(error)) from error
-    return submission.image(
-        told.image_path,
-        place if told.index is None else told.index,
+        image = _DECODER.decode(line)
+        if image.options is not None:
+            check_options(image.options)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOptionError) as error:
+        raise _invalid_line(number, str(error)) from error
+    return submission.image_record(
+        image.image_path,
+        default_index if image.index is None else image.index,
         pointer=lambda: f"line {number}",
-        public_path=told.public_path,
-        source_name=told.source_name,
-        options=told.options,
+        public_path=image.public_path,
+        source_name=image.source_name,
+        options=image.options,
     )
 
 
-async def _grouped(body: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes]]:
-    waiting: list[bytes] = []
+async def _split_lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes]]:
+    """Yields complete lines in groups. Raises ProblemError (422) if a line is too long."""
+    group: list[bytes] = []
     size, number = 0, 0
-    rest = b""
-    async for piece in body:
-        first, *others = piece.split(b"\n")
-        rest += first
+    partial = b""
+    async for chunk in chunks:
+        first, *others = chunk.split(b"\n")
+        partial += first
         if others:
-            lines = [rest, *others[:-1]]
-            rest = others[-1]
+            lines = [partial, *others[:-1]]
+            partial = others[-1]
             number += len(lines)
-            waiting += lines
-            size += len(piece)
-        if len(rest) > _MAX_LINE_BYTES:
-            if waiting:
-                yield waiting
-            raise _bad_line(number + 1, f"is longer than {_MAX_LINE_BYTES:,} bytes")
-        if len(waiting) >= _LINES_AT_ONCE or size >= _BYTES_AT_ONCE:
-            yield waiting
-            waiting, size = [], 0
-    if rest:
-        waiting.append(rest)
-    if waiting:
-        yield waiting
+            group += lines
+            size += len(chunk)
+        if len(partial) > _MAX_LINE_BYTES:
+            if group:
+                yield group
+            raise _invalid_line(number + 1, f"is longer than {_MAX_LINE_BYTES:,} bytes")
+        if len(group) >= _GROUP_LINES or size >= _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if partial:
+        group.append(partial)
+    if group:
+        yield group
 
 
-def _bad_line(number: int, why: str) -> Problem:
-    return Problem(422, "A line breaks its schema", f"line {number}: {why}", line=number)
+def _invalid_line(number: int, why: str) -> ProblemError:
+    return ProblemError(422, "A line breaks its schema", f"line {number}: {why}", line=number)

@@ -1,42 +1,44 @@
-"""Whether uploads can be kept now."""
+"""Checks whether ingest can store uploads."""
 
 import asyncio
 import os
 from pathlib import Path
 
-from ocrstream_ingest.durable import sync_file
-from ocrstream_runtime.health import NotReady
+from ocrstream_ingest.fsync_files import fsync_file
+from ocrstream_runtime.errors import NotReadyError
 
-_PROBE = b"written to see whether uploads can be kept"
+_PROBE = b"ocrstream object store probe"
 
 
 class ObjectStoreCheck:
-    """Tries to write, read and remove a small file in the object root.
+    """Writes, reads and deletes a small file in the object root.
 
-    A file system that hangs holds up one thread, however often it is asked.
+    A file system that hangs blocks one thread, however often the check runs.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._trying: asyncio.Future[None] | None = None
+        self._probing: asyncio.Future[None] | None = None
 
     async def check(self) -> None:
-        """Raises NotReady, which says what is wrong with the folder."""
-        if self._trying is None or self._trying.done():
-            self._trying = asyncio.get_running_loop().run_in_executor(None, _try, self._root)
+        """Raises NotReadyError if the folder is not usable; the message says why."""
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.get_running_loop().run_in_executor(None, _probe, self._root)
         try:
-            # Whoever stops waiting does not end the thread.
-            await asyncio.shield(self._trying)
+            # A caller that times out does not cancel the probe, which the next caller waits for.
+            await asyncio.shield(self._probing)
         except OSError as error:
-            said = error.strerror or str(error)
-            raise NotReady(f"OCRSTREAM_OBJECT_ROOT={self._root} cannot be used: {said}") from error
+            reason = error.strerror or str(error)
+            raise NotReadyError(
+                f"OCRSTREAM_OBJECT_ROOT={self._root} is not usable: {reason}"
+            ) from error
 
 
-def _try(root: Path) -> None:
+def _probe(root: Path) -> None:
     probe = root / f".probe-{os.urandom(8).hex()}"
     try:
         probe.write_bytes(_PROBE)
-        sync_file(probe)
+        fsync_file(probe)
         if probe.read_bytes() != _PROBE:
             raise OSError(f"{probe.name} reads otherwise than it was written")
     finally:

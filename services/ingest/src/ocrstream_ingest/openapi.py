@@ -1,4 +1,4 @@
-"""The OpenAPI document where FastAPI cannot know it: bodies that are read by hand."""
+"""Adds the request bodies that the handlers parse themselves to the OpenAPI document."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ _models: list[type[BaseModel]] = []
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, str]:
-    """A reference to the model's schema, which `install_openapi` adds to the document."""
+    """Returns a reference to the model's schema, which `install_openapi` adds to the document."""
     _models.append(model)
     return {"$ref": _TEMPLATE.format(model=model.__name__)}
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Makes `app` describe all models that `schema_of` was asked for."""
+    """Adds the schemas of all models that `schema_of` received to the document of `app`."""
     describe = app.openapi
     _, definitions = models_json_schema(
         [(model, "validation") for model in _models], ref_template=_TEMPLATE

@@ -1,6 +1,6 @@
-"""Writes a document's pages as PNG files; a process of its own, for the document may be hostile.
+"""Writes a document's pages as PNG files, in a child process because a document may be hostile.
 
-Run as `python -m ocrstream_ingest.page_writer` by `run_job`.
+`run_job` starts it as `python -m ocrstream_ingest.page_writer`.
 """
 
 import os
@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ocrstream_ingest.errors import DocumentError
 from ocrstream_sandbox.serve import serve
 from ocrstream_sandbox.wire import printable
 
@@ -21,8 +22,8 @@ PAGE_NAME = "{}.png"
 _PDF_POINTS_PER_INCH = 72
 
 
-class Task(msgspec.Struct, frozen=True):
-    """`kind`: pdf or tiff. `dpi` is for PDF."""
+class SplitTask(msgspec.Struct, frozen=True):
+    """A document and its limits. `kind` is pdf or tiff; only PDF needs `dpi`."""
 
     kind: str
     file: str
@@ -33,41 +34,39 @@ class Task(msgspec.Struct, frozen=True):
     dpi: int
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How many pages were written; or why none are to be used."""
+class SplitResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many pages were written, or the error because of which no page may be used."""
 
     pages: int = 0
-    refused: str | None = None
-
-
-class _Refused(Exception):
-    pass
+    error: str | None = None
 
 
 class PageWriter:
-    """Answers a Task with an Outcome."""
+    """Handles a SplitTask and returns a SplitResult."""
 
     info = b""
 
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
-        return [msgspec.msgpack.encode(_do(msgspec.msgpack.decode(job, type=Task))) for job in jobs]
+        return [
+            msgspec.msgpack.encode(_split(msgspec.msgpack.decode(job, type=SplitTask)))
+            for job in jobs
+        ]
 
 
-def _do(task: Task) -> Outcome:
+def _split(task: SplitTask) -> SplitResult:
     pages = _pdf_pages(task) if task.kind == "pdf" else _tiff_frames(task)
     try:
-        outcome = Outcome(pages=_write(task, pages))
-    except _Refused as refused:
-        outcome = Outcome(refused=printable(str(refused)))
-    return outcome
+        return SplitResult(pages=_write(task, pages))
+    except DocumentError as error:
+        return SplitResult(error=printable(str(error)))
 
 
-def _write(task: Task, pages: Iterator[bytes]) -> int:
-    left, number = task.max_bytes, 0
+def _write(task: SplitTask, pages: Iterator[bytes]) -> int:
+    remaining, number = task.max_bytes, 0
     for number, page in enumerate(pages, 1):
-        left -= len(page)
-        if left < 0:
-            raise _Refused(
+        remaining -= len(page)
+        if remaining < 0:
+            raise DocumentError(
                 f"its pages are larger than {task.max_bytes:,} bytes (OCRSTREAM_MAX_DOCUMENT_BYTES)"
             )
         with Path(task.folder, PAGE_NAME.format(number)).open("xb") as file:
@@ -77,36 +76,36 @@ def _write(task: Task, pages: Iterator[bytes]) -> int:
     return number
 
 
-def _pdf_pages(task: Task) -> Iterator[bytes]:
-    import pypdfium2  # noqa: PLC0415 - loaded within the limits
+def _pdf_pages(task: SplitTask) -> Iterator[bytes]:
+    import pypdfium2  # noqa: PLC0415 - imported after the limits apply
 
     try:
         document = pypdfium2.PdfDocument(task.file)
     except pypdfium2.PdfiumError as error:
-        raise _Refused(f"it cannot be opened as PDF: {error}") from error
+        raise DocumentError(f"it cannot be opened as PDF: {error}") from error
     if len(document) > task.max_pages:
         raise _too_many_pages(task, f"{len(document):,} pages, more than")
     if len(document) == 0:
-        raise _Refused("it has no pages")
+        raise DocumentError("it has no pages")
     scale = task.dpi / _PDF_POINTS_PER_INCH
     for number in range(len(document)):
         try:
             page = document[number]
             width, height = page.get_size()
             _check_size(task, number + 1, round(width * scale), round(height * scale))
-            # A scale may be a fraction, whatever its default makes type checkers believe.
+            # pypdfium2 accepts a fraction, although the type of the default is int.
             options: dict[str, Any] = {"scale": scale, "rev_byteorder": True}
             image = page.render(**options).to_pil().convert("RGB")
             page.close()
         except pypdfium2.PdfiumError as error:
-            raise _Refused(f"page {number + 1} cannot be rendered: {error}") from error
+            raise DocumentError(f"page {number + 1} cannot be rendered: {error}") from error
         buffer = BytesIO()
         image.save(buffer, "PNG", compress_level=1, dpi=(task.dpi, task.dpi))
         yield buffer.getvalue()
 
 
-def _tiff_frames(task: Task) -> Iterator[bytes]:
-    # Loaded within the limits.
+def _tiff_frames(task: SplitTask) -> Iterator[bytes]:
+    # Imported after the limits apply.
     from ocrstream_imaging import (  # noqa: PLC0415
         ImageFileError,
         TooManyFramesError,
@@ -114,7 +113,7 @@ def _tiff_frames(task: Task) -> Iterator[bytes]:
         tiff_pages,
     )
 
-    # Pillow's words about broken metadata have no reader.
+    # Nobody reads Pillow's warnings about broken metadata.
     warnings.simplefilter("ignore")
     pages = tiff_pages(Path(task.file), max_pages=task.max_pages, max_pixels=task.max_page_pixels)
     try:
@@ -125,21 +124,21 @@ def _tiff_frames(task: Task) -> Iterator[bytes]:
     except TooManyFramesError as error:
         raise _too_many_pages(task, "more than") from error
     except TooManyPixelsError as error:
-        raise _Refused(f"{error} (OCRSTREAM_MAX_PAGE_PIXELS)") from error
+        raise DocumentError(f"{error} (OCRSTREAM_MAX_PAGE_PIXELS)") from error
     except ImageFileError as error:
-        raise _Refused(f"it cannot be read as TIFF: {error}") from error
+        raise DocumentError(f"it cannot be read as TIFF: {error}") from error
 
 
-def _too_many_pages(task: Task, count: str) -> _Refused:
-    return _Refused(
-        f"it has {count} the {task.max_pages:,} that may still come in this request"
+def _too_many_pages(task: SplitTask, count: str) -> DocumentError:
+    return DocumentError(
+        f"it has {count} the {task.max_pages:,} that this request may still have"
         " (OCRSTREAM_MAX_DOCUMENT_PAGES); split it"
     )
 
 
-def _check_size(task: Task, number: int, width: int, height: int) -> None:
+def _check_size(task: SplitTask, number: int, width: int, height: int) -> None:
     if width * height > task.max_page_pixels:
-        raise _Refused(
+        raise DocumentError(
             f"page {number} would have {width:,} x {height:,} pixels, more than"
             f" {task.max_page_pixels:,} (OCRSTREAM_MAX_PAGE_PIXELS)"
         )

@@ -1,4 +1,4 @@
-"""The partition of a key, as Kafka's own clients choose it."""
+"""Chooses the partition of a key as Kafka's own clients do."""
 
 from struct import unpack_from
 
@@ -8,9 +8,9 @@ _MASK = 0xFFFFFFFF
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """One of 0 … partitions - 1: murmur2 of the key without its sign, modulo.
+    """Returns the key's murmur2 hash, without its sign, modulo `partitions`.
 
-    The same as aiokafka's default partitioner, in a quarter of its time.
+    It gives the same partitions as aiokafka's default partitioner, in a quarter of the time.
     """
     length = len(key)
     words = length // 4

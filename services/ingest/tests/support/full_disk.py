@@ -32,5 +32,5 @@ def refused_for_room(answer: httpx.Response) -> str:
 
 
 def key_files(root: Path) -> list[Path]:
-    """What is kept of requests with a key, drafts too."""
+    """What is publisher of requests with a key, drafts too."""
     return [path for path in (root / FOLDER).rglob("*") if path.is_file()]

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fake_publisher import FakePublisher
 from fastapi import FastAPI
 from full_disk import Disk
-from kept import Kept
 
 from ocrstream_ingest.app import create_api
-from ocrstream_ingest.parts import create_parts
+from ocrstream_ingest.dependencies import create_dependencies
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_runtime.health import Health
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
+def publisher() -> FakePublisher:
+    return FakePublisher()
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def settings(tmp_path: Path) -> IngestSettings:
 
 
 @pytest.fixture
-def app(kept: Kept, settings: IngestSettings) -> FastAPI:
-    return create_api(create_parts(settings, kept), Health())
+def app(publisher: FakePublisher, settings: IngestSettings) -> FastAPI:
+    return create_api(create_dependencies(settings, publisher), Health())
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import msgspec
 import pytest
-from kept import Kept
+from fake_publisher import FakePublisher
 from pydantic import BaseModel
 
 from ocrstream_ingest import models
@@ -22,35 +22,37 @@ def read(reference: str) -> bytes:
     return Path(unquote(urlsplit(reference).path)).read_bytes()
 
 
-async def test_a_list_is_a_batch_with_places(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_a_list_is_a_batch_with_places(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     body = {"batch_name": "n", "images": [{"image_path": "file:///a"}, {"image_path": "s3://b/c"}]}
     answer = await api.post("/v1/batches", json=body)
     assert answer.status_code == 202
     assert answer.json()["total_images"] == answer.json()["accepted_images"] == 2
-    assert [image.index for image in kept.images] == [0, 1]
-    assert {image.batch_id for image in kept.images} == {answer.json()["batch_id"]}
-    assert (kept.batches[0].total_images, kept.batches[0].batch_name) == (2, "n")
+    assert [image.index for image in publisher.images] == [0, 1]
+    assert {image.batch_id for image in publisher.images} == {answer.json()["batch_id"]}
+    assert (publisher.batches[0].total_images, publisher.batches[0].batch_name) == (2, "n")
 
 
 async def test_the_same_request_again_means_the_same_images(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     body = {"batch_id": "b", "batch_total": 9, "images": [{"image_path": "file:///a", "index": 4}]}
     for _ in range(2):
         assert (await api.post("/v1/batches", json=body)).status_code == 202
-    first, second = kept.images
+    first, second = publisher.images
     assert first.chain_id == second.chain_id
-    assert (first.index, kept.batches[0].total_images) == (4, 9)
+    assert (first.index, publisher.batches[0].total_images) == (4, 9)
 
 
 async def test_a_named_batch_may_grow_without_places_colliding(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     for name in ("a", "b"):
         body = {"batch_id": "b", "images": [{"image_path": f"file:///{name}"}]}
         assert (await api.post("/v1/batches", json=body)).status_code == 202
-    assert kept.images[0].chain_id != kept.images[1].chain_id
-    assert [image.index for image in kept.images] == [None, None]
+    assert publisher.images[0].chain_id != publisher.images[1].chain_id
+    assert [image.index for image in publisher.images] == [None, None]
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -76,31 +78,33 @@ def nested(levels: int) -> dict[str, Any]:
     ],
 )
 async def test_what_breaks_the_contract_is_refused_with_its_place(
-    api: httpx.AsyncClient, kept: Kept, change: dict[str, Any], pointer: str
+    api: httpx.AsyncClient, publisher: FakePublisher, change: dict[str, Any], pointer: str
 ) -> None:
     answer = await api.post("/v1/batches", json={"images": [{"image_path": "file:///a"}], **change})
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert pointer in [error["pointer"] for error in answer.json()["errors"]]
-    assert not kept.images
+    assert not publisher.images
 
 
-async def test_uploads_are_kept_as_they_are(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_uploads_are_kept_as_they_are(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     contents = [b"\x89PNG one", b"", b"two\0\r\n--"]
     names = ["a b.PNG", "../../etc/passwd", "ünï\u202e.jpeg"]
     files = [("files", (name, data)) for name, data in zip(names, contents, strict=True)]
     answer = await api.post("/v1/images", files=files, data={"batch_name": "n"})
     assert answer.status_code == 202, answer.text
-    assert [read(image.image_path) for image in kept.images] == contents
-    assert [image.source_name for image in kept.images] == names
-    assert [image.index for image in kept.images] == [0, 1, 2]
-    assert kept.images[0].image_path.endswith(".png")
+    assert [read(image.image_path) for image in publisher.images] == contents
+    assert [image.source_name for image in publisher.images] == names
+    assert [image.index for image in publisher.images] == [0, 1, 2]
+    assert publisher.images[0].image_path.endswith(".png")
     assert [image["index"] for image in answer.json()["images"]] == [0, 1, 2]
-    assert kept.batches[0].total_images == 3
+    assert publisher.batches[0].total_images == 3
 
 
 async def test_a_batch_can_be_uploaded_whose_total_only_its_end_tells(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     form = {"batch_id": "b", "first_index": "0", "batch_open": "true"}
     answer = await api.post("/v1/images", files=[("files", ("a.png", b"1"))], data=form)
@@ -108,23 +112,23 @@ async def test_a_batch_can_be_uploaded_whose_total_only_its_end_tells(
     body = {"batch_id": "b", "batch_total": 1, "images": []}
     answer = await api.post("/v1/batches", json=body)
     assert (answer.status_code, answer.json()["accepted_images"]) == (202, 0)
-    assert len(kept.images) == 1
-    assert [batch.total_images for batch in kept.batches] == [None, 1]
+    assert len(publisher.images) == 1
+    assert [batch.total_images for batch in publisher.batches] == [None, 1]
 
 
 @pytest.mark.parametrize("form", [{}, {"batch_id": "b", "batch_total": "2"}])
-async def test_an_open_batch_is_a_named_one_without_a_total(
-    api: httpx.AsyncClient, kept: Kept, form: dict[str, str]
+async def test_an_open_batch_is_a_named_batch_without_a_total(
+    api: httpx.AsyncClient, publisher: FakePublisher, form: dict[str, str]
 ) -> None:
     answer = await api.post(
         "/v1/images", files=[("files", ("a.png", b"1"))], data={"batch_open": "true", **form}
     )
     assert answer.status_code == 422
-    assert not kept.batches
+    assert not publisher.batches
 
 
 async def test_submissions_never_share_a_file_unless_they_are_the_same(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     for batch_id, data in (("b", b"1"), ("b", b"1"), ("b", b"2"), ("c", b"1")):
         await api.post(
@@ -132,13 +136,13 @@ async def test_submissions_never_share_a_file_unless_they_are_the_same(
             files=[("files", ("a.png", data))],
             data={"batch_id": batch_id, "first_index": "0"},
         )
-    paths = [image.image_path for image in kept.images]
+    paths = [image.image_path for image in publisher.images]
     assert paths[0] == paths[1]
     assert len(set(paths)) == 3
 
 
 async def test_what_is_too_large_is_refused(
-    api: httpx.AsyncClient, kept: Kept, tmp_path: Path
+    api: httpx.AsyncClient, publisher: FakePublisher, tmp_path: Path
 ) -> None:
     files = [("files", ("small.png", b"x")), ("files", ("big.png", b"x" * 200_001))]
     file = await api.post("/v1/images", files=files)
@@ -150,7 +154,7 @@ async def test_what_is_too_large_is_refused(
     )
     assert body.status_code == 413
     assert "OCRSTREAM_MAX_REQUEST_BYTES" in body.json()["detail"]
-    assert not kept.images
+    assert not publisher.images
     assert not list(stored(tmp_path))
 
 
@@ -222,7 +226,7 @@ def test_null_means_that_nothing_is_told(model: type[BaseModel]) -> None:
     ],
 )
 async def test_an_option_that_cannot_be_acted_on_is_refused(
-    api: httpx.AsyncClient, kept: Kept, options: dict[str, Any]
+    api: httpx.AsyncClient, publisher: FakePublisher, options: dict[str, Any]
 ) -> None:
     request = {"images": [{"image_path": "file:///a.png"}], "options": options}
     answer = await api.post("/v1/batches", json=request)
@@ -230,10 +234,12 @@ async def test_an_option_that_cannot_be_acted_on_is_refused(
     assert answer.json()["errors"][0]["pointer"] == "#/options"
     assert next(iter(options)) in answer.json()["detail"]
     assert "secret" not in answer.text
-    assert not kept.batches
+    assert not publisher.batches
 
 
-async def test_options_that_are_acted_on_are_passed_on(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_options_that_are_acted_on_are_passed_on(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     options = {
         "deadline": "2030-01-31T18:00:00+02:00",
         "webhook_url": "https://example.com/hook?token=x",
@@ -241,4 +247,4 @@ async def test_options_that_are_acted_on_are_passed_on(api: httpx.AsyncClient, k
     }
     request = {"images": [{"image_path": "file:///a.png"}], "options": options}
     assert (await api.post("/v1/batches", json=request)).status_code == 202
-    assert kept.batches[0].options == options
+    assert publisher.batches[0].options == options

@@ -10,12 +10,12 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import pytest
 from documents import endless_tiff, pdf, tiff
-from kept import Kept
+from fake_publisher import FakePublisher
 from PIL import Image
 from starved import starved
 
 from ocrstream_ingest.app import create_api
-from ocrstream_ingest.parts import create_parts
+from ocrstream_ingest.dependencies import create_dependencies
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_runtime.health import Health
 from ocrstream_sandbox.errors import ChildStarvedError, ChildUnavailableError
@@ -33,8 +33,8 @@ def settings(settings: IngestSettings) -> IngestSettings:
     )
 
 
-def api_with(settings: IngestSettings, kept: Kept) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(create_api(create_parts(settings, kept), Health()))
+def api_with(settings: IngestSettings, publisher: FakePublisher) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(create_api(create_dependencies(settings, publisher), Health()))
     return httpx.AsyncClient(transport=transport, base_url="http://ingest")
 
 
@@ -59,11 +59,11 @@ async def upload(api: httpx.AsyncClient, *files: tuple[str, bytes], **form: str)
 
 
 async def test_each_page_is_an_image_that_knows_where_it_comes_from(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     answer = await upload(api, ("a.bin", pdf(2)), ("b.png", b"image"), ("c.tif", tiff(3)))
     assert answer.status_code == 202, answer.text
-    told = [(image.source_name, image.page, image.index) for image in kept.images]
+    told = [(image.source_name, image.page, image.index) for image in publisher.images]
     assert told == [
         ("a.bin", 1, 0),
         ("a.bin", 2, 1),
@@ -72,56 +72,62 @@ async def test_each_page_is_an_image_that_knows_where_it_comes_from(
         ("c.tif", 2, 4),
         ("c.tif", 3, 5),
     ]
-    assert answer.json()["total_images"] == kept.batches[-1].total_images == 6
+    assert answer.json()["total_images"] == publisher.batches[-1].total_images == 6
     assert [image["page"] for image in answer.json()["images"]] == [1, 2, None, 1, 2, 3]
-    assert len({image.image_path for image in kept.images}) == 6
-    first, *_, last = kept.images
+    assert len({image.image_path for image in publisher.images}) == 6
+    first, *_, last = publisher.images
     assert opened(first.image_path).size == (200, 200)
     assert opened(last.image_path).getpixel((0, 0)) == 12
 
 
-async def test_pages_are_rendered_as_they_look(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_pages_are_rendered_as_they_look(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     red_square = b"1 0 0 rg 0 36 36 36 re f"
     assert (await upload(api, ("a.pdf", pdf(1, content=red_square)))).status_code == 202
-    page = opened(kept.images[0].image_path)
+    page = opened(publisher.images[0].image_path)
     assert page.getpixel((50, 50)) == (255, 0, 0)
     assert page.getpixel((150, 150)) == (255, 255, 255)
 
 
-async def test_a_tiff_of_one_frame_stays_as_it_is(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_a_tiff_of_one_frame_stays_as_it_is(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     content = tiff(1)
     assert (await upload(api, ("a.tiff", content))).status_code == 202
-    (image,) = kept.images
+    (image,) = publisher.images
     assert image.page is None
     assert read(image.image_path) == content
 
 
-async def test_pages_take_no_other_files_place(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_pages_take_no_other_files_place(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     """A client that counts files, not pages, has its batch whole in the end."""
     form = {"batch_id": "b", "batch_total": "4"}
     documents = (("a.pdf", pdf(3)), ("b.png", b"one"))
     assert (await upload(api, *documents, first_index="0", **form)).status_code == 202
     more = (("c.pdf", pdf(3, content=b"0 g")), ("d.png", b"two"))
     assert (await upload(api, *more, first_index="2", **form)).status_code == 202
-    assert [image.index for image in kept.images] == [0, None, None, 1, 2, None, None, 3]
-    assert len({image.chain_id for image in kept.images}) == 8
-    assert len({image.image_path for image in kept.images}) == 8
-    assert {batch.total_images for batch in kept.batches} == {6}
+    assert [image.index for image in publisher.images] == [0, None, None, 1, 2, None, None, 3]
+    assert len({image.chain_id for image in publisher.images}) == 8
+    assert len({image.image_path for image in publisher.images}) == 8
+    assert {batch.total_images for batch in publisher.batches} == {6}
 
 
 async def test_images_do_not_go_beyond_the_greatest_index(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     files = (("a.png", b"one"), ("b.png", b"two"))
     answer = await upload(api, *files, batch_id="b", first_index=str(2**31 - 1))
     assert answer.status_code == 422
     assert "#/first_index" in answer.json()["detail"]
     assert (await upload(api, *files, batch_id="b", first_index=str(2**31 - 2))).status_code == 202
-    assert [image.index for image in kept.images] == [2**31 - 2, 2**31 - 1]
+    assert [image.index for image in publisher.images] == [2**31 - 2, 2**31 - 1]
 
 
 async def test_pages_take_places_of_their_own_if_the_client_goes_on_behind_them(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     form = {"batch_id": "b", "batch_total": "4", "index_pages": "true"}
     documents = (("a.pdf", pdf(3)), ("b.png", b"one"))
@@ -132,10 +138,10 @@ async def test_pages_take_places_of_their_own_if_the_client_goes_on_behind_them(
     assert (await upload(api, *more, first_index=behind, **form)).status_code == 202
     # A repeat takes no further places.
     assert (await upload(api, *more, first_index=behind, **form)).status_code == 202
-    assert [image.index for image in kept.images] == [*range(8), *range(4, 8)]
-    assert len({image.chain_id for image in kept.images}) == 8
-    assert len({image.image_path for image in kept.images}) == 8
-    assert {batch.total_images for batch in kept.batches} == {6}
+    assert [image.index for image in publisher.images] == [*range(8), *range(4, 8)]
+    assert len({image.chain_id for image in publisher.images}) == 8
+    assert len({image.image_path for image in publisher.images}) == 8
+    assert {batch.total_images for batch in publisher.batches} == {6}
 
 
 @pytest.mark.parametrize(
@@ -154,19 +160,23 @@ async def test_pages_take_places_of_their_own_if_the_client_goes_on_behind_them(
     ids=lambda value: value if isinstance(value, str) else "document",
 )
 async def test_what_is_too_much_or_broken_is_refused_and_nothing_stays(
-    api: httpx.AsyncClient, kept: Kept, settings: IngestSettings, content: bytes, why: str
+    api: httpx.AsyncClient,
+    publisher: FakePublisher,
+    settings: IngestSettings,
+    content: bytes,
+    why: str,
 ) -> None:
     answer = await upload(api, ("fine.png", b"fine"), ("hostile.bin", content))
     assert answer.status_code == 422, answer.text
     assert why in answer.json()["detail"]
     assert "hostile.bin" in answer.json()["detail"]
     assert [error["pointer"] for error in answer.json()["errors"]] == ["#/files/1"]
-    assert not kept.images
+    assert not publisher.images
     assert not [path for path in settings.object_root.rglob("*") if path.is_file()]
 
 
 async def test_the_documents_of_a_request_share_its_limits(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     answer = await upload(api, ("a.pdf", pdf(11)), ("b.pdf", pdf(10)))
     assert answer.status_code == 422
@@ -174,12 +184,14 @@ async def test_the_documents_of_a_request_share_its_limits(
     answer = await upload(api, ("a.pdf", pdf(20)), ("b.tif", tiff(3)))
     assert answer.status_code == 422
     assert "b.tif: it has more than the 0" in answer.json()["detail"]
-    assert not kept.images
+    assert not publisher.images
 
 
-async def test_a_tiff_that_follows_itself_has_one_frame(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_a_tiff_that_follows_itself_has_one_frame(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     assert (await upload(api, ("a.tif", endless_tiff()))).status_code == 202
-    assert [image.page for image in kept.images] == [None]
+    assert [image.page for image in publisher.images] == [None]
 
 
 async def test_a_reader_that_gets_little_cpu_fails_no_upload(
@@ -197,11 +209,11 @@ async def test_a_reader_that_gets_little_cpu_fails_no_upload(
 
         monkeypatch.setattr(asyncio, "create_subprocess_exec", spawn)
         begun = time.monotonic()
-        async with api_with(settings, kept := Kept()) as api:
+        async with api_with(settings, publisher := FakePublisher()) as api:
             answer = await upload(api, ("a.tif", tiff(2)))
     assert time.monotonic() - begun > settings.document_timeout_s
     assert answer.status_code == 202, answer.text
-    assert [image.page for image in kept.images] == [1, 2]
+    assert [image.page for image in publisher.images] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +225,7 @@ async def test_a_reader_that_gets_little_cpu_fails_no_upload(
 )
 async def test_what_is_no_fault_of_the_document_may_be_sent_again(
     api: httpx.AsyncClient,
-    kept: Kept,
+    publisher: FakePublisher,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
     title: str,
@@ -225,10 +237,12 @@ async def test_what_is_no_fault_of_the_document_may_be_sent_again(
     answer = await upload(api, ("a.tif", tiff(2)))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
     assert answer.json()["title"] == title
-    assert not kept.images
+    assert not publisher.images
 
 
-async def test_a_zip_bomb_hurts_nobody_else(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_a_zip_bomb_hurts_nobody_else(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     """A megabyte that inflates to a gigabyte, more than its reader may have."""
     bomb = pdf(2, compressed=1 << 30)
     assert len(bomb) < 2_000_000
@@ -236,7 +250,7 @@ async def test_a_zip_bomb_hurts_nobody_else(api: httpx.AsyncClient, kept: Kept) 
     # pdfium gives the stream up, or its process ends; ingest goes on in any case.
     assert answer.status_code in {202, 422}, answer.text
     assert (await upload(api, ("a.png", b"fine"))).status_code == 202
-    assert kept.images[-1].source_name == "a.png"
+    assert publisher.images[-1].source_name == "a.png"
 
 
 @pytest.mark.parametrize(
@@ -250,9 +264,9 @@ async def test_a_zip_bomb_hurts_nobody_else(api: httpx.AsyncClient, kept: Kept) 
 async def test_limits_of_a_document_hold(
     settings: IngestSettings, change: dict[str, float], setting: str
 ) -> None:
-    kept = Kept()
-    async with api_with(settings.model_copy(update=change), kept) as api:
+    publisher = FakePublisher()
+    async with api_with(settings.model_copy(update=change), publisher) as api:
         answer = await upload(api, ("a.pdf", pdf(20, size=(600, 600))))
     assert answer.status_code == 422, answer.text
     assert setting in answer.json()["detail"]
-    assert not kept.images
+    assert not publisher.images

@@ -9,11 +9,11 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
+from fake_publisher import FakePublisher
 from fastapi import Request
-from kept import Kept
 from pydantic import ValidationError
 
-from ocrstream_ingest.body import BodyLimits, pieces
+from ocrstream_ingest.request_body import BodyLimits, read_chunks
 from ocrstream_ingest.settings import IngestSettings
 
 FILE = [("files", ("a.png", b"content"))]
@@ -44,33 +44,35 @@ def files_beneath(root: Path) -> list[Path]:
     ],
 )
 async def test_no_batch_id_leads_out_of_its_own_folder(
-    api: httpx.AsyncClient, kept: Kept, settings: IngestSettings, batch_id: str
+    api: httpx.AsyncClient, publisher: FakePublisher, settings: IngestSettings, batch_id: str
 ) -> None:
     answer = await api.post("/v1/images", files=FILE, data={"batch_id": batch_id})
     assert answer.status_code == 202, answer.text
-    path = Path(unquote(urlsplit(kept.images[0].image_path).path))
+    path = Path(unquote(urlsplit(publisher.images[0].image_path).path))
     assert path.parent.parent == settings.object_root.resolve()
     assert not path.parent.name.startswith(".")
-    assert len(kept.images[0].image_path) <= 255
+    assert len(publisher.images[0].image_path) <= 255
     assert files_beneath(settings.object_root) == [path]
 
 
-async def test_no_two_batch_ids_have_one_folder(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_no_two_batch_ids_have_one_folder(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     names = ["a", "A", "a/b", "a_b", "a ", "ä", "~a"]
     for name in names:
         assert (
             await api.post("/v1/images", files=FILE, data={"batch_id": name})
         ).status_code == 202
-    assert len({image.image_path for image in kept.images}) == len(names)
+    assert len({image.image_path for image in publisher.images}) == len(names)
 
 
 async def test_equal_files_of_one_request_are_different_images(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     answer = await api.post("/v1/images", files=FILE * 3, data={"batch_id": "b"})
     assert answer.json()["total_images"] == 3
-    assert len({image.image_path for image in kept.images}) == 3
-    assert len({image.chain_id for image in kept.images}) == 3
+    assert len({image.image_path for image in publisher.images}) == 3
+    assert len({image.chain_id for image in publisher.images}) == 3
 
 
 @pytest.mark.parametrize(
@@ -98,12 +100,16 @@ async def test_equal_files_of_one_request_are_different_images(
     ],
 )
 async def test_a_broken_form_is_refused_and_nothing_stays(
-    api: httpx.AsyncClient, kept: Kept, settings: IngestSettings, body: bytes, content_type: str
+    api: httpx.AsyncClient,
+    publisher: FakePublisher,
+    settings: IngestSettings,
+    body: bytes,
+    content_type: str,
 ) -> None:
     answer = await api.post("/v1/images", content=body, headers={"content-type": content_type})
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    assert not kept.images
+    assert not publisher.images
     assert not files_beneath(settings.object_root)
 
 
@@ -133,15 +139,15 @@ async def test_a_bad_field_is_named_and_nothing_stays(
 
 
 async def test_options_reach_the_images_and_choose_the_lane(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     options = {"lane": "gpu", "boxes": "word", "webhook_url": "https://example.com/hook"}
     form = {"options": json.dumps(options), "chunk_size": "5", "initiated_by": "me"}
     assert (await api.post("/v1/images", files=FILE, data=form)).status_code == 202
-    assert kept.topics == ["images.submitted.gpu"]
-    assert kept.images[0].options == {"lane": "gpu", "boxes": "word"}
-    assert kept.batches[0].options == options
-    assert (kept.batches[0].chunk_size, kept.batches[0].initiated_by) == (5, "me")
+    assert publisher.topics == ["images.submitted.gpu"]
+    assert publisher.images[0].options == {"lane": "gpu", "boxes": "word"}
+    assert publisher.batches[0].options == options
+    assert (publisher.batches[0].chunk_size, publisher.batches[0].initiated_by) == (5, "me")
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/xml", "application/jso"])
@@ -160,12 +166,14 @@ async def test_other_media_types_are_refused(api: httpx.AsyncClient, content_typ
         *(b"\xff", b"null", b'"a"', b"{" * 20),
     ],
 )
-async def test_odd_json_is_refused(api: httpx.AsyncClient, kept: Kept, body: bytes) -> None:
+async def test_odd_json_is_refused(
+    api: httpx.AsyncClient, publisher: FakePublisher, body: bytes
+) -> None:
     answer = await api.post(
         "/v1/batches", content=body, headers={"content-type": "application/json"}
     )
     assert answer.status_code == 422
-    assert not kept.images
+    assert not publisher.images
 
 
 async def test_huge_json_is_refused_before_it_is_read(api: httpx.AsyncClient) -> None:
@@ -232,14 +240,14 @@ async def test_a_body_does_not_drip_because_we_are_slow() -> None:
         await asyncio.sleep(0.01)
         return messages.pop(0)
 
-    limits = BodyLimits(idle_s=0.1, max_bytes=100)
-    async for _ in pieces(Request(scope, receive), limits):
+    limits = BodyLimits(idle_timeout_s=0.1, max_bytes=100)
+    async for _ in read_chunks(Request(scope, receive), limits):
         await asyncio.sleep(0.3)
     assert not messages
 
 
 async def test_more_requests_than_places_are_told_to_come_back(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     reading = asyncio.Semaphore(0)
     go_on = asyncio.Event()
@@ -262,13 +270,15 @@ async def test_more_requests_than_places_are_told_to_come_back(
     go_on.set()
     assert {answer.status_code for answer in await asyncio.gather(*under_way)} == {202}
     assert (await api.post("/v1/batches/b/retry")).status_code == 202
-    assert len(kept.commands) == 4
+    assert len(publisher.commands) == 4
 
 
 async def test_a_full_lane_takes_nothing_and_says_when_to_come_back(
-    api: httpx.AsyncClient, app: Any, kept: Kept, settings: IngestSettings
+    api: httpx.AsyncClient, app: Any, publisher: FakePublisher, settings: IngestSettings
 ) -> None:
-    app.state.parts.backlog.note({"images.submitted.urgent": settings.max_queued_images + 1})
+    app.state.dependencies.worker_lag.set_lag(
+        {"images.submitted.urgent": settings.max_queued_images + 1}
+    )
     options = {"lane": "urgent"}
     urgent = {"images": [{"image_path": "s3://b/a"}], "options": options}
     own_lane = {"images": [{"image_path": "s3://b/a", "options": options}]}
@@ -284,8 +294,8 @@ async def test_a_full_lane_takes_nothing_and_says_when_to_come_back(
     for answer in answers:
         assert answer.status_code == 503
         assert answer.headers["retry-after"]
-    assert not kept.images
-    assert not kept.batches
+    assert not publisher.images
+    assert not publisher.batches
     assert not files_beneath(settings.object_root)
     del urgent["options"]
     assert (await api.post("/v1/batches", json=urgent)).status_code == 202

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from kept import Kept
+from fake_publisher import FakePublisher
 
 HEADERS = {"content-type": "application/x-ndjson"}
 
@@ -24,27 +24,31 @@ async def post(api: httpx.AsyncClient, body: Any, **headers: str) -> httpx.Respo
     return await api.post("/v1/batches", content=body, headers={**HEADERS, **headers})
 
 
-async def test_lines_are_a_batch_whose_total_comes_last(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_lines_are_a_batch_whose_total_comes_last(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     answer = await post(api, lines(*references(2500)))
     assert answer.status_code == 202, answer.text
     assert answer.json()["total_images"] == answer.json()["accepted_images"] == 2500
-    assert [image.index for image in kept.images] == list(range(2500))
-    assert [batch.total_images for batch in kept.batches] == [None, 2500]
-    assert {image.batch_id for image in kept.images} == {answer.json()["batch_id"]}
+    assert [image.index for image in publisher.images] == list(range(2500))
+    assert [batch.total_images for batch in publisher.batches] == [None, 2500]
+    assert {image.batch_id for image in publisher.images} == {answer.json()["batch_id"]}
 
 
-async def test_the_first_line_may_describe_the_batch(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_the_first_line_may_describe_the_batch(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     told = {"batch_name": "n", "options": {"lane": "urgent", "reuse": False}, "total_tasks": 3}
     answer = await post(api, lines(told, *references(1)))
     assert answer.status_code == 202, answer.text
-    (image,) = kept.images
+    (image,) = publisher.images
     assert (image.index, image.total_tasks) == (0, 3)
     assert image.options == {"lane": "urgent", "reuse": False}
-    assert kept.topics == ["images.submitted.urgent"]
-    assert {batch.batch_name for batch in kept.batches} == {"n"}
+    assert publisher.topics == ["images.submitted.urgent"]
+    assert {batch.batch_name for batch in publisher.batches} == {"n"}
 
 
-async def test_pieces_may_end_anywhere(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_pieces_may_end_anywhere(api: httpx.AsyncClient, publisher: FakePublisher) -> None:
     body = lines(*({"image_path": f"s3://b/ü{n}"} for n in range(40))).rstrip(b"\n") + b"\r\n \n"
 
     async def one_byte_each() -> AsyncGenerator[bytes]:
@@ -52,19 +56,19 @@ async def test_pieces_may_end_anywhere(api: httpx.AsyncClient, kept: Kept) -> No
             yield body[place : place + 1]
 
     assert (await post(api, one_byte_each())).status_code == 202
-    assert [image.image_path for image in kept.images] == [f"s3://b/ü{n}" for n in range(40)]
+    assert [image.image_path for image in publisher.images] == [f"s3://b/ü{n}" for n in range(40)]
 
 
 async def test_lines_are_published_while_others_are_still_to_come(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     async def waits_for_what_it_sent() -> AsyncGenerator[bytes]:
         yield lines(*references(1000))
         for _ in range(20):
-            if kept.images:
+            if publisher.images:
                 break
             await asyncio.sleep(0.01)
-        assert len(kept.images) == 1000
+        assert len(publisher.images) == 1000
         yield lines(*references(1))
 
     assert (await post(api, waits_for_what_it_sent())).status_code == 202
@@ -88,26 +92,28 @@ async def test_lines_are_published_while_others_are_still_to_come(
     ],
 )
 async def test_a_bad_line_is_named_and_the_batch_is_what_came_before(
-    api: httpx.AsyncClient, kept: Kept, bad: bytes
+    api: httpx.AsyncClient, publisher: FakePublisher, bad: bytes
 ) -> None:
     answer = await post(api, lines(*references(1003)) + bad + b"\n")
     assert answer.status_code == 422, answer.text
     assert "line 1004" in answer.json()["detail"]
-    assert answer.json()["accepted_images"] == len(kept.images) == 1003
-    assert [batch.total_images for batch in kept.batches] == [None, 1003]
-    assert answer.json()["batch_id"] == kept.batches[0].batch_id
+    assert answer.json()["accepted_images"] == len(publisher.images) == 1003
+    assert [batch.total_images for batch in publisher.batches] == [None, 1003]
+    assert answer.json()["batch_id"] == publisher.batches[0].batch_id
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n", b"{", lines({"batch_name": "n"}), b"[1]\n"])
 async def test_without_an_image_nothing_is_published(
-    api: httpx.AsyncClient, kept: Kept, body: bytes
+    api: httpx.AsyncClient, publisher: FakePublisher, body: bytes
 ) -> None:
     assert (await post(api, body)).status_code == 422
-    assert not kept.images
-    assert not kept.batches
+    assert not publisher.images
+    assert not publisher.batches
 
 
-async def test_a_body_that_stands_still_ends(api: httpx.AsyncClient, kept: Kept) -> None:
+async def test_a_body_that_stands_still_ends(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
     async def stalls() -> AsyncGenerator[bytes]:
         yield lines(*references(1000))
         await asyncio.sleep(60)
@@ -116,31 +122,31 @@ async def test_a_body_that_stands_still_ends(api: httpx.AsyncClient, kept: Kept)
         answer = await post(api, stalls())
     assert answer.status_code == 408
     assert answer.json()["accepted_images"] == 1000
-    assert [batch.total_images for batch in kept.batches] == [None, 1000]
+    assert [batch.total_images for batch in publisher.batches] == [None, 1000]
 
 
 async def test_the_same_key_and_lines_are_published_once(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     key = {"Idempotency-Key": "k"}
     first = await post(api, lines(*references(5)), **key)
     again = await post(api, lines(*references(5)), **key)
     assert first.status_code == again.status_code == 202
     assert first.content == again.content
-    assert len(kept.images) == 5
+    assert len(publisher.images) == 5
     assert (await post(api, lines(*references(6)), **key)).status_code == 422
-    assert len(kept.images) == 5
+    assert len(publisher.images) == 5
 
 
 async def test_an_unfinished_stream_is_finished_under_its_ids(
-    api: httpx.AsyncClient, kept: Kept
+    api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
     key = {"Idempotency-Key": "k"}
     body = lines(*references(1000))
     assert (await post(api, body + b"{\n", **key)).status_code == 422
     assert (await post(api, body + body, **key)).status_code == 202
-    chains = [image.chain_id for image in kept.images]
+    chains = [image.chain_id for image in publisher.images]
     assert len(chains) == 3000
     assert len(set(chains)) == 2000
-    assert len({image.batch_id for image in kept.images}) == 1
-    assert kept.batches[-1].total_images == 2000
+    assert len({image.batch_id for image in publisher.images}) == 1
+    assert publisher.batches[-1].total_images == 2000

@@ -6,11 +6,11 @@ from pathlib import Path
 import boto3
 import httpx
 import pytest
-from kept import Kept
+from fake_publisher import FakePublisher
 from moto.server import ThreadedMotoServer
 
 from ocrstream_ingest.app import create_api
-from ocrstream_ingest.parts import create_parts
+from ocrstream_ingest.dependencies import create_dependencies
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_runtime.health import Health
 
@@ -31,15 +31,15 @@ def scans(tmp_path: Path) -> Path:
 
 
 async def test_a_folder_is_a_batch_in_the_order_of_its_names(
-    api: httpx.AsyncClient, kept: Kept, scans: Path
+    api: httpx.AsyncClient, publisher: FakePublisher, scans: Path
 ) -> None:
     answer = await api.post("/v1/batches", json={"prefix": scans.as_uri() + "/", "glob": "*.png"})
     assert answer.status_code == 202, answer.text
-    found = [image.image_path for image in kept.images]
+    found = [image.image_path for image in publisher.images]
     names = ("a.png", "b.png", "sub/c.png", "sub/ü x.png")
     assert found == [(scans / name).as_uri() for name in names]
-    assert [image.index for image in kept.images] == [0, 1, 2, 3]
-    assert [batch.total_images for batch in kept.batches] == [None, 4]
+    assert [image.index for image in publisher.images] == [0, 1, 2, 3]
+    assert [batch.total_images for batch in publisher.batches] == [None, 4]
 
 
 @pytest.mark.parametrize(
@@ -65,34 +65,36 @@ async def test_a_folder_is_a_batch_in_the_order_of_its_names(
     ],
 )
 async def test_nothing_else_is_listed(
-    settings: IngestSettings, kept: Kept, scans: Path, prefix: str
+    settings: IngestSettings, publisher: FakePublisher, scans: Path, prefix: str
 ) -> None:
     allowing = settings.model_copy(update={"listed_stores": "s3://scans"})
-    transport = httpx.ASGITransport(create_api(create_parts(allowing, kept), Health()))
+    transport = httpx.ASGITransport(create_api(create_dependencies(allowing, publisher), Health()))
     body = {"prefix": prefix.replace("{scans}", scans.as_uri())}
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as api:
         answer = await api.post("/v1/batches", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["pointer"] == "#/prefix"
     assert "secret" not in answer.text
-    assert not kept.images
+    assert not publisher.images
 
 
 async def test_a_path_that_is_too_long_is_named(
-    api: httpx.AsyncClient, kept: Kept, scans: Path
+    api: httpx.AsyncClient, publisher: FakePublisher, scans: Path
 ) -> None:
     (scans / ("n" * 250)).write_bytes(b"")
     answer = await api.post("/v1/batches", json={"prefix": scans.as_uri()})
     assert answer.status_code == 422
     assert "n" * 250 in answer.json()["detail"]
-    assert not kept.images
+    assert not publisher.images
 
 
-async def test_nothing_found_is_said(api: httpx.AsyncClient, kept: Kept, scans: Path) -> None:
+async def test_nothing_found_is_said(
+    api: httpx.AsyncClient, publisher: FakePublisher, scans: Path
+) -> None:
     answer = await api.post("/v1/batches", json={"prefix": scans.as_uri(), "glob": "*.jp2"})
     assert answer.status_code == 422
     assert "*.jp2" in answer.json()["detail"]
-    assert not kept.batches
+    assert not publisher.batches
 
 
 @pytest.fixture
@@ -124,14 +126,16 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
         server.stop()
 
 
-async def test_a_prefix_of_s3_is_a_batch(settings: IngestSettings, kept: Kept, s3: str) -> None:
+async def test_a_prefix_of_s3_is_a_batch(
+    settings: IngestSettings, publisher: FakePublisher, s3: str
+) -> None:
     allowing = settings.model_copy(update={"listed_stores": "s3://scans/"})
-    transport = httpx.ASGITransport(create_api(create_parts(allowing, kept), Health()))
+    transport = httpx.ASGITransport(create_api(create_dependencies(allowing, publisher), Health()))
     body = {"prefix": "s3://scans/may/", "glob": "*.png"}
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as api:
         answer = await api.post("/v1/batches", json=body)
     assert answer.status_code == 202, answer.text
     expected = [f"s3://scans/may/{number:04}.png" for number in range(1100)]
-    assert [image.image_path for image in kept.images] == expected
-    assert kept.batches[-1].total_images == 1100
+    assert [image.image_path for image in publisher.images] == expected
+    assert publisher.batches[-1].total_images == 1100
     assert s3

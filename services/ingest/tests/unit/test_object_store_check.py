@@ -1,4 +1,4 @@
-"""Ingest says when uploads cannot be kept, and why."""
+"""Ingest says when uploads cannot be stored, and why."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ import pytest
 
 from ocrstream_ingest import object_store_check
 from ocrstream_ingest.object_store_check import ObjectStoreCheck
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 
 
 async def test_a_folder_that_can_be_written_is_fine_and_left_as_it_was(tmp_path: Path) -> None:
@@ -20,10 +20,10 @@ async def test_a_folder_that_can_be_written_is_fine_and_left_as_it_was(tmp_path:
 async def test_a_folder_that_is_gone_or_none_is_told_and_may_come_back(tmp_path: Path) -> None:
     root = tmp_path / "objects"
     check = ObjectStoreCheck(root)
-    with pytest.raises(NotReady, match=r"OCRSTREAM_OBJECT_ROOT=.*No such file"):
+    with pytest.raises(NotReadyError, match=r"OCRSTREAM_OBJECT_ROOT=.*No such file"):
         await check.check()
     root.write_text("a file")
-    with pytest.raises(NotReady, match="Not a directory"):
+    with pytest.raises(NotReadyError, match="Not a directory"):
         await check.check()
     root.unlink()
     root.mkdir()
@@ -37,7 +37,7 @@ async def test_a_disk_that_gives_other_bytes_is_told(
         return b"other"
 
     monkeypatch.setattr(Path, "read_bytes", read)
-    with pytest.raises(NotReady, match="reads otherwise than it was written"):
+    with pytest.raises(NotReadyError, match="reads otherwise than it was written"):
         await ObjectStoreCheck(tmp_path).check()
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - not blocking to speak of
 

@@ -2,11 +2,11 @@
 
 import httpx
 import pytest
-from kept import Kept
+from fake_publisher import FakePublisher
 from pydantic import ValidationError
 
 from ocrstream_ingest.app import create_api
-from ocrstream_ingest.parts import create_parts
+from ocrstream_ingest.dependencies import create_dependencies
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_runtime.health import Health
 
@@ -14,22 +14,22 @@ PAGES = "https://ocr.example, http://127.0.0.1:8081/"
 FILES = {"files": ("a.png", b"image")}
 
 
-def client(settings: IngestSettings, kept: Kept, origins: str) -> httpx.AsyncClient:
+def client(settings: IngestSettings, publisher: FakePublisher, origins: str) -> httpx.AsyncClient:
     settings = settings.model_validate({**settings.model_dump(), "allowed_origins": origins})
-    app = create_api(create_parts(settings, kept), Health(), settings.origins)
+    app = create_api(create_dependencies(settings, publisher), Health(), settings.origins)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ingest")
 
 
 @pytest.mark.parametrize("origin", ["https://ocr.example", "http://127.0.0.1:8081"])
 async def test_a_page_that_is_allowed_may_submit_and_read_the_answer(
-    settings: IngestSettings, kept: Kept, origin: str
+    settings: IngestSettings, publisher: FakePublisher, origin: str
 ) -> None:
     asked = {
         "origin": origin,
         "access-control-request-method": "POST",
         "access-control-request-headers": "content-type,idempotency-key",
     }
-    async with client(settings, kept, PAGES) as ingest:
+    async with client(settings, publisher, PAGES) as ingest:
         answer = await ingest.options("/v1/images", headers=asked)
         assert answer.status_code == 200
         assert answer.headers["access-control-allow-origin"] == origin
@@ -47,10 +47,12 @@ async def test_a_page_that_is_allowed_may_submit_and_read_the_answer(
 
 
 @pytest.mark.parametrize("allowed", ["", PAGES])
-async def test_others_may_not(settings: IngestSettings, kept: Kept, allowed: str) -> None:
+async def test_others_may_not(
+    settings: IngestSettings, publisher: FakePublisher, allowed: str
+) -> None:
     for origin in ("https://ocr.example.evil.example", "http://ocr.example", "null"):
         asked = {"origin": origin, "access-control-request-method": "POST"}
-        async with client(settings, kept, allowed) as ingest:
+        async with client(settings, publisher, allowed) as ingest:
             answer = await ingest.options("/v1/batches", headers=asked)
             assert answer.status_code in {400, 405}
             assert "access-control-allow-origin" not in answer.headers

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import schemathesis
+from fake_publisher import FakePublisher
 from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
-from kept import Kept
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import (
     negative_data_rejection,
@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from ocrstream_ingest.app import create_api
-from ocrstream_ingest.parts import create_parts
+from ocrstream_ingest.dependencies import create_dependencies
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_runtime.health import Health
 
@@ -28,10 +28,10 @@ CASES_EACH = 150
 class _Recorder:
     """Knows every batch."""
 
-    def link(self, batch_id: str, rest: str = "") -> str:
+    def batch_url(self, batch_id: str, rest: str = "") -> str:
         return f"http://recorder/{batch_id}{rest}"
 
-    async def run_of(self, batch_id: str) -> int:
+    async def fetch_run(self, batch_id: str) -> int:
         return 1
 
 
@@ -39,8 +39,8 @@ class _Recorder:
 def app() -> Iterator[FastAPI]:
     with tempfile.TemporaryDirectory() as folder:
         told = IngestSettings(object_root=Path(folder) / "objects")
-        api = create_api(create_parts(told, Kept()), Health())
-        object.__setattr__(api.state.parts, "recorder", _Recorder())
+        api = create_api(create_dependencies(told, FakePublisher()), Health())
+        object.__setattr__(api.state.dependencies, "recorder", _Recorder())
         yield api
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from kept import Kept
+from fake_publisher import FakePublisher
 
 from ocrstream_ingest.publisher import Record
 from ocrstream_ingest.settings import IngestSettings
@@ -40,21 +40,21 @@ class Synced:
 @pytest.mark.parametrize("names", [("a.png",), ("a.png", "b.png")])
 async def test_uploads_are_on_the_disk_before_anything_is_published(
     api: httpx.AsyncClient,
-    kept: Kept,
+    publisher: FakePublisher,
     settings: IngestSettings,
     monkeypatch: pytest.MonkeyPatch,
     names: Sequence[str],
 ) -> None:
     synced, root, found = Synced(), settings.object_root, list[bool]()
     monkeypatch.setattr(os, "fsync", synced.fsync)
-    send = kept.send
+    send = publisher.publish
 
     async def look_and_send(batch_id: str, records: Sequence[Record]) -> None:
         paths = [path for path in root.rglob("*") if path.is_file()]
         found.extend(synced.survives(path, root) for path in paths)
         await send(batch_id, records)
 
-    kept.send = look_and_send
+    publisher.publish = look_and_send
     files = [("files", (name, name.encode())) for name in names]
     assert (await api.post("/v1/images", files=files)).status_code == 202
     assert found == [True] * len(names)

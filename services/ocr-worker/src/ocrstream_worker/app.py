@@ -14,15 +14,16 @@ import structlog
 from fastapi import FastAPI
 
 from ocrstream_runtime.cluster import Cluster, wait_for_cluster
+from ocrstream_runtime.errors import NotReadyError, StoppedError
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
-from ocrstream_runtime.health import Health, NotReady, create_ops_router
+from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
-from ocrstream_runtime.lasting_producer import LastingProducer
-from ocrstream_runtime.lifecycle import Stopped, unless_stopped
+from ocrstream_runtime.lifecycle import cancel_on
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.object_stores import SCHEMES, parse_stores
 from ocrstream_runtime.problems import install_problem_handlers
+from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
@@ -126,28 +127,28 @@ class _Worker:
         self._lag: LagWatch | None = None
 
     async def check_engine(self) -> None:
-        """Raises NotReady while the engine starts, dies at whatever it gets, or is starved."""
+        """Raises NotReadyError while the engine starts, dies at whatever it gets, or is starved."""
         await self._engine.check()
         if not self._engine.ready:
-            raise NotReady("the engine is starting")
+            raise NotReadyError("the engine is starting")
 
     async def check_decoders(self) -> None:
-        """Raises NotReady while they die at whatever they get, or are starved."""
+        """Raises NotReadyError while they die at whatever they get, or are starved."""
         await self._decoders.check()
 
     async def check_kafka(self) -> None:
-        """Raises NotReady or KafkaError while no images can be taken."""
+        """Raises NotReadyError or KafkaError while no images can be taken."""
         if self._consumer is None or not self._consumer.joined:
-            raise NotReady("has not joined its group yet")
+            raise NotReadyError("has not joined its group yet")
         await self._consumer.ping()
 
     async def check_publishing(self) -> None:
-        """Raises NotReady while nothing can be published for the machine's clock."""
+        """Raises NotReadyError while nothing can be published for the machine's clock."""
         if self._publisher is not None:
             await self._publisher.check()
 
     async def check_moving(self) -> None:
-        """Raises NotReady if images wait and none gets done."""
+        """Raises NotReadyError if images wait and none gets done."""
         if self._lag is not None:
             await self._lag.check()
 
@@ -157,13 +158,13 @@ class _Worker:
             async with self._engine, self._decoders:
                 servers = self._settings.kafka_bootstrap_servers
                 cluster_id = await wait_for_cluster(servers, self._stop)
-                await unless_stopped(self._decoders.wait_ready(), self._stop)
-                info = await unless_stopped(self._engine.wait_ready(), self._stop)
+                await cancel_on(self._decoders.wait_ready(), self._stop)
+                info = await cancel_on(self._engine.wait_ready(), self._stop)
                 logger.info("engine is ready", engine=info.name, versions=info.versions)
                 while True:
                     await self._work(info, cluster_id)
                     cluster_id = await wait_for_cluster(servers, self._stop)
-        except Stopped:
+        except StoppedError:
             pass
         finally:
             self._buffers.close()
@@ -173,7 +174,7 @@ class _Worker:
         settings = self._settings
         # No longer than the process is given for its whole end.
         drain_timeout_s = settings.shutdown_timeout_s * 0.75
-        producer = LastingProducer(lambda: create_producer(settings, f"worker-{self._name}"))
+        producer = RenewableProducer(lambda: create_producer(settings, f"worker-{self._name}"))
         self._publisher = Publisher(producer)
         revocations = Revocations(
             create_consumer(settings, f"worker-{self._name}-commands", group_id=None)
@@ -257,10 +258,10 @@ class _Worker:
     ) -> None:
         # Not one image before every cancel up to now is known.
         try:
-            await unless_stopped(revocations.caught_up.wait(), over)
+            await cancel_on(revocations.caught_up.wait(), over)
             self._consumer = consumer
             await consumer.run(over)
-        except Stopped:
+        except StoppedError:
             pass
         except BaseException:
             # The process is ending.
@@ -271,6 +272,6 @@ class _Worker:
 
     async def _watch(self, cluster: Cluster, over: asyncio.Event) -> None:
         """Sets `over` when told to stop, or when another cluster answers."""
-        with contextlib.suppress(Stopped):
-            await unless_stopped(cluster.until_changed(), self._stop)
+        with contextlib.suppress(StoppedError):
+            await cancel_on(cluster.wait_for_change(), self._stop)
         over.set()

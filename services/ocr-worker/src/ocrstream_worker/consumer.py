@@ -16,7 +16,8 @@ from aiokafka.errors import KafkaError
 
 from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
 from ocrstream_runtime.messaging_spans import process_span
-from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_schemas.codec import decode
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_worker import metrics
 from ocrstream_worker.deleted_unread import DeletedUnread
@@ -194,7 +195,7 @@ class Consumer(ConsumerRebalanceListener):
         progress = self._progress.setdefault(partition, PartitionProgress())
         try:
             image = decode(record.topic, record.value, record_ref(record))
-        except InvalidRecord as error:
+        except InvalidRecordError as error:
             metrics.INVALID_RECORDS.inc()
             logger.info(
                 "record skipped, the recorder writes its dead letter",

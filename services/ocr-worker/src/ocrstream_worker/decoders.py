@@ -51,7 +51,7 @@ class Decoders:
         return self._pool.pids
 
     async def check(self) -> None:
-        """Raises NotReady while they die at all images, or get too little CPU for any."""
+        """Raises NotReadyError while they die at all images, or get too little CPU for any."""
         await self._pool.check()
 
     async def wait_ready(self) -> None:

@@ -15,8 +15,8 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from ocrstream_runtime.clock import clock_named
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.clock import translate_clock_errors
+from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import WorkerSeen
@@ -62,7 +62,7 @@ class Heartbeats:
             while not stop.is_set():
                 began = time.monotonic()
                 await self._send(self._seen(stopped=False), interval_s)
-                await is_set_within(stop, max(0.0, began + interval_s - time.monotonic()))
+                await wait_for_event(stop, max(0.0, began + interval_s - time.monotonic()))
             await self._send(self._seen(stopped=True), _END_TIMEOUT_S)
         finally:
             await self._close()
@@ -87,7 +87,7 @@ class Heartbeats:
         try:
             async with asyncio.timeout(timeout_s):
                 producer = await self._started()
-                with clock_named():
+                with translate_clock_errors():
                     await producer.send_and_wait(
                         WORKERS_HEARTBEATS,
                         encode(seen),

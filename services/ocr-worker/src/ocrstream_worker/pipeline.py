@@ -14,7 +14,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from opentelemetry import trace
 
-from ocrstream_runtime.kafka import RecordTooLarge
+from ocrstream_runtime.errors import RecordTooLargeError
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
 from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool, write_bytes
 from ocrstream_sandbox.wire import printable
@@ -197,7 +197,7 @@ class Pipeline:
         with _stage("publish"):
             try:
                 await self._publisher.publish(message, chain_id)
-            except RecordTooLarge as error:
+            except RecordTooLargeError as error:
                 text = f"The result does not fit into its topic: {error}"
                 message = attempt.failed(Reason.TOO_LARGE, text, datetime.now(UTC))
                 await self._publisher.publish(message, chain_id)
@@ -237,7 +237,7 @@ class Pipeline:
         """Publish what is worth knowing but not needed: the outcome says all of it again."""
         try:
             await self._publisher.publish(message, str(attempt.image.chain_id))
-        except RecordTooLarge as error:
+        except RecordTooLargeError as error:
             logger.warning("event left out", type=type(message.event).__name__, error=str(error))
 
 

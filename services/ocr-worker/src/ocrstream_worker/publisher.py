@@ -5,11 +5,10 @@ import asyncio
 import structlog
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from ocrstream_runtime.clock import ClockRefusedError
-from ocrstream_runtime.health import NotReady
-from ocrstream_runtime.kafka import RecordTooLarge, check_size
-from ocrstream_runtime.lasting_producer import LastingProducer
+from ocrstream_runtime.errors import ClockRefusedError, NotReadyError, RecordTooLargeError
+from ocrstream_runtime.kafka import check_size
 from ocrstream_runtime.messaging_spans import send_span
+from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_schemas.headers import Headers, cloud_event_headers
 from ocrstream_worker.outcomes import Message, without_options
 
@@ -22,22 +21,22 @@ _BACKOFF_S = 1.0
 class Publisher:
     """Publishes events under the key of their chain."""
 
-    def __init__(self, producer: LastingProducer) -> None:
+    def __init__(self, producer: RenewableProducer) -> None:
         self._producer = producer
         self._refused: dict[str, ClockRefusedError] = {}
 
     async def check(self) -> None:
-        """Raises NotReady while the broker refuses the times of events."""
+        """Raises NotReadyError while the broker refuses the times of events."""
         for topic, error in self._refused.items():
-            raise NotReady(f"{topic}: {error}")
+            raise NotReadyError(f"{topic}: {error}")
 
     async def publish(self, message: Message, chain_id: str) -> None:
         """Returns when the broker has acknowledged the event, however long it is away, or this
         machine's clock is wrong.
 
         An event that does not fit into its topic goes without its `options`; they stand in the
-        submission, too. Raises RecordTooLarge, with nothing sent, if it does not fit even so, and
-        KafkaError for what does not pass by itself: then this process can do no more.
+        submission, too. Raises RecordTooLargeError, with nothing sent, if it does not fit even so,
+        and KafkaError for what does not pass by itself: then this process can do no more.
         """
         key = chain_id.encode()
         with send_span(message.topic, key) as carried_on:
@@ -57,7 +56,7 @@ class Publisher:
     async def _sent(self, message: Message, key: bytes, headers: Headers) -> bool:
         """Whether the broker has it; False if it may once the trouble has passed."""
         try:
-            async with self._producer.lent() as producer:
+            async with self._producer.acquire() as producer:
                 await producer.send_and_wait(message.topic, message.value, key=key, headers=headers)
         except ClockRefusedError as error:
             if message.topic not in self._refused:
@@ -80,7 +79,7 @@ class Publisher:
 def _fitting(message: Message, key: bytes, headers: Headers) -> Message:
     try:
         check_size(message.topic, key, message.value, headers)
-    except RecordTooLarge:
+    except RecordTooLargeError:
         message = without_options(message)
         check_size(message.topic, key, message.value, headers)
     return message

@@ -8,7 +8,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
-from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_schemas.codec import decode
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import BatchRevoked, ImageSubmitted
 from ocrstream_schemas.topics import BATCHES_COMMANDS
 
@@ -134,7 +135,7 @@ class Revocations:
         """Take note of a command, if it is a cancel."""
         try:
             event = decode(record.topic, record.value, record_ref(record))
-        except InvalidRecord:
+        except InvalidRecordError:
             return  # the recorder writes its dead letter
         if isinstance(event, BatchRevoked):
             self._runs[event.batch_id] = max(self._runs.get(event.batch_id, 0), event.run)

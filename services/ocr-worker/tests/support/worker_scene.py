@@ -20,7 +20,8 @@ from PIL import Image
 
 from ocrstream_local.processes import free_port
 from ocrstream_runtime.kafka import record_ref, stop_consumer
-from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_schemas.codec import decode
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import OcrFailed, OcrSucceeded, TaskRevoked
 from ocrstream_schemas.topics import (
     IMAGES_SUBMITTED,
@@ -224,7 +225,7 @@ class Scene:
             for record in records:
                 try:
                     event: Any = decode(record.topic, record.value, record_ref(record))
-                except InvalidRecord:
+                except InvalidRecordError:
                     # Other tests on the same broker send what is no event.
                     continue
                 self.events[event.chain_id].append(event)

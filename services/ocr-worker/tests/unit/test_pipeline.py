@@ -13,7 +13,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from prometheus_client import REGISTRY
 
-from ocrstream_runtime.kafka import RawRecord, RecordTooLarge
+from ocrstream_runtime.errors import RecordTooLargeError
+from ocrstream_runtime.kafka import RawRecord
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
 from ocrstream_sandbox.shared_buffers import BufferMappings, SharedBuffer, SharedBufferPool
 from ocrstream_schemas.codec import encode
@@ -396,7 +397,7 @@ async def test_a_cancel_while_the_image_is_fetched_spares_the_engine(scene: Scen
 
 async def test_a_result_too_large_for_its_topic_fails(scene: Scene) -> None:
     scene.sink = Sink(
-        lambda event: RecordTooLarge("9 MB") if isinstance(event, OcrSucceeded) else None
+        lambda event: RecordTooLargeError("9 MB") if isinstance(event, OcrSucceeded) else None
     )
     await scene.process()
     assert [failure(event) for event in scene.sink.events] == [(Reason.TOO_LARGE, 1)]
@@ -404,7 +405,7 @@ async def test_a_result_too_large_for_its_topic_fails(scene: Scene) -> None:
 
 async def test_news_too_large_for_its_topic_costs_nothing(scene: Scene) -> None:
     scene.sink = Sink(
-        lambda event: RecordTooLarge("300 kB") if isinstance(event, TaskRetried) else None
+        lambda event: RecordTooLargeError("300 kB") if isinstance(event, TaskRetried) else None
     )
     await scene.process(Engine(ChildDiedError("segfault")))
     assert [type(event) for event in scene.sink.events] == [OcrSucceeded]

@@ -16,10 +16,9 @@ from aiokafka.errors import (
 )
 from structlog.testing import capture_logs
 
-from ocrstream_runtime.clock import clock_named
-from ocrstream_runtime.health import NotReady
-from ocrstream_runtime.kafka import RecordTooLarge
-from ocrstream_runtime.lasting_producer import LastingProducer
+from ocrstream_runtime.clock import translate_clock_errors
+from ocrstream_runtime.errors import NotReadyError, RecordTooLargeError
+from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.events import ImageSubmitted, Provenance, TaskRevoked, TextBox
 from ocrstream_schemas.ids import RecordRef
@@ -40,8 +39,8 @@ class Broker:
         self.records: list[tuple[str, bytes, bytes]] = []
 
     @asynccontextmanager
-    async def lent(self) -> AsyncGenerator["Broker"]:
-        with clock_named():
+    async def acquire(self) -> AsyncGenerator["Broker"]:
+        with translate_clock_errors():
             yield self
 
     async def send_and_wait(
@@ -54,7 +53,7 @@ class Broker:
 
 
 def publisher_to(broker: Broker) -> Publisher:
-    return Publisher(cast("LastingProducer", broker))
+    return Publisher(cast("RenewableProducer", broker))
 
 
 def attempt(options: dict[str, Any] | None = None) -> Attempt:
@@ -86,7 +85,7 @@ async def test_while_the_clock_is_wrong_it_says_so_and_insists(
     (told,) = logs
     assert told["log_level"] == "error"
     assert "Kafka refuses the time of this machine's clock, 20" in told["error"]
-    with pytest.raises(NotReady, match="set it right"):
+    with pytest.raises(NotReadyError, match="set it right"):
         await publisher.check()
     publishing.cancel()
     await asyncio.wait([publishing])
@@ -111,7 +110,7 @@ async def test_a_result_that_does_not_fit_is_not_tried() -> None:
         Recognition(boxes=boxes, provenance=Provenance(engine="noop")), NOW
     )
     broker = Broker()
-    with pytest.raises(RecordTooLarge):
+    with pytest.raises(RecordTooLargeError):
         await publisher_to(broker).publish(message, "c")
     assert broker.records == []
 

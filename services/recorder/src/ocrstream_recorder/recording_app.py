@@ -33,15 +33,16 @@ from ocrstream_recorder.recording.poll_writer import PollWriter
 from ocrstream_recorder.search import indexer
 from ocrstream_recorder.search.indexer import SearchIndexer
 from ocrstream_recorder.settings import RecordingSettings
-from ocrstream_runtime.cluster import Cluster, ClusterChanged, wait_for_cluster
+from ocrstream_runtime.cluster import Cluster, wait_for_cluster
+from ocrstream_runtime.errors import ClusterChangedError, NotReadyError, StoppedError
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
-from ocrstream_runtime.health import Health, NotReady, create_ops_router
+from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
-from ocrstream_runtime.lasting_producer import LastingProducer
-from ocrstream_runtime.lifecycle import Stopped, keep_trying
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.problems import install_problem_handlers
+from ocrstream_runtime.renewable_producer import RenewableProducer
+from ocrstream_runtime.retries import retry
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
@@ -86,8 +87,8 @@ class _Recorder:
         self._health = health
         self._stop = stop
         self._client_id = client_id = f"recorder-{socket.gethostname()}-{os.getpid()}"
-        self._letters_producer = LastingProducer(lambda: create_producer(settings, client_id))
-        self._outbox_producer = LastingProducer(
+        self._letters_producer = RenewableProducer(lambda: create_producer(settings, client_id))
+        self._outbox_producer = RenewableProducer(
             lambda: create_producer(settings, f"{client_id}-outbox")
         )
         database = partial(
@@ -116,28 +117,28 @@ class _Recorder:
         health.add_check("dead_letters", self._drain_limit.check)
 
     async def _check(self) -> None:
-        """Raises NotReady or KafkaError while it does not record."""
+        """Raises NotReadyError or KafkaError while it does not record."""
         if self._consumer is None:
-            raise NotReady("waits for Kafka or the database")
+            raise NotReadyError("waits for Kafka or the database")
         if not self._consumer.joined:
-            raise NotReady("has not joined its group yet")
+            raise NotReadyError("has not joined its group yet")
         # Asks a broker, so that this fails while there is none.
         await self._consumer.ping()
 
     async def _check_partitions(self) -> None:
-        """Raises NotReady while partitions are stopped."""
+        """Raises NotReadyError while partitions are stopped."""
         if self._consumer is not None:
             await self._consumer.stopped.check()
 
     async def _check_moving(self) -> None:
-        """Raises NotReady if records wait and none is written."""
+        """Raises NotReadyError if records wait and none is written."""
         if self._lag is not None:
             await self._lag.check()
 
     async def run(self) -> None:
         """Wait for the database and Kafka, then record until told to stop."""
         try:
-            await keep_trying(
+            await retry(
                 "the database",
                 lambda: self._writer.run(migrate.check_revision),
                 (DatabaseUnavailableError, WrongRevisionError),
@@ -145,7 +146,7 @@ class _Recorder:
             )
             servers = self._settings.kafka_bootstrap_servers
             await self._record(await wait_for_cluster(servers, self._stop))
-        except Stopped:
+        except StoppedError:
             pass
         finally:
             await self._letters_producer.aclose()
@@ -179,7 +180,7 @@ class _Recorder:
 
     async def _read_clusters(self, cluster_id: str, on_outbox: Callable[[], None]) -> None:
         """Record what a cluster holds, and if another one takes its place, what that one holds."""
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(StoppedError):
             while True:
                 await self._read(cluster_id, on_outbox)
                 if self._stop.is_set():
@@ -226,7 +227,7 @@ class _Recorder:
             group.create_task(lag.run(over))
             try:
                 await consumer.run()
-            except ClusterChanged as change:
+            except ClusterChangedError as change:
                 logger.warning("going over to another Kafka cluster", why=str(change))
             finally:
                 self._consumer = self._lag = None

@@ -20,7 +20,7 @@ from ocrstream_recorder.errors import (
 from ocrstream_recorder.recording import chain_rows, poll_transaction
 from ocrstream_recorder.search import index
 from ocrstream_recorder.search.indexer import SearchIndexer
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 
 pytestmark = pytest.mark.integration
 
@@ -197,7 +197,7 @@ async def test_what_takes_long_to_index_is_indexed(
     task = asyncio.create_task(SearchIndexer(database, "recorder", IDLE_TIMEOUT_S).run(stop))
     async with asyncio.timeout(60):
         while query(database_url, "SELECT count(*) FROM recorder_search_queue") != [(0,)]:
-            await is_set_within(stop, 0.05)
+            await wait_for_event(stop, 0.05)
     stop.set()
     await task
     await database.close()

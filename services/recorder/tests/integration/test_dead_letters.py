@@ -25,13 +25,13 @@ from ocrstream_recorder.errors import DeadLetterDeletedError
 from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.decoding import reject_record
 from ocrstream_recorder.recording.poll_writer import PollWriter
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_runtime.kafka import (
     RawRecord,
     create_producer,
     record_ref,
 )
-from ocrstream_runtime.lasting_producer import LastingProducer
+from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, RECORDED_TOPICS, TOPICS, dead_letter_topic
@@ -64,7 +64,7 @@ def settings(bootstrap: str) -> ServiceSettings:
 
 async def kept_and_read(bootstrap: str, record: RawRecord) -> tuple[Coordinates, RawRecord]:
     """Where a dead letter is kept, and what is read of it there."""
-    producer = LastingProducer(lambda: create_producer(settings(bootstrap), "test"))
+    producer = RenewableProducer(lambda: create_producer(settings(bootstrap), "test"))
     # The longest error, of characters that grow most when they are encoded.
     rejected = reject_record(record, "invalid", "\U0001f5bc" * 5000)
     kept = await DeadLetterProducer(producer, "recorder").publish([rejected])
@@ -128,7 +128,7 @@ class Recorder:
     def __init__(self, bootstrap: str, database_url: str) -> None:
         self.database_url = database_url
         self._database = Database(database_url, "test")
-        self._producer = LastingProducer(lambda: create_producer(settings(bootstrap), "test"))
+        self._producer = RenewableProducer(lambda: create_producer(settings(bootstrap), "test"))
         self._recording = PollWriter(
             self._database,
             DeadLetterProducer(self._producer, "recorder"),
@@ -151,7 +151,7 @@ class Recorder:
         while not writing.done():
             try:
                 await self._recording.retrying.check()
-            except NotReady as trouble:
+            except NotReadyError as trouble:
                 return str(trouble)
             await asyncio.sleep(0.05)
         raise AssertionError(f"it was written, or failed: {writing}")

@@ -18,7 +18,7 @@ from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.poll_writer import Poll, PollWriter
 from ocrstream_runtime.cluster import Cluster
 from ocrstream_runtime.kafka import RawRecord
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.topics import find_cluster
 from ocrstream_schemas.topics import IMAGES_SUBMITTED
 
@@ -150,7 +150,7 @@ async def test_no_more_is_read_at_once_than_may_be_written(module_broker: Broker
         running = asyncio.create_task(consumer.run())
         async with asyncio.timeout(60):
             while sum(recording.prepared) < 10:
-                await is_set_within(stop, 0.05)
+                await wait_for_event(stop, 0.05)
         stop.set()
         await running
     assert max(recording.prepared) == 3

@@ -35,7 +35,7 @@ class Producer:
         self.held.set()
 
     @asynccontextmanager
-    async def lent(self) -> AsyncGenerator["Producer"]:
+    async def acquire(self) -> AsyncGenerator["Producer"]:
         yield self
 
     async def send(

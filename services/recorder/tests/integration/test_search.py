@@ -33,7 +33,7 @@ from ocrstream_recorder.errors import SessionLostError
 from ocrstream_recorder.search import index, queries
 from ocrstream_recorder.search.indexer import SearchIndexer
 from ocrstream_recorder.search.rules import grams_of_query, grams_of_text, image_text, normalize
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 
 pytestmark = pytest.mark.integration
 
@@ -384,7 +384,7 @@ async def test_one_that_stands_still_loses_its_right_to_index(database_url: str)
         assert not may_index(other)
         async with asyncio.timeout(60):
             while not may_index(other):
-                await is_set_within(asyncio.Event(), 0.05)
+                await wait_for_event(asyncio.Event(), 0.05)
         with pytest.raises(SessionLostError):
             await database.run(may_index)
         assert not await database.run(may_index)
@@ -441,7 +441,7 @@ async def test_the_indexer_goes_on_by_itself_and_gives_way(
     async def until(left: int) -> None:
         async with asyncio.timeout(60):
             while waiting(connection) != left:
-                await is_set_within(stop, 0.02)
+                await wait_for_event(stop, 0.02)
 
     recorder = "recorder-of-this-test"
     database = Database(database_url, "search")
@@ -453,7 +453,7 @@ async def test_the_indexer_goes_on_by_itself_and_gives_way(
         record(connection, {f"more {number}": plain(["text"]) for number in range(30)})
         await until(10)
         for _ in range(20):
-            await is_set_within(stop, 0.02)
+            await wait_for_event(stop, 0.02)
             assert waiting(connection) == 10
         writer.commit()
         await until(0)

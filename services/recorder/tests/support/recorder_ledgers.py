@@ -14,7 +14,8 @@ from recorder_events import events, moments, provenances, topic_of
 from recorder_oracle import Told
 
 from ocrstream_runtime.kafka import RawRecord, record_ref
-from ocrstream_schemas.codec import InvalidRecord, decode, encode
+from ocrstream_schemas.codec import decode, encode
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import (
     BatchRetryRequested,
     BatchRevoked,
@@ -90,7 +91,7 @@ def told_by(records: list[RawRecord]) -> list[Told]:
     for one in records:
         try:
             told.append(decode(one.topic, one.value, record_ref(one)))
-        except InvalidRecord:
+        except InvalidRecordError:
             told.append(salvage(one.topic, one.value, record_ref(one)))
     return [one for one in told if one is not None]
 

@@ -16,7 +16,7 @@ from ocrstream_recorder.dead_letters.register import Coordinates
 from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.decoding import DecodedRecord
 from ocrstream_recorder.recording.poll_writer import PollWriter
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import ImageSubmitted, OcrSucceeded, TextBox
@@ -81,7 +81,7 @@ async def being_retried(writer: Writer) -> str:
     while True:
         try:
             await writer.recording.retrying.check()
-        except NotReady as trouble:
+        except NotReadyError as trouble:
             return str(trouble)
         await asyncio.sleep(0.01)
 

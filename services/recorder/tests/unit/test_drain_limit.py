@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ocrstream_recorder.dead_letters.rejection import Rejection
 from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.decoding import DecodedRecord
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 
 TOPIC = "images.submitted"
 PARTITION = (TOPIC, 0)
@@ -103,7 +103,9 @@ def test_a_restart_gives_no_new_allowance_but_one_probe() -> None:
 async def test_a_good_record_lets_it_go_on_at_once() -> None:
     log = Log([INVALID] * 25 + [GOOD] * 500, limit=20)
     log.poll()
-    with pytest.raises(NotReady, match=r"1 partitions of images\.submitted.*no JSON.*dlq list"):
+    with pytest.raises(
+        NotReadyError, match=r"1 partitions of images\.submitted.*no JSON.*dlq list"
+    ):
         await log.limit.check()
     while log.next < 25:
         log.clock.now += 60

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from ocrstream_recorder.recording.retry_health import RetryHealth
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def test_it_tells_until_an_attempt_succeeds(gauge: Gauge) -> None:
     await retrying.check()
     retrying.failed(ValueError("first"), "poll")
     retrying.failed(ValueError("second"), "poll")
-    with pytest.raises(NotReady, match="a poll is tried again for 0 s: ValueError: second"):
+    with pytest.raises(NotReadyError, match="a poll is tried again for 0 s: ValueError: second"):
         await retrying.check()
     assert value(gauge) == 1
     retrying.ended("poll")
@@ -34,12 +34,12 @@ async def test_the_success_of_one_hides_no_failure_of_another(gauge: Gauge) -> N
     retrying = RetryHealth("a poll is", gauge)
     retrying.failed(ValueError("older"), "a")
     retrying.failed(ValueError("newer"), "b")
-    with pytest.raises(NotReady, match="older"):
+    with pytest.raises(NotReadyError, match="older"):
         await retrying.check()
     retrying.ended("c")
     retrying.ended("a")
     assert value(gauge) == 1
-    with pytest.raises(NotReady, match="newer"):
+    with pytest.raises(NotReadyError, match="newer"):
         await retrying.check()
     retrying.ended("b")
     await retrying.check()

@@ -5,14 +5,14 @@ from aiokafka import TopicPartition
 
 from ocrstream_recorder.recording import stopped_partitions
 from ocrstream_recorder.recording.stopped_partitions import StoppedPartitions
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_schemas.topics import OCR_RESULTS
 
 PLACE = TopicPartition(OCR_RESULTS, 7)
 
 
 async def told(stopped: StoppedPartitions) -> str:
-    with pytest.raises(NotReady) as trouble:
+    with pytest.raises(NotReadyError) as trouble:
         await stopped.check()
     return str(trouble.value)
 

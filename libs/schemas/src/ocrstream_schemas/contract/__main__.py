@@ -1,11 +1,11 @@
-"""`make contract`: write the documents, unless the code breaks those that are there."""
+"""`make contract`: writes the contract's documents, unless they would break the present ones."""
 
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from ocrstream_schemas.contract.compatibility import breaks
+from ocrstream_schemas.contract.compatibility import breaking_changes
 from ocrstream_schemas.contract.document import asyncapi
 from ocrstream_schemas.contract.examples import EXAMPLES, derived_ids
 from ocrstream_schemas.contract.schemas import documents
@@ -15,13 +15,13 @@ ASYNCAPI = "asyncapi.json"
 
 
 def files() -> dict[str, str]:
-    """What the folder is to hold, by path within it."""
-    made: dict[str, Any] = {ASYNCAPI: asyncapi(), "ids.json": derived_ids()}
-    made |= {f"schemas/{name}.json": schema for name, schema in documents().items()}
+    """Returns the content of each file, by its path in the folder."""
+    contents: dict[str, Any] = {ASYNCAPI: asyncapi(), "ids.json": derived_ids()}
+    contents |= {f"schemas/{name}.json": schema for name, schema in documents().items()}
     for example in EXAMPLES:
         kind = type(example.event).__name__
-        made[f"examples/{example.topic}/{kind}.{example.name}.json"] = example.payload()
-    return {path: _text(content) for path, content in made.items()}
+        contents[f"examples/{example.topic}/{kind}.{example.name}.json"] = example.payload()
+    return {path: _text(content) for path, content in contents.items()}
 
 
 def _text(content: Any) -> str:
@@ -29,10 +29,10 @@ def _text(content: Any) -> str:
 
 
 def write(folder: Path) -> list[str]:
-    """Make the folder hold exactly these files; if that would break the contract, only say so."""
+    """Writes the files and deletes others; if that breaks the contract, only returns the breaks."""
     committed = folder / ASYNCAPI
     if committed.exists():
-        found = breaks(json.loads(committed.read_text(encoding="utf-8")), asyncapi())
+        found = breaking_changes(json.loads(committed.read_text(encoding="utf-8")), asyncapi())
         if found:
             return found
     made = files()
@@ -49,6 +49,6 @@ def write(folder: Path) -> list[str]:
 if __name__ == "__main__":
     found = write(FOLDER)
     if found:
-        rule = "These would break those who use the contract; a new topic (.v2) would not, see"
+        rule = "These changes break users of the contract; use a new topic (.v2) instead, see"
         print(*found, f"{rule} docs/adr/0032", sep="\n", file=sys.stderr)  # noqa: T201
         sys.exit(1)

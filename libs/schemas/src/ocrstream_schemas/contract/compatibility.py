@@ -1,8 +1,9 @@
-"""What in a new version of the contract would break those who hold to an old one.
+"""Finds changes of the contract that break programs written for an older version.
 
-Topics that the system receives are written by programs that know the old contract, and kept records
-follow it: all that was accepted must be. Topics that it sends are read by programs that know the
-old one: nothing may come that it refuses. A field that is gone breaks both.
+Programs that know only the old contract write the topics that the system receives, and stored
+records follow it, so the new contract must accept everything that the old one accepted. Programs
+that know only the old contract read the topics that the system sends, so the system must send
+nothing that the old contract refuses. A removed field breaks both.
 """
 
 from collections.abc import Iterator
@@ -11,11 +12,11 @@ from typing import Any
 Document = dict[str, Any]
 Schema = dict[str, Any]
 
-# Keywords by which a schema refuses; the greater, respectively the smaller, value refuses more.
+# Keywords that refuse values: the first refuse more the greater they are, the others the smaller.
 _LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
-_TOLD_ONLY = ("title", "description", "default", "examples", "format", "$schema", "$defs")
-_READ = (*_LEAST, *_MOST, *_TOLD_ONLY, "type", "enum", "const", "anyOf", "oneOf", "$ref")
+_ANNOTATIONS = ("title", "description", "default", "examples", "format", "$schema", "$defs")
+_READ = (*_LEAST, *_MOST, *_ANNOTATIONS, "type", "enum", "const", "anyOf", "oneOf", "$ref")
 _KNOWN = frozenset(
     (
         *(*_READ, "properties", "required", "items", "discriminator"),
@@ -24,21 +25,21 @@ _KNOWN = frozenset(
 )
 
 
-def breaks(old: Document, new: Document) -> list[str]:
-    """Each breaking change from one AsyncAPI document of the contract to another, in one line."""
+def breaking_changes(old: Document, new: Document) -> list[str]:
+    """Returns the breaking changes between two AsyncAPI documents, one line each."""
     return sorted(set(_breaks(old, new)))
 
 
 def _breaks(old: Document, new: Document) -> Iterator[str]:
     for operation in old["operations"].keys() - new["operations"].keys():
-        yield f"{operation}: the operation is gone"
+        yield f"{operation}: the operation is removed"
     for topic, channel in old["channels"].items():
         if topic in new["channels"]:
             yield from _channel_breaks(
                 topic, channel, new["channels"][topic], sent=_sent(old, topic)
             )
         else:
-            yield f"{topic}: the topic is gone"
+            yield f"{topic}: the topic is removed"
     for name in old["components"]["messages"].keys() & new["components"]["messages"].keys():
         yield from _message_breaks(old, new, name)
 
@@ -47,12 +48,12 @@ def _channel_breaks(
     topic: str, before: dict[str, Any], after: dict[str, Any], *, sent: bool
 ) -> Iterator[str]:
     if _max_bytes(after) < _max_bytes(before):
-        yield f"{topic}: its records may be no longer as large as before"
+        yield f"{topic}: the maximum size of its records is smaller"
     for message in before["messages"].keys() - after["messages"].keys():
-        yield f"{topic}: {message} is gone"
+        yield f"{topic}: {message} is removed"
     if sent:
         for message in after["messages"].keys() - before["messages"].keys():
-            yield f"{topic}: {message} is sent, which its readers do not know"
+            yield f"{topic}: the system sends {message}, which readers do not know"
 
 
 def _message_breaks(old: Document, new: Document, name: str) -> Iterator[str]:
@@ -60,13 +61,13 @@ def _message_breaks(old: Document, new: Document, name: str) -> Iterator[str]:
     for part in ("payload", "headers"):
         before = old["components"]["messages"][name][part]
         after = new["components"]["messages"][name][part]
-        yield from _gone(old, new, before, after, name)
+        yield from _removed_fields(old, new, before, after, name)
         if False in directions:
             yield from _refused(old, new, before, after, name)
         if True in directions:
             yield from (
-                f"{told} (sent to readers of the old contract)"
-                for told in _refused(new, old, after, before, name)
+                f"{change} (sent to readers of the old contract)"
+                for change in _refused(new, old, after, before, name)
             )
 
 
@@ -76,7 +77,7 @@ def _topics(document: Document, message: str) -> list[str]:
 
 
 def _sent(document: Document, topic: str) -> bool:
-    # Dead letters are sent, too, though no operation names them.
+    # The system sends dead letters, too, although no operation names them.
     return f"receive.{topic}" not in document["operations"]
 
 
@@ -93,23 +94,25 @@ def _resolved(document: Document, schema: Schema) -> Schema:
     return schema
 
 
-def _gone(old: Document, new: Document, before: Schema, after: Schema, where: str) -> Iterator[str]:
-    """Fields that the old schema has and the new one does not: readers would miss what they say."""
+def _removed_fields(
+    old: Document, new: Document, before: Schema, after: Schema, where: str
+) -> Iterator[str]:
+    """Yields the fields that the new schema lacks."""
     for one, other in _pairs(old, new, before, after):
         fields, others = one.get("properties", {}), other.get("properties", {})
         for name, field in fields.items():
             if name in others:
-                yield from _gone(old, new, field, others[name], f"{where}.{name}")
+                yield from _removed_fields(old, new, field, others[name], f"{where}.{name}")
             else:
-                yield f"{where}.{name}: the field is gone"
+                yield f"{where}.{name}: the field is removed"
         if "items" in one and "items" in other:
-            yield from _gone(old, new, one["items"], other["items"], f"{where}[]")
+            yield from _removed_fields(old, new, one["items"], other["items"], f"{where}[]")
 
 
 def _pairs(
     old: Document, new: Document, before: Schema, after: Schema
 ) -> Iterator[tuple[Schema, Schema]]:
-    """Alternatives of both that are of one type."""
+    """Yields pairs of alternatives of both schemas that have a type in common."""
     for one in _alternatives(old, before):
         for other in _alternatives(new, after):
             if one.get("type") == other.get("type"):
@@ -127,13 +130,13 @@ def _alternatives(document: Document, schema: Schema) -> list[Schema]:
 def _refused(
     wide: Document, narrow: Document, accepted: Schema, by: Schema, where: str
 ) -> Iterator[str]:
-    """Where a value that `accepted` (of document `wide`) allows is refused by `by`."""
+    """Yields where `by`, of `narrow`, refuses a value that `accepted`, of `wide`, accepts."""
     others = _alternatives(narrow, by)
     for one in _alternatives(wide, accepted):
-        told = [list(_refused_plain(wide, narrow, one, other, where)) for other in others]
-        if all(told):
-            # Of several alternatives the nearest explains best.
-            yield from min(told, key=lambda lines: ("now it must be" in lines[0], len(lines)))
+        refusals = [list(_refused_plain(wide, narrow, one, other, where)) for other in others]
+        if all(refusals):
+            # The alternative with the fewest differences explains the refusal best.
+            yield from min(refusals, key=lambda lines: ("now it must be" in lines[0], len(lines)))
 
 
 def _refused_plain(
@@ -156,7 +159,7 @@ def _refused_plain(
     for keyword in _MOST:
         if keyword in other and one.get(keyword, float("inf")) > other[keyword]:
             yield f"{where}: {keyword} is {other[keyword]}, was {one.get(keyword, 'none')}"
-    # Which of two patterns matches more is not told: any other one is a break.
+    # Two patterns cannot be compared, so any change of a pattern is a breaking change.
     if "pattern" in other and one.get("pattern") != other["pattern"]:
         yield f"{where}: pattern is {other['pattern']}, was {one.get('pattern', 'none')}"
     for name in sorted({*other.get("required", [])} - {*one.get("required", [])}):
@@ -170,7 +173,7 @@ def _refused_plain(
 def _refused_within(
     wide: Document, narrow: Document, one: Schema, other: Schema, where: str
 ) -> Iterator[str]:
-    """The same for the items of a list, and the names and values of an open object."""
+    """Compares the items of lists, and the names and values of open objects."""
     if "propertyNames" in other:
         before = one.get("propertyNames", {"type": "string"})
         yield from _refused(wide, narrow, before, other["propertyNames"], f"{where}.(name)")
@@ -185,8 +188,8 @@ def _refused_within(
 
 
 def _types(schema: Schema) -> set[str]:
-    told = schema.get("type", [])
-    return {told} if isinstance(told, str) else set(told)
+    types = schema.get("type", [])
+    return {types} if isinstance(types, str) else set(types)
 
 
 def _with_integers(types: set[str]) -> set[str]:

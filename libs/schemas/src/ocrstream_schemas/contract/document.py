@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document: topics, keys, headers, messages, and who writes and reads them."""
+"""Builds the AsyncAPI 3.0 document: topics, keys, headers, messages, writers and readers."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -28,14 +28,14 @@ from ocrstream_schemas.topics import (
 )
 
 CONTRACT_VERSION = "1.2.0"
-"""Its minor part counts compatible additions. A breaking change is a new topic, see ADR 32."""
+"""A compatible addition increments the minor part; a breaking change needs a new topic (ADR 32)."""
 
 Action = Literal["send", "receive"]
 
 
 @dataclass(frozen=True)
 class _Channel:
-    """What goes over a topic. `action` is the system's own: what it receives, anyone may send."""
+    """The content of a topic. `action` is the system's own; anyone may send what it receives."""
 
     events: tuple[type[Event], ...]
     key: str
@@ -44,7 +44,7 @@ class _Channel:
 
 
 _IMAGES = _Channel(
-    (ImageSubmitted,), "chain_id", "receive", "Images to be read, by reference; anyone may write"
+    (ImageSubmitted,), "chain_id", "receive", "Images to read, by reference; anyone may write"
 )
 _CHANNELS: dict[str, _Channel] = {
     **dict.fromkeys(IMAGE_TOPICS, _IMAGES),
@@ -52,46 +52,50 @@ _CHANNELS: dict[str, _Channel] = {
         get_args(CommandEvent),
         "batch_id",
         "receive",
-        "Batches announced, cancelled, tried again; anyone may write",
+        "Announcements, cancellations and retries of batches; anyone may write",
     ),
     TASKS_LIFECYCLE: _Channel(
         get_args(LifecycleEvent),
         "chain_id",
         "receive",
-        "Steps in the life of tasks, from workers and other stages",
+        "State changes of tasks, from workers and other stages",
     ),
     OCR_RESULTS: _Channel(
-        get_args(OcrEvent), "chain_id", "receive", "Whole outcomes of OCR tasks, from workers"
+        get_args(OcrEvent), "chain_id", "receive", "Complete outcomes of OCR tasks, from workers"
     ),
     BATCHES_COMPLETED: _Channel(
-        (BatchCompleted,), "batch_id", "send", "Batches that ended or changed after; anyone reads"
+        (BatchCompleted,),
+        "batch_id",
+        "send",
+        "Batches that ended, or changed after their end; anyone may read",
     ),
     WORKERS_HEARTBEATS: _Channel(
         (WorkerSeen,),
         "worker",
         "receive",
-        "Workers that are there, from themselves; the key counts",
+        "Heartbeats of workers; compacted, so a record needs its key",
     ),
 }
 
 _DESCRIPTION = """\
-Events are JSON objects in UTF-8; a byte order mark is left out. Topics refuse records whose
-timestamp is older than six sevenths of their retention, or more than an hour ahead. Unknown fields
-are ignored; a missing optional field and null mean the same. No text holds NUL or half a surrogate
-pair; `options` and `input_data` are nested at most 64 deep. A record's key only spreads the load
-and may be left out; no header is needed. Ids that are left out are UUIDv5s that every reader
-derives alike, of a JSON array in UTF-8 without spaces or escapes that JSON does not ask for: a
-chain's in the namespace 4b8a1889-b256-55b6-83e4-2775fe50b1dc of `[batch_id, index]`, or `[batch_id,
-image_path]` without an index, or without a batch `[topic, partition, offset, timestamp in ms,
-SHA-256 of the value in hex]`; an OCR task's in 4a957dc0-539e-572c-b938-d937fb6fe583 of `[chain_id,
-task_name, run]`. `ids.json` has examples to check an implementation with.
+Events are JSON objects in UTF-8; readers skip a byte order mark. Topics refuse records whose
+timestamp is older than six sevenths of the topic's retention, or more than an hour in the future.
+Readers ignore unknown fields; a missing optional field and null mean the same. Strings must not
+contain NUL or an unpaired surrogate; `options` and `input_data` may have at most 64 levels. A
+record's key only distributes the load and may be missing; no header is required. A missing id is a
+UUIDv5 that every reader derives in the same way from a JSON array in UTF-8 without spaces or
+optional escapes. For a chain the namespace is 4b8a1889-b256-55b6-83e4-2775fe50b1dc and the array is
+`[batch_id, index]`, or `[batch_id, image_path]` without an index, or without a batch `[topic,
+partition, offset, timestamp in ms, SHA-256 of the value in hex]`. For an OCR task the namespace is
+4a957dc0-539e-572c-b938-d937fb6fe583 and the array is `[chain_id, task_name, run]`. `ids.json`
+contains examples to test an implementation with.
 """
 _DEAD_LETTER = "DeadLetter"
 _TEXT: Schema = {"type": "string"}
 
 
 def asyncapi() -> dict[str, Any]:
-    """The document, self-contained."""
+    """Returns the document, which is self-contained."""
     channels = {spec.name: _channel(spec) for spec in TOPICS.values()}
     return {
         "asyncapi": "3.0.0",
@@ -130,7 +134,10 @@ def _channel(spec: TopicSpec) -> dict[str, Any]:
     if origin == spec.name:
         names, description = [event.__name__ for event in channel.events], channel.description
     else:
-        names, description = [_DEAD_LETTER], f"What could not be applied from {origin}"
+        names, description = (
+            [_DEAD_LETTER],
+            f"Records of {origin} that the recorder could not apply",
+        )
     return {
         "address": spec.name,
         "description": description,
@@ -157,7 +164,7 @@ def _message(event: type[Event]) -> dict[str, Any]:
         "contentType": "application/json",
         "headers": {
             "type": "object",
-            "description": "CloudEvents 1.0 in binary mode and W3C trace context; none is needed",
+            "description": "CloudEvents 1.0 in binary mode and W3C trace context; all are optional",
             "properties": {
                 **{name: _TEXT for name, _ in headers.cloud_event_headers_of("", "", "")},
                 "traceparent": _TEXT,
@@ -180,7 +187,7 @@ def _message(event: type[Event]) -> dict[str, Any]:
 
 
 def _dead_letter() -> dict[str, Any]:
-    told = (headers.DEAD_LETTER_REASON, headers.DEAD_LETTER_ERROR, headers.DEAD_LETTER_CONSUMER)
+    why = (headers.DEAD_LETTER_REASON, headers.DEAD_LETTER_ERROR, headers.DEAD_LETTER_CONSUMER)
     origin = (
         headers.ORIGIN_TOPIC,
         headers.ORIGIN_PARTITION,
@@ -189,14 +196,14 @@ def _dead_letter() -> dict[str, Any]:
     )
     return {
         "name": _DEAD_LETTER,
-        "description": "A record that could not be applied: key and value as they were",
+        "description": "A record that the recorder could not apply; key and value are the original",
         "contentType": "application/octet-stream",
         "headers": {
             "type": "object",
-            "properties": dict.fromkeys((*told, *origin), _TEXT),
-            "required": [*told, *origin],
+            "properties": dict.fromkeys((*why, *origin), _TEXT),
+            "required": [*why, *origin],
         },
-        "payload": {"description": "The record's own bytes, whatever they are"},
+        "payload": {"description": "The original bytes of the record"},
     }
 
 

@@ -1,4 +1,4 @@
-"""Golden examples: at least one message of every event, and ids as everyone derives them."""
+"""Golden examples: at least one message of every event, and derived ids."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ from ocrstream_schemas.topics import (
 )
 
 RECORD = RecordRef(IMAGES_SUBMITTED, partition=3, offset=41, timestamp_ms=1_767_225_600_000)
-"""Where a reader found the examples that leave their ids and times to be derived."""
+"""The record of the examples whose ids and times a reader derives."""
 
 _BATCH = "scans-2026-01"
 _PATH = "file:///data/scans/0001.png"
@@ -72,14 +72,14 @@ _WORKER: dict[str, Any] = {
     "started_at": _SUBMITTED,
     "interval_s": 5.0,
 }
-_TOLD: dict[str, Any] = {**_OCR, "task_name": "ocr"}
+_TASK_CONTEXT: dict[str, Any] = {**_OCR, "task_name": "ocr"}
 
 
 @dataclass(frozen=True)
 class Example:
-    """A message of a topic. `untyped`: sent without its `type`, as `images.submitted` allows.
+    """A message of a topic. `untyped` means without its `type`, as `images.submitted` allows.
 
-    `nulls` are fields at their defaults that are sent as null.
+    `nulls` are fields at their defaults that the message contains as null.
     """
 
     topic: str
@@ -89,7 +89,7 @@ class Example:
     nulls: tuple[str, ...] = ()
 
     def payload(self) -> dict[str, Any]:
-        """The record's value."""
+        """Returns the record's value."""
         value: dict[str, Any] = msgspec.json.decode(encode(self.event))
         if self.untyped:
             del value["type"]
@@ -149,13 +149,13 @@ EXAMPLES = (
             batch_id=_BATCH, request_id="once-more-1", include_no_text=True, requested_at=_FINISHED
         ),
     ),
-    Example(TASKS_LIFECYCLE, "submitted", TaskSubmitted(**_TOLD)),
-    Example(TASKS_LIFECYCLE, "started", TaskStarted(**_TOLD, started_at=_STARTED)),
+    Example(TASKS_LIFECYCLE, "submitted", TaskSubmitted(**_TASK_CONTEXT)),
+    Example(TASKS_LIFECYCLE, "started", TaskStarted(**_TASK_CONTEXT, started_at=_STARTED)),
     Example(
         TASKS_LIFECYCLE,
         "retried",
         TaskRetried(
-            **_TOLD,
+            **_TASK_CONTEXT,
             started_at=_STARTED,
             error="The store answered 503",
             reason=Reason.NOT_FOUND,
@@ -177,7 +177,7 @@ EXAMPLES = (
         TASKS_LIFECYCLE,
         "failed",
         TaskFailed(
-            **_TOLD, started_at=_STARTED, finished_at=_FINISHED, error="No model", attempt=3
+            **_TASK_CONTEXT, started_at=_STARTED, finished_at=_FINISHED, error="No model", attempt=3
         ),
     ),
     Example(
@@ -186,7 +186,7 @@ EXAMPLES = (
         TaskFailed(chain_id=_CHAIN, task_id="layout-1", task_name="layout"),
         nulls=("run", "attempt", "error", "reason"),
     ),
-    Example(TASKS_LIFECYCLE, "revoked", TaskRevoked(**_TOLD, finished_at=_FINISHED)),
+    Example(TASKS_LIFECYCLE, "revoked", TaskRevoked(**_TASK_CONTEXT, finished_at=_FINISHED)),
     Example(
         OCR_RESULTS,
         "read",
@@ -263,7 +263,7 @@ EXAMPLES = (
 
 
 def derived_ids() -> list[dict[str, Any]]:
-    """Submissions that name no chain, and the ids that every reader gives them."""
+    """Returns submissions without a chain id, with the ids that every reader derives."""
     value = encode(ImageSubmitted(image_path=_PATH)).decode()
     submissions: list[dict[str, Any]] = [
         {"batch_id": _BATCH, "index": 0, "image_path": _PATH},
@@ -273,10 +273,10 @@ def derived_ids() -> list[dict[str, Any]]:
         {"batch_id": None, "index": None, "image_path": _PATH},
     ]
     derived: list[dict[str, Any]] = []
-    for one in submissions:
-        chain_id = derive_chain_id(**one, ref=RECORD, value=value.encode())
+    for submission in submissions:
+        chain_id = derive_chain_id(**submission, ref=RECORD, value=value.encode())
         written = {**msgspec.structs.asdict(RECORD), "value": value}
-        record = {"record": written} if one["batch_id"] is None else {}
+        record = {"record": written} if submission["batch_id"] is None else {}
         ids = {"chain_id": chain_id, "ocr_task_id": ocr_task_id(chain_id, "ocr", 1)}
-        derived.append({**one, **record, **ids})
+        derived.append({**submission, **record, **ids})
     return derived

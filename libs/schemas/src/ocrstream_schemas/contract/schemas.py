@@ -1,4 +1,4 @@
-"""JSON Schemas of the events, from the models themselves."""
+"""Derives the JSON Schemas of the events from their models."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -20,10 +20,10 @@ _NULL: Schema = {"type": "null"}
 
 
 def components(ref_template: str) -> dict[str, Schema]:
-    """The schema of every event and what it is made of, by name.
+    """Returns the schema of every event and of its parts, by name.
 
-    They hold in draft 7 as well as in 2020-12. `format: date-time` is what producers should send;
-    readers also take a time without an offset, as UTC.
+    The schemas are valid in draft 7 and in 2020-12. Producers should send times as
+    `format: date-time`; readers also accept a time without an offset, which means UTC.
     """
     _, found = msgspec.json.schema_components(EVENTS, ref_template=ref_template)
     for name, schema in found.items():
@@ -32,7 +32,7 @@ def components(ref_template: str) -> dict[str, Schema]:
             schema["description"] = inspect.cleandoc(schema["description"])
         _mark_times(getattr(events, name), schema)
         _plain_tuples(schema)
-    # `images.submitted` carries nothing else, so its smallest record needs no type.
+    # `images.submitted` carries no other event, so its records need no type.
     found[ImageSubmitted.__name__]["required"].remove("type")
     for schema in found.values():
         _allow_nulls(schema)
@@ -40,7 +40,7 @@ def components(ref_template: str) -> dict[str, Schema]:
 
 
 def documents() -> dict[str, Schema]:
-    """One self-contained JSON Schema for each event, by its name."""
+    """Returns a self-contained JSON Schema for each event, by its name."""
     all_of_them = components("#/$defs/{name}")
     made: dict[str, Schema] = {}
     for event in EVENTS:
@@ -81,21 +81,21 @@ def _mark_times(model: type, schema: Schema) -> None:
 
 
 def _allow_nulls(schema: Schema) -> None:
-    # The models give such a field its default; what they hold never is null, so its type is not.
+    # A null field gets its default, so the model's own type does not include null.
     fields = schema.get("properties", {})
     for name in fields.keys() - schema.get("required", []):
         field = fields[name]
         if _NULL not in field.get("anyOf", []):
-            told = {keyword: field[keyword] for keyword in field if keyword != "default"}
+            typed = {keyword: field[keyword] for keyword in field if keyword != "default"}
             default = {keyword: field[keyword] for keyword in field if keyword == "default"}
-            fields[name] = {"anyOf": [told, _NULL], **default}
+            fields[name] = {"anyOf": [typed, _NULL], **default}
 
 
 def _plain_tuples(schema: Schema) -> None:
-    # `prefixItems` is newer than draft 7, which AsyncAPI's tools read; these are all of one type.
+    # AsyncAPI's tools read draft 7, which lacks `prefixItems`; all items have the same type.
     for node in list(_objects(schema)):
-        places = node.pop("prefixItems", None)
-        if places is not None:
-            if any(place != places[0] for place in places):
-                raise ValueError(f"a tuple of several types has no schema in draft 7: {places}")
-            node["items"] = places[0]
+        items = node.pop("prefixItems", None)
+        if items is not None:
+            if any(item != items[0] for item in items):
+                raise ValueError(f"a tuple of several types has no schema in draft 7: {items}")
+            node["items"] = items[0]

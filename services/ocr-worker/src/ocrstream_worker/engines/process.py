@@ -61,7 +61,7 @@ class EngineProcess:
         return next(iter(self._pool.pids), None)
 
     async def check(self) -> None:
-        """Raises NotReady while it dies at all images, or gets too little CPU for any."""
+        """Raises NotReadyError while it dies at all images, or gets too little CPU for any."""
         await self._pool.check()
 
     async def wait_ready(self) -> EngineInfo:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from pathlib import Path
 
+from ocrstream_runtime.errors import FetchError
 from ocrstream_runtime.local_files import AllowedFolders
-from ocrstream_runtime.references import UnreadableFile
 from ocrstream_worker.references.port import image_error
 
 
@@ -26,5 +26,5 @@ class FileFetcher:
     def _read(self, reference: str) -> bytes:
         try:
             return self._folders.read(reference)
-        except UnreadableFile as error:
+        except FetchError as error:
             raise image_error(error) from error

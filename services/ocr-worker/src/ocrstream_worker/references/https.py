@@ -7,8 +7,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpcore
 
-from ocrstream_runtime.guarded_http import AddressRefused, HostUnknown
-from ocrstream_runtime.references import UnreadableFile, collect
+from ocrstream_runtime.errors import AddressRefusedError, FetchError, UnknownHostError
+from ocrstream_runtime.references import read_limited
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
 from ocrstream_worker.references.port import image_error
@@ -113,22 +113,22 @@ class HttpsFetcher:
                     return headers["location"]
                 _check(address, response.status, headers)
                 told = headers.get("content-length", "")
-                return await collect(
+                return await read_limited(
                     str(address),
                     int(told) if told.isdecimal() else None,
                     response.aiter_stream(),
                     self._max_bytes,
                 )
-        except UnreadableFile as error:
+        except FetchError as error:
             raise image_error(error) from error
-        except AddressRefused as error:
+        except AddressRefusedError as error:
             raise ImageRejected(
                 Reason.REFUSED,
                 f"{address}: {error}; to allow its network, add it to"
                 " OCRSTREAM_HTTPS_ALLOWED_NETWORKS and restart the worker",
             ) from error
         except (
-            HostUnknown,
+            UnknownHostError,
             httpcore.NetworkError,
             httpcore.TimeoutException,
             httpcore.ProtocolError,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from ocrstream_runtime.references import Trouble, UnreadableFile
+from ocrstream_runtime.errors import FetchError, FetchFailure
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
 
@@ -56,8 +56,8 @@ class References:
         )
 
 
-def image_error(error: UnreadableFile) -> ImageRejected | ImageUnreachable:
+def image_error(error: FetchError) -> ImageRejected | ImageUnreachable:
     """What an unreadable file means for its image."""
-    if error.trouble is Trouble.UNREACHABLE:
+    if error.failure is FetchFailure.UNREACHABLE:
         return ImageUnreachable(Reason.TIMEOUT, str(error))
-    return ImageRejected(Reason(error.trouble.value), str(error))
+    return ImageRejected(Reason(error.failure.value), str(error))

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from ocrstream_runtime.object_stores import AllowedStores, Place
-from ocrstream_runtime.references import UnreadableFile
+from ocrstream_runtime.errors import FetchError
+from ocrstream_runtime.object_stores import AllowedStores, ObjectLocation
 from ocrstream_worker.references.port import image_error
 
 
 class ObjectStoreFetcher:
     """Reads objects beneath the `allowed` places."""
 
-    def __init__(self, allowed: Iterable[Place], *, max_bytes: int) -> None:
+    def __init__(self, allowed: Iterable[ObjectLocation], *, max_bytes: int) -> None:
         # The client asks once: an image is tried again by its own rule, which lets others pass
         # meanwhile.
         self._stores = AllowedStores(allowed, max_bytes=max_bytes)
@@ -19,5 +19,5 @@ class ObjectStoreFetcher:
         """As the port says."""
         try:
             return await self._stores.read(reference)
-        except UnreadableFile as error:
+        except FetchError as error:
             raise image_error(error) from error

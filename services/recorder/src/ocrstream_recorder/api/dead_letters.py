@@ -22,7 +22,7 @@ from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_recorder.dead_letters.redrive import Failure, kept_of_row, origin_of_row, redrive
 from ocrstream_recorder.dead_letters.rejection import RejectionReason
 from ocrstream_recorder.errors import DeadLetterDeletedError, DeadLettersUnavailableError
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
@@ -315,7 +315,7 @@ async def read_dead_letter(
     """A dead letter with its record's key, value and headers."""
     row = await rows.letter(letter_id)
     if row is None:
-        raise Problem(404, "No such dead letter", f"Dead letter {letter_id} does not exist")
+        raise ProblemError(404, "No such dead letter", f"Dead letter {letter_id} does not exist")
     try:
         async with records.reader() as reader:
             record = await reader.read(kept_of_row(row), origin_of_row(row))
@@ -364,8 +364,8 @@ def _done(ids: Iterable[int], failures: list[Failure]) -> Done:
     )
 
 
-def _kafka_unavailable() -> Problem:
-    return Problem(
+def _kafka_unavailable() -> ProblemError:
+    return ProblemError(
         503,
         "Kafka unavailable",
         "Kafka is unavailable; try again in a moment. Repeating the request is safe",

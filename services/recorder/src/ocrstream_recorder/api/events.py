@@ -21,7 +21,7 @@ from ocrstream_recorder.api.http import (
 from ocrstream_recorder.errors import NotWatchingError, TooManyListenersError
 from ocrstream_recorder.progress.batch_watcher import BatchWatcher, Listener
 from ocrstream_recorder.progress.queries import BatchProgress
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["read"])
 
@@ -61,7 +61,7 @@ async def open_listener(
         str | None, Header(description="`id` of the last event that the client received")
     ] = None,
 ) -> AsyncIterator[Listener]:
-    """A listener for one request. Raises Problem (404, 503)."""
+    """A listener for one request. Raises ProblemError (404, 503)."""
     watcher: BatchWatcher | None = request.app.state.batch_watcher
     try:
         if watcher is None:
@@ -70,7 +70,9 @@ async def open_listener(
             yield found(listener, "batch", batch_id)
     except TooManyListenersError as error:
         detail = "This replica has reached its limit of listeners; try again, or poll the batch"
-        raise Problem(503, "Too many listeners", detail, headers={"Retry-After": "10"}) from error
+        raise ProblemError(
+            503, "Too many listeners", detail, headers={"Retry-After": "10"}
+        ) from error
     except NotWatchingError as error:
         raise database_unavailable() from error
 

@@ -41,7 +41,7 @@ from ocrstream_recorder.pictures.source import ImageSource
 from ocrstream_recorder.rules.box_order import boxes_in_order, corners
 from ocrstream_recorder.rules.provenance import is_ordered
 from ocrstream_recorder.rules.status import ImageStatus, ProcessStatus
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["export"])
 
@@ -100,11 +100,11 @@ class Exports:
     async def start(
         self, writers: Sequence[Writer], heading: Heading, read_images: ReadImages
     ) -> AsyncGenerator[bytes]:
-        """As `ExportStreams.start`. Raises Problem (429)."""
+        """As `ExportStreams.start`. Raises ProblemError (429)."""
         try:
             return await self.streams.start(writers, heading, read_images)
         except TooManyExportsError as error:
-            raise Problem(
+            raise ProblemError(
                 429, "Too many exports at once", str(error), headers={"Retry-After": "5"}
             ) from error
 
@@ -212,7 +212,7 @@ class ExportRows:
 
     Each page is one read-only transaction with one snapshot, so that an image and its boxes belong
     together. No transaction is open between pages, however slowly a client reads. All methods raise
-    Problem (503) if the database is unavailable.
+    ProblemError (503) if the database is unavailable.
     """
 
     def __init__(self, pool: QueryPool, zone: DatabaseZone) -> None:

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ocrstream_runtime.problems import MEDIA_TYPE, Problem
+from ocrstream_runtime.errors import ProblemError
+from ocrstream_runtime.problems import MEDIA_TYPE
 
 AnswerT = TypeVar("AnswerT")
 
@@ -132,25 +133,25 @@ RESPONSES: Responses = {
 
 
 def found(answer: AnswerT | None, kind: str, key: str) -> AnswerT:
-    """The answer; raises Problem (404) if it is None."""
+    """The answer; raises ProblemError (404) if it is None."""
     if answer is None:
         raise not_found(kind, key)
     return answer
 
 
-def not_found(kind: str, key: str) -> Problem:
+def not_found(kind: str, key: str) -> ProblemError:
     """The 404 for a batch, chain or image that does not exist."""
-    return Problem(404, f"No such {kind}", f"{kind.capitalize()} {key!r} does not exist")
+    return ProblemError(404, f"No such {kind}", f"{kind.capitalize()} {key!r} does not exist")
 
 
-def query_timed_out(detail: str) -> Problem:
+def query_timed_out(detail: str) -> ProblemError:
     """The 503 for a query that reached the statement timeout; `detail` says what to ask instead."""
-    return Problem(503, "Query timed out", detail)
+    return ProblemError(503, "Query timed out", detail)
 
 
-def database_unavailable() -> Problem:
+def database_unavailable() -> ProblemError:
     """The 503 for a database that cannot be reached; the client may retry soon."""
-    return Problem(503, "Database unavailable", _UNAVAILABLE, headers={"Retry-After": "2"})
+    return ProblemError(503, "Database unavailable", _UNAVAILABLE, headers={"Retry-After": "2"})
 
 
 # ---- answers -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from ocrstream_recorder.api.queries import GeneralQueries, Queries, SqlQuery
 from ocrstream_recorder.database.tables import RecorderOffset
 from ocrstream_recorder.errors import LagUnknownError
 from ocrstream_recorder.monitoring.consumer_lag import LagReader
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.topics import IMAGE_TOPICS, IMAGES_SUBMITTED, RECORDED_TOPICS
 
 router = APIRouter(prefix="/v1", tags=["workers"])
@@ -55,7 +55,7 @@ async def read_lag(request: Request, queries: GeneralQueries) -> Page[TopicLag]:
             raise LagUnknownError("this process does not read the lag")
         logs = await reader.look()
     except LagUnknownError as error:
-        raise Problem(
+        raise ProblemError(
             503, "Consumer lag unavailable", str(error), headers={"Retry-After": "2"}
         ) from error
     recorded = await _recorded_offsets(queries, logs.cluster_id)

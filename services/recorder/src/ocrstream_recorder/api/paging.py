@@ -9,7 +9,7 @@ import msgspec
 from fastapi import Query
 from pydantic import BaseModel
 
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 RowT = TypeVar("RowT")
 ItemT = TypeVar("ItemT")
@@ -59,7 +59,7 @@ def encode_cursor(position: object) -> str:
 
 
 def decode_cursor(cursor: str, kind: type[PositionT]) -> PositionT:
-    """The position of a cursor. Raises Problem (400) if this API did not issue the cursor."""
+    """The position of a cursor. Raises ProblemError (400) if this API did not issue the cursor."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         return msgspec.json.decode(base64.b64decode(padded, b"-_", validate=True), type=kind)
@@ -68,7 +68,7 @@ def decode_cursor(cursor: str, kind: type[PositionT]) -> PositionT:
 
 
 def decode_number(cursor: str | None, most: int = MAX_ROW_ID) -> int | None:
-    """A position that is a number from 0 to `most`; None without a cursor. Raises Problem (400)."""
+    """A position from 0 to `most`; None without a cursor. Raises ProblemError (400)."""
     if cursor is None:
         return None
     number = decode_cursor(cursor, int)
@@ -77,6 +77,6 @@ def decode_number(cursor: str | None, most: int = MAX_ROW_ID) -> int | None:
     return number
 
 
-def _invalid_cursor() -> Problem:
+def _invalid_cursor() -> ProblemError:
     detail = "cursor: this API did not issue it; repeat the request without it"
-    return Problem(400, "Invalid cursor", detail)
+    return ProblemError(400, "Invalid cursor", detail)

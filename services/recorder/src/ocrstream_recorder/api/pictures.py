@@ -16,7 +16,7 @@ from ocrstream_recorder.errors import NoPictureError, PictureFailure
 from ocrstream_recorder.export.archive import safe_name
 from ocrstream_recorder.pictures.pool import PicturePool, WebPicture
 from ocrstream_recorder.pictures.source import ImageSource, is_in_store
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["images"])
 
@@ -68,9 +68,9 @@ class _Queue:
 
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None]:
-        """Waits for a free thread. Raises Problem (429)."""
+        """Waits for a free thread. Raises ProblemError (429)."""
         if self._waiting >= _MAX_WAITING:
-            raise Problem(
+            raise ProblemError(
                 429,
                 "Too many pictures at once",
                 "Try again in a moment",
@@ -94,7 +94,7 @@ class PictureRenderer:
         self._files, self._objects = _Queue(), _Queue()
 
     async def respond(self, request: Request, reference: str, width: int | None) -> Response:
-        """The picture, or 304 if the client has it. Raises Problem."""
+        """The picture, or 304 if the client has it. Raises ProblemError."""
         queue = self._objects if is_in_store(reference) else self._files
         async with queue.slot():
             # A client that scrolled on has cancelled the pictures that left its screen.
@@ -163,8 +163,8 @@ def _headers(picture: WebPicture, reference: str) -> dict[str, str]:
     }
 
 
-def _problem(error: NoPictureError) -> Problem:
-    return Problem(
+def _problem(error: NoPictureError) -> ProblemError:
+    return ProblemError(
         _STATUSES[error.failure],
         "No picture",
         str(error),

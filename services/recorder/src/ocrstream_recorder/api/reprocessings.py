@@ -34,8 +34,9 @@ from ocrstream_recorder.reprocessing import rereads
 from ocrstream_recorder.reprocessing.rereads import Statement
 from ocrstream_recorder.reprocessing.rules import FIELDS, MAX_LENGTH, parse_condition
 from ocrstream_recorder.rules.status import ProcessStatus
-from ocrstream_runtime.problems import Problem
-from ocrstream_schemas.batch_options import LANE, InvalidOption, lane_of
+from ocrstream_runtime.errors import ProblemError
+from ocrstream_schemas.batch_options import LANE, lane_of
+from ocrstream_schemas.errors import InvalidOptionError
 
 router = APIRouter(prefix="/v1", tags=["reprocessings"])
 
@@ -58,7 +59,7 @@ def _condition(text: str) -> str:
 def _lane(name: str) -> str:
     try:
         lane_of({LANE: name})
-    except InvalidOption as error:
+    except InvalidOptionError as error:
         raise ValueError(str(error)) from error
     return name
 
@@ -146,7 +147,7 @@ class ReprocessingRows:
         self._zone = zone
 
     async def check_batch(self, batch_id: str | None) -> None:
-        """Raises Problem (404) if the batch does not exist; None stands for all batches."""
+        """Raises ProblemError (404) if the batch does not exist; None stands for all batches."""
         if batch_id is None:
             return
         async with open_session(self._engine) as session:
@@ -231,7 +232,7 @@ async def request_reprocessing(request: ReprocessRequest, rows: Rows) -> Reproce
         request.where,
         request.lane,
     ):
-        raise Problem(
+        raise ProblemError(
             409,
             "Another reprocessing",
             f"The request_id {request.request_id!r} was used for another reprocessing: use a new"

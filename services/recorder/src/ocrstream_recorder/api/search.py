@@ -23,7 +23,7 @@ from ocrstream_recorder.search.rules import (
     matching_boxes,
     normalize,
 )
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["read"])
 
@@ -175,7 +175,7 @@ async def search_text(
     """
     query = normalize(q)
     if not query:
-        raise Problem(400, "Empty search text", "q: needs a character other than white space")
+        raise ProblemError(400, "Empty search text", "q: needs a character other than white space")
     before = (decode_cursor(cursor, _Position) if cursor else _Position()).before
     grams = grams_of_query(query)
     if batch_id is not None:

@@ -11,7 +11,7 @@ from ocrstream_recorder.api.http import Moment, with_example
 from ocrstream_recorder.api.paging import Page
 from ocrstream_recorder.api.queries import GeneralQueries, Queries, SqlQuery
 from ocrstream_recorder.rules.status import ProcessStatus
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1/stats", tags=["stats"])
 
@@ -58,7 +58,7 @@ async def read_stats(
     span = until - begin
     count = -(-span // timedelta(seconds=bucket_s))
     if not timedelta(0) < span <= timedelta(days=MAX_DAYS) or count > MAX_BUCKETS:
-        raise Problem(
+        raise ProblemError(
             422,
             "The request breaks its schema",
             f"query begin, end, bucket_s: end must be after begin, by {MAX_DAYS} days at most and"

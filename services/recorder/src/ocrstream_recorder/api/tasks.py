@@ -35,7 +35,7 @@ from ocrstream_recorder.api.rows import columns_of, row_to_model
 from ocrstream_recorder.database.tables import ChainExecution, TaskLog
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.rules.status import ProcessStatus
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.events import Reason
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
@@ -133,7 +133,7 @@ async def read_tasks(
 ) -> Page[Task]:
     """Tasks, the newest first, or the slowest of those that started at `started_from` or later."""
     if order == "slowest" and started_from is None:
-        raise Problem(
+        raise ProblemError(
             422,
             "The request breaks its schema",
             "query started_from: order=slowest needs it, to bound the tasks that it sorts",

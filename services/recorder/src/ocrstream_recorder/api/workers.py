@@ -10,7 +10,7 @@ from ocrstream_recorder.api.http import Responses, with_example
 from ocrstream_recorder.api.paging import Page
 from ocrstream_recorder.errors import RegistryStaleError
 from ocrstream_recorder.monitoring.worker_registry import LastHeartbeat, WorkerRegistry
-from ocrstream_runtime.problems import Problem
+from ocrstream_runtime.errors import ProblemError
 
 router = APIRouter(prefix="/v1", tags=["workers"])
 
@@ -101,7 +101,7 @@ async def list_workers(
     try:
         workers = [Worker.of(last, now) for last in registry.workers(now)]
     except RegistryStaleError as error:
-        raise Problem(
+        raise ProblemError(
             503, "Workers unavailable", str(error), headers={"Retry-After": "2"}
         ) from error
     return Page(

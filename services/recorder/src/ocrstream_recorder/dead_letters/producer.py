@@ -13,9 +13,10 @@ from ocrstream_recorder import recording_metrics
 from ocrstream_recorder.dead_letters.register import Coordinates
 from ocrstream_recorder.dead_letters.rejection import Rejection
 from ocrstream_recorder.recording.decoding import DecodedRecord
-from ocrstream_runtime.kafka import RawRecord, RecordTooLarge, check_size, record_ref
-from ocrstream_runtime.lasting_producer import LastingProducer
+from ocrstream_runtime.errors import RecordTooLargeError
+from ocrstream_runtime.kafka import RawRecord, check_size, record_ref
 from ocrstream_runtime.messaging_spans import send_span
+from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_runtime.tracing import trace_context
 from ocrstream_schemas.headers import (
     DEAD_LETTER_CONSUMER,
@@ -56,7 +57,7 @@ class _Sent(NamedTuple):
 class DeadLetterProducer:
     """Sends rejected records on: key and value unchanged, headers tell why and where from."""
 
-    def __init__(self, producer: LastingProducer, consumer: str) -> None:
+    def __init__(self, producer: RenewableProducer, consumer: str) -> None:
         self._producer = producer
         self._consumer = consumer
         self._on_their_way: dict[Coordinates, _Sent] = {}
@@ -77,7 +78,10 @@ class DeadLetterProducer:
         loop = asyncio.get_running_loop()
         sent: list[_Sent] = []
         try:
-            async with asyncio.timeout(_TIMEOUT_S) as patience, self._producer.lent() as producer:
+            async with (
+                asyncio.timeout(_TIMEOUT_S) as patience,
+                self._producer.acquire() as producer,
+            ):
                 for origin, (record, rejection) in rejected.items():
                     sent.append(await self._sent(producer, origin, record, rejection))
                     patience.reschedule(loop.time() + _TIMEOUT_S)
@@ -128,7 +132,7 @@ class DeadLetterProducer:
                 key = _NO_KEY
             try:
                 check_size(topic, key, value, headers)
-            except RecordTooLarge as too_large:
+            except RecordTooLargeError as too_large:
                 # Compressed it fitted into its own topic, where it can still be read.
                 told = f"{rejection.error} (value left out, it is kept at its origin: {too_large})"
                 headers = self._headers(record, rejection._replace(error=told)) + carried_on

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from ocrstream_recorder.dead_letters.register import Coordinates
 from ocrstream_recorder.errors import DeadLetterDeletedError, DeadLettersUnavailableError
-from ocrstream_runtime.clock import clock_named
+from ocrstream_runtime.clock import translate_clock_errors
 from ocrstream_runtime.kafka import (
     RawRecord,
     check_size,
@@ -88,7 +88,7 @@ class Redriver:
 
         Raises RecordTooLarge, DeadLettersUnavailableError.
         """
-        with send_span(origin.topic, key) as carried_on, _unavailable(), clock_named():
+        with send_span(origin.topic, key) as carried_on, _unavailable(), translate_clock_errors():
             headers = [*origin_headers(origin), (REDRIVE, str(redrive).encode()), *carried_on]
             check_size(origin.topic, key, value, headers)
             await self._producer.send_and_wait(origin.topic, value, key=key, headers=headers)

@@ -9,8 +9,9 @@ from ocrstream_recorder.database.tables import DeadLetter
 from ocrstream_recorder.dead_letters.records import DeadLetterReader, Redriver
 from ocrstream_recorder.dead_letters.register import Coordinates
 from ocrstream_recorder.errors import DeadLetterDeletedError, NotRedrivenError
-from ocrstream_runtime.kafka import RecordTooLarge
-from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_runtime.errors import RecordTooLargeError
+from ocrstream_schemas.codec import decode
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.salvage import salvage
 from ocrstream_schemas.topics import RECORDED_TOPICS
@@ -85,7 +86,7 @@ async def _redrive(
     number = max(row.redrives, row.failed_redrive) + 1
     try:
         await sender.send(letter.key, value, origin, number)
-    except RecordTooLarge as error:
+    except RecordTooLargeError as error:
         raise NotRedrivenError(f"{error}; redrive it with a smaller value") from error
     await register.mark_redriven(row.id, number)
 
@@ -103,7 +104,7 @@ def corrected(origin: RecordRef, value: bytes | None, correction: dict[str, Any]
     encoded = msgspec.json.encode(fields)
     try:
         event = decode(origin.topic, encoded, origin)
-    except InvalidRecord as error:
+    except InvalidRecordError as error:
         raise NotRedrivenError(
             f"the corrected value is no event of {origin.topic}: {error}"
         ) from error

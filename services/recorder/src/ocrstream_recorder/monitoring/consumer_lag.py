@@ -14,8 +14,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ocrstream_recorder.errors import LagUnknownError
+from ocrstream_runtime.errors import StoppedError
 from ocrstream_runtime.kafka import create_consumer, stop_consumer
-from ocrstream_runtime.lifecycle import Stopped, is_set_within, unless_stopped
+from ocrstream_runtime.lifecycle import cancel_on, wait_for_event
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.topics import IMAGE_TOPICS, RECORDED_TOPICS
 
@@ -83,14 +84,14 @@ class LagReader:
                     await admin.start()
                     await kafka.start()
                 while True:
-                    await unless_stopped(self._requested.wait(), stop)
+                    await cancel_on(self._requested.wait(), stop)
                     async with asyncio.timeout(_TIMEOUT_S):
                         self._publish(await self._measure(admin, kafka))
-            except Stopped:
+            except StoppedError:
                 pass
             except (KafkaError, TimeoutError) as error:
                 self._publish(LagUnknownError(str(error) or "Kafka does not answer"))
-                await is_set_within(stop, _BACKOFF_S)
+                await wait_for_event(stop, _BACKOFF_S)
             finally:
                 await stop_consumer(kafka)
                 await admin.close()

@@ -15,11 +15,12 @@ from aiokafka.errors import KafkaError
 
 from ocrstream_recorder import serving_metrics
 from ocrstream_recorder.errors import RegistryStaleError
+from ocrstream_runtime.errors import TopicsMissingError
 from ocrstream_runtime.kafka import RawRecord, create_consumer, record_ref, stop_consumer
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.settings import ServiceSettings
-from ocrstream_runtime.topics import TopicsMissingError
-from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_schemas.codec import decode
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import WorkerSeen
 from ocrstream_schemas.topics import WORKERS_HEARTBEATS
 
@@ -65,8 +66,8 @@ class WorkerRegistry:
         try:
             event = decode(record.topic, record.value, record_ref(record))
             if not isinstance(event, WorkerSeen) or record.key != event.worker.encode():
-                raise InvalidRecord("the key is not the worker's name")
-        except InvalidRecord as error:
+                raise InvalidRecordError("the key is not the worker's name")
+        except InvalidRecordError as error:
             serving_metrics.INVALID_HEARTBEATS.inc()
             logger.info("heartbeat skipped", offset=record.offset, error=str(error))
             return
@@ -127,7 +128,7 @@ class HeartbeatReader:
                 if text != logged:
                     logger.warning("heartbeats unavailable", error=text)
                 logged = text
-                await is_set_within(stop, _BACKOFF_S)
+                await wait_for_event(stop, _BACKOFF_S)
             finally:
                 await stop_consumer(kafka)
 

@@ -10,7 +10,7 @@ from ocrstream_recorder import recording_metrics
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.errors import DatabaseUnavailableError
 from ocrstream_recorder.outbox import outbox_rows, webhook_rows
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 
 logger = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ async def watch_backlog(database: Database, stop: asyncio.Event) -> None:
             await database.run(_measure)
         except DatabaseUnavailableError as error:
             logger.info("backlog not known now", error=str(error))
-        await is_set_within(stop, _INTERVAL_S)
+        await wait_for_event(stop, _INTERVAL_S)
 
 
 def _measure(connection: Connection[Any]) -> None:

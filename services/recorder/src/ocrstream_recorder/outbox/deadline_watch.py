@@ -11,7 +11,7 @@ from ocrstream_recorder import recording_metrics
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.errors import DatabaseUnavailableError
 from ocrstream_recorder.outbox import deadline_rows
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 
 logger = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ class DeadlineWatch:
                 logger.info("batches are cancelled by their deadline", batches=revoked)
                 self._on_outbox()
             if revoked < _BATCHES_AT_ONCE:
-                await is_set_within(stop, _INTERVAL_S)
+                await wait_for_event(stop, _INTERVAL_S)
 
 
 def _revoke_due(connection: Connection[Any]) -> int:

@@ -22,10 +22,11 @@ from ocrstream_recorder.errors import DatabaseUnavailableError, DataRefusedError
 from ocrstream_recorder.outbox import outbox_rows
 from ocrstream_recorder.outbox.outbox_rows import OutboxRow
 from ocrstream_recorder.reprocessing import rereads, retries
-from ocrstream_runtime.kafka import RecordTooLarge, check_size
-from ocrstream_runtime.lasting_producer import LastingProducer
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.errors import RecordTooLargeError
+from ocrstream_runtime.kafka import check_size
+from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.messaging_spans import send_span
+from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_schemas.headers import cloud_event_headers_of
 
 logger = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class OutboxSender:
     `woken` makes it look at once. `database` is to be its alone, made with IDLE_SESSION_TIMEOUT_S.
     """
 
-    def __init__(self, database: Database, producer: LastingProducer, zone: DatabaseZone) -> None:
+    def __init__(self, database: Database, producer: RenewableProducer, zone: DatabaseZone) -> None:
         self._database = database
         self._producer = producer
         self._zone = zone
@@ -68,7 +69,7 @@ class OutboxSender:
                 logger.warning("outbox cannot be sent now", error=str(error))
                 more = False
             if not more:
-                await is_set_within(self.woken, _IDLE_S)
+                await wait_for_event(self.woken, _IDLE_S)
                 self.woken.clear()
 
     async def _send_some(self) -> bool:
@@ -77,7 +78,7 @@ class OutboxSender:
         if rows is None:
             return False
         if rows:
-            async with self._producer.lent() as producer:
+            async with self._producer.acquire() as producer:
                 await self._send_rows(producer, rows)
         if len(rows) == _ROWS_AT_ONCE:
             return True
@@ -138,7 +139,7 @@ class OutboxSender:
             headers = [*cloud_event_headers_of(event_type, SOURCE, row.event_id), *carried_on]
             try:
                 check_size(row.topic, key, row.value, headers)
-            except RecordTooLarge as error:
+            except RecordTooLargeError as error:
                 recording_metrics.OUTBOX_DROPPED.labels(row.topic).inc()
                 logger.exception("outbox row dropped", event_id=row.event_id, error=str(error))
                 dropped: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import httpcore
 
 from ocrstream_recorder.errors import DeliveryFailedError
-from ocrstream_runtime.guarded_http import AddressRefused, HostUnknown
+from ocrstream_runtime.errors import AddressRefusedError, UnknownHostError
 from ocrstream_schemas.batch_options import WebhookUrl
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what a secret begins with
@@ -81,7 +81,7 @@ class WebhookClient:
                 _check(response)
         except TimeoutError as error:
             raise DeliveryFailedError(f"no answer within {self._timeout_s:g} s") from error
-        except (AddressRefused, HostUnknown) as error:
+        except (AddressRefusedError, UnknownHostError) as error:
             raise DeliveryFailedError(str(error)) from error
         except httpcore.ProtocolError as error:
             raise DeliveryFailedError("the answer is no HTTP, or too large") from error

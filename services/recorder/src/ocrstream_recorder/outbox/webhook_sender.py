@@ -19,8 +19,9 @@ from ocrstream_recorder.errors import DatabaseUnavailableError, DeliveryFailedEr
 from ocrstream_recorder.outbox import webhook_rows
 from ocrstream_recorder.outbox.webhook_client import WebhookClient
 from ocrstream_recorder.outbox.webhook_rows import Attempt
-from ocrstream_runtime.lifecycle import is_set_within
-from ocrstream_schemas.batch_options import InvalidOption, WebhookUrl, parse_webhook_url
+from ocrstream_runtime.lifecycle import wait_for_event
+from ocrstream_schemas.batch_options import WebhookUrl, parse_webhook_url
+from ocrstream_schemas.errors import InvalidOptionError
 
 logger = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class WebhookSender:
                     for attempt in await self._claim():
                         self._in_flight += 1
                         group.create_task(self._deliver(attempt))
-                    await is_set_within(self.woken, _IDLE_S)
+                    await wait_for_event(self.woken, _IDLE_S)
                     self.woken.clear()
         finally:
             if self._client is not None:
@@ -85,7 +86,7 @@ class WebhookSender:
                 raise DeliveryFailedError(OFF, final=True)
             try:
                 url = parse_webhook_url(attempt.delivery.url)
-            except InvalidOption as error:
+            except InvalidOptionError as error:
                 raise DeliveryFailedError(str(error), final=True) from error
             await self._client.post(url, message_id(attempt), attempt.delivery.value)
         except DeliveryFailedError as failure:

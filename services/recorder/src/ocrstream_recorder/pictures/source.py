@@ -4,9 +4,9 @@ import asyncio
 
 from ocrstream_recorder.errors import NoPictureError, PictureFailure
 from ocrstream_runtime import object_stores
+from ocrstream_runtime.errors import FetchError
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.object_stores import AllowedStores
-from ocrstream_runtime.references import UnreadableFile
 
 
 class ImageSource:
@@ -26,7 +26,7 @@ class ImageSource:
                 return asyncio.run(self._fetch(reference))
             if _scheme(reference) == "file":
                 return self._folders.read(reference)
-        except UnreadableFile as error:
+        except FetchError as error:
             raise NoPictureError(str(error), PictureFailure(error.trouble.value)) from error
         raise NoPictureError(
             f"the recorder does not read {_scheme(reference)}:// references",

@@ -23,7 +23,7 @@ from ocrstream_recorder.errors import (
 )
 from ocrstream_recorder.progress import queries
 from ocrstream_recorder.progress.queries import BatchProgress
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 
 logger = structlog.get_logger(__name__)
 
@@ -122,9 +122,9 @@ class BatchWatcher:
             while not stop.is_set():
                 self._arrived.clear()
                 await self._publish()
-                await is_set_within(stop, _SHORTEST_INTERVAL_S)
+                await wait_for_event(stop, _SHORTEST_INTERVAL_S)
                 if self._listeners:
-                    await is_set_within(self._arrived, _INTERVAL_S)
+                    await wait_for_event(self._arrived, _INTERVAL_S)
                 else:
                     await self._arrived.wait()
         finally:

@@ -26,8 +26,9 @@ from ocrstream_recorder.rules.batch import (
 )
 from ocrstream_recorder.rules.chain import ChainOutcome, ChainState
 from ocrstream_recorder.rules.deadline import cancel_due_at
-from ocrstream_schemas.batch_options import WEBHOOK_URL, InvalidOption, deadline_of
+from ocrstream_schemas.batch_options import WEBHOOK_URL, deadline_of
 from ocrstream_schemas.codec import encode
+from ocrstream_schemas.errors import InvalidOptionError
 from ocrstream_schemas.events import BatchCompleted
 from ocrstream_schemas.topics import BATCHES_COMPLETED
 
@@ -215,7 +216,7 @@ def _cancel_due_at(batch: _Batch, zone: DatabaseZone) -> datetime | None:
     state = batch.state
     try:
         deadline = deadline_of(state.options)
-    except InvalidOption as error:
+    except InvalidOptionError as error:
         deadline = None
         if state.options != batch.stored.state.options:
             logger.warning("option ignored", batch_id=state.batch_id, error=str(error))

@@ -29,7 +29,8 @@ from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.poll_writer import Poll, PollWriter
 from ocrstream_recorder.recording.retry_health import RetryHealth
 from ocrstream_recorder.recording.stopped_partitions import StoppedPartitions
-from ocrstream_runtime.cluster import Cluster, ClusterChanged
+from ocrstream_runtime.cluster import Cluster
+from ocrstream_runtime.errors import ClusterChangedError
 from ocrstream_runtime.kafka import RawRecord, stop_consumer
 from ocrstream_schemas.topics import RECORDED_TOPICS, is_images_topic
 
@@ -95,7 +96,7 @@ class Consumer(ConsumerRebalanceListener):
     async def run(self) -> None:
         """Record until `stop` is set; then finish the poll under way, or give it back.
 
-        Raises ClusterChanged, with what was read of the old one written, when another cluster
+        Raises ClusterChangedError, with what was read of the old one written, when another cluster
         answers; and what a write raised that means that this process can write no more.
         """
         stopping = asyncio.create_task(self._let_go_when_stopped())
@@ -116,7 +117,7 @@ class Consumer(ConsumerRebalanceListener):
                     await asyncio.sleep(_BACKOFF_S)
             await self._settle()
             await self._commit()
-        except ClusterChanged:
+        except ClusterChangedError:
             await self._settle()
             raise
         finally:

@@ -17,7 +17,7 @@ import structlog
 from ocrstream_recorder import recording_metrics
 from ocrstream_recorder.database.offsets import Partition
 from ocrstream_recorder.recording.decoding import DecodedRecord
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 logger = structlog.get_logger(__name__)
@@ -118,14 +118,14 @@ class DeadLetterBreaker:
                 self._last_error[partition] = one.rejection.error
 
     async def check(self) -> None:
-        """Raises NotReady while partitions are held."""
+        """Raises NotReadyError while partitions are held."""
         if not self._probe_at:
             return
         held = Counter(topic for topic, _ in self._probe_at)
         errors = [error for one, error in self._last_error.items() if one in self._probe_at]
         told = ", ".join(f"{count} partitions of {topic}" for topic, count in sorted(held.items()))
         last = f", like: {errors[-1]}" if errors else ""
-        raise NotReady(
+        raise NotReadyError(
             f"{told} are throttled, for most of their records cannot be applied{last}. See:"
             " ocrstream dlq list. Mend who writes them or who reads them, and they go on by"
             " themselves; or raise OCRSTREAM_DEAD_LETTER_LIMIT"

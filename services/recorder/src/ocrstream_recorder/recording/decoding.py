@@ -15,7 +15,8 @@ from ocrstream_recorder.rules.row_changes import (
     changes_of_dead_letter,
 )
 from ocrstream_runtime.kafka import RawRecord, record_ref
-from ocrstream_schemas.codec import InvalidRecord, decode
+from ocrstream_schemas.codec import decode
+from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.salvage import salvage, salvage_batch_id
 
 
@@ -49,7 +50,7 @@ def decode_record(
         return DecodedRecord(record, None)
     try:
         event = decode(record.topic, record.value, ref)
-    except InvalidRecord as error:
+    except InvalidRecordError as error:
         return reject_record(record, "invalid", str(error))
     said = changes_of(event, to_local)
     return DecodedRecord(record, msgspec.structs.replace(said, fingerprint=mark))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from prometheus_client import Gauge
 
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 
 
 class _Failure(NamedTuple):
@@ -38,8 +38,8 @@ class RetryHealth:
             self._gauge.set(0)
 
     async def check(self) -> None:
-        """Raises NotReady while anything is tried again; tells of what fails for longest."""
+        """Raises NotReadyError while anything is tried again; tells of what fails for longest."""
         if self._failures:
             failure = min(self._failures.values())
             for_s = time.monotonic() - failure.since
-            raise NotReady(f"{self._what} tried again for {for_s:.0f} s: {failure.error}")
+            raise NotReadyError(f"{self._what} tried again for {for_s:.0f} s: {failure.error}")

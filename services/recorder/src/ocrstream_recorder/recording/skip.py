@@ -10,8 +10,9 @@ from ocrstream_recorder.database import offsets
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.errors import CannotSkipError, DatabaseUnavailableError
 from ocrstream_recorder.settings import DatabaseSettings
+from ocrstream_runtime.errors import TopicsMissingError
 from ocrstream_runtime.kafka import create_consumer, stop_consumer
-from ocrstream_runtime.topics import TopicsMissingError, find_cluster
+from ocrstream_runtime.topics import find_cluster
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 

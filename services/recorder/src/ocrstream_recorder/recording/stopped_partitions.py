@@ -11,7 +11,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from ocrstream_recorder import recording_metrics
-from ocrstream_runtime.health import NotReady
+from ocrstream_runtime.errors import NotReadyError
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 logger = structlog.get_logger(__name__)
@@ -89,14 +89,14 @@ class StoppedPartitions:
         self._tell()
 
     async def check(self) -> None:
-        """Raises NotReady while partitions are stopped."""
+        """Raises NotReadyError while partitions are stopped."""
         if not self._stops:
             return
         told = [
             f"{one.topic} {one.partition}: {stop.why}" for one, stop in sorted(self._stops.items())
         ]
         more = f"; and {len(told) - _TOLD_AT_MOST} more" if len(told) > _TOLD_AT_MOST else ""
-        raise NotReady(
+        raise NotReadyError(
             f"{len(told)} partitions are not read. {'; '.join(told[:_TOLD_AT_MOST])}{more}"
         )
 

@@ -16,7 +16,7 @@ from ocrstream_recorder.database.transaction_size import TransactionSize
 from ocrstream_recorder.errors import DatabaseUnavailableError, DataRefusedError, SessionLostError
 from ocrstream_recorder.search import index
 from ocrstream_recorder.search.index import ImageGrams, QueuedImage
-from ocrstream_runtime.lifecycle import is_set_within
+from ocrstream_runtime.lifecycle import wait_for_event
 
 logger = structlog.get_logger(__name__)
 
@@ -79,13 +79,13 @@ class SearchIndexer:
                     if piece.images >= limit and self._recording < _AT_REST:
                         at_once = _IMAGES_AT_REST
                 else:
-                    await is_set_within(stop, _INTERVAL_S)
+                    await wait_for_event(stop, _INTERVAL_S)
             except (DatabaseUnavailableError, DataRefusedError) as error:
                 if isinstance(error, SessionLostError):
                     recording_metrics.count_lost_session("search", error)
                 self._size.failed(limit)
                 logger.warning("cannot index for searches now", error=str(error))
-                await is_set_within(stop, _RETRY_S)
+                await wait_for_event(stop, _RETRY_S)
 
     async def _index(self, limit: int) -> Piece:
         began = time.monotonic()
@@ -116,7 +116,7 @@ class SearchIndexer:
                 return
             if not is_recording and took_s <= (1 - self._recording) ** 2 * (took_s + rested_s):
                 return
-            if await is_set_within(stop, _LOOK_INTERVAL_S):
+            if await wait_for_event(stop, _LOOK_INTERVAL_S):
                 return
 
     async def _look(self) -> bool:

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ocrstream_client.answers import Image
 from ocrstream_client.client import Client
+from ocrstream_client.models import Image
 from ocrstream_client.terminal import (
     AsJson,
     BatchId,
@@ -36,11 +36,11 @@ def status(
     batch_id: BatchId,
     *,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until it has ended, with a bar")
+        bool, typer.Option("--follow", "-f", help="Show progress until it has ended")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show how far a batch is.
+    """Show the status of a batch.
 
     For example, until it has ended: ocrstream status 3f0c… --follow
 
@@ -48,33 +48,32 @@ def status(
     """
     with Client() as client:
         batch = client.batch(batch_id)
-        told = batch.status()
-        if follow and not told.ended:
+        status = batch.status()
+        if follow and not status.ended:
             with ImagesBar("reading", None) as bar:
-                told = batch.wait(on_progress=bar.show)
-    report(told, as_json=as_json)
+                status = batch.wait(on_progress=bar.show)
+    report(status, as_json=as_json)
 
 
 def results(
     batch_id: BatchId,
     *,
     output_format: Annotated[
-        Format, typer.Option("--format", help="jsonl has every box of every image")
+        Format, typer.Option("--format", help="jsonl contains every box of every image")
     ] = Format.TABLE,
     warning: Annotated[
         str | None,
         typer.Option(
             metavar="CODE",
-            help="Only images that may be wrong for this reason: unreadable_script,"
-            " low_confidence or small_text",
+            help="Only images with this warning: unreadable_script, low_confidence or small_text",
         ),
     ] = None,
 ) -> None:
-    """Print what was read, image by image, and what speaks against it.
+    """Print the text of each image, and warnings that it may be wrong.
 
     For example, as a table: ocrstream results 3f0c…
 
-    What the engine's model cannot read: ocrstream results 3f0c… --warning unreadable_script
+    Images whose script the engine cannot read: ocrstream results 3f0c… --warning unreadable_script
 
     All texts: ocrstream results 3f0c… --format jsonl | jq -r '.text_boxes[].text'
     """
@@ -86,8 +85,8 @@ def results(
                 print_json(_row(image))
         else:
             _print_table(images)
-        told = batch.status()
-    exit_for(told)
+        status = batch.status()
+    exit_for(status)
 
 
 def _row(image: Image) -> dict[str, Any]:
@@ -102,17 +101,17 @@ def _print_table(images: Iterable[Image]) -> None:
         table.add_column(column, no_wrap=True)
     table.add_column("(warnings) text, or reason", no_wrap=True, overflow="ellipsis", ratio=1)
     for image in images:
-        told = image.text.replace("\n", " ")
+        text = image.text.replace("\n", " ")
         if not image.read and image.reason:
-            told = f"{image.reason}: {image.error}"
+            text = f"{image.reason}: {image.error}"
         elif image.warnings:
-            told = f"({printable(', '.join(image.warnings))}) {told}"
+            text = f"({printable(', '.join(image.warnings))}) {text}"
         name = image.source_name or image.image_path or image.chain_id
         table.add_row(
             "" if image.index is None else str(image.index),
             Path(name).name,
             image.status,
             str(len(image.boxes)),
-            told[:_PREVIEW_LENGTH],
+            text[:_PREVIEW_LENGTH],
         )
     Console(highlight=False, markup=False).print(table)

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from ocrstream_client.errors import NotSubmittable
-from ocrstream_client.walk import find_files
+from ocrstream_client.errors import NotSubmittableError
+from ocrstream_client.file_search import find_files
 
 
 @pytest.fixture
@@ -45,5 +45,5 @@ def test_links_to_folders_lead_into_no_circle(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["none.png", "none/*.png", "empty"])
 def test_what_stands_for_nothing_is_named(folder: Path, name: str) -> None:
     (folder / "empty").mkdir()
-    with pytest.raises(NotSubmittable, match=name.replace("*", r"\*")):
+    with pytest.raises(NotSubmittableError, match=name.replace("*", r"\*")):
         find_files([str(folder / name)])

@@ -1,4 +1,4 @@
-"""A producer for work that goes on whatever the broker refuses: replaced after an error."""
+"""A Kafka producer that is replaced after an error."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from ocrstream_runtime.clock import clock_named
+from ocrstream_runtime.clock import translate_clock_errors
 
 _STOP_TIMEOUT_S = 10.0
 
 
-class LastingProducer:
-    """Lends one producer to all who send at a time.
+class RenewableProducer:
+    """Shares one producer among all concurrent senders, and replaces it after an error.
 
-    An idempotent producer that had one record refused (too large, not allowed, its topic deleted)
-    cannot send to that partition any more, and one whose sender broke cannot send at all. Each
-    numbers its records itself, so a fresh one can. Brokers know a producer by a number, which a new
-    cluster gives to others: then `renew` is for whoever lends it.
+    An idempotent producer that had one record refused (too large, not authorized, topic deleted)
+    cannot send to that partition again, and one whose sender task failed cannot send at all. Each
+    producer has its own sequence numbers, so a new one can. Its user must call `renew` when another
+    cluster takes the place of the last one, because that cluster assigns the same producer ids.
     """
 
     def __init__(self, create: Callable[[], AIOKafkaProducer]) -> None:
@@ -28,19 +28,19 @@ class LastingProducer:
         self._stopping: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def lent(self) -> AsyncGenerator[AIOKafkaProducer]:
-        """A started producer; raises KafkaError if there is no broker, and within ClockRefusedError
-        for a record whose time is refused.
+    async def acquire(self) -> AsyncGenerator[AIOKafkaProducer]:
+        """Yields a started producer. Raises KafkaError if no broker answers.
 
-        After a KafkaError within, the next one lent is a fresh one; not after KafkaTimeoutError,
-        for what was not acknowledged yet may still be. The old one ends what it has begun.
+        In the body, ClockRefusedError replaces the error for a refused timestamp. After a
+        KafkaError in the body the next call yields a new producer, while the old one finishes its
+        sends; not after KafkaTimeoutError, because the broker may still acknowledge those records.
         """
         async with self._starting:
             if self._producer is None:
-                self._producer = await self._started()
+                self._producer = await self._start()
             producer = self._producer
         try:
-            with clock_named():
+            with translate_clock_errors():
                 yield producer
         except KafkaTimeoutError:
             raise
@@ -50,15 +50,15 @@ class LastingProducer:
             raise
 
     def renew(self) -> None:
-        """Have the next one lent be a fresh one."""
+        """Makes the next `acquire` yield a new producer."""
         if self._producer is not None:
-            # Its records on other partitions may take as long as the broker likes.
+            # Its records for other partitions may take as long as the broker needs.
             stopping = asyncio.create_task(self._producer.stop())
             self._producer = None
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopping.discard)
 
-    async def _started(self) -> AIOKafkaProducer:
+    async def _start(self) -> AIOKafkaProducer:
         producer = self._create()
         try:
             await producer.start()
@@ -68,7 +68,7 @@ class LastingProducer:
         return producer
 
     async def aclose(self) -> None:
-        """Stop sending; what the broker has not taken within seconds is given up."""
+        """Stops the producers; drops records that no broker acknowledges within seconds."""
         if self._producer is not None:
             self._stopping.add(asyncio.create_task(self._producer.stop()))
         if self._stopping:

@@ -11,8 +11,8 @@ import pytest
 from not_run import not_run
 from starved import may_make_groups, starved_by_quota, starved_by_stops
 
-from ocrstream_runtime import patience as patience_module
-from ocrstream_runtime.patience import Patience
+from ocrstream_runtime import starvation_aware_timeout as timeout_module
+from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
 
 LIMIT_S = 0.3
 
@@ -32,36 +32,36 @@ async def compute_in_turns(seconds: float) -> None:
 
 
 async def test_it_ends_where_nothing_comes() -> None:
-    patience = Patience(LIMIT_S)
+    timeout = StarvationAwareTimeout(LIMIT_S)
     with pytest.raises(TimeoutError):
-        async with patience:
+        async with timeout:
             await asyncio.Event().wait()
-    assert patience.spent_s >= LIMIT_S
+    assert timeout.spent_s >= LIMIT_S
 
 
 async def test_what_we_compute_ourselves_does_not_count() -> None:
-    async with Patience(LIMIT_S) as patience:
+    async with StarvationAwareTimeout(LIMIT_S) as timeout:
         await compute_in_turns(2 * LIMIT_S)
-    assert patience.spent_s < LIMIT_S
+    assert timeout.spent_s < LIMIT_S
 
 
 async def test_of_a_loop_that_is_held_up_a_part_counts_and_what_came_meanwhile_is_read() -> None:
-    async with Patience(LIMIT_S) as patience:
+    async with StarvationAwareTimeout(LIMIT_S) as timeout:
         time.sleep(2 * LIMIT_S)  # noqa: ASYNC251 - as if the process were stopped
         await asyncio.sleep(0.001)
-    assert 0 < patience.spent_s < LIMIT_S
+    assert 0 < timeout.spent_s < LIMIT_S
 
 
 async def test_it_has_an_end_whatever_we_compute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience_module, "WALL_FACTOR", 1.0)
+    monkeypatch.setattr(timeout_module, "WALL_FACTOR", 1.0)
     with pytest.raises(TimeoutError):
-        async with Patience(LIMIT_S):
+        async with StarvationAwareTimeout(LIMIT_S):
             await compute_in_turns(10 * LIMIT_S)
 
 
 async def test_a_cancel_from_elsewhere_stays_one() -> None:
     async def wait() -> None:
-        async with Patience(LIMIT_S):
+        async with StarvationAwareTimeout(LIMIT_S):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())
@@ -74,13 +74,13 @@ async def test_a_cancel_from_elsewhere_stays_one() -> None:
 WAITING = f"""
 import asyncio, sys
 sys.path.insert(0, sys.argv[1])
-from ocrstream_runtime.patience import Patience
-from test_patience import compute_in_turns
+from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
+from test_starvation_aware_timeout import compute_in_turns
 
 async def main():
     print("ready", flush=True)
     sys.stdin.readline()
-    async with Patience({2 * LIMIT_S}):
+    async with StarvationAwareTimeout({2 * LIMIT_S}):
         await compute_in_turns({LIMIT_S} / 3)
     print("done", flush=True)
 

@@ -1,9 +1,10 @@
-"""Stands for the broker in tests of the API."""
+"""A publisher without a broker, for tests of the API."""
 
 from collections.abc import Sequence
 
-from ocrstream_ingest.publisher import Record
-from ocrstream_runtime.problems import Problem
+from ocrstream_ingest.publisher import Publisher, Record
+from ocrstream_runtime.errors import ProblemError
+from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.events import (
     BatchRetryRequested,
@@ -16,23 +17,24 @@ from ocrstream_schemas.ids import RecordRef
 _REF = RecordRef("", 0, 0, 0)
 
 
-class Kept:
-    """Keeps what is sent; it must be what every reader accepts.
+class FakePublisher(Publisher):
+    """Keeps the events that are published, which every reader must accept.
 
     `failures`: how many of the next calls fail as if the broker were away.
     """
 
     def __init__(self) -> None:
+        super().__init__(ServiceSettings(), "test", timeout_s=1.0)
         self.batches: list[BatchSubmitted] = []
         self.images: list[ImageSubmitted] = []
         self.commands: list[BatchRevoked | BatchRetryRequested] = []
         self.topics: list[str] = []
         self.failures = 0
 
-    async def send(self, batch_id: str, records: Sequence[Record]) -> None:
+    async def publish(self, batch_id: str, records: Sequence[Record]) -> None:
         if self.failures:
             self.failures -= 1
-            raise Problem(503, "Kafka unavailable", "in this test")
+            raise ProblemError(503, "Kafka unavailable", "in this test")
         for topic, key, value, _ in records:
             event = decode(topic, value, _REF)
             if isinstance(event, ImageSubmitted):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ocrstream_client.watch import arrivals
+from ocrstream_client.folder_watch import watch_folders
 
 
 class Looks:
@@ -35,7 +35,7 @@ def test_a_file_is_given_when_it_has_not_changed_for_two_seconds(
     (tmp_path / "notes.txt").write_bytes(b"no image")
     (tmp_path / "empty.png").touch()
     looks.meanwhile = {1: lambda: slow.write_bytes(b"aa"), 3: lambda: slow.write_bytes(b"aaa")}
-    watcher = arrivals([tmp_path])
+    watcher = watch_folders([tmp_path])
     assert next(watcher) == [whole]
     assert looks.now == 2
     assert next(watcher) == [slow]
@@ -48,7 +48,7 @@ def test_it_is_given_again_only_with_another_content(
     looks = Looks(monkeypatch)
     file = tmp_path / "a.png"
     file.write_bytes(b"one")
-    watcher = arrivals([tmp_path, tmp_path])
+    watcher = watch_folders([tmp_path, tmp_path])
     assert next(watcher) == [file]
 
     def replace() -> None:

@@ -1,4 +1,4 @@
-"""What the system answers, typed; fields that a newer system adds are ignored."""
+"""Typed models of the APIs' responses; they ignore fields that a newer system adds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -7,17 +7,17 @@ from typing import Any, Self
 ENDED = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 
 
-class _Answer:
+class _Model:
     @classmethod
-    def of(cls, item: Mapping[str, Any]) -> Self:
-        """From what an API tells of it."""
+    def from_json(cls, item: Mapping[str, Any]) -> Self:
+        """Builds the model from an API's JSON object."""
         names = [field.name for field in fields(cls)]  # pyright: ignore[reportArgumentType]
         return cls(**{name: item[name] for name in names})
 
 
 @dataclass(frozen=True)
-class BatchStatus(_Answer):
-    """A batch as the recorder tells it; `progress` is 0 to 100."""
+class BatchStatus(_Model):
+    """The status of a batch; `progress` is 0 to 100."""
 
     batch_id: str
     batch_name: str | None
@@ -36,18 +36,18 @@ class BatchStatus(_Answer):
 
     @property
     def all_read(self) -> bool:
-        """Whether no image has failed or was cancelled."""
+        """Whether no image has failed or been cancelled."""
         return not (self.failed_images or self.revoked_images)
 
     @property
     def done_images(self) -> int:
-        """Images that have an outcome."""
+        """How many images have an outcome."""
         return self.completed_images + self.failed_images + self.revoked_images
 
 
 @dataclass(frozen=True)
-class TextBox(_Answer):
-    """A piece of text; `bbox` is its polygon, four `[x, y]` in the original image's pixels.
+class TextBox(_Model):
+    """A box of text; `bbox` is its polygon, four `[x, y]` in the original image's pixels.
 
     `confidence` is 0 to 1.
     """
@@ -59,12 +59,13 @@ class TextBox(_Answer):
 
 @dataclass(frozen=True)
 class Image:
-    """An image of a batch, what became of it and what it says.
+    """An image of a batch, with its outcome and its text.
 
-    `status` is SUCCESS, FAILURE or REVOKED once it is done; `reason` and `error` say why it was not
-    read. `index` is its place in the batch, `source_name` what its file was called, `page` its page
-    in a document, from 1. `boxes` are in reading order. `warnings` are codes of why what was read
-    may be wrong. `provenance` says what read it, if that is known; it comes with the boxes.
+    `status` is SUCCESS, FAILURE or REVOKED once the image is done; `reason` and `error` say why it
+    was not read. `index` is its position in the batch, `source_name` the name of its file, `page`
+    its page in a document, from 1. `boxes` are in reading order. `warnings` are codes that say why
+    the text may be wrong. `provenance` names what read the image, if that is known; it comes with
+    the boxes.
     """
 
     image_path: str | None
@@ -82,23 +83,23 @@ class Image:
     boxes: tuple[TextBox, ...] = ()
 
     @classmethod
-    def of(cls, item: Mapping[str, Any], result: Mapping[str, Any]) -> Self:
-        """From what the recorder tells of it in its batch, and of the result; empty if not asked.
+    def from_json(cls, item: Mapping[str, Any], result: Mapping[str, Any]) -> Self:
+        """Builds the image from its JSON in the batch and from its result, which may be empty.
 
-        A recorder of before tells of no warnings, and of no provenance.
+        An older recorder returns neither warnings nor provenance.
         """
-        told = {"warnings", "provenance", "boxes"}
-        names = [field.name for field in fields(cls) if field.name not in told]
+        optional = {"warnings", "provenance", "boxes"}
+        names = [field.name for field in fields(cls) if field.name not in optional]
         return cls(
             **{name: item[name] for name in names},
             warnings=tuple(item.get("warnings", ())),
             provenance=result.get("provenance"),
-            boxes=tuple(map(TextBox.of, result.get("text_boxes", ()))),
+            boxes=tuple(map(TextBox.from_json, result.get("text_boxes", ()))),
         )
 
     @property
     def text(self) -> str:
-        """The texts of all boxes, a line each."""
+        """The texts of all boxes, one per line."""
         return "\n".join(box.text for box in self.boxes)
 
     @property
@@ -108,11 +109,11 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Worker(_Answer):
-    """A worker as it last told of itself; `images_per_s` is over the last minute.
+class Worker(_Model):
+    """A worker, as its last heartbeat described it; `images_per_s` is over the last minute.
 
-    `alive`: it was heard of of late and has not `stopped`. `ready`: its engine takes images.
-    `images_done` counts since `started_at`.
+    `alive` means that its heartbeats are recent and it has not `stopped`, `ready` that its engine
+    accepts images. `images_done` counts since `started_at`.
     """
 
     worker: str
@@ -132,7 +133,7 @@ class Worker(_Answer):
 
     @property
     def state(self) -> str:
-        """How it is, in a word."""
+        """Its state in one word."""
         if self.stopped:
             return "stopped"
         if not self.alive:
@@ -141,10 +142,10 @@ class Worker(_Answer):
 
 
 @dataclass(frozen=True)
-class DeadLetter(_Answer):
-    """A record that could not be applied; topic, partition and offset are those it first had.
+class DeadLetter(_Model):
+    """A record that the recorder could not apply, with its first topic, partition and offset.
 
-    `state`: open, redriven or dropped. Chain and batch are those that it names, if it does.
+    `state` is open, redriven or dropped. `chain_id` and `batch_id` are those in the record, if any.
     """
 
     id: int
@@ -163,15 +164,15 @@ class DeadLetter(_Answer):
 
 
 @dataclass(frozen=True)
-class NotDone(_Answer):
-    """A dead letter that it was not done to, and why."""
+class NotDone(_Model):
+    """A dead letter that was not changed, and why."""
 
     id: int
     detail: str
 
 
 @dataclass(frozen=True)
-class Selected(_Answer):
+class Selected(_Model):
     """How many images a reprocessing would send, and how many boxes they have."""
 
     images: int
@@ -179,7 +180,7 @@ class Selected(_Answer):
 
 
 @dataclass(frozen=True)
-class Reprocessing(_Answer):
+class Reprocessing(_Model):
     """A reprocessing and how far it is; `batch_id` None: of all images.
 
     `images` were sent so far, with `boxes` boxes that are kept; of these images some were read,
@@ -199,7 +200,7 @@ class Reprocessing(_Answer):
 
     @property
     def done_images(self) -> int:
-        """Images that have an outcome."""
+        """How many images have an outcome."""
         return self.read_images + self.failed_images
 
     @property
@@ -221,15 +222,15 @@ class ResultVersion:
     boxes: tuple[TextBox, ...]
 
     @classmethod
-    def of(cls, item: Mapping[str, Any]) -> Self:
-        """From what the recorder tells of it."""
+    def from_json(cls, item: Mapping[str, Any]) -> Self:
+        """Builds it from the recorder's JSON."""
         names = [field.name for field in fields(cls) if field.name != "boxes"]
-        boxes = tuple(map(TextBox.of, item["text_boxes"]))
+        boxes = tuple(map(TextBox.from_json, item["text_boxes"]))
         return cls(**{name: item[name] for name in names}, boxes=boxes)
 
     @property
     def text(self) -> str:
-        """The texts of all boxes, a line each."""
+        """The texts of all boxes, one per line."""
         return "\n".join(box.text for box in self.boxes)
 
     @property
@@ -240,8 +241,8 @@ class ResultVersion:
     @property
     def confidence(self) -> float | None:
         """The mean of its boxes'; None if there is none."""
-        told = [box.confidence for box in self.boxes]
-        return sum(told) / len(told) if told else None
+        confidences = [box.confidence for box in self.boxes]
+        return sum(confidences) / len(confidences) if confidences else None
 
 
 @dataclass(frozen=True)
@@ -258,20 +259,20 @@ class ResultVersions:
     new: ResultVersion | None
 
     @classmethod
-    def of(cls, item: Mapping[str, Any]) -> Self:
-        """From what the recorder tells of it."""
+    def from_json(cls, item: Mapping[str, Any]) -> Self:
+        """Builds it from the recorder's JSON."""
         names = [field.name for field in fields(cls) if field.name not in {"old", "new"}]
-        new = None if item["new"] is None else ResultVersion.of(item["new"])
+        new = None if item["new"] is None else ResultVersion.from_json(item["new"])
         told = {name: item[name] for name in names}
-        return cls(**told, old=ResultVersion.of(item["old"]), new=new)
+        return cls(**told, old=ResultVersion.from_json(item["old"]), new=new)
 
 
 @dataclass(frozen=True)
 class SearchHit:
-    """An image whose newest result has the text that was looked for.
+    """An image whose newest result contains the searched text.
 
-    `source_name` is what its file was called, `page` its page in a document, from 1. `boxes` are
-    those that the text was found in, in reading order.
+    `source_name` is the name of its file, `page` its page in a document, from 1. `boxes` are those
+    that contain the text, in reading order.
     """
 
     image_path: str
@@ -284,8 +285,8 @@ class SearchHit:
     boxes: tuple[TextBox, ...]
 
     @classmethod
-    def of(cls, item: Mapping[str, Any]) -> Self:
-        """From what the recorder tells of it."""
+    def from_json(cls, item: Mapping[str, Any]) -> Self:
+        """Builds it from the recorder's JSON."""
         names = [field.name for field in fields(cls) if field.name != "boxes"]
-        boxes = tuple(map(TextBox.of, item["text_boxes"]))
+        boxes = tuple(map(TextBox.from_json, item["text_boxes"]))
         return cls(**{name: item[name] for name in names}, boxes=boxes)
