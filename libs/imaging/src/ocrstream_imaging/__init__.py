@@ -4,6 +4,7 @@ Upright by the EXIF tag, alpha on white, deeper samples scaled to 8 bits. Colour
 nothing.
 """
 
+from ocrstream_imaging.basic_mode import basic_mode_strips, to_basic_mode
 from ocrstream_imaging.errors import (
     ImageFileError,
     TooManyFramesError,
@@ -11,8 +12,7 @@ from ocrstream_imaging.errors import (
     UndecodableError,
 )
 from ocrstream_imaging.opening import FORMATS, first_frame, tiff_pages
-from ocrstream_imaging.plain import plain, plain_strips
-from ocrstream_imaging.upright import is_turned, lies_on_its_side, load_upright
+from ocrstream_imaging.orientation import load_upright, needs_exif_transpose, swaps_width_and_height
 
 __all__ = [
     "FORMATS",
@@ -21,10 +21,10 @@ __all__ = [
     "TooManyPixelsError",
     "UndecodableError",
     "first_frame",
-    "is_turned",
-    "lies_on_its_side",
+    "needs_exif_transpose",
+    "swaps_width_and_height",
     "load_upright",
-    "plain",
-    "plain_strips",
+    "to_basic_mode",
+    "basic_mode_strips",
     "tiff_pages",
 ]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from ocrstream_imaging.basic_mode import to_basic_mode
 from ocrstream_imaging.errors import ImageFileError, TooManyPixelsError, UndecodableError
 from ocrstream_imaging.limits import check_frames, check_pixels, count_pages
-from ocrstream_imaging.plain import plain
-from ocrstream_imaging.upright import load_upright
+from ocrstream_imaging.orientation import load_upright
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """What is decoded, by Pillow's names. All else is undecodable, even if Pillow knows it."""
@@ -58,7 +58,7 @@ def tiff_pages(file: Path, *, max_pages: int, max_pixels: int) -> Iterator[Image
             image.seek(number)
             check_pixels(image, max_pixels, f"page {number + 1}")
             load_upright(image, max_pixels)
-            yield image if _is_palette(image) else plain(image)
+            yield image if _is_palette(image) else to_basic_mode(image)
 
 
 def _is_palette(image: Image.Image) -> bool:

@@ -27,21 +27,21 @@ class Area:
         return self.bottom - self.top
 
     @property
-    def middle(self) -> float:
+    def center_y(self) -> float:
         return (self.top + self.bottom) / 2
 
     @property
-    def along(self) -> float:
+    def center_x(self) -> float:
         """Its middle along the lines."""
         return (self.start + self.end) / 2
 
     @property
-    def place(self) -> tuple[float, float, float, float]:
+    def sort_key(self) -> tuple[float, float, float, float]:
         """Sorts areas from the top, those at one height from the start: a total order."""
-        return self.middle, self.start, self.end, self.height
+        return self.center_y, self.start, self.end, self.height
 
 
-def around(areas: Iterable[Area]) -> Area:
+def bounding_area(areas: Iterable[Area]) -> Area:
     """The smallest area with all of them in it; there must be one."""
     every = list(areas)
     return Area(
@@ -52,7 +52,7 @@ def around(areas: Iterable[Area]) -> Area:
     )
 
 
-class Facing(NamedTuple):
+class VisiblePair(NamedTuple):
     """Two intervals, by index, of which the later one sees the earlier one over `shared`."""
 
     earlier: int
@@ -60,7 +60,7 @@ class Facing(NamedTuple):
     shared: float
 
 
-def facing(intervals: Sequence[tuple[float, float]]) -> list[Facing]:
+def visible_pairs(intervals: Sequence[tuple[float, float]]) -> list[VisiblePair]:
     """Which intervals see each other, each looking back through those that came before it.
 
     An interval hides what lies behind it; an empty one sees nothing. Each is put into a skyline of
@@ -70,7 +70,7 @@ def facing(intervals: Sequence[tuple[float, float]]) -> list[Facing]:
     starts: list[float] = []
     ends: list[float] = []
     owners: list[int] = []
-    found: list[Facing] = []
+    found: list[VisiblePair] = []
     for index, (start, end) in enumerate(intervals):
         if end <= start:
             continue
@@ -86,7 +86,7 @@ def facing(intervals: Sequence[tuple[float, float]]) -> list[Facing]:
                 rest.append((starts[at], start, owner))
             if ends[at] > end:
                 rest.append((end, ends[at], owner))
-        found.extend(Facing(owner, index, part) for owner, part in shared.items())
+        found.extend(VisiblePair(owner, index, part) for owner, part in shared.items())
         rest = sorted([*rest, (start, end, index)])
         starts[first:last] = [one[0] for one in rest]
         ends[first:last] = [one[1] for one in rest]
@@ -94,7 +94,7 @@ def facing(intervals: Sequence[tuple[float, float]]) -> list[Facing]:
     return found
 
 
-class Beside(NamedTuple):
+class Neighbours(NamedTuple):
     """Two areas, by index, with nothing in between; `offset` of their middles in lower heights."""
 
     first: int
@@ -102,17 +102,17 @@ class Beside(NamedTuple):
     offset: float
 
 
-def beside(ordered: Sequence[Area]) -> list[Beside]:
+def find_neighbours(ordered: Sequence[Area]) -> list[Neighbours]:
     """Which areas stand right beside each other; they must come by their start."""
-    found: list[Beside] = []
-    for first, second, shared in facing([_core(one) for one in ordered]):
+    found: list[Neighbours] = []
+    for first, second, shared in visible_pairs([_core(one) for one in ordered]):
         before, after = ordered[first], ordered[second]
         lower = min(before.height, after.height)
         # Boxes of detectors may reach a little into each other.
         if after.start < before.end - lower / 2:
             continue
         if shared >= _BESIDE * (1 - 2 * _CORE) * lower:
-            found.append(Beside(first, second, abs(before.middle - after.middle) / lower))
+            found.append(Neighbours(first, second, abs(before.center_y - after.center_y) / lower))
     return found
 
 

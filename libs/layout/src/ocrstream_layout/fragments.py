@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from ocrstream_layout.areas import Area
-from ocrstream_layout.scripts import Run
+from ocrstream_layout.scripts import TextDirection
 
 # All of these are in line heights.
 _REACH = 0.5  # gap within a fragment on a page of lines; columns may be as near as 0.6
@@ -26,13 +26,13 @@ _LOOKED_AT = 12  # open fragments above and below a piece, so that heaps of boxe
 class Piece(Area):
     """A piece of text in the frame; `index` is its place in the input put into one order.
 
-    `turned`: its text runs across the page's direction. `slope`: how much it falls along its line,
+    `perpendicular`: its text runs across the page's direction. `slope`: how much it falls along its line,
     if its shape says it.
     """
 
     index: int
-    turned: bool
-    run: Run
+    perpendicular: bool
+    text_direction: TextDirection
     slope: float | None
 
 
@@ -43,8 +43,8 @@ class Fragment(Area):
     pieces: list[Piece] = field(default_factory=list[Piece])
 
     @property
-    def turned(self) -> bool:
-        return self.pieces[0].turned
+    def perpendicular(self) -> bool:
+        return self.pieces[0].perpendicular
 
 
 @dataclass(slots=True, eq=False)
@@ -56,15 +56,15 @@ class _Open:
     pieces: list[Piece]
 
 
-def fragments(pieces: Sequence[Piece], line_height: float) -> list[Fragment]:
+def build_fragments(pieces: Sequence[Piece], line_height: float) -> list[Fragment]:
     """All pieces in fragments, in the order of their `place`."""
     level = sorted(
-        (one for one in pieces if not one.turned), key=lambda one: (one.start, *one.place)
+        (one for one in pieces if not one.perpendicular), key=lambda one: (one.start, *one.sort_key)
     )
     reach = _reach(level, line_height)
     made = [_fragment(one.pieces) for one in _chains(level, reach, line_height)]
-    made.extend(_fragment([one]) for one in pieces if one.turned)
-    return sorted(made, key=lambda one: (*one.place, one.pieces[0].index))
+    made.extend(_fragment([one]) for one in pieces if one.perpendicular)
+    return sorted(made, key=lambda one: (*one.sort_key, one.pieces[0].index))
 
 
 def _reach(level: Sequence[Piece], line_height: float) -> float:
@@ -89,10 +89,10 @@ def _chains(level: Sequence[Piece], reach: float, line_height: float) -> list[_O
     lines: list[_Open] = []
     done: list[_Open] = []
     for piece in level:
-        at = bisect_left(middles, piece.middle)
+        at = bisect_left(middles, piece.center_y)
         window = _INITIAL * line_height + piece.height
-        low = max(at - _LOOKED_AT, bisect_left(middles, piece.middle - window))
-        high = min(at + _LOOKED_AT, bisect_right(middles, piece.middle + window))
+        low = max(at - _LOOKED_AT, bisect_left(middles, piece.center_y - window))
+        high = min(at + _LOOKED_AT, bisect_right(middles, piece.center_y + window))
         left_behind = [one for one in range(low, high) if piece.start - lines[one].end > 2 * reach]
         for one in reversed(left_behind):
             done.append(lines.pop(one))
@@ -111,8 +111,8 @@ def _chains(level: Sequence[Piece], reach: float, line_height: float) -> list[_O
                 line.last = piece
         else:
             line = _Open(piece, piece.end, [piece])
-        at = bisect_right(middles, line.last.middle)
-        middles.insert(at, line.last.middle)
+        at = bisect_right(middles, line.last.center_y)
+        middles.insert(at, line.last.center_y)
         lines.insert(at, line)
     return done + lines
 

@@ -1,4 +1,4 @@
-"""The page as its reader holds it: turned upright, and mirrored where lines begin at the right."""
+"""The page as its reader holds it: perpendicular upright, and mirrored where lines begin at the right."""
 
 import math
 from bisect import bisect_left
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from ocrstream_layout.medians import SURE, estimate
+from ocrstream_layout.medians import SIGNIFICANT_ERRORS, estimate_median
 from ocrstream_layout.polygons import FULL, QUARTER, Point, Quad
 
 # Lines of one direction differ by so much where paper is bent or seen in perspective.
@@ -24,11 +24,11 @@ class Frame:
     direction: int
     mirrored: bool
 
-    def place(self, point: Point) -> Point:
+    def to_frame(self, point: Point) -> Point:
         """The point's coordinates in the frame."""
         x, y = point
         quarters, rest = divmod(self.direction, QUARTER)
-        # Whole right angles are exact, so a turned page gives the very same numbers.
+        # Whole right angles are exact, so a perpendicular page gives the very same numbers.
         for _ in range(quarters):
             x, y = y, -x
         if rest:
@@ -42,7 +42,7 @@ class Frame:
         slope = math.tan(math.radians((direction - self.direction) / 100))
         return -slope if self.mirrored else slope
 
-    def apart(self, direction: int) -> int:
+    def angle_to(self, direction: int) -> int:
         """By how much a direction differs from the frame's, 0 to 18000 hundredths of a degree."""
         difference = (direction - self.direction) % FULL
         return min(difference, FULL - difference)
@@ -55,7 +55,7 @@ def page_direction(quads: Sequence[Quad]) -> int:
     is the page's, or the right angle that it may as well be. Weights are whole numbers, so that no
     order of adding them matters.
     """
-    votes = [one for one in quads if not one.free] or list(quads)
+    votes = [one for one in quads if not one.has_ambiguous_direction] or list(quads)
     longest = max((one.length for one in votes), default=0.0)
     if longest <= 0:
         return 0
@@ -73,8 +73,10 @@ def page_direction(quads: Sequence[Quad]) -> int:
         return sums[high] - sums[low], upright, low, high
 
     _, _, low, high = max(map(window, sorted(set(directions[len(weighted) : 2 * len(weighted)]))))
-    found = estimate([(directions[at], weighted[at % len(weighted)][1]) for at in range(low, high)])
+    found = estimate_median(
+        [(directions[at], weighted[at % len(weighted)][1]) for at in range(low, high)]
+    )
     quarter = round(found.value / QUARTER) * QUARTER
-    if abs(found.value - quarter) <= SURE * found.error:
+    if abs(found.value - quarter) <= SIGNIFICANT_ERRORS * found.error:
         return quarter % FULL
     return round(found.value) % FULL

@@ -50,12 +50,12 @@ class Gutters:
                 possible.append(gutter)
         found = _joined(certain, line_height)
         _extend(found, possible, line_height)
-        self._gutters = sorted(found, key=lambda one: (one.centre, *one.place))
+        self._gutters = sorted(found, key=lambda one: (one.centre, *one.sort_key))
         self._centres = [one.centre for one in self._gutters]
 
-    def part(self, first: Area, second: Area) -> bool:
+    def separates(self, first: Area, second: Area) -> bool:
         """Whether a gutter runs between two areas beside each other."""
-        middle = (first.middle + second.middle) / 2
+        middle = (first.center_y + second.center_y) / 2
         at = bisect_left(self._centres, first.end)
         while at < len(self._gutters) and self._centres[at] <= second.start:
             if self._gutters[at].top <= middle <= self._gutters[at].bottom:
@@ -86,7 +86,7 @@ def _are_cells(stack: Stack, line_height: float) -> bool:
 def _joined(gutters: Iterable[Gutter], line_height: float) -> list[Gutter]:
     """Stretches of one gutter, near each other, as one."""
     clusters: list[list[Gutter]] = []
-    for gutter in sorted(gutters, key=lambda one: (one.centre, *one.place)):
+    for gutter in sorted(gutters, key=lambda one: (one.centre, *one.sort_key)):
         if clusters and gutter.start <= clusters[-1][0].centre <= gutter.end:
             clusters[-1].append(gutter)
         else:
@@ -96,7 +96,7 @@ def _joined(gutters: Iterable[Gutter], line_height: float) -> list[Gutter]:
         cluster.sort(key=lambda one: (one.top, one.bottom, one.start, one.end))
         whole = [cluster[0]]
         for gutter in cluster[1:]:
-            if not _take_in(whole[-1], gutter, line_height):
+            if not _merge(whole[-1], gutter, line_height):
                 whole.append(gutter)
         joined.extend(whole)
     return joined
@@ -104,7 +104,7 @@ def _joined(gutters: Iterable[Gutter], line_height: float) -> list[Gutter]:
 
 def _extend(gutters: Sequence[Gutter], possible: list[Gutter], line_height: float) -> None:
     """Gutters go on beside headings, captions and endings that start where their columns do."""
-    possible.sort(key=lambda one: (one.start, *one.place))
+    possible.sort(key=lambda one: (one.start, *one.sort_key))
     starts = [one.start for one in possible]
     for gutter in gutters:
         # What could be of this gutter has no more than a column to its left, shorter lines too.
@@ -120,14 +120,14 @@ def _extend(gutters: Sequence[Gutter], possible: list[Gutter], line_height: floa
             )
             and abs(one.after - gutter.after) <= _ALIGNED * line_height
         ]
-        for one in sorted(beside, key=lambda one: (one.top, *one.place)):
+        for one in sorted(beside, key=lambda one: (one.top, *one.sort_key)):
             if one.bottom >= gutter.top:
-                _take_in(gutter, one, line_height)
-        for one in sorted(beside, key=lambda one: (-one.bottom, *one.place)):
-            _take_in(gutter, one, line_height)
+                _merge(gutter, one, line_height)
+        for one in sorted(beside, key=lambda one: (-one.bottom, *one.sort_key)):
+            _merge(gutter, one, line_height)
 
 
-def _take_in(gutter: Gutter, other: Gutter, line_height: float) -> bool:
+def _merge(gutter: Gutter, other: Gutter, line_height: float) -> bool:
     """Make a gutter as tall as both, if they are near and have space in common."""
     start, end = max(gutter.start, other.start), min(gutter.end, other.end)
     distance = max(other.top - gutter.bottom, gutter.top - other.bottom)

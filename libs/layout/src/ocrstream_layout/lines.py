@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from ocrstream_layout.areas import Area, around
+from ocrstream_layout.areas import Area, bounding_area
 from ocrstream_layout.frame import Frame
-from ocrstream_layout.polygons import Polygon, Quad, quad
-from ocrstream_layout.scripts import Run, run_of, strong_letters
+from ocrstream_layout.polygons import Polygon, Quad, to_quad
+from ocrstream_layout.scripts import TextDirection, count_strong_letters, majority_direction
 
 PieceT = TypeVar("PieceT")
 
@@ -29,7 +29,7 @@ def split_into_lines(
     before: tuple[Quad, bool] | None = None
     for piece in pieces:
         letters = None if text is None else text(piece)
-        after = quad(polygon(piece), letters), _from_the_right(letters or "")
+        after = to_quad(polygon(piece), letters), _from_the_right(letters or "")
         if before is not None and _goes_on(before[0], after[0], before[1] or after[1]):
             lines[-1].append(piece)
         else:
@@ -39,7 +39,7 @@ def split_into_lines(
 
 
 def _from_the_right(text: str) -> bool:
-    return run_of(*strong_letters(text)) is Run.RIGHT_TO_LEFT
+    return majority_direction(*count_strong_letters(text)) is TextDirection.RIGHT_TO_LEFT
 
 
 def _goes_on(before: Quad, after: Quad, from_the_right: bool) -> bool:
@@ -53,4 +53,4 @@ def _goes_on(before: Quad, after: Quad, from_the_right: bool) -> bool:
 
 
 def _placed(one: Quad, frame: Frame) -> Area:
-    return around(Area(x, x, y, y) for x, y in map(frame.place, one.corners))
+    return bounding_area(Area(x, x, y, y) for x, y in map(frame.to_frame, one.corners))

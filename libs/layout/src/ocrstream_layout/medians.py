@@ -7,11 +7,11 @@ from typing import NamedTuple
 Weighted = Sequence[tuple[float, float]]
 """Values, each with its weight."""
 
-SURE = 3.0
+SIGNIFICANT_ERRORS = 3.0
 """So many standard errors are no chance."""
 
 
-class Estimate(NamedTuple):
+class MedianEstimate(NamedTuple):
     value: float
     error: float
 
@@ -27,7 +27,7 @@ def weighted_median(weighted: Weighted) -> float:
     return max(value for value, _ in weighted)
 
 
-def estimate(weighted: Weighted) -> Estimate:
+def estimate_median(weighted: Weighted) -> MedianEstimate:
     """The weighted median and its standard error.
 
     The error is that of the median of normally distributed values, 1.253 deviations by the root of
@@ -35,4 +35,4 @@ def estimate(weighted: Weighted) -> Estimate:
     """
     value = weighted_median(weighted)
     deviation = weighted_median([(abs(one - value), weight) for one, weight in weighted])
-    return Estimate(value, 1.253 * 1.483 * deviation / math.sqrt(len(weighted)))
+    return MedianEstimate(value, 1.253 * 1.483 * deviation / math.sqrt(len(weighted)))

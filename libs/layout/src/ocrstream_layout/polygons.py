@@ -18,7 +18,7 @@ FULL = 4 * QUARTER
 
 # Beyond any raster, and small enough for squares and sums.
 _FARTHEST = 1e12
-# From here on a box is tall for what it holds, and a text of so many letters is turned in it.
+# From here on a box is tall for what it holds, and a text of so many letters is perpendicular in it.
 _TALL_CJK, _TALL = 1.5, 2.0
 _LETTERS_OF_TALL = 3
 # A box nearer to a square does not say which way its text runs.
@@ -36,14 +36,14 @@ class Quad(NamedTuple):
     direction: int
     length: float
     height: float
-    free: bool
+    has_ambiguous_direction: bool
 
 
-def quad(polygon: Polygon, text: str | None) -> Quad:
+def to_quad(polygon: Polygon, text: str | None) -> Quad:
     """The polygon made fit to compute with, whatever it was.
 
     A tall box whose first edge is its short one is how detectors give vertical writing and text
-    that is turned: it is read downwards, as engines do that turn such boxes themselves.
+    that is perpendicular: it is read downwards, as engines do that turn such boxes themselves.
     """
     corners = _corners(polygon)
     length, height = _sides(corners)

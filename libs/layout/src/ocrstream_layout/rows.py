@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ocrstream_layout.areas import Area, Beside, around, beside
+from ocrstream_layout.areas import Area, Neighbours, bounding_area, find_neighbours
 from ocrstream_layout.fragments import Fragment
 from ocrstream_layout.gutters import Gutters
 from ocrstream_layout.stacks import Stack
@@ -21,19 +21,21 @@ class Row(Area):
     """
 
     fragments: list[Fragment]
-    until: float
+    next_line_y: float
 
 
-def rows(fragments: Sequence[Fragment], stacks: Sequence[Stack], line_height: float) -> list[Row]:
+def build_rows(
+    fragments: Sequence[Fragment], stacks: Sequence[Stack], line_height: float
+) -> list[Row]:
     """All fragments in rows, from the top.
 
     To read across is the rule. Columns are the exception, where stacks of prose stand beside each
     other, or stacks of which the lines are not level.
     """
-    ordered = sorted(fragments, key=lambda one: (one.start, *one.place, one.pieces[0].index))
+    ordered = sorted(fragments, key=lambda one: (one.start, *one.sort_key, one.pieces[0].index))
     stack_of = {id(one): number for number, stack in enumerate(stacks) for one in stack.fragments}
     owners = [stack_of[id(one)] for one in ordered]
-    pairs = beside(ordered)
+    pairs = find_neighbours(ordered)
     between = sorted({(owners[pair.first], owners[pair.second]) for pair in pairs})
     gutters = Gutters(((stacks[one], stacks[other]) for one, other in between), line_height)
     level = _level_stacks(pairs, owners)
@@ -43,9 +45,13 @@ def rows(fragments: Sequence[Fragment], stacks: Sequence[Stack], line_height: fl
         first, second = ordered[pair.first], ordered[pair.second]
         if pair.offset > _LEVEL or pair.first in after or pair.second in taken:
             continue
-        if first.turned or second.turned or (owners[pair.first], owners[pair.second]) not in level:
+        if (
+            first.perpendicular
+            or second.perpendicular
+            or (owners[pair.first], owners[pair.second]) not in level
+        ):
             continue
-        if gutters.part(first, second):
+        if gutters.separates(first, second):
             continue
         after[pair.first] = pair.second
         taken.add(pair.second)
@@ -55,21 +61,21 @@ def rows(fragments: Sequence[Fragment], stacks: Sequence[Stack], line_height: fl
         while chain[-1] in after:
             chain.append(after[chain[-1]])
         cells = [ordered[at] for at in chain]
-        area = around(cells)
+        area = bounding_area(cells)
         made.append(Row(area.start, area.end, area.top, area.bottom, cells, area.top))
-    _set_until(made, stacks)
-    return sorted(made, key=lambda one: (*one.place, one.fragments[0].pieces[0].index))
+    _set_next_lines(made, stacks)
+    return sorted(made, key=lambda one: (*one.sort_key, one.fragments[0].pieces[0].index))
 
 
-def _set_until(rows: Iterable[Row], stacks: Iterable[Stack]) -> None:
+def _set_next_lines(rows: Iterable[Row], stacks: Iterable[Stack]) -> None:
     lines = {id(row.fragments[0]): row for row in rows if len(row.fragments) == 1}
     for stack in stacks:
         for upper, lower in pairwise(stack.fragments):
             if id(upper) in lines and id(lower) in lines:
-                lines[id(upper)].until = lower.middle
+                lines[id(upper)].next_line_y = lower.center_y
 
 
-def _level_stacks(pairs: Iterable[Beside], owners: Sequence[int]) -> set[tuple[int, int]]:
+def _level_stacks(pairs: Iterable[Neighbours], owners: Sequence[int]) -> set[tuple[int, int]]:
     """The pairs of stacks of which most lines that are beside each other are level."""
     all_pairs: dict[tuple[int, int], int] = {}
     level: dict[tuple[int, int], int] = {}

@@ -15,7 +15,7 @@ _CJK = (
 )
 
 
-class Run(enum.Enum):
+class TextDirection(enum.Enum):
     """Which way a text's letters run; `NEUTRAL` has none that say it, as numbers have."""
 
     LEFT_TO_RIGHT = enum.auto()
@@ -23,7 +23,7 @@ class Run(enum.Enum):
     NEUTRAL = enum.auto()
 
 
-def strong_letters(text: str) -> tuple[int, int]:
+def count_strong_letters(text: str) -> tuple[int, int]:
     """How many letters run from left to right, and how many from right to left.
 
     They are the strong types of the Unicode Bidirectional Algorithm (UAX #9): L; R and AL.
@@ -34,11 +34,15 @@ def strong_letters(text: str) -> tuple[int, int]:
     return types.count("L"), types.count("R") + types.count("AL")
 
 
-def run_of(left_to_right: int, right_to_left: int) -> Run:
+def majority_direction(left_to_right: int, right_to_left: int) -> TextDirection:
     """The direction of the majority of letters."""
     if left_to_right == right_to_left:
-        return Run.NEUTRAL
-    return Run.LEFT_TO_RIGHT if left_to_right > right_to_left else Run.RIGHT_TO_LEFT
+        return TextDirection.NEUTRAL
+    return (
+        TextDirection.LEFT_TO_RIGHT
+        if left_to_right > right_to_left
+        else TextDirection.RIGHT_TO_LEFT
+    )
 
 
 def is_cjk(text: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ocrstream_layout.areas import Area, around, facing
+from ocrstream_layout.areas import Area, bounding_area, visible_pairs
 from ocrstream_layout.fragments import Fragment
 
 _TOUCH = 0.1  # share of the narrower one's width from which two fragments count as neighbours
@@ -27,7 +27,7 @@ class Stack(Area):
     measure: float
 
 
-def stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stack]:
+def build_stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stack]:
     """All fragments in stacks; they must come from the top.
 
     Two are of one stack if each is the only neighbour that the other one has on that side. So a
@@ -66,11 +66,11 @@ def _regular(chain: list[Fragment], line_height: float) -> list[list[Fragment]]:
 def _next_below(fragments: Sequence[Fragment]) -> dict[tuple[int, int], float]:
     """Which fragment stands below which, and the share of the narrower one's width that does.
 
-    Beside a short line the one below it sees the one above it, too: that is no neighbour.
+    Neighbours a short line the one below it sees the one above it, too: that is no neighbour.
     """
     seen: dict[tuple[int, int], float] = {}
     above: dict[int, list[int]] = {}
-    for upper, lower, shared in facing([(one.start, one.end) for one in fragments]):
+    for upper, lower, shared in visible_pairs([(one.start, one.end) for one in fragments]):
         share = shared / min(fragments[upper].width, fragments[lower].width)
         if share >= _TOUCH:
             seen[upper, lower] = share
@@ -83,7 +83,7 @@ def _next_below(fragments: Sequence[Fragment]) -> dict[tuple[int, int], float]:
 
 
 def _goes_on(upper: Fragment, lower: Fragment, line_height: float) -> bool:
-    if upper.turned or lower.turned:
+    if upper.perpendicular or lower.perpendicular:
         return False
     smaller, larger = sorted((upper.height, lower.height))
     gap = lower.top - upper.bottom
@@ -91,7 +91,7 @@ def _goes_on(upper: Fragment, lower: Fragment, line_height: float) -> bool:
 
 
 def _stack(fragments: list[Fragment]) -> Stack:
-    area = around(fragments)
+    area = bounding_area(fragments)
     widths = sorted(one.width for one in fragments)
     measure = widths[-1 - len(widths) // 10]
     return Stack(area.start, area.end, area.top, area.bottom, fragments, measure)

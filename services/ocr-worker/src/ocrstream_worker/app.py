@@ -31,18 +31,18 @@ from ocrstream_sandbox.shared_buffers import SharedBufferPool
 from ocrstream_schemas.events import WorkerSeen
 from ocrstream_worker import metrics
 from ocrstream_worker.child_metrics import ChildMetrics
-from ocrstream_worker.consumer import Consumer
-from ocrstream_worker.decoders import Decoders
+from ocrstream_worker.consumer import ImageConsumer
+from ocrstream_worker.decoder_client import DecoderClient
+from ocrstream_worker.engines.engine_client import EngineClient
 from ocrstream_worker.engines.port import EngineInfo
-from ocrstream_worker.engines.process import EngineProcess
-from ocrstream_worker.heartbeats import Doing, Heartbeats
-from ocrstream_worker.pipeline import Pipeline, RetryRule
-from ocrstream_worker.publisher import Publisher
+from ocrstream_worker.heartbeats import Heartbeats, WorkerActivity
+from ocrstream_worker.pipeline import Pipeline, RetryPolicy
+from ocrstream_worker.publisher import KafkaPublisher
 from ocrstream_worker.references.files import FileFetcher
 from ocrstream_worker.references.https import HttpsFetcher, parse_hosts
-from ocrstream_worker.references.port import References
+from ocrstream_worker.references.port import FetcherRegistry
 from ocrstream_worker.references.stores import ObjectStoreFetcher
-from ocrstream_worker.reuse import Reuse, reading_basis
+from ocrstream_worker.result_cache import ResultCache, configuration_digest
 from ocrstream_worker.revocations import Revocations
 from ocrstream_worker.settings import WorkerSettings
 
@@ -78,7 +78,9 @@ async def _run(settings: WorkerSettings) -> int:
 
 
 @asynccontextmanager
-async def _references(settings: WorkerSettings, threads: Executor) -> AsyncGenerator[References]:
+async def _references(
+    settings: WorkerSettings, threads: Executor
+) -> AsyncGenerator[FetcherRegistry]:
     """What reads references, of every kind: those that are off say how to allow them."""
     max_bytes = settings.max_image_bytes
     stores = ObjectStoreFetcher(parse_stores(settings.object_stores), max_bytes=max_bytes)
@@ -86,7 +88,7 @@ async def _references(settings: WorkerSettings, threads: Executor) -> AsyncGener
     async with aclosing(
         HttpsFetcher(parse_hosts(settings.https_hosts), guard, max_bytes=max_bytes)
     ) as https:
-        yield References(
+        yield FetcherRegistry(
             {
                 "file": FileFetcher(settings.roots, threads, max_bytes=max_bytes),
                 **dict.fromkeys(SCHEMES, stores),
@@ -106,14 +108,14 @@ class _Worker:
         self._name = f"{self._host}-{os.getpid()}"
         self._started_at = datetime.now(UTC)
         self._buffers = SharedBufferPool(settings.places)
-        self._engine = EngineProcess(
+        self._engine = EngineClient(
             settings.engine_settings,
             self._buffers,
             batch_size=settings.batch_size,
             limits=settings.engine_limits,
             observer=ChildMetrics("engine"),
         )
-        self._decoders = Decoders(
+        self._decoders = DecoderClient(
             settings.decode_limits,
             self._buffers,
             processes=settings.decoders,
@@ -121,8 +123,8 @@ class _Worker:
             limits=settings.decoder_limits,
             observer=ChildMetrics("decoder"),
         )
-        self._consumer: Consumer | None = None
-        self._publisher: Publisher | None = None
+        self._consumer: ImageConsumer | None = None
+        self._publisher: KafkaPublisher | None = None
         self._lag: LagWatch | None = None
 
     async def check_engine(self) -> None:
@@ -174,22 +176,22 @@ class _Worker:
         # No longer than the process is given for its whole end.
         drain_timeout_s = settings.shutdown_timeout_s * 0.75
         producer = LastingProducer(lambda: create_producer(settings, f"worker-{self._name}"))
-        self._publisher = Publisher(producer)
+        self._publisher = KafkaPublisher(producer)
         revocations = Revocations(
             create_consumer(settings, f"worker-{self._name}-commands", group_id=None)
         )
-        reuse_basis = reading_basis(info, settings.engine_settings, settings.decode_limits)
+        reuse_basis = configuration_digest(info, settings.engine_settings, settings.decode_limits)
         with ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="files") as threads:
             async with _references(settings, threads) as references:
                 pipeline = Pipeline(
                     references=references,
-                    reuse=Reuse(settings.reuse_root, reuse_basis, threads),
+                    reuse=ResultCache(settings.reuse_root, reuse_basis, threads),
                     buffers=self._buffers,
                     decoders=self._decoders,
                     engine=self._engine,
                     publisher=self._publisher,
                     revocations=revocations,
-                    rule=RetryRule(settings.max_attempts, settings.retry_backoff_s),
+                    rule=RetryPolicy(settings.max_attempts, settings.retry_backoff_s),
                     worker=self._name,
                 )
                 kafka = create_consumer(
@@ -199,7 +201,7 @@ class _Worker:
                     drain_timeout_s=drain_timeout_s,
                     session_timeout_s=settings.session_timeout_s,
                 )
-                consumer = Consumer(
+                consumer = ImageConsumer(
                     kafka,
                     pipeline.process,
                     settings.lane_topics,
@@ -230,7 +232,7 @@ class _Worker:
                     await self._consume(consumer, revocations, over)
                     done.set()
 
-    def _heartbeats(self, info: EngineInfo, consumer: Consumer) -> Heartbeats:
+    def _heartbeats(self, info: EngineInfo, consumer: ImageConsumer) -> Heartbeats:
         settings = self._settings
         worker = WorkerSeen(
             worker=self._name,
@@ -243,8 +245,8 @@ class _Worker:
             interval_s=settings.heartbeat_interval_s,
         )
 
-        def look() -> Doing:
-            return Doing(
+        def look() -> WorkerActivity:
+            return WorkerActivity(
                 ready=self._engine.ready and consumer.joined,
                 images_in_flight=consumer.images_in_flight,
                 images_done=consumer.images_done,
@@ -253,7 +255,7 @@ class _Worker:
         return Heartbeats(settings, worker, look)
 
     async def _consume(
-        self, consumer: Consumer, revocations: Revocations, over: asyncio.Event
+        self, consumer: ImageConsumer, revocations: Revocations, over: asyncio.Event
     ) -> None:
         # Not one image before every cancel up to now is known.
         try:

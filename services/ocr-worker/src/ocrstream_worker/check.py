@@ -9,16 +9,11 @@ import sys
 import msgspec
 
 from ocrstream_runtime.settings import load_settings
-from ocrstream_worker.engines.coverage import KnowsCharacters, coverage
+from ocrstream_worker.engines.coverage import HasCharacterSet, coverage
+from ocrstream_worker.engines.errors import EngineUnavailableError, LanguagesUnsupportedError
 from ocrstream_worker.engines.factory import create_engine
 from ocrstream_worker.engines.languages import find_language
-from ocrstream_worker.engines.port import (
-    Engine,
-    EngineName,
-    EngineSettings,
-    EngineUnavailable,
-)
-from ocrstream_worker.engines.readers import LanguagesUnreadable
+from ocrstream_worker.engines.port import Engine, EngineName, EngineSettings
 from ocrstream_worker.settings import WorkerSettings
 
 # docTR is not tried: without its weights it reads nothing, and it takes its time to say so.
@@ -52,9 +47,9 @@ def check(settings: EngineSettings) -> Check:
     about = Check(engine=settings.engine, languages=settings.languages)
     try:
         engine = create_engine(settings)
-    except EngineUnavailable as error:
+    except EngineUnavailableError as error:
         about = msgspec.structs.replace(about, problem=str(error), proposals=_proposals(settings))
-        if isinstance(error, LanguagesUnreadable):
+        if isinstance(error, LanguagesUnsupportedError):
             names = tuple(language.name for language in error.languages)
             return msgspec.structs.replace(about, unread=names, reads=error.reads)
         return about
@@ -62,7 +57,7 @@ def check(settings: EngineSettings) -> Check:
 
 
 def _reads(engine: Engine, settings: EngineSettings) -> str | None:
-    if isinstance(engine, KnowsCharacters):
+    if isinstance(engine, HasCharacterSet):
         return coverage(engine.characters).describe()
     if settings.engine == "noop":
         return None
@@ -88,7 +83,7 @@ def _proposals(settings: EngineSettings) -> tuple[Proposal, ...]:
 def _starts(settings: EngineSettings, engine: EngineName) -> bool:
     try:
         create_engine(msgspec.structs.replace(settings, engine=engine, device="cpu"))
-    except EngineUnavailable:
+    except EngineUnavailableError:
         return False
     return True
 

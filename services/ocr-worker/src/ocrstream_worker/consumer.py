@@ -19,10 +19,10 @@ from ocrstream_runtime.messaging_spans import process_span
 from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_worker import metrics
-from ocrstream_worker.deleted_unread import DeletedUnread
+from ocrstream_worker.concurrency import InFlightLimit, Permit
 from ocrstream_worker.lanes import LaneOrder
-from ocrstream_worker.places import Place, Places
-from ocrstream_worker.progress import PartitionProgress
+from ocrstream_worker.offset_tracker import OffsetTracker
+from ocrstream_worker.retention_gaps import RetentionGapDetector
 
 logger = structlog.get_logger(__name__)
 
@@ -36,10 +36,10 @@ _COMMIT_TIMEOUT_S = 3.0
 _NO_PARTITION = TopicPartition("", 0)
 _BACKOFF_S = 1.0
 
-Process = Callable[[ImageSubmitted, Place], Awaitable[None]]
+Process = Callable[[ImageSubmitted, Permit], Awaitable[None]]
 
 
-class Consumer(ConsumerRebalanceListener):
+class ImageConsumer(ConsumerRebalanceListener):
     """One member of the workers' group.
 
     At most `images_ahead` images are in work; more are asked for only when there is room. Besides,
@@ -66,13 +66,13 @@ class Consumer(ConsumerRebalanceListener):
         self._topics = topics
         self._group_id = group_id
         self._order = LaneOrder(topics)
-        self._places = Places(images_ahead, images_resting)
+        self._places = InFlightLimit(images_ahead, images_resting)
         self._records_uncommitted = records_uncommitted
         self._drain_timeout_s = drain_timeout_s
-        self._progress: dict[TopicPartition, PartitionProgress] = {}
-        self._deleted = DeletedUnread(kafka)
+        self._progress: dict[TopicPartition, OffsetTracker] = {}
+        self._deleted = RetentionGapDetector(kafka)
         self._draining: set[TopicPartition] = set()
-        self._tasks: dict[asyncio.Task[None], tuple[TopicPartition, Place]] = {}
+        self._tasks: dict[asyncio.Task[None], tuple[TopicPartition, Permit]] = {}
         self._failure: BaseException | None = None
         self._committed_at = 0.0
         self.joined = False
@@ -136,7 +136,7 @@ class Consumer(ConsumerRebalanceListener):
         """Begin anew with each partition, at its committed offset."""
         self._draining = set()
         for partition in assigned:
-            self._progress.setdefault(partition, PartitionProgress())
+            self._progress.setdefault(partition, OffsetTracker())
         self.joined = True
 
     async def _step(self) -> None:
@@ -190,7 +190,7 @@ class Consumer(ConsumerRebalanceListener):
     def _take(self, record: RawRecord) -> None:
         partition = TopicPartition(record.topic, record.partition)
         # aiokafka may hand out records just before it calls `on_partitions_assigned`.
-        progress = self._progress.setdefault(partition, PartitionProgress())
+        progress = self._progress.setdefault(partition, OffsetTracker())
         try:
             image = decode(record.topic, record.value, record_ref(record))
         except InvalidRecord as error:
@@ -214,14 +214,14 @@ class Consumer(ConsumerRebalanceListener):
         metrics.IMAGES_IN_FLIGHT.set(len(self._tasks))
 
     async def _run_one(
-        self, image: ImageSubmitted, record: RawRecord, progress: PartitionProgress, place: Place
+        self, image: ImageSubmitted, record: RawRecord, progress: OffsetTracker, place: Permit
     ) -> None:
         with process_span(record, self._group_id):
             await self._process(image, place)
         self.images_done += 1
         self._done(record, progress)
 
-    def _done(self, record: RawRecord, progress: PartitionProgress) -> None:
+    def _done(self, record: RawRecord, progress: OffsetTracker) -> None:
         progress.done(record.offset)
         self.finished += 1
 

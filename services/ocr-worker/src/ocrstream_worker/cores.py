@@ -6,7 +6,7 @@ from pathlib import Path
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def threads_for_one(cgroup: Path = _CGROUP) -> int:
+def default_engine_threads(cgroup: Path = _CGROUP) -> int:
     """How many threads an engine is to compute with, unless told.
 
     All the cores that were set apart for this process, by its CPU affinity or its control group:

@@ -9,16 +9,16 @@ from ocrstream_imaging import (
     ImageFileError,
     TooManyFramesError,
     TooManyPixelsError,
+    basic_mode_strips,
     first_frame,
     load_upright,
-    plain_strips,
 )
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.engines.port import RgbImage
-from ocrstream_worker.image_errors import ImageRejected
+from ocrstream_worker.errors import PermanentImageError
 
 
-def new_raster(height: int, width: int) -> RgbImage:
+def allocate_raster(height: int, width: int) -> RgbImage:
     """Memory of its own for an image."""
     return np.empty((height, width, 3), dtype=np.uint8)
 
@@ -43,11 +43,11 @@ class Decoder:
         self._max_frames = limits.max_frames
 
     def decode(
-        self, data: bytes, make_raster: Callable[[int, int], RgbImage] = new_raster
+        self, data: bytes, make_raster: Callable[[int, int], RgbImage] = allocate_raster
     ) -> RgbImage:
         """The first frame as RGB: upright by its EXIF tag, alpha on white, 16 bits scaled to 8.
 
-        It is laid into what `make_raster` gives for a height and a width. Raises ImageRejected
+        It is laid into what `make_raster` gives for a height and a width. Raises PermanentImageError
         (undecodable, too_large), and MemoryError.
         """
         try:
@@ -57,18 +57,18 @@ class Decoder:
                 load_upright(image, self._max_pixels)
                 pixels = make_raster(image.height, image.width)
                 # Strip by strip: a large image has no room for copies of itself.
-                for top, strip in plain_strips(image):
+                for top, strip in basic_mode_strips(image):
                     # Pillow triples gray in half the time that NumPy takes.
                     colors = strip if strip.mode == "RGB" else strip.convert("RGB")
                     pixels[top : top + strip.height] = np.asarray(colors)
                 return pixels
         except TooManyPixelsError as error:
-            raise ImageRejected(
+            raise PermanentImageError(
                 Reason.TOO_LARGE, f"{error} (OCRSTREAM_MAX_IMAGE_PIXELS)"
             ) from error
         except TooManyFramesError as error:
-            raise ImageRejected(
+            raise PermanentImageError(
                 Reason.TOO_LARGE, f"{error} (OCRSTREAM_MAX_IMAGE_FRAMES)"
             ) from error
         except ImageFileError as error:
-            raise ImageRejected(Reason.UNDECODABLE, str(error)) from error
+            raise PermanentImageError(Reason.UNDECODABLE, str(error)) from error

@@ -30,7 +30,7 @@ _RATE_OVER_S = 60.0
 _END_TIMEOUT_S = 1.0
 
 
-class Doing(NamedTuple):
+class WorkerActivity(NamedTuple):
     """What the worker does at a moment; `images_done` counts since its start."""
 
     ready: bool
@@ -46,7 +46,7 @@ class Heartbeats:
     """
 
     def __init__(
-        self, settings: ServiceSettings, worker: WorkerSeen, look: Callable[[], Doing]
+        self, settings: ServiceSettings, worker: WorkerSeen, look: Callable[[], WorkerActivity]
     ) -> None:
         self._settings = settings
         self._worker = worker

@@ -20,13 +20,13 @@ from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool, wri
 from ocrstream_sandbox.wire import printable
 from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason
 from ocrstream_worker import metrics
-from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
-from ocrstream_worker.outcomes import Attempt, Message
-from ocrstream_worker.read_options import read_options
+from ocrstream_worker.engines.port import Recognition, RecognitionOptions, RecognitionOutcome
+from ocrstream_worker.errors import BatchCancelledError, PermanentImageError, TransientImageError
+from ocrstream_worker.recognition_options import read_options
 from ocrstream_worker.references.port import Fetcher
-from ocrstream_worker.reuse import Reuse
-from ocrstream_worker.revocations import Revocations, Revoked
+from ocrstream_worker.result_cache import ResultCache
+from ocrstream_worker.result_events import ImageAttempt, OutgoingEvent
+from ocrstream_worker.revocations import Revocations
 
 logger = structlog.get_logger(__name__)
 _tracer = trace.get_tracer(__name__)
@@ -36,40 +36,40 @@ _LONGEST_BACKOFF_S = 60.0
 
 
 class Decodes(Protocol):
-    """What `Decoders` offers."""
+    """What `DecoderClient` offers."""
 
     async def decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]: ...
 
 
 class Recognizes(Protocol):
-    """What `EngineProcess` offers."""
+    """What `EngineClient` offers."""
 
     async def recognize(
         self,
         buffer: SharedBuffer,
         height: int,
         width: int,
-        options: ReadOptions,
+        options: RecognitionOptions,
         *,
-        alone: bool,
-        on_begun: Callable[[], None],
-    ) -> Outcome: ...
+        isolated: bool,
+        on_started: Callable[[], None],
+    ) -> RecognitionOutcome: ...
 
 
 class Publishes(Protocol):
-    """Where events go, as `Publisher` sends them."""
+    """Where events go, as `KafkaPublisher` sends them."""
 
-    async def publish(self, message: Message, chain_id: str) -> None: ...
+    async def publish(self, message: OutgoingEvent, chain_id: str) -> None: ...
 
 
 class Rests(Protocol):
-    """Where an image waits for its next attempt, as `Place` has it."""
+    """Where an image waits for its next attempt, as `Permit` has it."""
 
     async def rest(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True)
-class RetryRule:
+class RetryPolicy:
     """`max_attempts` in all.
 
     The pause before the second is anything up to `backoff_s`, before each further one up to twice
@@ -97,13 +97,13 @@ class Pipeline:
         self,
         *,
         references: Fetcher,
-        reuse: Reuse,
+        reuse: ResultCache,
         buffers: SharedBufferPool,
         decoders: Decodes,
         engine: Recognizes,
         publisher: Publishes,
         revocations: Revocations,
-        rule: RetryRule,
+        rule: RetryPolicy,
         worker: str,
     ) -> None:
         self._references = references
@@ -122,7 +122,7 @@ class Pipeline:
         Raises ChildUnavailableError and KafkaError, which end the worker; cancelled, it leaves the
         image to whoever reads the record next.
         """
-        attempt = Attempt(image, 1, datetime.now(UTC), self._worker)
+        attempt = ImageAttempt(image, 1, datetime.now(UTC), self._worker)
         alone = False
         while True:
             trouble: tuple[Reason, str] | None = None
@@ -144,29 +144,29 @@ class Pipeline:
                 break
             try:
                 await self._rest_before_next(attempt, trouble, place)
-            except Revoked:
+            except BatchCancelledError:
                 message = attempt.revoked(datetime.now(UTC))
                 break
             if trouble is not None:
-                attempt = Attempt(image, attempt.number + 1, datetime.now(UTC), self._worker)
+                attempt = ImageAttempt(image, attempt.number + 1, datetime.now(UTC), self._worker)
         await self._publish(attempt, message)
 
-    async def _attempt(self, attempt: Attempt, alone: bool) -> Message:
+    async def _attempt(self, attempt: ImageAttempt, isolated: bool) -> OutgoingEvent:
         try:
             async with self._revocations.heed(attempt.image) as heed:
                 # What the engine has begun is finished, and counts.
                 recognized = await self._recognize(attempt.image, alone, heed.no_more)
-        except Revoked:
+        except BatchCancelledError:
             return attempt.revoked(datetime.now(UTC))
-        except ImageRejected as error:
+        except PermanentImageError as error:
             return attempt.failed(error.reason, str(error), datetime.now(UTC))
         if isinstance(recognized, Recognition):
             return attempt.recognized(recognized, datetime.now(UTC))
         return attempt.failed(Reason.ENGINE, recognized.error, datetime.now(UTC))
 
     async def _recognize(
-        self, image: ImageSubmitted, alone: bool, on_begun: Callable[[], None]
-    ) -> Outcome:
+        self, image: ImageSubmitted, isolated: bool, on_started: Callable[[], None]
+    ) -> RecognitionOutcome:
         options = read_options(image)
         with await self._buffers.acquire() as buffer:
             with _stage("fetch"):
@@ -180,7 +180,7 @@ class Pipeline:
                 height, width = await self._decode(buffer, len(file))
             with _stage("recognize"):
                 outcome = await self._engine.recognize(
-                    buffer, height, width, options, alone=alone, on_begun=on_begun
+                    buffer, height, width, options, isolated=alone, on_started=on_started
                 )
         await self._reuse.keep(key, outcome)
         return outcome
@@ -190,9 +190,9 @@ class Pipeline:
             return await self._decoders.decode(buffer, size)
         except ChildDiedError as error:
             reason = Reason.TIMEOUT if error.hung else Reason.UNDECODABLE
-            raise ImageUnreachable(reason, str(error)) from error
+            raise TransientImageError(reason, str(error)) from error
 
-    async def _publish(self, attempt: Attempt, message: Message) -> None:
+    async def _publish(self, attempt: ImageAttempt, message: OutgoingEvent) -> None:
         chain_id = str(attempt.image.chain_id)
         with _stage("publish"):
             try:
@@ -204,7 +204,7 @@ class Pipeline:
         _count(message)
 
     async def _rest_before_next(
-        self, attempt: Attempt, trouble: tuple[Reason, str] | None, place: Rests
+        self, attempt: ImageAttempt, trouble: tuple[Reason, str] | None, place: Rests
     ) -> None:
         pause_s = self._rule.pause_s(attempt.number)
         if trouble is not None:
@@ -216,7 +216,7 @@ class Pipeline:
                 await place.rest(pause_s)
 
     @asynccontextmanager
-    async def _told_if_long(self, attempt: Attempt) -> AsyncGenerator[None]:
+    async def _told_if_long(self, attempt: ImageAttempt) -> AsyncGenerator[None]:
         """Publish TaskStarted once the attempt has taken a second; most never do."""
 
         async def tell() -> None:
@@ -233,7 +233,7 @@ class Pipeline:
         if not telling.cancelled():
             telling.result()
 
-    async def _inform(self, attempt: Attempt, message: Message) -> None:
+    async def _inform(self, attempt: ImageAttempt, message: OutgoingEvent) -> None:
         """Publish what is worth knowing but not needed: the outcome says all of it again."""
         try:
             await self._publisher.publish(message, str(attempt.image.chain_id))
@@ -244,7 +244,7 @@ class Pipeline:
 def _trouble(error: Exception, image: ImageSubmitted) -> tuple[Reason, str]:
     """Reason and text of what may not happen the next time."""
     match error:
-        case ImageUnreachable():
+        case TransientImageError():
             return error.reason, str(error)
         case ChildDiedError():
             return Reason.ENGINE, str(error)
@@ -267,7 +267,7 @@ def _stage(stage: metrics.Stage) -> Generator[None]:
         metrics.STAGE_SECONDS.labels(stage).observe(time.perf_counter() - began)
 
 
-def _count(message: Message) -> None:
+def _count(message: OutgoingEvent) -> None:
     metrics.count_warnings(message.event)
     match message.event:
         case OcrSucceeded(boxes=boxes):

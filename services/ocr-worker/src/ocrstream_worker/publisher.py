@@ -11,7 +11,7 @@ from ocrstream_runtime.kafka import RecordTooLarge, check_size
 from ocrstream_runtime.lasting_producer import LastingProducer
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_schemas.headers import Headers, cloud_event_headers
-from ocrstream_worker.outcomes import Message, without_options
+from ocrstream_worker.result_events import OutgoingEvent, without_options
 
 logger = structlog.get_logger(__name__)
 
@@ -19,7 +19,7 @@ SOURCE = "/ocrstream/ocr-worker"
 _BACKOFF_S = 1.0
 
 
-class Publisher:
+class KafkaPublisher:
     """Publishes events under the key of their chain."""
 
     def __init__(self, producer: LastingProducer) -> None:
@@ -31,7 +31,7 @@ class Publisher:
         for topic, error in self._refused.items():
             raise NotReady(f"{topic}: {error}")
 
-    async def publish(self, message: Message, chain_id: str) -> None:
+    async def publish(self, message: OutgoingEvent, chain_id: str) -> None:
         """Returns when the broker has acknowledged the event, however long it is away, or this
         machine's clock is wrong.
 
@@ -44,7 +44,7 @@ class Publisher:
             headers = [*cloud_event_headers(message.event, SOURCE), *carried_on]
             await self._insist(_fitting(message, key, headers), key, headers)
 
-    async def _insist(self, message: Message, key: bytes, headers: Headers) -> None:
+    async def _insist(self, message: OutgoingEvent, key: bytes, headers: Headers) -> None:
         try:
             while True:
                 if await self._sent(message, key, headers):
@@ -54,7 +54,7 @@ class Publisher:
             # Whoever waits beside it finds out anew.
             self._refused.pop(message.topic, None)
 
-    async def _sent(self, message: Message, key: bytes, headers: Headers) -> bool:
+    async def _sent(self, message: OutgoingEvent, key: bytes, headers: Headers) -> bool:
         """Whether the broker has it; False if it may once the trouble has passed."""
         try:
             async with self._producer.lent() as producer:
@@ -77,7 +77,7 @@ class Publisher:
         return True
 
 
-def _fitting(message: Message, key: bytes, headers: Headers) -> Message:
+def _fitting(message: OutgoingEvent, key: bytes, headers: Headers) -> OutgoingEvent:
     try:
         check_size(message.topic, key, message.value, headers)
     except RecordTooLarge:

@@ -11,6 +11,7 @@ from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
 from ocrstream_schemas.codec import InvalidRecord, decode
 from ocrstream_schemas.events import BatchRevoked, ImageSubmitted
 from ocrstream_schemas.topics import BATCHES_COMMANDS
+from ocrstream_worker.errors import BatchCancelledError
 
 logger = structlog.get_logger(__name__)
 
@@ -19,12 +20,8 @@ _POLL_RECORDS = 1000
 _BACKOFF_S = 1.0
 
 
-class Revoked(Exception):
-    """The image's batch was cancelled."""
-
-
-class Heed:
-    """A block that ends with Revoked as soon as its image's batch is cancelled.
+class CancelScope:
+    """A block that ends with BatchCancelledError as soon as its image's batch is cancelled.
 
     Whatever the block waits for then is cancelled, until `no_more` is called.
     """
@@ -46,9 +43,9 @@ class Heed:
         """From here on the block is not ended: what it does is as good as done."""
         self._revocations.forget(self._image, self)
 
-    async def __aenter__(self) -> "Heed":
+    async def __aenter__(self) -> "CancelScope":
         if self._revocations.covers(self._image):
-            raise Revoked
+            raise BatchCancelledError
         self._task = asyncio.current_task()
         self._cancels_before = self._task.cancelling() if self._task else 0
         self._revocations.tell(self._image, self)
@@ -68,7 +65,7 @@ class Heed:
             and self._task.uncancel() <= self._cancels_before
             and isinstance(error, asyncio.CancelledError)
         ):
-            raise Revoked from error
+            raise BatchCancelledError from error
 
 
 class Revocations:
@@ -78,7 +75,7 @@ class Revocations:
         self._kafka = kafka
         # Bounded by the topic's retention: a batch's cancel is one record.
         self._runs: dict[str, int] = {}
-        self._heeds: dict[str, set[Heed]] = {}
+        self._heeds: dict[str, set[CancelScope]] = {}
         self.caught_up = asyncio.Event()
         """Set when all commands that stood there at the start are known."""
 
@@ -88,16 +85,16 @@ class Revocations:
             return False
         return self._runs.get(image.batch_id, 0) >= image.run
 
-    def heed(self, image: ImageSubmitted) -> Heed:
-        """For `async with`: raises Revoked at its beginning, or whenever it comes to that."""
-        return Heed(self, image)
+    def heed(self, image: ImageSubmitted) -> CancelScope:
+        """For `async with`: raises BatchCancelledError at its beginning, or whenever it comes to that."""
+        return CancelScope(self, image)
 
-    def tell(self, image: ImageSubmitted, heed: Heed) -> None:
+    def tell(self, image: ImageSubmitted, heed: CancelScope) -> None:
         """Have `heed` look at every cancel of the image's batch."""
         if image.batch_id is not None:
             self._heeds.setdefault(image.batch_id, set()).add(heed)
 
-    def forget(self, image: ImageSubmitted, heed: Heed) -> None:
+    def forget(self, image: ImageSubmitted, heed: CancelScope) -> None:
         """The opposite of `tell`."""
         heeds = self._heeds.get(image.batch_id or "")
         if heeds is not None:

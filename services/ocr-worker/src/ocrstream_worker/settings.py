@@ -11,7 +11,7 @@ from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_schemas.fields import HEARTBEAT_INTERVAL_MAX_S
 from ocrstream_schemas.topics import LANES, lane_topic
-from ocrstream_worker.cores import threads_for_one
+from ocrstream_worker.cores import default_engine_threads
 from ocrstream_worker.decode import DecodeLimits
 from ocrstream_worker.engines.languages import split_names
 from ocrstream_worker.engines.port import (
@@ -99,7 +99,7 @@ class WorkerSettings(ServiceSettings):
     lanes: str = DEFAULT_LANE
     """Lanes to serve, separated by commas, the most urgent first: default, urgent, gpu."""
     group_id: Annotated[str, Field(min_length=1, max_length=255)] = "ocr-worker"
-    """Consumer group; workers that share one share the images."""
+    """ImageConsumer group; workers that share one share the images."""
     heartbeat_interval_s: Annotated[float, Field(gt=0, le=HEARTBEAT_INTERVAL_MAX_S)] = 5.0
     """How often the worker says that it is there; silent for three times as long, it is shown as
     not alive."""
@@ -225,7 +225,7 @@ class WorkerSettings(ServiceSettings):
             memory_bytes=memory_mib * _MIB,
             recycle_jobs=self.recycle_images,
             recycle_bytes=self.recycle_mib * _MIB,
-            deaths_in_a_row=self.process_death_limit,
+            crash_loop_limit=self.process_death_limit,
         )
 
     @property
@@ -236,7 +236,7 @@ class WorkerSettings(ServiceSettings):
             languages=split_names(self.languages),
             device=self.engine_device,
             allow_cpu=self.allow_cpu,
-            threads=self.engine_threads or threads_for_one(),
+            threads=self.engine_threads or default_engine_threads(),
             batch_size=self.batch_size,
             min_confidence=self.min_confidence,
             model_folder=str(self.model_folder),

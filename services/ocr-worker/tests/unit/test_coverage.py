@@ -1,6 +1,6 @@
 """Which languages a set of characters reads, and which words betray one that it does not."""
 
-from ocrstream_worker.engines.coverage import KnowsCharacters, coverage
+from ocrstream_worker.engines.coverage import HasCharacterSet, coverage
 from ocrstream_worker.engines.languages import all_languages
 from ocrstream_worker.engines.noop import NoopEngine
 from ocrstream_worker.engines.port import EngineSettings
@@ -34,4 +34,4 @@ def test_only_words_that_no_readable_language_has_betray_another() -> None:
 
 
 def test_engines_say_whether_they_know_their_characters() -> None:
-    assert not isinstance(NoopEngine(EngineSettings()), KnowsCharacters)
+    assert not isinstance(NoopEngine(EngineSettings()), HasCharacterSet)

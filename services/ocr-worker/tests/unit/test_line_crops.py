@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocrstream_worker.engines.line_crops import cut, pieces
-from ocrstream_worker.engines.line_directions import DirectedArea
+from ocrstream_worker.engines.line_directions import OrientedArea
 from ocrstream_worker.engines.port import RgbImage
 
 
@@ -22,7 +22,7 @@ def picture(length: int, height: int) -> RgbImage:
     return image
 
 
-def laid(image: RgbImage, area: DirectedArea, size: tuple[int, int] = (700, 900)) -> RgbImage:
+def laid(image: RgbImage, area: OrientedArea, size: tuple[int, int] = (700, 900)) -> RgbImage:
     """A grey page with the picture where the area is."""
     height, width = image.shape[:2]
     source = np.array([(0, 0), (width, 0), (width, height)], dtype=np.float32) - 0.5
@@ -41,9 +41,9 @@ def laid(image: RgbImage, area: DirectedArea, size: tuple[int, int] = (700, 900)
     )
 
 
-def directed(degrees: float, length: float, height: float) -> DirectedArea:
+def directed(degrees: float, length: float, height: float) -> OrientedArea:
     angle = np.radians(degrees)
-    return DirectedArea(
+    return OrientedArea(
         np.array([450.0, 350.0]), np.array([np.cos(angle), np.sin(angle)]), length, height
     )
 
@@ -87,7 +87,7 @@ def test_areas_that_stick_out_of_the_page_are_cut_all_the_same(
 ) -> None:
     angle = np.radians(degrees)
     direction = np.array([np.cos(angle), np.sin(angle)])
-    line = cut(blank(*size), DirectedArea(np.array(center), direction, length, height))
+    line = cut(blank(*size), OrientedArea(np.array(center), direction, length, height))
     assert line.dtype == np.uint8
     assert min(line.shape[:2]) >= 1
     assert max(line.shape[:2]) <= length + height

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ocrstream_worker.engines.line_directions import (
-    DirectedArea,
+    OrientedArea,
     direct,
     page_direction,
     turn_and_skew,
 )
 from ocrstream_worker.engines.port import TURNS, Turn
-from ocrstream_worker.engines.text_areas import Area
+from ocrstream_worker.engines.text_areas import TextArea
 
 RIGHT, DOWN = np.array([1.0, 0.0]), np.array([0.0, 1.0])
 FLIPS = st.lists(st.booleans(), min_size=6, max_size=6)
@@ -32,9 +32,9 @@ def area(
     height: float = 20,
     center: Sequence[float] = (500, 500),
     flip: bool = False,
-) -> Area:
+) -> TextArea:
     along = towards(degrees + 180 * flip)
-    return Area(np.array(center, dtype=np.float64), along, length, height)
+    return TextArea(np.array(center, dtype=np.float64), along, length, height)
 
 
 def angle_between(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -105,10 +105,10 @@ def test_what_is_as_long_as_high_is_read_as_the_page_is() -> None:
 
 
 def test_corners_begin_at_the_texts_own_top_left() -> None:
-    box = DirectedArea(np.array([100.0, 50.0]), RIGHT, 80, 20)
+    box = OrientedArea(np.array([100.0, 50.0]), RIGHT, 80, 20)
     assert box.corners.tolist() == [[60, 40], [140, 40], [140, 60], [60, 60]]
     assert box.reversed().corners.tolist() == [[140, 60], [60, 60], [60, 40], [140, 40]]
-    down = DirectedArea(np.array([100.0, 50.0]), DOWN, 80, 20)
+    down = OrientedArea(np.array([100.0, 50.0]), DOWN, 80, 20)
     assert down.corners.tolist() == [[110, 10], [110, 90], [90, 90], [90, 10]]
 
 

@@ -51,8 +51,8 @@ def test_what_happens_to_children_is_counted_for_their_kind() -> None:
 
     before, others = values("engine"), values("decoder")
     told = ChildMetrics("engine")
-    told.batch_begun(3)
-    told.batch_done(0.5)
+    told.batch_started(3)
+    told.batch_finished(0.5)
     told.replaced()
     told.recycled()
     told.held(True)

@@ -34,11 +34,15 @@ from ocrstream_schemas.events import (
 )
 from ocrstream_schemas.topics import BATCHES_COMMANDS
 from ocrstream_worker import pipeline as pipeline_module
-from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition, Refused
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
-from ocrstream_worker.outcomes import Message
-from ocrstream_worker.pipeline import Pipeline, RetryRule
-from ocrstream_worker.reuse import Reuse
+from ocrstream_worker.engines.port import (
+    Recognition,
+    RecognitionFailure,
+    RecognitionOptions,
+)
+from ocrstream_worker.errors import PermanentImageError, TransientImageError
+from ocrstream_worker.pipeline import Pipeline, RetryPolicy
+from ocrstream_worker.result_cache import ResultCache
+from ocrstream_worker.result_events import OutgoingEvent
 from ocrstream_worker.revocations import Revocations
 
 BOX = TextBox(text="Total", confidence=0.5, bbox=((0, 0), (4, 0), (4, 2), (0, 2)))
@@ -69,15 +73,15 @@ class Engine:
         buffer: SharedBuffer,
         height: int,
         width: int,
-        options: ReadOptions,
+        options: RecognitionOptions,
         *,
-        alone: bool,
-        on_begun: Callable[[], None],
+        isolated: bool,
+        on_started: Callable[[], None],
     ) -> Outcome:
-        assert (height, width, options) == (2, 4, ReadOptions())
+        assert (height, width, options) == (2, 4, RecognitionOptions())
         self.alone.append(alone)
         if not self.queued:
-            on_begun()
+            on_started()
         self.asked.set()
         await self.gate.wait()
         step = self._steps.pop(0) if self._steps else READ
@@ -98,7 +102,7 @@ class Files:
         return content
 
 
-class Decoders:
+class DecoderClient:
     """Finds the file in the buffer; gives one of `steps` a call, then 2 by 4 pixels."""
 
     def __init__(self, *steps: Exception) -> None:
@@ -121,7 +125,7 @@ class Sink:
         self.events: list[Event] = []
         self.got_one = asyncio.Event()
 
-    async def publish(self, message: Message, chain_id: str) -> None:
+    async def publish(self, message: OutgoingEvent, chain_id: str) -> None:
         assert chain_id == "c"
         if error := self._refuses(message.event):
             raise error
@@ -158,7 +162,7 @@ class Scene:
     """A pipeline and what stands around it."""
 
     sink: Sink
-    reuse: Reuse
+    reuse: ResultCache
     buffers: SharedBufferPool
     revocations: Revocations = field(
         default_factory=lambda: Revocations(cast("AIOKafkaConsumer", None))
@@ -170,7 +174,7 @@ class Scene:
         engine: Engine | None = None,
         *,
         read: Callable[[str], bytes] = lambda _: b"file",
-        decoders: Decoders | None = None,
+        decoders: DecoderClient | None = None,
         max_attempts: int = 3,
         backoff_s: float = 8.0,
         image: ImageSubmitted = IMAGE,
@@ -179,11 +183,11 @@ class Scene:
             references=Files(read),
             reuse=self.reuse,
             buffers=self.buffers,
-            decoders=decoders or Decoders(),
+            decoders=decoders or DecoderClient(),
             engine=engine or Engine(),
             publisher=self.sink,
             revocations=self.revocations,
-            rule=RetryRule(max_attempts, backoff_s),
+            rule=RetryPolicy(max_attempts, backoff_s),
             worker="worker-1",
         )
         await pipeline.process(image, self.bed)
@@ -193,7 +197,7 @@ class Scene:
 async def scene(tmp_path: Path) -> AsyncGenerator[Scene]:
     buffers = SharedBufferPool(1)
     with ThreadPoolExecutor(1) as threads:
-        yield Scene(Sink(), Reuse(tmp_path, b"basis", threads), buffers)
+        yield Scene(Sink(), ResultCache(tmp_path, b"basis", threads), buffers)
     # Whatever happened, the image has given its memory back.
     async with asyncio.timeout(5):
         await buffers.acquire()
@@ -244,9 +248,9 @@ async def test_a_blank_page_fails(scene: Scene) -> None:
 
 
 async def test_what_cannot_get_better_fails_at_once(scene: Scene) -> None:
-    rejected = raising(ImageRejected(Reason.NOT_FOUND, "gone"))
+    rejected = raising(PermanentImageError(Reason.NOT_FOUND, "gone"))
     await scene.process(read=rejected)
-    await scene.process(Engine(Refused(error="no")))
+    await scene.process(Engine(RecognitionFailure(error="no")))
     assert [failure(event) for event in scene.sink.events] == [
         (Reason.NOT_FOUND, 1),
         (Reason.ENGINE, 1),
@@ -254,7 +258,7 @@ async def test_what_cannot_get_better_fails_at_once(scene: Scene) -> None:
 
 
 async def test_trouble_that_passes_costs_attempts(scene: Scene) -> None:
-    read = raising(ImageUnreachable(Reason.TIMEOUT, "disk"))
+    read = raising(TransientImageError(Reason.TIMEOUT, "disk"))
     await scene.process(Engine(ChildDiedError("segfault")), read=read)
     first, second, result = scene.sink.events
     assert isinstance(first, TaskRetried)
@@ -268,7 +272,7 @@ async def test_trouble_that_passes_costs_attempts(scene: Scene) -> None:
 
 
 async def test_a_dead_or_hung_decoder_costs_an_attempt_each(scene: Scene) -> None:
-    decoders = Decoders(ChildDiedError("segfault"), ChildDiedError("slow", hung=True))
+    decoders = DecoderClient(ChildDiedError("segfault"), ChildDiedError("slow", hung=True))
     await scene.process(decoders=decoders)
     first, second, result = scene.sink.events
     assert isinstance(first, TaskRetried)
@@ -285,7 +289,7 @@ async def test_after_a_death_an_image_is_read_alone(scene: Scene) -> None:
 
 async def test_a_lack_of_cpu_costs_no_attempt_however_often(scene: Scene) -> None:
     engine = Engine(*[ChildStarvedError("too little CPU")] * 9)
-    decoders = Decoders(*[ChildStarvedError("too little CPU")] * 9)
+    decoders = DecoderClient(*[ChildStarvedError("too little CPU")] * 9)
     await scene.process(engine, decoders=decoders, max_attempts=1)
     (result,) = scene.sink.events
     assert isinstance(result, OcrSucceeded)
@@ -445,7 +449,7 @@ async def test_the_same_file_again_needs_neither_decoder_nor_engine(
     scene: Scene, outcome: Recognition
 ) -> None:
     await scene.process(Engine(outcome), image=REUSING)
-    engine, decoders = Engine(), Decoders()
+    engine, decoders = Engine(), DecoderClient()
     await scene.process(engine, decoders=decoders, image=REUSING)
     assert (engine.calls, decoders.calls) == (0, 0)
     first, again = scene.sink.events
@@ -458,7 +462,7 @@ async def test_the_same_file_again_needs_neither_decoder_nor_engine(
 
 
 async def test_a_refusal_is_not_reused(scene: Scene) -> None:
-    await scene.process(Engine(Refused(error="no")), image=REUSING)
+    await scene.process(Engine(RecognitionFailure(error="no")), image=REUSING)
     await scene.process(image=REUSING)
     assert [type(event) for event in scene.sink.events] == [OcrFailed, OcrSucceeded]
 

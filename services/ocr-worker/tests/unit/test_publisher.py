@@ -26,8 +26,8 @@ from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import OCR_RESULTS, TASKS_LIFECYCLE, TOPICS
 from ocrstream_worker import publisher as publisher_module
 from ocrstream_worker.engines.port import Recognition
-from ocrstream_worker.outcomes import Attempt
-from ocrstream_worker.publisher import Publisher
+from ocrstream_worker.publisher import KafkaPublisher
+from ocrstream_worker.result_events import ImageAttempt
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -53,13 +53,13 @@ class Broker:
         self.records.append((topic, value, key))
 
 
-def publisher_to(broker: Broker) -> Publisher:
-    return Publisher(cast("LastingProducer", broker))
+def publisher_to(broker: Broker) -> KafkaPublisher:
+    return KafkaPublisher(cast("LastingProducer", broker))
 
 
-def attempt(options: dict[str, Any] | None = None) -> Attempt:
+def attempt(options: dict[str, Any] | None = None) -> ImageAttempt:
     image = ImageSubmitted(image_path="file:///a", chain_id="c", options=options)
-    return Attempt(image, 1, NOW, "worker-1")
+    return ImageAttempt(image, 1, NOW, "worker-1")
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from ocrstream_schemas.events import ResultWarning
 from ocrstream_worker.engines.coverage import coverage
 from ocrstream_worker.engines.languages import find_language
 from ocrstream_worker.engines.lines import Line, Word, upright
-from ocrstream_worker.engines.result_warnings import Reader, find_warnings
+from ocrstream_worker.engines.result_warnings import RecognitionModel, find_warnings
 
 GREEK_WITHOUT_ACCENTS = frozenset("αβγδεζηθικλμνξοπρστυφχψως")
 
@@ -22,8 +22,8 @@ def letters_of(*codes: str) -> frozenset[str]:
 
 
 LIKE_RAPIDOCR = letters_of("en", "de", "pl", "tr", "pt", "zh", "ja") | GREEK_WITHOUT_ACCENTS
-RAPIDOCR = Reader("rapidocr", "PP-OCRv6_rec_small.onnx", coverage(LIKE_RAPIDOCR))
-TESSERACT = Reader("tesseract", "eng")
+RAPIDOCR = RecognitionModel("rapidocr", "PP-OCRv6_rec_small.onnx", coverage(LIKE_RAPIDOCR))
+TESSERACT = RecognitionModel("tesseract", "eng")
 
 Span = tuple[str, float, float, float]
 """A word: text, confidence, and from where to where it reaches in pixels."""
@@ -40,11 +40,11 @@ def line(
     )
 
 
-def codes(lines: Sequence[Line], reader: Reader = RAPIDOCR) -> list[str]:
+def codes(lines: Sequence[Line], reader: RecognitionModel = RAPIDOCR) -> list[str]:
     return [one.code for one in find_warnings(lines, reader, min_confidence=0.5)]
 
 
-def detail(lines: Sequence[Line], reader: Reader = RAPIDOCR) -> str:
+def detail(lines: Sequence[Line], reader: RecognitionModel = RAPIDOCR) -> str:
     (warning,) = find_warnings(lines, reader, min_confidence=0.5)
     assert isinstance(warning, ResultWarning)
     return warning.detail
@@ -158,7 +158,7 @@ lines = st.builds(Line, st.text(), confidences, corners, st.lists(words, max_siz
 
 @given(st.lists(lines, max_size=6), st.sampled_from([RAPIDOCR, TESSERACT]))
 def test_whatever_an_engine_gives_there_are_two_warnings_at_most(
-    given_lines: list[Line], reader: Reader
+    given_lines: list[Line], reader: RecognitionModel
 ) -> None:
     warnings = find_warnings(given_lines, reader, min_confidence=0.5)
     assert len({one.code for one in warnings}) == len(warnings) <= 2

@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from ocrstream_worker.engines.languages import Language, all_languages, lacking
+from ocrstream_worker.engines.languages import Language, all_languages, missing_characters
 
 _SCRIPT_NAMES = {"latin": "Latin alphabets", "cyrillic": "Cyrillic alphabets"}
 # A text without them can be read.
@@ -43,7 +43,7 @@ class Coverage:
 
 
 @runtime_checkable
-class KnowsCharacters(Protocol):
+class HasCharacterSet(Protocol):
     """An engine that can say which characters its model has."""
 
     @property
@@ -53,9 +53,9 @@ class KnowsCharacters(Protocol):
 
 
 def coverage(characters: AbstractSet[str]) -> Coverage:
-    """What can be read with these characters, by the rule of `languages.lacking`."""
+    """What can be read with these characters, by the rule of `languages.missing_characters`."""
     languages = all_languages()
-    missing = lacking(characters | _PUNCTUATION, languages)
+    missing = missing_characters(characters | _PUNCTUATION, languages)
     return Coverage(
         tuple(one for one in languages if one.code not in missing),
         tuple(one for one in languages if one.code in missing),

@@ -11,22 +11,22 @@ import numpy as np
 
 from ocrstream_worker.engines.coverage import coverage
 from ocrstream_worker.engines.doctr_models import DoctrModels
-from ocrstream_worker.engines.lines import Corners, Line, Word, line_of_words, upright
+from ocrstream_worker.engines.errors import EngineBrokenError
+from ocrstream_worker.engines.language_support import check_languages_supported, find_languages
+from ocrstream_worker.engines.lines import Corners, Line, Word, join_words, upright
 from ocrstream_worker.engines.model_files import hash_files
 from ocrstream_worker.engines.port import (
-    READING_VERSION,
-    EngineBroken,
+    RECOGNITION_VERSION,
     EngineInfo,
     EngineSettings,
-    Outcome,
-    ReadOptions,
+    Preprocessing,
+    RecognitionOptions,
+    RecognitionOutcome,
     RgbImage,
-    Treatment,
 )
-from ocrstream_worker.engines.raster import fit
-from ocrstream_worker.engines.readers import check_readable, find_languages
-from ocrstream_worker.engines.result_warnings import Reader
-from ocrstream_worker.engines.results import PageReading, to_recognition
+from ocrstream_worker.engines.resizing import fit
+from ocrstream_worker.engines.result_warnings import RecognitionModel
+from ocrstream_worker.engines.results import RecognizedPage, to_recognition
 
 _MIN_SIDE = 32
 _MAX_SIDE = 8192
@@ -48,7 +48,7 @@ class DoctrEngine:
         if settings.threads == 1:
             os.environ["DOCTR_MULTIPROCESSING_DISABLE"] = "TRUE"
         self._models = DoctrModels(settings)
-        check_readable(
+        check_languages_supported(
             find_languages(settings.languages),
             self._models.vocabulary,
             f"docTR's {own.recognition}",
@@ -56,13 +56,13 @@ class DoctrEngine:
         )
         self.characters = frozenset(self._models.vocabulary)
         """All that its recogniser can give."""
-        self._reader = Reader("doctr", own.recognition, coverage(self.characters))
+        self._reader = RecognitionModel("doctr", own.recognition, coverage(self.characters))
         self.predictor: Any = None
         """docTR's own predictor, once it is warm."""
         self.info = EngineInfo(
             name="doctr",
             versions={
-                "ocrstream": READING_VERSION,
+                "ocrstream": RECOGNITION_VERSION,
                 "python-doctr": version("python-doctr"),
                 "torch": version("torch"),
                 "detection": own.detection,
@@ -83,8 +83,8 @@ class DoctrEngine:
         self._read([blank])
 
     def recognize(
-        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
-    ) -> list[Outcome]:
+        self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
+    ) -> list[RecognitionOutcome]:
         begun = time.perf_counter()
         fitted = [
             fit(image, min_side=_MIN_SIDE, max_side=_MAX_SIDE, max_ratio=_MAX_RATIO)
@@ -93,9 +93,9 @@ class DoctrEngine:
         pages = self._read([one.pixels for one in fitted])
         timings_s = {"recognize": (time.perf_counter() - begun) / len(images)}
         readings = [
-            PageReading(
+            RecognizedPage(
                 list(page_lines(page, *_size(one.pixels, one.scale))),
-                Treatment(shrink=round(max(one.scale), 3)),
+                Preprocessing(shrink=round(max(one.scale), 3)),
                 timings_s,
             )
             for page, one in zip(pages, fitted, strict=True)
@@ -114,7 +114,7 @@ class DoctrEngine:
         try:
             return self.predictor(list(images)).export()["pages"]
         except self._models.out_of_memory as error:
-            raise EngineBroken(f"the GPU has no memory for {len(images)} pages") from error
+            raise EngineBrokenError(f"the GPU has no memory for {len(images)} pages") from error
 
 
 def page_lines(page: Mapping[str, Any], width: float, height: float) -> Iterator[Line]:
@@ -133,7 +133,7 @@ def page_lines(page: Mapping[str, Any], width: float, height: float) -> Iterator
             for word in line["words"]
         ]
         corners = _corners(line["geometry"], width, height)
-        yield line_of_words(words, _turned_like(corners, words[0].corners))
+        yield join_words(words, _turned_like(corners, words[0].corners))
 
 
 def _turned_like(corners: list[tuple[float, float]], word: Corners) -> list[tuple[float, float]]:

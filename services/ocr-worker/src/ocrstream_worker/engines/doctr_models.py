@@ -9,8 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ocrstream_worker.engines.errors import EngineUnavailableError
 from ocrstream_worker.engines.model_files import ModelFile, find_or_fetch
-from ocrstream_worker.engines.port import EngineSettings, EngineUnavailable
+from ocrstream_worker.engines.port import EngineSettings
 
 _CROP_ORIENTATION = "mobilenet_v3_small_crop_orientation"
 _PAGE_ORIENTATION = "mobilenet_v3_small_page_orientation"
@@ -19,7 +20,7 @@ _PAGE_ORIENTATION = "mobilenet_v3_small_page_orientation"
 class DoctrModels:
     """What the predictor is made of: `files` by role, `device`, `precision`, `vocabulary`.
 
-    Raises EngineUnavailable for an unknown architecture, a missing file or device.
+    Raises EngineUnavailableError for an unknown architecture, a missing file or device.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -54,7 +55,7 @@ class DoctrModels:
         return self._torch.OutOfMemoryError
 
     def build(self) -> Any:
-        """docTR's `OCRPredictor`, on its device. Raises EngineUnavailable if weights do not fit."""
+        """docTR's `OCRPredictor`, on its device. Raises EngineUnavailableError if weights do not fit."""
         self._torch.set_num_threads(self._settings.threads)
         own = self._settings.doctr
         detection = self._loaded("detection", self._detection)
@@ -88,7 +89,7 @@ class DoctrModels:
         module = getattr(self._doctr, kind)
         known = module.zoo.ARCHS + getattr(module.zoo, "ORIENTATION_ARCHS", [])
         if architecture not in known:
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f"docTR has no {kind} architecture {architecture!r}; it has {', '.join(known)}"
             )
         if kind == "detection":
@@ -105,13 +106,13 @@ class DoctrModels:
     def _file(self, model: Any, given: str) -> Path:
         if given:
             if not Path(given).is_file():
-                raise EngineUnavailable(f"there are no docTR weights at {given}")
+                raise EngineUnavailableError(f"there are no docTR weights at {given}")
             return Path(given)
         listed = _listed(model.cfg["url"])
         folder = _cache() / "models"
         found = find_or_fetch(listed, folder, fetch=self._settings.fetch_models)
         if found is None:
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f"docTR needs {listed.name}, whose SHA-256 begins with {listed.sha256}: put it into"
                 f" {folder} (DOCTR_CACHE_DIR), name other weights with"
                 " OCRSTREAM_DOCTR_…_WEIGHTS, or set OCRSTREAM_FETCH_MODELS=true to have it fetched"
@@ -123,7 +124,7 @@ class DoctrModels:
         try:
             model.from_pretrained(str(self.files[role]))
         except Exception as error:  # torch raises what its readers of old and new files happen to
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f"{self.files[role]} does not hold the weights of docTR's {role}: {error}"
             ) from error
         return model.eval()
@@ -136,7 +137,7 @@ class DoctrModels:
         except (RuntimeError, AssertionError) as error:
             if self._settings.allow_cpu:
                 return "cpu"
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f"docTR cannot compute on {wanted} (OCRSTREAM_ENGINE_DEVICE): {error}. Name another"
                 " device, or set OCRSTREAM_ALLOW_CPU=true"
             ) from error

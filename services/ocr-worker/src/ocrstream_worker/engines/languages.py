@@ -49,10 +49,10 @@ def split_names(names: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip().lower() for part in names.split(",") if part.strip()))
 
 
-def lacking(characters: Iterable[str], languages: Sequence[Language]) -> dict[str, str]:
+def missing_characters(characters: Iterable[str], languages: Sequence[Language]) -> dict[str, str]:
     """What of the languages' characters is not among those of a model, by code.
 
-    A language is lacking if more than one in a hundred is not there: for an alphabet, one letter.
+    A language is missing_characters if more than one in a hundred is not there: for an alphabet, one letter.
     """
     known = frozenset(characters)
     missing = {one.code: one.characters - known for one in languages}

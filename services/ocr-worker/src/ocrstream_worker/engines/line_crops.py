@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from ocrstream_worker.engines.line_directions import DirectedArea
+from ocrstream_worker.engines.line_directions import OrientedArea
 from ocrstream_worker.engines.port import RgbImage
 
 # Recognisers look at lines of 48 pixels. Those that are much higher are shrunk before they are
@@ -17,7 +17,7 @@ _PIECE_RATIO = 4
 _MAX_PIECES = 3
 
 
-def cut(image: RgbImage, area: DirectedArea) -> RgbImage:
+def cut(image: RgbImage, area: OrientedArea) -> RgbImage:
     """The area as an image of its own, its text running to the right."""
     corners = area.corners
     # From its surroundings alone: a shrunk copy of a large page for each line would be dear.

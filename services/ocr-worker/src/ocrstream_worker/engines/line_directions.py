@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ocrstream_worker.engines.port import TURNS, Turn
-from ocrstream_worker.engines.text_areas import Area
+from ocrstream_worker.engines.text_areas import TextArea
 
 # An area that is squarer does not tell along which of its sides it is read.
 _LONG_RATIO = 1.5
@@ -23,7 +23,7 @@ _NEARLY = math.cos(math.radians(3))
 
 
 @dataclass(frozen=True)
-class DirectedArea:
+class OrientedArea:
     """An area that is read along `direction`, of length 1, in the page's pixels.
 
     `aside`: it runs across the page's lines.
@@ -42,20 +42,20 @@ class DirectedArea:
         down = _turned_right(self.direction) * (self.height / 2)
         return self.center + np.array([-along - down, along - down, along + down, down - along])
 
-    def widened(self, share: float) -> "DirectedArea":
+    def widened(self, share: float) -> "OrientedArea":
         """Longer at either end by this share of its height."""
         return replace(self, length=self.length + 2 * share * self.height)
 
-    def reversed(self) -> "DirectedArea":
+    def reversed(self) -> "OrientedArea":
         """The same area, read from its other end."""
         return replace(self, direction=-self.direction)
 
-    def stood_up(self, page: NDArray[np.float64]) -> "DirectedArea":
+    def stood_up(self, page: NDArray[np.float64]) -> "OrientedArea":
         """The same area, read as the page is, along its shorter side."""
-        return DirectedArea(self.center, page, length=self.height, height=self.length)
+        return OrientedArea(self.center, page, length=self.height, height=self.length)
 
 
-def page_direction(areas: Sequence[Area]) -> NDArray[np.float64]:
+def page_direction(areas: Sequence[TextArea]) -> NDArray[np.float64]:
     """The direction to the right, or down, in which most of the page's text runs.
 
     Areas count by how much longer than high they are. It is skewed as the middle one of those that
@@ -75,7 +75,7 @@ def page_direction(areas: Sequence[Area]) -> NDArray[np.float64]:
     return np.array([math.cos(angle), math.sin(angle)])
 
 
-def direct(area: Area, page: NDArray[np.float64]) -> DirectedArea:
+def direct(area: TextArea, page: NDArray[np.float64]) -> OrientedArea:
     """The area, read as the page is, or across it if its shape says so: then to the page's right.
 
     To the right of a page that is read to the right is downwards.
@@ -90,14 +90,14 @@ def direct(area: Area, page: NDArray[np.float64]) -> DirectedArea:
             for sign in (1, -1)
         ]
         direction, length, height = max(sides, key=lambda one: float(one[0] @ page))
-        return DirectedArea(area.center, direction, length, height)
+        return OrientedArea(area.center, direction, length, height)
     aside = abs(float(area.along @ page)) < math.sqrt(0.5)
     wanted = _turned_right(page) if aside else page
     alike = float(area.along @ wanted)
     direction = area.along if alike > 0 else -area.along
     if area.length < _SHORT_RATIO * area.height and abs(alike) > _NEARLY:
         direction = wanted
-    return DirectedArea(area.center, direction, area.length, area.height, aside)
+    return OrientedArea(area.center, direction, area.length, area.height, aside)
 
 
 def turn_and_skew(direction: NDArray[np.float64]) -> tuple[Turn, float]:
@@ -111,7 +111,7 @@ def turn_and_skew(direction: NDArray[np.float64]) -> tuple[Turn, float]:
     return TURNS[-quarters % 4], 90 * quarters - degrees
 
 
-def _is_long(area: Area) -> bool:
+def _is_long(area: TextArea) -> bool:
     return area.length >= _LONG_RATIO * area.height
 
 

@@ -33,7 +33,7 @@ class Line:
     words: Sequence[Word] = ()
 
 
-def line_of_words(words: Sequence[Word], corners: Corners) -> Line:
+def join_words(words: Sequence[Word], corners: Corners) -> Line:
     """The line that these words make: joined by blanks, its confidence their mean.
 
     Between two characters of a writing that has no blanks, none is put.

@@ -7,11 +7,11 @@ from ocrstream_worker.engines.lines import Line, Word, to_boxes, upright
 from ocrstream_worker.engines.port import (
     EngineInfo,
     EngineSettings,
-    Outcome,
-    ReadOptions,
+    Preprocessing,
     Recognition,
+    RecognitionOptions,
+    RecognitionOutcome,
     RgbImage,
-    Treatment,
 )
 
 
@@ -30,18 +30,18 @@ class NoopEngine:
         """Nothing to load."""
 
     def recognize(
-        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
-    ) -> list[Outcome]:
+        self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
+    ) -> list[RecognitionOutcome]:
         return [self._recognize_one(*one) for one in zip(images, options, strict=True)]
 
-    def _recognize_one(self, image: RgbImage, options: ReadOptions) -> Recognition:
+    def _recognize_one(self, image: RgbImage, options: RecognitionOptions) -> Recognition:
         begun = time.perf_counter()
         time.sleep(self._image_s)
         height, width = image.shape[:2]
         lines = (self._line(number, width, height) for number in range(self._lines))
         boxes = to_boxes(lines, options.boxes, 0, width, height)
         timings_s = {"recognize": time.perf_counter() - begun}
-        provenance = self.info.provenance(image, options, timings_s, Treatment())
+        provenance = self.info.provenance(image, options, timings_s, Preprocessing())
         return Recognition(boxes=boxes, provenance=provenance)
 
     def _line(self, number: int, width: int, height: int) -> Line:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ocrstream_worker.engines.line_directions import DirectedArea, direct, page_direction
+from ocrstream_worker.engines.line_directions import OrientedArea, direct, page_direction
 from ocrstream_worker.engines.port import RgbImage
-from ocrstream_worker.engines.text_areas import Area, find_areas
+from ocrstream_worker.engines.text_areas import TextArea, find_text_areas
 from ocrstream_worker.engines.text_map import Network, TextMap, map_large_text, map_text
 
 # Letters higher than that are found in pieces at the scale at which small ones are found.
@@ -34,7 +34,7 @@ class PageAreas:
     the page that was found in pieces, or a column of a table. Numbers of `areas`.
     """
 
-    areas: list[DirectedArea]
+    areas: list[OrientedArea]
     direction: NDArray[np.float64]
     text: TextMap
     rivals: list[tuple[int, list[int]]]
@@ -43,9 +43,9 @@ class PageAreas:
 def find_page_areas(image: RgbImage, network: Network, threshold: float) -> PageAreas:
     """`threshold`: areas that the network is less sure of are no text."""
     text = map_text(image, network)
-    areas = find_areas(text, threshold)
+    areas = find_text_areas(text, threshold)
     if image.size > _ROOM_FOR_LARGE:
-        large = find_areas(map_large_text(image, network), threshold)
+        large = find_text_areas(map_large_text(image, network), threshold)
         areas = _replaced(areas, [area for area in large if _is_one_line(area, areas)])
     direction = page_direction(areas)
     strips = _strips([direct(area, direction) for area in areas], image.shape[1])
@@ -67,13 +67,13 @@ def find_page_areas(image: RgbImage, network: Network, threshold: float) -> Page
     return PageAreas(directed, direction, text, rivals)
 
 
-def _replaced(areas: Sequence[Area], better: Sequence[Area]) -> list[Area]:
+def _replaced(areas: Sequence[TextArea], better: Sequence[TextArea]) -> list[TextArea]:
     """The areas, and better ones in place of the pieces of them that were found."""
     left = [area for area in areas if not any(_holds(one, area.center) for one in better)]
     return [*left, *better]
 
 
-def _is_one_line(large: Area, areas: Sequence[Area]) -> bool:
+def _is_one_line(large: TextArea, areas: Sequence[TextArea]) -> bool:
     """Whether an area of the shrunk page is a line of large letters, not a paragraph of small."""
     if large.height <= _LARGE_HEIGHT:
         return False
@@ -82,13 +82,13 @@ def _is_one_line(large: Area, areas: Sequence[Area]) -> bool:
     return 2 * low <= sum(area.length for area in pieces)
 
 
-def _holds(area: Area, point: NDArray[np.float64]) -> bool:
+def _holds(area: TextArea, point: NDArray[np.float64]) -> bool:
     x, y = area.along
     across, along = np.array([-y, x]) @ (point - area.center), area.along @ (point - area.center)
     return bool(abs(along) <= area.length / 2 and abs(across) <= area.height / 2)
 
 
-def _strips(areas: Sequence[DirectedArea], width: int) -> list[slice]:
+def _strips(areas: Sequence[OrientedArea], width: int) -> list[slice]:
     """Columns of the image in which lines run up or down a page that is read to the right."""
     strips: list[slice] = []
     aside = [area for area in areas if area.aside and abs(area.direction[1]) > _UPRIGHT]
@@ -103,16 +103,16 @@ def _strips(areas: Sequence[DirectedArea], width: int) -> list[slice]:
     return strips
 
 
-def _is_level(area: Area) -> bool:
+def _is_level(area: TextArea) -> bool:
     return area.length > _LEVEL_RATIO * area.height and abs(area.along[0]) > _UPRIGHT
 
 
-def _long_areas(text: TextMap, right: int, threshold: float) -> Iterator[Area]:
+def _long_areas(text: TextMap, right: int, threshold: float) -> Iterator[TextArea]:
     """Long areas of a strip that was turned to the left, where they are on the page.
 
     A network that was taught level lines finds others in pieces, their figures one by one.
     """
-    for area in find_areas(text, threshold):
+    for area in find_text_areas(text, threshold):
         (x, y), (along, down) = area.center, area.along
         if area.length > _LONG_RATIO * area.height and abs(along) > abs(down):
             yield replace(area, center=np.array([right - y, x]), along=np.array([-down, along]))

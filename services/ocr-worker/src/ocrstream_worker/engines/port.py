@@ -16,7 +16,7 @@ from ocrstream_schemas.events import BoxUnit, Provenance, ResultWarning, TextBox
 RgbImage = NDArray[np.uint8]
 """Height by width by 3, red first."""
 
-READING_VERSION = "3"
+RECOGNITION_VERSION = "3"
 """Counted up whenever the same engine and models read pages better: `versions["ocrstream"]`.
 
 1 is what said nothing of it: lines as the engine gave them, some of them read upside down.
@@ -96,13 +96,13 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_s: float = 180.0
 
 
-class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
+class RecognitionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What may differ from image to image of one batch."""
 
     boxes: BoxUnit = "line"
 
 
-class Treatment(msgspec.Struct, frozen=True, kw_only=True):
+class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     """What was done to a page so that it could be read; see `Provenance`, which repeats it."""
 
     turn: Turn = 0
@@ -127,9 +127,9 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     def provenance(
         self,
         image: RgbImage,
-        options: ReadOptions,
+        options: RecognitionOptions,
         timings_s: dict[str, float],
-        treatment: Treatment,
+        treatment: Preprocessing,
     ) -> Provenance:
         """What a result of this engine, in reading order, says about where it comes from."""
         return Provenance(
@@ -157,25 +157,13 @@ class Recognition(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     provenance: Provenance
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class RecognitionFailure(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The engine cannot read this image and would not the next time either."""
 
     error: str
 
 
-Outcome = Recognition | Refused
-
-
-class EngineError(Exception):
-    """Base of what can go wrong with an engine."""
-
-
-class EngineUnavailable(EngineError):
-    """The engine cannot be started as configured; trying again does not help."""
-
-
-class EngineBroken(EngineError):
-    """The engine is in a state that it cannot leave (its device or memory is gone)."""
+RecognitionOutcome = Recognition | RecognitionFailure
 
 
 class Engine(Protocol):
@@ -189,16 +177,16 @@ class Engine(Protocol):
     def warm_up(self) -> None:
         """Load everything, so that the first image takes no longer than the next.
 
-        Raises EngineUnavailable if it cannot work as configured.
+        Raises EngineUnavailableError if it cannot work as configured.
         """
         ...
 
     def recognize(
-        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
-    ) -> list[Outcome]:
+        self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
+    ) -> list[RecognitionOutcome]:
         """One outcome for each image, in order, read as the options in its place say.
 
-        An image's outcome does not depend on which others are read with it. Raises EngineBroken if
+        An image's outcome does not depend on which others are read with it. Raises EngineBrokenError if
         the process must be replaced. Any other exception means that one of the images is at fault;
         the caller finds out which by trying each alone.
         """

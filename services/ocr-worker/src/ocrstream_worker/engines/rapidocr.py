@@ -13,23 +13,23 @@ import numpy as np
 import rapidocr
 
 from ocrstream_worker.engines.coverage import coverage
-from ocrstream_worker.engines.languages import Language, lacking
+from ocrstream_worker.engines.errors import EngineUnavailableError
+from ocrstream_worker.engines.language_support import check_languages_supported, find_languages
+from ocrstream_worker.engines.languages import Language, missing_characters
 from ocrstream_worker.engines.model_files import find_or_fetch, hash_files
 from ocrstream_worker.engines.port import (
-    READING_VERSION,
+    RECOGNITION_VERSION,
     EngineInfo,
     EngineSettings,
-    EngineUnavailable,
-    Outcome,
-    ReadOptions,
     Recognition,
+    RecognitionOptions,
+    RecognitionOutcome,
     RgbImage,
 )
 from ocrstream_worker.engines.rapidocr_models import bundled, listed_recognizer
 from ocrstream_worker.engines.rapidocr_networks import READER_PARAMETERS, RapidOcrNetworks
-from ocrstream_worker.engines.rapidocr_page import PageReader
-from ocrstream_worker.engines.readers import check_readable, find_languages
-from ocrstream_worker.engines.result_warnings import Reader
+from ocrstream_worker.engines.rapidocr_page import PageRecognizer
+from ocrstream_worker.engines.result_warnings import RecognitionModel
 from ocrstream_worker.engines.results import to_recognition
 
 Backend = Literal["openvino", "onnxruntime"]
@@ -55,16 +55,16 @@ class RapidOcrEngine:
             "recognition": Path(own.recognition_model or bundled(_RECOGNITION)),
         }
         self._networks = self._choose_networks(find_languages(settings.languages))
-        self._pages = PageReader(self._networks, own.box_threshold)
+        self._pages = PageRecognizer(self._networks, own.box_threshold)
         self.characters = frozenset(self._networks.characters)
         """All that its recogniser can give."""
-        self._reader = Reader(
+        self._reader = RecognitionModel(
             "rapidocr", self._models["recognition"].name, coverage(self.characters)
         )
         self.info = EngineInfo(
             name="rapidocr",
             versions={
-                "ocrstream": READING_VERSION,
+                "ocrstream": RECOGNITION_VERSION,
                 "rapidocr": version("rapidocr"),
                 self._backend: _version(self._backend),
             },
@@ -76,20 +76,22 @@ class RapidOcrEngine:
         """Detection, orientation and recognition each load their model on first use."""
         page = np.full((160, 640, 3), 255, dtype=np.uint8)
         cv2.putText(page, "Warm up", (40, 100), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 0, 0), 4)
-        if not self._recognize_one(page, ReadOptions(boxes="word")).boxes:
-            raise EngineUnavailable("RapidOCR found nothing on its warm-up page: broken models?")
+        if not self._recognize_one(page, RecognitionOptions(boxes="word")).boxes:
+            raise EngineUnavailableError(
+                "RapidOCR found nothing on its warm-up page: broken models?"
+            )
         if self._backend == "onnxruntime":
             self._check_device()
 
     def recognize(
-        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
-    ) -> list[Outcome]:
+        self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
+    ) -> list[RecognitionOutcome]:
         return [self._recognize_one(*one) for one in zip(images, options, strict=True)]
 
     def _choose_networks(self, languages: Sequence[Language]) -> RapidOcrNetworks:
-        """Networks whose recogniser has the languages' characters, or EngineUnavailable."""
+        """Networks whose recogniser has the languages' characters, or EngineUnavailableError."""
         networks = self._load()
-        missing = lacking(networks.characters, languages)
+        missing = missing_characters(networks.characters, languages)
         listed = {
             one.code: model for one in languages if (model := listed_recognizer(one)) is not None
         }
@@ -102,7 +104,7 @@ class RapidOcrEngine:
                 self._models["recognition"] = found
                 networks = self._load()
         recognizer = self._models["recognition"].name
-        check_readable(
+        check_languages_supported(
             languages,
             networks.characters,
             recognizer,
@@ -134,7 +136,7 @@ class RapidOcrEngine:
         device = real_device(self._settings, providers)
         self.info = msgspec.structs.replace(self.info, device=device)
 
-    def _recognize_one(self, image: RgbImage, options: ReadOptions) -> Recognition:
+    def _recognize_one(self, image: RgbImage, options: RecognitionOptions) -> Recognition:
         return to_recognition(
             self._pages.read(image),
             image,
@@ -146,7 +148,7 @@ class RapidOcrEngine:
 
 
 def choose_backend(settings: EngineSettings) -> Backend:
-    """The wanted backend, or the best one installed. Raises EngineUnavailable if there is none.
+    """The wanted backend, or the best one installed. Raises EngineUnavailableError if there is none.
 
     Only ONNX Runtime computes on a GPU here.
     """
@@ -159,10 +161,10 @@ def choose_backend(settings: EngineSettings) -> Backend:
         if importlib.util.find_spec(name):
             return name
     if on_gpu and not candidates:
-        raise EngineUnavailable(
+        raise EngineUnavailableError(
             f"RapidOCR computes on {settings.device} with onnxruntime only, not with {wanted}"
         )
-    raise EngineUnavailable(
+    raise EngineUnavailableError(
         f"RapidOCR needs {' or '.join(candidates)} to compute with; install it with:"
         " pip install 'ocrstream-worker[rapidocr]'"
     )
@@ -171,7 +173,7 @@ def choose_backend(settings: EngineSettings) -> Backend:
 def real_device(settings: EngineSettings, providers: Sequence[str]) -> str:
     """What ONNX Runtime computes on, by the first provider of each of its sessions.
 
-    Raises EngineUnavailable if that is not what was asked for and the CPU is not allowed instead.
+    Raises EngineUnavailableError if that is not what was asked for and the CPU is not allowed instead.
     """
     if settings.device == "cpu":
         return "cpu"
@@ -179,7 +181,7 @@ def real_device(settings: EngineSettings, providers: Sequence[str]) -> str:
         return settings.device
     if settings.allow_cpu:
         return "cpu"
-    raise EngineUnavailable(
+    raise EngineUnavailableError(
         f"RapidOCR was to compute on {settings.device} (OCRSTREAM_ENGINE_DEVICE) but would on"
         f" {', '.join(sorted(set(providers)))}. Install onnxruntime-gpu in place of onnxruntime,"
         " with the CUDA and cuDNN it asks for, or set OCRSTREAM_ALLOW_CPU=true"
@@ -198,7 +200,7 @@ def _model_parameters(backend: Backend, models: dict[str, Path]) -> dict[str, An
     sections = (("Det", "detection"), ("Cls", "orientation"), ("Rec", "recognition"))
     for section, role in sections:
         if not models[role].is_file():
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f"there is no {role} model at {models[role]}"
                 f" (OCRSTREAM_RAPIDOCR_{role.upper()}_MODEL)"
             )
@@ -223,7 +225,7 @@ def _device_parameters(device: str) -> dict[str, Any]:
         return {}
     kind, _, number = device.partition(":")
     if kind != "cuda" or not (number or "0").isdecimal():
-        raise EngineUnavailable(f"RapidOCR computes on cpu, cuda or cuda:N, not on {device!r}")
+        raise EngineUnavailableError(f"RapidOCR computes on cpu, cuda or cuda:N, not on {device!r}")
     return {
         "EngineConfig.onnxruntime.use_cuda": True,
         "EngineConfig.onnxruntime.cuda_ep_cfg.device_id": int(number or 0),

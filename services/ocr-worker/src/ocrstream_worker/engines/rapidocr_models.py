@@ -6,9 +6,9 @@ from typing import Any
 import rapidocr
 from omegaconf import OmegaConf
 
+from ocrstream_worker.engines.errors import EngineUnavailableError
 from ocrstream_worker.engines.languages import Language
 from ocrstream_worker.engines.model_files import ModelFile
-from ocrstream_worker.engines.port import EngineUnavailable
 
 _PACKAGE = Path(rapidocr.__file__).parent
 _VERSION = "PP-OCRv5"
@@ -27,11 +27,11 @@ _EAST_SLAVIC = {"be", "ru", "uk"}
 
 
 def bundled(name: str) -> Path:
-    """A model in the wheel. Raises EngineUnavailable if it is not there."""
+    """A model in the wheel. Raises EngineUnavailableError if it is not there."""
     path = _PACKAGE / "models" / name
     # Without a path RapidOCR checks, and may download, the file.
     if not path.is_file():
-        raise EngineUnavailable(
+        raise EngineUnavailableError(
             f"{path} is missing: this version of rapidocr carries other models;"
             " the versions known to work are 3.10.x"
         )

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from ocrstream_worker.engines.confusions import resolve_confusions
 from ocrstream_worker.engines.line_crops import cut, pieces
-from ocrstream_worker.engines.line_directions import DirectedArea, turn_and_skew
+from ocrstream_worker.engines.line_directions import OrientedArea, turn_and_skew
 from ocrstream_worker.engines.lines import Line, is_unspaced
 from ocrstream_worker.engines.page_areas import find_page_areas
-from ocrstream_worker.engines.port import RgbImage, Treatment
+from ocrstream_worker.engines.port import Preprocessing, RgbImage
 from ocrstream_worker.engines.rapidocr_networks import RapidOcrNetworks, Read
 from ocrstream_worker.engines.rapidocr_words import split_line
-from ocrstream_worker.engines.results import PageReading
+from ocrstream_worker.engines.results import RecognizedPage
 from ocrstream_worker.engines.text_map import TextMap
-from ocrstream_worker.engines.vertical_lines import set_horizontally
+from ocrstream_worker.engines.vertical_lines import to_horizontal_line
 
 # Paper before and behind a line, in shares of its height: without, first and last letters suffer.
 _MARGIN = 0.1
@@ -50,7 +50,7 @@ _UNREAD = Read("", 0.0, None)
 
 @dataclass
 class _Line:
-    area: DirectedArea
+    area: OrientedArea
     crop: RgbImage
     read: Read = _UNREAD
     vertical: bool = False
@@ -66,14 +66,14 @@ class _Line:
         return _Line(self.area.reversed(), np.ascontiguousarray(np.rot90(self.crop, 2)))
 
 
-class PageReader:
+class PageRecognizer:
     """Reads pages. `threshold`: areas that detection is less sure of are no text."""
 
     def __init__(self, networks: RapidOcrNetworks, threshold: float) -> None:
         self._networks = networks
         self._threshold = threshold
 
-    def read(self, image: RgbImage) -> PageReading:
+    def read(self, image: RgbImage) -> RecognizedPage:
         """All lines with their words, also those that nobody can be sure of, and blank ones."""
         clock = _Clock()
         found = find_page_areas(image, self._networks.detect, self._threshold)
@@ -88,7 +88,7 @@ class PageReader:
         lines = _without_rivals(self._read_again(lines, image, page), found.rivals)
         self._read_columns(lines)
         clock.lap("recognize")
-        return PageReading(
+        return RecognizedPage(
             lines=[_as_line(line) for line in lines],
             treatment=_treatment(lines, page, found.text),
             timings_s=clock.seconds,
@@ -139,7 +139,7 @@ class PageReader:
         """Reads Chinese and Japanese that runs downwards once more, set to run to the right."""
         columns = [line for line in lines if line.runs_down]
         set_anew = [
-            set_horizontally(np.ascontiguousarray(np.rot90(one.crop, 3))) for one in columns
+            to_horizontal_line(np.ascontiguousarray(np.rot90(one.crop, 3))) for one in columns
         ]
         readable = [one for one in zip(columns, set_anew, strict=True) if one[1] is not None]
         reads = self._networks.read([crop for _, crop in readable if crop is not None])
@@ -166,10 +166,10 @@ def _as_line(line: _Line) -> Line:
     return Line(text, line.read.confidence, line.area.corners.tolist(), words)
 
 
-def _treatment(lines: Sequence[_Line], page: NDArray[np.float64], text: TextMap) -> Treatment:
+def _treatment(lines: Sequence[_Line], page: NDArray[np.float64], text: TextMap) -> Preprocessing:
     turn, skew = turn_and_skew(page)
     vertical = [line.vertical for line in lines if not line.area.aside]
-    return Treatment(
+    return Preprocessing(
         # A page whose columns run downwards is not turned.
         turn=0 if 2 * sum(vertical) > len(vertical) else turn,
         skew=round(skew, 2),

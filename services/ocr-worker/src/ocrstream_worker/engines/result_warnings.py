@@ -63,7 +63,7 @@ _ADVICE: dict[EngineName, str] = {
 
 
 @dataclass(frozen=True)
-class Reader:
+class RecognitionModel:
     """What read the page. `coverage` None: nobody can say which characters the model has."""
 
     engine: EngineName
@@ -81,7 +81,7 @@ class _Piece:
 
 
 def find_warnings(
-    lines: Sequence[Line], reader: Reader, *, min_confidence: float
+    lines: Sequence[Line], reader: RecognitionModel, *, min_confidence: float
 ) -> tuple[ResultWarning, ...]:
     """What speaks against the result; nothing mostly.
 
@@ -95,7 +95,7 @@ def find_warnings(
 
 
 def _unreadable(
-    lines: Sequence[Line], reader: Reader, min_confidence: float
+    lines: Sequence[Line], reader: RecognitionModel, min_confidence: float
 ) -> ResultWarning | None:
     """A page of which too little could be read with too little certainty."""
     told = _text_pieces(lines)
@@ -134,7 +134,7 @@ def _small(lines: Sequence[Line]) -> ResultWarning | None:
     )
 
 
-def _half_known(lines: Sequence[Line], reader: Reader) -> ResultWarning | None:
+def _half_known(lines: Sequence[Line], reader: RecognitionModel) -> ResultWarning | None:
     """Words of a language whose alphabet the model has only in part."""
     if reader.coverage is None:
         return None
@@ -213,7 +213,7 @@ def _certainty(confidence: float) -> float:
     return min(max(confidence, 0.0), 1.0) if math.isfinite(confidence) else 0.0
 
 
-def _reads(reader: Reader) -> str:
+def _reads(reader: RecognitionModel) -> str:
     if reader.coverage is not None:
         return f"{reader.engine}'s {reader.model} ({reader.coverage.describe()})"
     return f"{reader.engine} with {reader.model}"

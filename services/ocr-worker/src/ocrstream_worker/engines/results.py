@@ -8,33 +8,33 @@ import msgspec
 from ocrstream_worker.engines.lines import Line, to_boxes
 from ocrstream_worker.engines.port import (
     EngineInfo,
-    ReadOptions,
+    Preprocessing,
     Recognition,
+    RecognitionOptions,
     RgbImage,
-    Treatment,
 )
-from ocrstream_worker.engines.result_warnings import Reader, find_warnings
+from ocrstream_worker.engines.result_warnings import RecognitionModel, find_warnings
 
 
 @dataclass(frozen=True)
-class PageReading:
+class RecognizedPage:
     """All lines that an engine gave, blank and doubtful ones as well, in any order.
 
     `treatment`: what was done to read them. `timings_s`: the seconds of each step.
     """
 
     lines: Sequence[Line]
-    treatment: Treatment
+    treatment: Preprocessing
     timings_s: dict[str, float]
 
 
 def to_recognition(
-    reading: PageReading,
+    reading: RecognizedPage,
     image: RgbImage,
-    options: ReadOptions,
+    options: RecognitionOptions,
     *,
     info: EngineInfo,
-    reader: Reader,
+    reader: RecognitionModel,
     min_confidence: float,
 ) -> Recognition:
     """The outcome, in reading order, with what speaks against it.

@@ -8,29 +8,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocrstream_worker.engines.even_light import even_light
+from ocrstream_worker.engines.deskew import DeskewedPage, enlarged, estimate_skew, framed, turned
+from ocrstream_worker.engines.errors import EngineUnavailableError, ModelsMissingError
+from ocrstream_worker.engines.illumination import correct_illumination
 from ocrstream_worker.engines.languages import find_language
-from ocrstream_worker.engines.lines import Corners, Line, Word, line_of_words, upright
+from ocrstream_worker.engines.lines import Corners, Line, Word, join_words, upright
 from ocrstream_worker.engines.model_files import hash_files
 from ocrstream_worker.engines.port import (
-    READING_VERSION,
+    RECOGNITION_VERSION,
     TURNS,
     EngineInfo,
     EngineSettings,
-    EngineUnavailable,
-    Outcome,
-    ReadOptions,
-    Refused,
+    Preprocessing,
+    RecognitionFailure,
+    RecognitionOptions,
+    RecognitionOutcome,
     RgbImage,
-    Treatment,
     Turn,
 )
-from ocrstream_worker.engines.raster import fit
-from ocrstream_worker.engines.result_warnings import Reader
-from ocrstream_worker.engines.results import PageReading, to_recognition
+from ocrstream_worker.engines.resizing import fit
+from ocrstream_worker.engines.result_warnings import RecognitionModel
+from ocrstream_worker.engines.results import RecognizedPage, to_recognition
 from ocrstream_worker.engines.ruled_lines import without_ruled_lines
-from ocrstream_worker.engines.tesseract_library import ModelsMissing, TesseractLibrary
-from ocrstream_worker.engines.upright import Upright, enlarged, find_skew, framed, turned
+from ocrstream_worker.engines.tesseract_library import TesseractLibrary
 
 # It refuses longer sides, and rasters of a few pixels.
 _MAX_SIDE = 32_000
@@ -59,23 +59,23 @@ class TesseractEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         if settings.device != "cpu" and not settings.allow_cpu:
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f"Tesseract computes on the CPU only, and OCRSTREAM_ENGINE_DEVICE is"
                 f" {settings.device}. Leave it out, or set OCRSTREAM_ALLOW_CPU=true"
             )
         self._min_confidence = settings.min_confidence
         try:
             self._library = TesseractLibrary(model_names(settings.languages), settings.threads)
-        except ModelsMissing as error:
+        except ModelsMissingError as error:
             packages = (f"tesseract-ocr-{model.replace('_', '-')}" for model in error.models)
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f"{error}. On Debian: apt-get install {' '.join(packages)}. Elsewhere: put their"
                 " .traineddata files there, or set TESSDATA_PREFIX to where they are"
             ) from error
-        self._model = Reader("tesseract", "+".join(model_names(settings.languages)))
+        self._model = RecognitionModel("tesseract", "+".join(model_names(settings.languages)))
         self.info = EngineInfo(
             name="tesseract",
-            versions={"ocrstream": READING_VERSION, "tesseract": self._library.version},
+            versions={"ocrstream": RECOGNITION_VERSION, "tesseract": self._library.version},
             device="cpu",
             models=hash_files(self._library.model_files),
         )
@@ -84,24 +84,24 @@ class TesseractEngine:
         """Its models are loaded from the start."""
 
     def recognize(
-        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
-    ) -> list[Outcome]:
+        self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
+    ) -> list[RecognitionOutcome]:
         return [self._recognize_one(*one) for one in zip(images, options, strict=True)]
 
-    def _recognize_one(self, image: RgbImage, options: ReadOptions) -> Outcome:
+    def _recognize_one(self, image: RgbImage, options: RecognitionOptions) -> RecognitionOutcome:
         begun = time.perf_counter()
         fitted = fit(
-            framed(even_light(image), _PAPER),
+            framed(correct_illumination(image), _PAPER),
             min_side=_MIN_SIDE,
             max_side=_MAX_SIDE,
             max_ratio=_MAX_RATIO,
         )
         found = self._read(fitted.pixels)
         if found is None:
-            return Refused(error="Tesseract gave up on the image")
-        reading = PageReading(
+            return RecognitionFailure(error="Tesseract gave up on the image")
+        reading = RecognizedPage(
             [_scaled(line, fitted.scale, -_PAPER) for line in found.lines],
-            Treatment(turn=found.turn, skew=found.skew, shrink=round(max(fitted.scale), 3)),
+            Preprocessing(turn=found.turn, skew=found.skew, shrink=round(max(fitted.scale), 3)),
             {"recognize": time.perf_counter() - begun},
         )
         return to_recognition(
@@ -123,7 +123,7 @@ class TesseractEngine:
         return replace(found, lines=[_moved(line, found.page.back) for line in lines])
 
     def _read_upright(self, page: RgbImage) -> "_Reading | None":
-        skew = find_skew(page)
+        skew = estimate_skew(page)
         turn, sure = self._library.find_turn(turned(page, 0, skew).pixels)
         first = self._read_turned(page, turn, skew)
         if first is None or first.sureness >= _SURE_READING:
@@ -182,7 +182,7 @@ class _Reading:
     """Lines, and the turned page that they were read on."""
 
     lines: list[Line]
-    page: Upright
+    page: DeskewedPage
     turn: Turn
     skew: float
 
@@ -243,7 +243,7 @@ def parse_tsv(tsv: str) -> Iterator[Line]:
         line, *rest = group
         words = [Word(row.text, row.confidence, row.box) for row in rest if row.text.strip()]
         if words:
-            yield line_of_words(words, line.box)
+            yield join_words(words, line.box)
 
 
 def _parse_row(row: str) -> _Row:

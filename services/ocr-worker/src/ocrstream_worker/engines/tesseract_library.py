@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ocrstream_worker.engines.port import TURNS, EngineUnavailable, RgbImage, Turn
+from ocrstream_worker.engines.errors import EngineUnavailableError, ModelsMissingError
+from ocrstream_worker.engines.port import TURNS, RgbImage, Turn
 
 _NAMES = ("libtesseract.so.5", "libtesseract.5.dylib")
 _LEGACY_ONLY, _LSTM_ONLY = 0, 1
@@ -43,7 +44,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 class TesseractLibrary:
     """One reader in this process, for as long as the process lives.
 
-    Raises EngineUnavailable if the library or one of the models is not installed.
+    Raises EngineUnavailableError if the library or one of the models is not installed.
     """
 
     def __init__(self, models: Sequence[str], threads: int) -> None:
@@ -59,12 +60,12 @@ class TesseractLibrary:
         self.model_files = {model: folder / f"{model}.traineddata" for model in models}
         missing = [model for model, path in self.model_files.items() if not path.is_file()]
         if missing:
-            raise ModelsMissing(missing, folder)
+            raise ModelsMissingError(missing, folder)
         if failed:
-            raise EngineUnavailable(f"Tesseract cannot load {', '.join(models)} from {folder}")
+            raise EngineUnavailableError(f"Tesseract cannot load {', '.join(models)} from {folder}")
         self._orientation_reader, _, failed = self._start(_ORIENTATION_MODEL, _LEGACY_ONLY)
         if failed:
-            raise ModelsMissing([_ORIENTATION_MODEL], folder)
+            raise ModelsMissingError([_ORIENTATION_MODEL], folder)
         self.model_files[_ORIENTATION_MODEL] = folder / f"{_ORIENTATION_MODEL}.traineddata"
 
     def _start(self, models: str, mode: int) -> tuple[Any, Path, bool]:
@@ -132,22 +133,13 @@ class TesseractLibrary:
             self._library.TessDeleteText(address)
 
 
-class ModelsMissing(EngineUnavailable):
-    """Tesseract has not got these models in its folder."""
-
-    def __init__(self, models: Sequence[str], folder: Path) -> None:
-        super().__init__(f"Tesseract has no {', '.join(models)} in {folder}")
-        self.models = models
-        self.folder = folder
-
-
 def _load() -> Any:
     for name in _NAMES:
         try:
             return ctypes.CDLL(name)
         except OSError:
             continue
-    raise EngineUnavailable(
+    raise EngineUnavailableError(
         "the engine 'tesseract' needs Tesseract 5, which is not installed. On Debian:"
         " apt-get install tesseract-ocr"
     )

@@ -20,7 +20,7 @@ _KERNEL = np.ones((2, 2), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
-class Area:
+class TextArea:
     """A rectangle that may stand askew, in the page's pixels.
 
     `along` is the direction of its longer side, of length 1; which of the two is left open.
@@ -32,12 +32,12 @@ class Area:
     height: float
 
 
-def find_areas(text: TextMap, threshold: float) -> list[Area]:
+def find_text_areas(text: TextMap, threshold: float) -> list[TextArea]:
     """The areas that the map is sure of by `threshold`, 0 to 1, on average."""
     return list(_areas(text, threshold))
 
 
-def _areas(text: TextMap, threshold: float) -> Iterator[Area]:
+def _areas(text: TextMap, threshold: float) -> Iterator[TextArea]:
     probabilities = text.probabilities
     mask = cv2.dilate((probabilities > _PIXEL_THRESHOLD * 255).astype(np.uint8), _KERNEL)
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
@@ -53,7 +53,7 @@ def _areas(text: TextMap, threshold: float) -> Iterator[Area]:
         grown = a * b * _UNCLIP_RATIO / (a + b)
         sides = corners[2] - corners[1], corners[1] - corners[0]
         side = max(sides, key=lambda one: float(np.linalg.norm(one))).astype(np.float64)
-        yield Area(
+        yield TextArea(
             center=(np.array(center, dtype=np.float64) - text.frame) * text.scale,
             along=side / np.linalg.norm(side),
             length=(max(a, b) + grown) * text.scale,

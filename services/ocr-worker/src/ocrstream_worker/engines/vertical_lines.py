@@ -23,7 +23,7 @@ _PITCHES = np.arange(0.6, 1.3, 0.015)
 _PITCH_COST = 0.05
 
 
-def set_horizontally(column: RgbImage) -> RgbImage | None:
+def to_horizontal_line(column: RgbImage) -> RgbImage | None:
     """The characters of an upright column side by side; None if it holds no two of them.
 
     A point's share of the length stays about the same.

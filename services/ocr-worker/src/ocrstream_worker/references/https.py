@@ -10,7 +10,7 @@ import httpcore
 from ocrstream_runtime.guarded_http import AddressRefused, HostUnknown
 from ocrstream_runtime.references import UnreadableFile, collect
 from ocrstream_schemas.events import Reason
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+from ocrstream_worker.errors import PermanentImageError, TransientImageError
 from ocrstream_worker.references.port import image_error
 
 _MOST_REDIRECTS = 3
@@ -91,7 +91,7 @@ class HttpsFetcher:
             if isinstance(answer, bytes):
                 return answer
             address = self._checked(urljoin(address.url, answer), redirected_by=address)
-        raise ImageRejected(
+        raise PermanentImageError(
             Reason.REFUSED, f"{address} is the end of more than {_MOST_REDIRECTS} redirects"
         )
 
@@ -122,7 +122,7 @@ class HttpsFetcher:
         except UnreadableFile as error:
             raise image_error(error) from error
         except AddressRefused as error:
-            raise ImageRejected(
+            raise PermanentImageError(
                 Reason.REFUSED,
                 f"{address}: {error}; to allow its network, add it to"
                 " OCRSTREAM_HTTPS_ALLOWED_NETWORKS and restart the worker",
@@ -140,10 +140,10 @@ class HttpsFetcher:
         try:
             address = _address(text)
         except ValueError as error:
-            raise ImageRejected(Reason.REFUSED, f"the reference {error}{by}") from error
+            raise PermanentImageError(Reason.REFUSED, f"the reference {error}{by}") from error
         if address.host not in self._allowed:
             known = ", ".join(sorted(map(str, self._allowed))) or "none"
-            raise ImageRejected(
+            raise PermanentImageError(
                 Reason.REFUSED,
                 f"{address}: {address.host} is none of the hosts that references may point to"
                 f" ({known}){by}; to allow it, add it to OCRSTREAM_HTTPS_HOSTS (comma-separated)"
@@ -184,28 +184,28 @@ def _address(text: str) -> Address:
 
 def _check(address: Address, status: int, headers: Mapping[str, str]) -> None:
     if status in _LATER or status >= 500:
-        raise ImageUnreachable(Reason.TIMEOUT, f"{address} could not be read: answered {status}")
+        raise TransientImageError(Reason.TIMEOUT, f"{address} could not be read: answered {status}")
     if status in _MISSING:
-        raise ImageRejected(Reason.NOT_FOUND, f"{address} does not exist: answered {status}")
+        raise PermanentImageError(Reason.NOT_FOUND, f"{address} does not exist: answered {status}")
     if status != _OK:
-        raise ImageRejected(Reason.REFUSED, f"{address} is not given: answered {status}")
+        raise PermanentImageError(Reason.REFUSED, f"{address} is not given: answered {status}")
     encoding = headers.get("content-encoding", "identity")
     if encoding != "identity":
-        raise ImageRejected(
+        raise PermanentImageError(
             Reason.REFUSED, f"{address} comes encoded as {encoding}, which was not asked for"
         )
 
 
-def _translated(error: Exception, address: Address) -> ImageRejected | ImageUnreachable:
+def _translated(error: Exception, address: Address) -> PermanentImageError | TransientImageError:
     untrusted: BaseException | None = error
     while untrusted is not None and not isinstance(untrusted, ssl.SSLCertVerificationError):
         untrusted = untrusted.__cause__ or untrusted.__context__
     if untrusted is not None:
-        return ImageRejected(
+        return PermanentImageError(
             Reason.REFUSED,
             f"{address}: the host's certificate is not trusted: {untrusted.verify_message};"
             " an authority of your own is named by SSL_CERT_FILE",
         )
-    return ImageUnreachable(
+    return TransientImageError(
         Reason.TIMEOUT, f"{address} could not be read: {error or type(error).__name__}"
     )

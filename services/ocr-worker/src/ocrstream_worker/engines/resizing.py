@@ -9,7 +9,7 @@ from ocrstream_worker.engines.port import RgbImage
 
 
 @dataclass(frozen=True)
-class Fitted:
+class ResizedImage:
     """A raster, and how many pixels of the original one of its own is, in x and y."""
 
     pixels: RgbImage
@@ -22,7 +22,7 @@ def is_thin(image: RgbImage, max_ratio: float) -> bool:
     return max(height, width) > max_ratio * min(height, width)
 
 
-def fit(image: RgbImage, *, min_side: int, max_side: int, max_ratio: float) -> Fitted:
+def fit(image: RgbImage, *, min_side: int, max_side: int, max_ratio: float) -> ResizedImage:
     """The image, shrunk if it is longer than `max_side`, then widened with white.
 
     Widened to the right and bottom, so that places stay, until no side is shorter than `min_side`
@@ -41,4 +41,4 @@ def fit(image: RgbImage, *, min_side: int, max_side: int, max_ratio: float) -> F
     right, bottom = max(least - width, 0), max(least - height, 0)
     if right or bottom:
         image = np.pad(image, ((0, bottom), (0, right), (0, 0)), constant_values=255)
-    return Fitted(image, scale)
+    return ResizedImage(image, scale)

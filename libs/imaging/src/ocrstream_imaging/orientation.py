@@ -4,8 +4,8 @@ from PIL import ExifTags, Image, ImageOps
 
 from ocrstream_imaging.limits import check_pixels
 
-_TURNED = range(2, 9)
-_ON_ITS_SIDE = range(5, 9)
+_TRANSPOSED = range(2, 9)
+_SIDEWAYS = range(5, 9)
 
 
 def load_upright(image: Image.Image, max_pixels: int) -> None:
@@ -23,14 +23,14 @@ def load_upright(image: Image.Image, max_pixels: int) -> None:
         return
 
 
-def is_turned(image: Image.Image) -> bool:
+def needs_exif_transpose(image: Image.Image) -> bool:
     """Whether the image does not lie as it is to be seen."""
-    return _orientation(image) in _TURNED
+    return _orientation(image) in _TRANSPOSED
 
 
-def lies_on_its_side(image: Image.Image) -> bool:
+def swaps_width_and_height(image: Image.Image) -> bool:
     """Whether upright its width is what is its height now."""
-    return _orientation(image) in _ON_ITS_SIDE
+    return _orientation(image) in _SIDEWAYS
 
 
 def _orientation(image: Image.Image) -> int | None:

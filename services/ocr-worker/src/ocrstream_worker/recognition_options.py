@@ -3,23 +3,23 @@
 from typing import get_args
 
 from ocrstream_schemas.events import BoxUnit, ImageSubmitted, Reason
-from ocrstream_worker.engines.port import ReadOptions
-from ocrstream_worker.image_errors import ImageRejected
+from ocrstream_worker.engines.port import RecognitionOptions
+from ocrstream_worker.errors import PermanentImageError
 
 _UNITS: tuple[str, ...] = get_args(BoxUnit)
 
 
-def read_options(image: ImageSubmitted) -> ReadOptions:
+def read_options(image: ImageSubmitted) -> RecognitionOptions:
     """The part of the image's `options` that the engine needs; others do not matter here.
 
-    Raises ImageRejected if one of them has a value that it cannot have.
+    Raises PermanentImageError if one of them has a value that it cannot have.
     """
     match (image.options or {}).get("boxes"):
         case None:
-            return ReadOptions()
+            return RecognitionOptions()
         case "line" | "word" as boxes:
-            return ReadOptions(boxes=boxes)
+            return RecognitionOptions(boxes=boxes)
         case other:
-            raise ImageRejected(
+            raise PermanentImageError(
                 Reason.REFUSED, f"options.boxes must be {' or '.join(_UNITS)}, not {other!r:.100}"
             )

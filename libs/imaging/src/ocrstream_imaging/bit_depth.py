@@ -20,12 +20,12 @@ _FLOAT_WHITES = (1.0, 255.0, 65535.0)
 _GREATEST_FLOAT = 3.4028234663852886e38  # in single precision
 
 
-def is_deep(image: Image.Image) -> bool:
+def is_high_bit_depth(image: Image.Image) -> bool:
     """Whether samples have more than 8 bits as Pillow decodes them."""
     return image.mode in {"I", "F"} or image.mode.startswith("I;16")
 
 
-def scaling(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+def eight_bit_converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     """What makes mode L of a part of a deep image, which as a whole tells what white is."""
     if image.mode == "F":
         greatest = max(_greatest(_positive(strip)) for _, strip in strips(image))

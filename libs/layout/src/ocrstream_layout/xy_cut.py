@@ -36,7 +36,7 @@ class _Strip(NamedTuple):
         return self.free[1:-1]
 
 
-def cut(rows: Sequence[Row], line_height: float) -> list[Row]:
+def xy_cut(rows: Sequence[Row], line_height: float) -> list[Row]:
     """The rows in reading order; they must come from the top."""
     return _cut(list(rows), line_height, 0)
 
@@ -152,7 +152,7 @@ def _groups(intervals: Sequence[Interval]) -> list[tuple[list[int], Interval]]:
 def _core(row: Row, line_height: float, whole_stacks: bool) -> Interval:
     trim = _TRIM_ACROSS * min(row.height, 2 * line_height)
     bottom = row.bottom - trim
-    return row.top + trim, max(bottom, row.until) if whole_stacks else bottom
+    return row.top + trim, max(bottom, row.next_line_y) if whole_stacks else bottom
 
 
 def _widths(rows: Sequence[Row], line_height: float) -> list[Interval]:

@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ocrstream_layout.areas import beside
+from ocrstream_layout.areas import find_neighbours
 from ocrstream_layout.fragments import Piece
-from ocrstream_layout.medians import SURE, Estimate, estimate, weighted_median
+from ocrstream_layout.medians import (
+    SIGNIFICANT_ERRORS,
+    MedianEstimate,
+    estimate_median,
+    weighted_median,
+)
 
 _ROUNDS = 2  # the first brings what is far apart within a row's reach, the second measures it
 _WITHIN = 0.5  # heights of the lower piece between the middles of two of a row
@@ -20,8 +25,8 @@ class _Slope(NamedTuple):
     middle: float
 
 
-def make_level(pieces: Sequence[Piece]) -> None:
-    """Moves pieces so that rows are level; none is turned or changes its size.
+def level_rows(pieces: Sequence[Piece]) -> None:
+    """Moves pieces so that rows are level; none is perpendicular or changes its size.
 
     Slopes are those of the pieces themselves and of the way from each to the next one in its row.
     Corners are a tenth of a line's height off, so in a table of short cells only the latter are
@@ -40,46 +45,46 @@ def make_level(pieces: Sequence[Piece]) -> None:
 
 
 def _slopes(pieces: Sequence[Piece]) -> list[_Slope]:
-    found = [_Slope(one.slope, one.width, one.middle) for one in pieces if one.slope is not None]
-    level = [one for one in pieces if not one.turned]
-    for pair in beside(level):
+    found = [_Slope(one.slope, one.width, one.center_y) for one in pieces if one.slope is not None]
+    level = [one for one in pieces if not one.perpendicular]
+    for pair in find_neighbours(level):
         before, after = level[pair.first], level[pair.second]
         along = (after.start + after.end - before.start - before.end) / 2
         if pair.offset <= _WITHIN and along > 0:
-            across = after.middle - before.middle
-            found.append(_Slope(across / along, along, (before.middle + after.middle) / 2))
+            across = after.center_y - before.center_y
+            found.append(_Slope(across / along, along, (before.center_y + after.center_y) / 2))
     return [one for one in found if one.weight > 0]
 
 
-def _estimate(slopes: Sequence[_Slope]) -> Estimate:
-    return estimate([(one.slope, one.weight) for one in slopes])
+def _estimate(slopes: Sequence[_Slope]) -> MedianEstimate:
+    return estimate_median([(one.slope, one.weight) for one in slopes])
 
 
 def _turn(pieces: Sequence[Piece], slope: float) -> None:
     """About the origin; for the few degrees that are left, the sine is the slope."""
     for one in pieces:
-        across, along = one.along * slope, one.middle * slope
+        across, along = one.center_x * slope, one.center_y * slope
         _move(one, along, -across)
         if one.slope is not None:
             one.slope -= slope
 
 
 def _close_fan(pieces: Sequence[Piece]) -> None:
-    slopes = sorted(_slopes(pieces), key=lambda one: (one.middle, one.slope, one.weight))
+    slopes = sorted(_slopes(pieces), key=lambda one: (one.center_y, one.slope, one.weight))
     half = len(slopes) // 2
     if half < _FEWEST:
         return
     upper, lower = slopes[:half], slopes[half:]
     first, second = _estimate(upper), _estimate(lower)
-    top = weighted_median([(one.middle, one.weight) for one in upper])
-    bottom = weighted_median([(one.middle, one.weight) for one in lower])
+    top = weighted_median([(one.center_y, one.weight) for one in upper])
+    bottom = weighted_median([(one.center_y, one.weight) for one in lower])
     difference = second.value - first.value
-    if bottom <= top or abs(difference) <= SURE * (first.error + second.error):
+    if bottom <= top or abs(difference) <= SIGNIFICANT_ERRORS * (first.error + second.error):
         return
     least, most = min(one.start for one in pieces), max(one.end for one in pieces)
     for one in pieces:
-        slope = first.value + (one.middle - top) / (bottom - top) * difference
-        _move(one, 0.0, -slope * (one.along - (least + most) / 2))
+        slope = first.value + (one.center_y - top) / (bottom - top) * difference
+        _move(one, 0.0, -slope * (one.center_x - (least + most) / 2))
 
 
 def _move(one: Piece, along: float, across: float) -> None:

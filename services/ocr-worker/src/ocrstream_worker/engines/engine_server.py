@@ -1,6 +1,6 @@
 """The engine's process: reads the pixels that lie in shared buffers.
 
-Run as `python -m ocrstream_worker.engines.child` by a `ChildPool`.
+Run as `python -m ocrstream_worker.engines.engine_server` by a `ChildPool`.
 """
 
 import sys
@@ -8,28 +8,28 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ocrstream_sandbox.serve import StartupFailedError, describe, serve
+from ocrstream_sandbox.errors import StartupFailedError
+from ocrstream_sandbox.serve import describe_error, serve
+from ocrstream_worker.engines.errors import EngineBrokenError, EngineUnavailableError
 from ocrstream_worker.engines.factory import create_engine
 from ocrstream_worker.engines.pixels import read_pixels
 from ocrstream_worker.engines.port import (
     Engine,
-    EngineBroken,
     EngineSettings,
-    EngineUnavailable,
-    Outcome,
-    ReadOptions,
-    Refused,
+    RecognitionFailure,
+    RecognitionOptions,
+    RecognitionOutcome,
     RgbImage,
 )
 
 
-class Raster(msgspec.Struct, frozen=True):
+class RecognizeJob(msgspec.Struct, frozen=True):
     """A job: the buffer holds so many pixels, three bytes each."""
 
     buffer_fd: int
     height: int
     width: int
-    options: ReadOptions
+    options: RecognitionOptions
 
 
 class EngineHandler:
@@ -39,7 +39,7 @@ class EngineHandler:
         try:
             self._engine = create_engine(msgspec.msgpack.decode(settings, type=EngineSettings))
             self._engine.warm_up()
-        except EngineUnavailable as error:
+        except EngineUnavailableError as error:
             raise StartupFailedError(str(error)) from error
 
     @property
@@ -47,33 +47,33 @@ class EngineHandler:
         return msgspec.msgpack.encode(self._engine.info)
 
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
-        rasters = [msgspec.msgpack.decode(job, type=Raster) for job in jobs]
+        rasters = [msgspec.msgpack.decode(job, type=RecognizeJob) for job in jobs]
         images = [read_pixels(one.buffer_fd, one.height, one.width) for one in rasters]
         outcomes = recognize_each(self._engine, images, [one.options for one in rasters])
         return [msgspec.msgpack.encode(outcome) for outcome in outcomes]
 
 
 def recognize_each(
-    engine: Engine, images: Sequence[RgbImage], options: Sequence[ReadOptions]
-) -> list[Outcome]:
+    engine: Engine, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
+) -> list[RecognitionOutcome]:
     """Outcomes of all images; one that the engine fails on costs its neighbours nothing.
 
-    Raises EngineBroken and MemoryError.
+    Raises EngineBrokenError and MemoryError.
     """
     try:
         outcomes = engine.recognize(images, options)
-    except (EngineBroken, MemoryError):
+    except (EngineBrokenError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever the engine's libraries raise
         if len(images) == 1:
-            return [Refused(error=describe(error))]
+            return [RecognitionFailure(error=describe_error(error))]
         return [
             outcome
             for image, option in zip(images, options, strict=True)
             for outcome in recognize_each(engine, [image], [option])
         ]
     if len(outcomes) != len(images):
-        raise EngineBroken(f"{engine.info.name} gave {len(outcomes)} for {len(images)} images")
+        raise EngineBrokenError(f"{engine.info.name} gave {len(outcomes)} for {len(images)} images")
     return outcomes
 
 

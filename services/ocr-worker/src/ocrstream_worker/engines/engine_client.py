@@ -1,6 +1,6 @@
 """The engine as the worker uses it: in a process of its own, where it may crash or hang.
 
-async with EngineProcess(settings, buffers) as engine:
+async with EngineClient(settings, buffers) as engine:
     outcome = await engine.recognize(buffer, height, width)
 """
 
@@ -16,13 +16,18 @@ from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_sandbox.observer import PoolObserver
 from ocrstream_sandbox.pool import ChildPool
 from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool
-from ocrstream_worker.engines.child import Raster
-from ocrstream_worker.engines.port import EngineInfo, EngineSettings, Outcome, ReadOptions
+from ocrstream_worker.engines.engine_server import RecognizeJob
+from ocrstream_worker.engines.port import (
+    EngineInfo,
+    EngineSettings,
+    RecognitionOptions,
+    RecognitionOutcome,
+)
 
-_outcomes: msgspec.msgpack.Decoder[Outcome] = msgspec.msgpack.Decoder(Outcome)
+_outcomes: msgspec.msgpack.Decoder[RecognitionOutcome] = msgspec.msgpack.Decoder(RecognitionOutcome)
 
 
-class EngineProcess:
+class EngineClient:
     """The engine, and a new one whenever it dies.
 
     Images that come while it works are read up to `batch_size` in one go; it never waits for more.
@@ -39,7 +44,7 @@ class EngineProcess:
     ) -> None:
         spec = ChildSpec(
             name="engine",
-            module="ocrstream_worker.engines.child",
+            module="ocrstream_worker.engines.engine_server",
             settings=msgspec.msgpack.encode(settings),
             fds=buffers.fds,
             environment={**os.environ, **_thread_limits(settings.threads)},
@@ -73,22 +78,22 @@ class EngineProcess:
         buffer: SharedBuffer,
         height: int,
         width: int,
-        options: ReadOptions,
+        options: RecognitionOptions,
         *,
-        alone: bool = False,
-        on_begun: Callable[[], None] = lambda: None,
-    ) -> Outcome:
+        isolated: bool = False,
+        on_started: Callable[[], None] = lambda: None,
+    ) -> RecognitionOutcome:
         """Reads the pixels that lie in the buffer. `alone`: not in one go with other images.
 
-        `on_begun` is called when the engine begins; cancelled before that, it never does.
+        `on_started` is called when the engine begins; cancelled before that, it never does.
 
         Raises ChildDiedError if the process ended or hung while it worked on this image,
         ChildStarvedError if it got too little CPU for it, and ChildUnavailableError.
         """
         buffer.retain()
-        job = msgspec.msgpack.encode(Raster(buffer.fd, height, width, options))
+        job = msgspec.msgpack.encode(RecognizeJob(buffer.fd, height, width, options))
         answer = await self._pool.call(
-            job, alone=alone, on_begun=on_begun, on_settled=buffer.release
+            job, isolated=alone, on_started=on_started, on_settled=buffer.release
         )
         return _outcomes.decode(answer)
 

@@ -3,16 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrstream_worker.progress import PartitionProgress
+from ocrstream_worker.offset_tracker import OffsetTracker
 
 
 def test_nothing_taken_means_nothing_to_commit() -> None:
-    assert PartitionProgress().to_commit() is None
-    assert PartitionProgress().ahead == 0
+    assert OffsetTracker().to_commit() is None
+    assert OffsetTracker().ahead == 0
 
 
 def test_the_slowest_record_holds_the_offset_back() -> None:
-    progress = PartitionProgress()
+    progress = OffsetTracker()
     for offset in (5, 6, 7):
         progress.take(offset)
     progress.done(6)
@@ -30,7 +30,7 @@ def test_the_slowest_record_holds_the_offset_back() -> None:
 def test_the_watermark_is_the_lowest_unfinished_in_any_order_and_with_gaps(
     data: st.DataObject, offsets: set[int]
 ) -> None:
-    progress = PartitionProgress()
+    progress = OffsetTracker()
     waiting, unfinished, committed = sorted(offsets), set[int](), -1
     while waiting or unfinished:
         if waiting and (not unfinished or data.draw(st.booleans())):

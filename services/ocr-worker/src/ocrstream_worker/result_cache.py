@@ -26,12 +26,12 @@ from ocrstream_worker.decode import DecodeLimits
 from ocrstream_worker.engines.port import (
     EngineInfo,
     EngineSettings,
-    Outcome,
-    ReadOptions,
     Recognition,
+    RecognitionOptions,
+    RecognitionOutcome,
 )
-from ocrstream_worker.image_errors import ImageRejected
-from ocrstream_worker.read_options import read_options
+from ocrstream_worker.errors import PermanentImageError
+from ocrstream_worker.recognition_options import read_options
 
 logger = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ _NEUTRAL_SETTINGS = {
 _results = msgspec.json.Decoder(Recognition)
 
 
-def reading_basis(info: EngineInfo, settings: EngineSettings, limits: DecodeLimits) -> bytes:
+def configuration_digest(info: EngineInfo, settings: EngineSettings, limits: DecodeLimits) -> bytes:
     """A digest of what an image's result follows from, its file and options aside.
 
     The limits are part of it: a stored result was within them.
@@ -64,7 +64,7 @@ def reading_basis(info: EngineInfo, settings: EngineSettings, limits: DecodeLimi
     return hashlib.sha256(whole).digest()
 
 
-class Reuse:
+class ResultCache:
     """Stored results beneath `root`, which workers share; hashing and file access on `threads`."""
 
     def __init__(self, root: Path, basis: bytes, threads: Executor) -> None:
@@ -75,11 +75,11 @@ class Reuse:
     async def key(self, image: ImageSubmitted, content: bytes) -> str | None:
         """What the image's result is stored under; None if the image does not ask for reuse.
 
-        Raises ImageRejected if the option is neither true nor false.
+        Raises PermanentImageError if the option is neither true nor false.
         """
         wanted = (image.options or {}).get("reuse")
         if not isinstance(wanted, bool | None):
-            raise ImageRejected(
+            raise PermanentImageError(
                 Reason.REFUSED, f"options.reuse must be true or false, not {wanted!r:.100}"
             )
         return await self._threaded(self._key, read_options(image), content) if wanted else None
@@ -88,7 +88,7 @@ class Reuse:
         """The stored result, if there is one that can be read; its provenance says `reused`."""
         return None if key is None else await self._threaded(self._load, key)
 
-    async def keep(self, key: str | None, outcome: Outcome) -> None:
+    async def keep(self, key: str | None, outcome: RecognitionOutcome) -> None:
         """Store a result. Trouble is logged: it costs no more than reading the file again."""
         if key is not None and isinstance(outcome, Recognition):
             await self._threaded(self._save, key, outcome)
@@ -97,7 +97,7 @@ class Reuse:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(call, *args, **kwargs))
 
-    def _key(self, options: ReadOptions, content: bytes) -> str:
+    def _key(self, options: RecognitionOptions, content: bytes) -> str:
         asked = msgspec.json.encode(options, order="sorted")
         parts = (self._basis, hashlib.sha256(content).digest(), asked)
         return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -3,51 +3,39 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from ocrstream_worker.engines.coverage import coverage
+from ocrstream_worker.engines.errors import EngineUnavailableError, LanguagesUnsupportedError
 from ocrstream_worker.engines.languages import (
     Language,
     find_language,
     known_names,
-    lacking,
+    missing_characters,
 )
-from ocrstream_worker.engines.port import EngineUnavailable
-
-
-class LanguagesUnreadable(EngineUnavailable):
-    """The model lacks the characters of languages. `reads` says which it has got.
-
-    The text names each language, and which models have its characters.
-    """
-
-    def __init__(self, text: str, languages: Sequence[Language], reads: str) -> None:
-        super().__init__(text)
-        self.languages = languages
-        self.reads = reads
 
 
 def find_languages(names: Sequence[str]) -> list[Language]:
-    """The languages by these names. Raises EngineUnavailable if one is not known."""
+    """The languages by these names. Raises EngineUnavailableError if one is not known."""
     found = {name: find_language(name) for name in names}
     unknown = [name for name, language in found.items() if language is None]
     if unknown:
-        raise EngineUnavailable(
+        raise EngineUnavailableError(
             f"OCRSTREAM_LANGUAGES: no language or script {', '.join(unknown)}; there are"
             f" {known_names()}. Tesseract takes the names of its own models, too"
         )
     return [language for language in found.values() if language is not None]
 
 
-def check_readable(
+def check_languages_supported(
     languages: Sequence[Language],
     characters: Iterable[str],
     model: str,
     advice: Mapping[str, str],
 ) -> None:
-    """Raises LanguagesUnreadable if the model has not got the characters of one of the languages.
+    """Raises LanguagesUnsupportedError if the model has not got the characters of one of the languages.
 
     `advice`: what else the engine offers for a language, by code; Tesseract is always named.
     """
     known = frozenset(characters)
-    missing = lacking(known, languages)
+    missing = missing_characters(known, languages)
     if not missing:
         return
     unread = [language for language in languages if language.code in missing]
@@ -56,7 +44,7 @@ def check_readable(
         f" {missing[language.code]}. {_advice(language, advice)}"
         for language in unread
     ]
-    raise LanguagesUnreadable("; ".join(parts), unread, coverage(known).describe())
+    raise LanguagesUnsupportedError("; ".join(parts), unread, coverage(known).describe())
 
 
 def _advice(language: Language, advice: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ _LEAST_SPREAD = 40.0
 _DARK = 100.0
 
 
-def even_light(image: RgbImage) -> RgbImage:
+def correct_illumination(image: RgbImage) -> RgbImage:
     """The page, each part of it lightened until its paper is as light as the lightest.
 
     One that is lit evenly, or dark, is given back as it is.

@@ -4,38 +4,38 @@ from collections.abc import Callable, Iterator
 
 from PIL import Image
 
-from ocrstream_imaging.levels import is_deep, scaling
+from ocrstream_imaging.bit_depth import eight_bit_converter, is_high_bit_depth
 from ocrstream_imaging.strips import strips
 
 
-def plain(image: Image.Image) -> Image.Image:
+def to_basic_mode(image: Image.Image) -> Image.Image:
     """The decoded image in mode 1, L or RGB; itself if it has one of them."""
-    if not is_deep(image):
-        return _conversion(image)(image)
+    if not is_high_bit_depth(image):
+        return _converter(image)(image)
     # Scaling takes several steps, each of which is a copy.
     made = Image.new("L", image.size)
-    for top, strip in plain_strips(image):
+    for top, strip in basic_mode_strips(image):
         made.paste(strip, (0, top))
     return made
 
 
-def plain_strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+def basic_mode_strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
     """The same in parts from top to bottom, each with the row that it begins at."""
-    convert = _conversion(image)
+    convert = _converter(image)
     for top, strip in strips(image):
         yield top, convert(strip)
 
 
-def _is_plain(image: Image.Image) -> bool:
+def _is_basic(image: Image.Image) -> bool:
     # Of a gray image with a level that is clear, all levels count as they are.
     return image.mode == "L" or (image.mode in {"1", "RGB"} and not image.has_transparency_data)
 
 
-def _conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    if _is_plain(image):
+def _converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    if _is_basic(image):
         return lambda strip: strip
-    if is_deep(image):
-        return scaling(image)
+    if is_high_bit_depth(image):
+        return eight_bit_converter(image)
     if image.has_transparency_data:
         return _on_white
     return lambda strip: strip.convert("RGB")

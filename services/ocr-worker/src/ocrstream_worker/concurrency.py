@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 
 
-class Places:
+class InFlightLimit:
     """`count` places for images in work; `resting` images at most give theirs up meanwhile."""
 
     def __init__(self, count: int, resting: int) -> None:
@@ -21,10 +21,10 @@ class Places:
         """How many new images may be taken."""
         return self._free
 
-    def take(self) -> "Place":
+    def take(self) -> "Permit":
         """A place for a new image."""
         self._free -= 1
-        return Place(self)
+        return Permit(self)
 
     def give_back(self) -> None:
         """A place is not needed any more."""
@@ -62,10 +62,10 @@ class Places:
         self._resting -= 1
 
 
-class Place:
+class Permit:
     """One image's place, from when it is taken to `leave`."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: InFlightLimit) -> None:
         self._places = places
         self._held = True
         self._recalled = False

@@ -11,7 +11,7 @@ from ocrstream_worker import metrics
 logger = structlog.get_logger(__name__)
 
 
-class DeletedUnread:
+class RetentionGapDetector:
     """Compares where each partition goes on with where it should: aiokafka passes over a gap."""
 
     def __init__(self, kafka: AIOKafkaConsumer) -> None:

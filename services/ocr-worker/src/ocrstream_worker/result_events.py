@@ -39,7 +39,7 @@ _CONTEXT = (
 
 
 @dataclass(frozen=True)
-class Message:
+class OutgoingEvent:
     """An event on its way to a topic."""
 
     topic: str
@@ -47,14 +47,14 @@ class Message:
     value: bytes
 
 
-def without_options(message: Message) -> Message:
+def without_options(message: OutgoingEvent) -> OutgoingEvent:
     """The same event without its largest part that is repeated only for convenience."""
     event = msgspec.structs.replace(message.event, options=None)
-    return Message(message.topic, event, encode(event))
+    return OutgoingEvent(message.topic, event, encode(event))
 
 
 @dataclass(frozen=True)
-class Attempt:
+class ImageAttempt:
     """One try at an image. `image` is complete, as `codec.decode` gives it."""
 
     image: ImageSubmitted
@@ -62,17 +62,17 @@ class Attempt:
     started_at: datetime
     worker: str
 
-    def started(self) -> Message:
+    def started(self) -> OutgoingEvent:
         """The attempt takes long enough to be worth telling."""
         return _lifecycle(TaskStarted(**self._task()))
 
-    def retried(self, reason: Reason, error: str, backoff_s: float) -> Message:
+    def retried(self, reason: Reason, error: str, backoff_s: float) -> OutgoingEvent:
         """It failed for a reason that may pass; the next one follows."""
         return _lifecycle(
             TaskRetried(**self._task(), reason=reason, error=error, backoff_s=backoff_s)
         )
 
-    def revoked(self, finished_at: datetime) -> Message:
+    def revoked(self, finished_at: datetime) -> OutgoingEvent:
         """The image is skipped because its batch was cancelled."""
         task = self._task()
         del task["started_at"]
@@ -80,12 +80,12 @@ class Attempt:
             TaskRevoked(**task, finished_at=finished_at, error="The batch was cancelled")
         )
 
-    def failed(self, reason: Reason, error: str, finished_at: datetime) -> Message:
+    def failed(self, reason: Reason, error: str, finished_at: datetime) -> OutgoingEvent:
         """The image cannot be read."""
         event = OcrFailed(**self._context(), reason=reason, error=error, finished_at=finished_at)
-        return Message(OCR_RESULTS, event, encode(event))
+        return OutgoingEvent(OCR_RESULTS, event, encode(event))
 
-    def recognized(self, recognition: Recognition, finished_at: datetime) -> Message:
+    def recognized(self, recognition: Recognition, finished_at: datetime) -> OutgoingEvent:
         """The engine is done with the image; without any text it has failed."""
         provenance = recognition.provenance
         if not recognition.boxes:
@@ -96,14 +96,14 @@ class Attempt:
                 provenance=provenance,
                 finished_at=finished_at,
             )
-            return Message(OCR_RESULTS, blank, encode(blank))
+            return OutgoingEvent(OCR_RESULTS, blank, encode(blank))
         event = OcrSucceeded(
             **self._context(),
             boxes=recognition.boxes,
             provenance=provenance,
             finished_at=finished_at,
         )
-        return Message(OCR_RESULTS, event, encode(event))
+        return OutgoingEvent(OCR_RESULTS, event, encode(event))
 
     def _task(self) -> dict[str, Any]:
         chain_id = self.image.chain_id
@@ -124,5 +124,5 @@ class Attempt:
         }
 
 
-def _lifecycle(event: Event) -> Message:
-    return Message(TASKS_LIFECYCLE, event, encode(event))
+def _lifecycle(event: Event) -> OutgoingEvent:
+    return OutgoingEvent(TASKS_LIFECYCLE, event, encode(event))

@@ -12,15 +12,15 @@ from ocrstream_sandbox.observer import PoolObserver
 from ocrstream_sandbox.pool import ChildPool
 from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool
 from ocrstream_worker.decode import DecodeLimits
-from ocrstream_worker.decoder_child import Answer, Decoded, File
-from ocrstream_worker.image_errors import ImageRejected
+from ocrstream_worker.decoder_server import DecodedImage, DecodeResult, File
+from ocrstream_worker.errors import PermanentImageError
 
 # A decoder's libraries need no threads of their own beside it.
 _NO_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+_answers: msgspec.msgpack.Decoder[DecodeResult] = msgspec.msgpack.Decoder(DecodeResult)
 
 
-class Decoders:
+class DecoderClient:
     """`processes` of them, each with one file at a time; longer than `timeout_s` is a hang."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Decoders:
     ) -> None:
         spec = ChildSpec(
             name="decoder",
-            module="ocrstream_worker.decoder_child",
+            module="ocrstream_worker.decoder_server",
             settings=msgspec.msgpack.encode(decoding),
             fds=buffers.fds,
             environment={**os.environ, **_NO_THREADS},
@@ -61,15 +61,15 @@ class Decoders:
     async def decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]:
         """Turns the file that is the buffer's first `size` bytes into pixels: height and width.
 
-        Raises ImageRejected, ChildDiedError (the file may be the cause), ChildStarvedError and
+        Raises PermanentImageError, ChildDiedError (the file may be the cause), ChildStarvedError and
         ChildUnavailableError.
         """
         buffer.retain()
         job = msgspec.msgpack.encode(File(buffer.fd, size))
         answer = _answers.decode(await self._pool.call(job, on_settled=buffer.release))
-        if isinstance(answer, Decoded):
+        if isinstance(answer, DecodedImage):
             return answer.height, answer.width
-        raise ImageRejected(answer.reason, answer.error)
+        raise PermanentImageError(answer.reason, answer.error)
 
     async def __aenter__(self) -> Self:
         await self._pool.__aenter__()

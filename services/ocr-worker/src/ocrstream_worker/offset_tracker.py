@@ -1,7 +1,7 @@
 """Which records of a partition are done, and up to where its offset may be committed."""
 
 
-class PartitionProgress:
+class OffsetTracker:
     """Records of one partition, taken in order, done in any order."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ _MAX_LEVELLED_PIXELS = 160_000_000
 
 
 @dataclass(frozen=True)
-class Upright:
+class DeskewedPage:
     """A turned page, and the way back to the page as it came: `original @ (x, y, 1)`."""
 
     pixels: RgbImage
@@ -51,7 +51,7 @@ def enlarged(image: RgbImage, factor: int) -> RgbImage:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
 
 
-def turned(image: RgbImage, turn: Turn, skew: float) -> Upright:
+def turned(image: RgbImage, turn: Turn, skew: float) -> DeskewedPage:
     """The page turned clockwise by `turn` degrees, then by `skew` more; the corners become paper.
 
     `skew`: by how many degrees lines rise to the right once the page is turned.
@@ -65,7 +65,7 @@ def turned(image: RgbImage, turn: Turn, skew: float) -> Upright:
         270: [[0, -1, width], [1, 0, 0]],
     }[turn]
     if not skew:
-        return Upright(np.ascontiguousarray(pixels), np.array(back, dtype=np.float64))
+        return DeskewedPage(np.ascontiguousarray(pixels), np.array(back, dtype=np.float64))
     height, width = pixels.shape[:2]
     paper = tuple(int(value) for value in np.median(pixels[:: max(1, height // 200)], axis=(0, 1)))
     level = np.asarray(
@@ -81,10 +81,10 @@ def turned(image: RgbImage, turn: Turn, skew: float) -> Upright:
     unskew = np.eye(3)
     unskew[:2, :2] = inverse
     unskew[:2, 2] = middle - inverse @ new_middle
-    return Upright(level, np.array(back, dtype=np.float64) @ unskew)
+    return DeskewedPage(level, np.array(back, dtype=np.float64) @ unskew)
 
 
-def find_skew(image: RgbImage) -> float:
+def estimate_skew(image: RgbImage) -> float:
     """By how many degrees, -16 to 16, the lines of a page rise to the right, or run askew of
 
     upright where they are turned by a quarter; 0 if it is too little to matter, cannot be told, or
