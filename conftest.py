@@ -28,7 +28,7 @@ from ocrstream_local.containers import POSTGRES_IMAGE, docker_answers
 from ocrstream_local.errors import StackError
 from ocrstream_local.postgres import PostgresServer
 from ocrstream_local.processes import free_port
-from ocrstream_recorder.store.migrate import migrate
+from ocrstream_recorder.migrations.migrate import migrate
 from ocrstream_runtime.topics import ensure_topics
 
 LENT_POSTGRES = "OCRSTREAM_TEST_POSTGRES_URL"

@@ -22,9 +22,9 @@ from read_load import ASKED_ANEW, Request, requests
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase, options_of
 from ocrstream_recorder.api.direct_reads import DirectReads
-from ocrstream_recorder.letter_box import LetterBox
-from ocrstream_recorder.store import search
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.records import DeadLetterRecords
+from ocrstream_recorder.search import queries
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
 
@@ -89,7 +89,7 @@ async def _drive(load: Load) -> Latencies:
 
 async def _connect(load: Load) -> AsyncConnection[Any]:
     """With the settings that the API asks with."""
-    options = options_of(search.SETTINGS if load.kind == "search" else {})
+    options = options_of(queries.SETTINGS if load.kind == "search" else {})
     return await psycopg.AsyncConnection.connect(load.database_url, options=options)
 
 
@@ -124,7 +124,7 @@ async def _statements(load: Load, asked: Sequence[Request]) -> list[Statements]:
     sent: Statements = []
     for reads in (database.quick, database.searches):
         _keep(reads, sent)
-    api = create_api(database, DatabaseZone("UTC"), Health(), LetterBox(ServiceSettings()))
+    api = create_api(database, DatabaseZone("UTC"), Health(), DeadLetterRecords(ServiceSettings()))
     found: list[Statements] = []
     transport = httpx.ASGITransport(api)
     async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as http:

@@ -17,7 +17,7 @@ from recorder_load import BATCH_ID, BOXES, boxes, fill, produce, records_of, res
 from report import Row, at_least, at_most, limited, plain, publish, say
 from rig import Rig, memory_mib, until_written
 
-from ocrstream_recorder.store.search_index import LOCK_KEY
+from ocrstream_recorder.search.index import LOCK_KEY
 from ocrstream_runtime.kafka import create_producer
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import encode

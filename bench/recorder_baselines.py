@@ -9,14 +9,14 @@ from recorder_load import BATCH_ID, BOXES
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from ocrstream_recorder.store.migrate import sqlalchemy_url
-from ocrstream_recorder.store.tables import (
+from ocrstream_recorder.database.tables import (
     BatchExecution,
     ChainExecution,
     OcrExecution,
     OcrTextBox,
     TaskLog,
 )
+from ocrstream_recorder.migrations.migrate import sqlalchemy_url
 
 Lines = dict[str, list[bytes]]
 """Lines of COPY, ids and all, by table."""

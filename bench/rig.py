@@ -20,7 +20,7 @@ from ocrstream_local.kafka import KafkaServer
 from ocrstream_local.postgres import PostgresServer
 from ocrstream_local.processes import Process, free_port
 from ocrstream_local.services import Service
-from ocrstream_recorder.store.migrate import migrate
+from ocrstream_recorder.migrations.migrate import migrate
 from ocrstream_runtime.topics import ensure_topics
 
 LOCAL = Path(".local")

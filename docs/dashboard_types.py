@@ -17,8 +17,8 @@ from ocrstream_ingest.app import create_api as create_ingest
 from ocrstream_ingest.parts import Parts
 from ocrstream_recorder.api.app import create_api as create_recorder
 from ocrstream_recorder.api.databases import ReadDatabase
-from ocrstream_recorder.letter_box import LetterBox
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
 
@@ -28,7 +28,7 @@ DASHBOARD = Path(__file__).parents[1] / "services" / "recorder" / "dashboard"
 def documents() -> dict[str, str]:
     """The OpenAPI document of each service; nothing is reached or started for it."""
     database = ReadDatabase("postgresql://", connections=1, timeout_s=1)
-    letter_box = LetterBox(ServiceSettings())
+    letter_box = DeadLetterRecords(ServiceSettings())
     return {
         "recorder": _document(create_recorder(database, DatabaseZone("UTC"), Health(), letter_box)),
         "ingest": _document(create_ingest(cast("Parts", None), Health())),

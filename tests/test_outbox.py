@@ -18,7 +18,7 @@ from whole_system import System, eventually
 
 from ocrstream_local import processes
 from ocrstream_local.processes import Process
-from ocrstream_recorder.store import outbox
+from ocrstream_recorder.outbox import outbox_rows
 from ocrstream_schemas.events import BatchCompleted
 from ocrstream_schemas.topics import BATCHES_COMMANDS, BATCHES_COMPLETED
 
@@ -127,7 +127,7 @@ def nobody_sends(system: System) -> Generator[None]:
     """While this is entered all that is committed stays between commit and publish."""
     with psycopg.connect(system.database, autocommit=True) as connection:
         with connection.cursor() as cursor:
-            eventually("the right to send", lambda: outbox.may_send(cursor) or None)
+            eventually("the right to send", lambda: outbox_rows.may_send(cursor) or None)
         yield
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageDraw, PngImagePlugin
 
+from ocrstream_recorder.errors import NoPictureError, Trouble
 from ocrstream_recorder.pictures.pool import PicturePool, WebPicture
-from ocrstream_recorder.pictures.source import NoPicture, Trouble
 from ocrstream_sandbox.blocking import BlockingChildPool
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
 from ocrstream_worker.decode import DecodeLimits, Decoder
@@ -165,7 +165,7 @@ def test_a_small_image_is_not_made_larger(pool: PicturePool) -> None:
     ],
 )
 def test_what_is_no_picture_is_refused(data: bytes, pool: PicturePool) -> None:
-    with pytest.raises(NoPicture) as refused:
+    with pytest.raises(NoPictureError) as refused:
         pool.make(data, may_stay=True)
     assert refused.value.trouble is Trouble.UNDECODABLE
 
@@ -173,7 +173,7 @@ def test_what_is_no_picture_is_refused(data: bytes, pool: PicturePool) -> None:
 @pytest.mark.parametrize("side", [10_001, 20_000])
 def test_a_small_file_with_too_many_pixels_is_refused(side: int, pool: PicturePool) -> None:
     bomb = file(Image.new("1", (side, side)), "PNG")
-    with pytest.raises(NoPicture, match="at most 100,000,000") as refused:
+    with pytest.raises(NoPictureError, match="at most 100,000,000") as refused:
         pool.make(bomb, may_stay=True)
     assert refused.value.trouble is Trouble.TOO_LARGE
 
@@ -194,7 +194,7 @@ def test_what_is_no_fault_of_the_image_may_pass(
         raise error
 
     monkeypatch.setattr(BlockingChildPool, "call", call)
-    with pytest.raises(NoPicture) as refused:
+    with pytest.raises(NoPictureError) as refused:
         pool.make(b"image")
     assert refused.value.trouble is trouble
 
@@ -202,6 +202,6 @@ def test_what_is_no_fault_of_the_image_may_pass(
 def test_an_image_that_needs_too_much_memory_harms_no_other(pool: PicturePool) -> None:
     # 99 megapixels with alpha, and nearly as many again: more than the process may have.
     wide = Image.new("RGBA", (9_900, 10_000))
-    with pytest.raises(NoPicture, match="more memory or time"):
+    with pytest.raises(NoPictureError, match="more memory or time"):
         pool.make(file(wide, "PNG", compress_level=1), width=9_800)
     assert math.prod(pixels(pool.make(file(drawing("RGB"), "BMP"))).shape) == WIDTH * HEIGHT * 3

@@ -14,22 +14,25 @@ import structlog
 from fastapi import FastAPI
 from psycopg import Connection
 
-from ocrstream_recorder import metrics, outbox_sender, search_indexer
-from ocrstream_recorder.backlog import watch_backlog
-from ocrstream_recorder.consumer import WRITES_AT_ONCE, Consumer
-from ocrstream_recorder.dead_letters import DeadLetters
-from ocrstream_recorder.deadlines import DeadlineWatch
-from ocrstream_recorder.drain_limit import DrainLimit
-from ocrstream_recorder.outbox_sender import OutboxSender
-from ocrstream_recorder.recording import Recording
-from ocrstream_recorder.search_indexer import SearchIndexer
+from ocrstream_recorder import recording_metrics
+from ocrstream_recorder.database.connections import Database
+from ocrstream_recorder.database.transaction_size import TransactionSize
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.producer import DeadLetterProducer
+from ocrstream_recorder.errors import DatabaseUnavailableError, WrongRevisionError
+from ocrstream_recorder.migrations import migrate
+from ocrstream_recorder.outbox import sender
+from ocrstream_recorder.outbox.backlog_metrics import watch_backlog
+from ocrstream_recorder.outbox.deadline_watch import DeadlineWatch
+from ocrstream_recorder.outbox.sender import OutboxSender
+from ocrstream_recorder.outbox.webhook_client import WebhookClient, parse_secrets
+from ocrstream_recorder.outbox.webhook_sender import OFF, WebhookSender
+from ocrstream_recorder.recording.consumer import WRITES_AT_ONCE, Consumer
+from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
+from ocrstream_recorder.recording.poll_writer import PollWriter
+from ocrstream_recorder.search import indexer
+from ocrstream_recorder.search.indexer import SearchIndexer
 from ocrstream_recorder.settings import RecordingSettings
-from ocrstream_recorder.store import migrate
-from ocrstream_recorder.store.database import Database, DatabaseUnavailable
-from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_recorder.transaction_size import TransactionSize
-from ocrstream_recorder.webhook_client import WebhookClient, parse_secrets
-from ocrstream_recorder.webhooks import OFF, WebhookSender
 from ocrstream_runtime.cluster import Cluster, ClusterChanged, wait_for_cluster
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.health import Health, NotReady, create_ops_router
@@ -95,14 +98,14 @@ class _Recorder:
         # One more, to ask what of the next poll is known.
         self._writer = database(SERVICE, connections=WRITES_AT_ONCE + 1)
         self._outbox = database(
-            f"{SERVICE}-outbox", idle_session_timeout_s=outbox_sender.IDLE_SESSION_TIMEOUT_S
+            f"{SERVICE}-outbox", idle_session_timeout_s=sender.IDLE_SESSION_TIMEOUT_S
         )
         self._due = database(f"{SERVICE}-due")
         self._search = database(
-            f"{SERVICE}-search", idle_session_timeout_s=search_indexer.IDLE_SESSION_TIMEOUT_S
+            f"{SERVICE}-search", idle_session_timeout_s=indexer.IDLE_SESSION_TIMEOUT_S
         )
         self._asked = database(f"{SERVICE}-health")
-        self._drain_limit = DrainLimit(settings.dead_letter_limit)
+        self._drain_limit = DeadLetterBreaker(settings.dead_letter_limit)
         self._zone = DatabaseZone(settings.db_timezone)
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None
@@ -137,7 +140,7 @@ class _Recorder:
             await keep_trying(
                 "the database",
                 lambda: self._writer.run(migrate.check_revision),
-                (DatabaseUnavailable, migrate.WrongRevisionError),
+                (DatabaseUnavailableError, WrongRevisionError),
                 self._stop,
             )
             servers = self._settings.kafka_bootstrap_servers
@@ -198,9 +201,9 @@ class _Recorder:
             drain_timeout_s=30.0,
             session_timeout_s=settings.session_timeout_s,
         )
-        recording = Recording(
+        recording = PollWriter(
             self._writer,
-            DeadLetters(self._letters_producer, settings.group_id),
+            DeadLetterProducer(self._letters_producer, settings.group_id),
             self._drain_limit,
             self._zone,
             TransactionSize(settings.poll_records, settings.transaction_idle_timeout_s),
@@ -214,7 +217,9 @@ class _Recorder:
             asyncio.TaskGroup() as group,
         ):
             consumer = Consumer(kafka, cluster, recording, self._drain_limit, stop=self._stop)
-            lag = LagWatch(kafka, consumer, metrics.LAG, tuple(RECORDED_TOPICS), _STALLED_AFTER_S)
+            lag = LagWatch(
+                kafka, consumer, recording_metrics.LAG, tuple(RECORDED_TOPICS), _STALLED_AFTER_S
+            )
             self._health.add_check("reading", consumer.retrying.check)
             self._health.add_check("writing", recording.retrying.check)
             self._consumer, self._lag = consumer, lag

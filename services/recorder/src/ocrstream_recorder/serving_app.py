@@ -1,15 +1,15 @@
 """Composition root of the process that answers."""
 
 from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.databases import ReadDatabase, marking_engine
-from ocrstream_recorder.batch_watcher import BatchWatcher
-from ocrstream_recorder.fleet import Fleet, FleetReader
-from ocrstream_recorder.lag import LagReader
-from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.api.databases import ReadDatabase, write_engine
+from ocrstream_recorder.database.connections import Database
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.records import DeadLetterRecords
+from ocrstream_recorder.monitoring.consumer_lag import LagReader
+from ocrstream_recorder.monitoring.worker_registry import HeartbeatReader, WorkerRegistry
 from ocrstream_recorder.pictures.source import ImageSource
+from ocrstream_recorder.progress.batch_watcher import BatchWatcher
 from ocrstream_recorder.settings import ServingSettings
-from ocrstream_recorder.store.database import Database
-from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.logs import configure_logs
@@ -31,11 +31,11 @@ async def run(settings: ServingSettings) -> int:
     database = ReadDatabase(
         read, connections=settings.read_connections, timeout_s=settings.read_timeout_s
     )
-    marking = marking_engine(written)
+    marking = write_engine(written)
     watched = Database(read, f"{SERVICE}-events")
     zone = DatabaseZone(settings.db_timezone)
     watcher = BatchWatcher(watched, zone, settings.event_listeners)
-    fleet = Fleet()
+    fleet = WorkerRegistry()
     lag_reader = LagReader(settings, settings.worker_group_id)
     health = Health()
     health.add_check("database", lambda: _check(database))
@@ -43,7 +43,7 @@ async def run(settings: ServingSettings) -> int:
         database,
         zone,
         health,
-        LetterBox(settings),
+        DeadLetterRecords(settings),
         writing_engine=marking,
         image_source=_image_source(settings),
         fleet=fleet,
@@ -52,7 +52,7 @@ async def run(settings: ServingSettings) -> int:
         ingest_url=settings.ingest_url,
     )
     # It needs no database, and nothing needs it.
-    heartbeats = FleetReader(settings, "recorder-fleet", fleet)
+    heartbeats = HeartbeatReader(settings, "recorder-fleet", fleet)
     try:
         work = (heartbeats.run(stop), watcher.run(stop), lag_reader.run(stop))
         return await run_service(api, settings, stop, *work)

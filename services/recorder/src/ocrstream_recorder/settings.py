@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
 
-from ocrstream_recorder.store.database import TRANSACTION_IDLE_TIMEOUT_S
-from ocrstream_recorder.webhook_client import parse_secrets
+from ocrstream_recorder.database.connections import TRANSACTION_IDLE_TIMEOUT_S
+from ocrstream_recorder.outbox.webhook_client import parse_secrets
 from ocrstream_runtime.guarded_http import parse_networks
 from ocrstream_runtime.object_stores import open_stores, parse_stores
 from ocrstream_runtime.origins import web_origin

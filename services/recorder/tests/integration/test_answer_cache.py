@@ -11,7 +11,7 @@ from psycopg import sql
 from read_api import get, read_api
 from read_events import fill
 
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
 
 pytestmark = pytest.mark.integration
 

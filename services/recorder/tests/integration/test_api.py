@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from read_api import get, read_api
 
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.store import poll
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchSubmitted,
@@ -70,8 +70,8 @@ async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
     )
     events = [*images(), announcement, outcome(0), outcome(1, Reason.NOT_FOUND), started]
     with psycopg.connect(database_url, autocommit=True) as connection:
-        ledger = Ledger(contribute(event, zone.to_local) for event in events)
-        poll.write(connection, ledger, zone, "cluster", {})
+        ledger = PollChanges(changes_of(event, zone.to_local) for event in events)
+        poll_transaction.write(connection, ledger, zone, "cluster", {})
     async with read_api(database_url, zone) as client:
         yield client
 

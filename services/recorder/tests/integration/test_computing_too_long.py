@@ -11,14 +11,15 @@ from prometheus_client import REGISTRY
 from psycopg import Connection, Cursor
 from recorder_writer import TOPIC, Writer, being_retried, image, query, record
 
-from ocrstream_recorder.search_indexer import SearchIndexer
-from ocrstream_recorder.store import chains, poll, search_index
-from ocrstream_recorder.store.database import (
-    Database,
-    DatabaseUnavailable,
-    IdleInTransaction,
-    SessionLost,
+from ocrstream_recorder.database.connections import Database
+from ocrstream_recorder.errors import (
+    DatabaseUnavailableError,
+    IdleInTransactionError,
+    SessionLostError,
 )
+from ocrstream_recorder.recording import chain_rows, poll_transaction
+from ocrstream_recorder.search import index
+from ocrstream_recorder.search.indexer import SearchIndexer
 from ocrstream_runtime.lifecycle import is_set_within
 
 pytestmark = pytest.mark.integration
@@ -49,12 +50,12 @@ class SlowPolls:
         self._fits = fits
         self._computes_s = 0.0
         self._is_fast = False
-        self._really_write = poll.write
-        self._really_insert = chains.insert_new
-        monkeypatch.setattr(poll, "write", self._write)
-        monkeypatch.setattr(chains, "insert_new", self._insert)
+        self._really_write = poll_transaction.write
+        self._really_insert = chain_rows.insert_new
+        monkeypatch.setattr(poll_transaction, "write", self._write)
+        monkeypatch.setattr(chain_rows, "insert_new", self._insert)
 
-    def _write(self, *arguments: Any, **options: Any) -> poll.Written:
+    def _write(self, *arguments: Any, **options: Any) -> poll_transaction.Written:
         self.sizes.append(sum(span.next - span.begin for span in arguments[4].values()))
         is_long = self.sizes[-1] > self._fits
         self._computes_s = 0 if self._is_fast else IDLE_TIMEOUT_S * (1.5 if is_long else 0.5)
@@ -98,7 +99,7 @@ async def test_what_ended_the_session_is_told_whatever_finds_it_lost(
             time.sleep(0.5)
             go_on(cursor)
 
-    with pytest.raises(IdleInTransaction, match="25P03"):
+    with pytest.raises(IdleInTransactionError, match="25P03"):
         await database.run(work)
     await database.close()
 
@@ -143,15 +144,17 @@ async def test_a_poll_whose_session_somebody_ends_is_halved(
     writer: Writer, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    really_write = poll.write
+    really_write = poll_transaction.write
 
-    def write(connection: Connection[Any], *arguments: Any, **options: Any) -> poll.Written:
+    def write(
+        connection: Connection[Any], *arguments: Any, **options: Any
+    ) -> poll_transaction.Written:
         sizes.append(sum(span.next - span.begin for span in arguments[3].values()))
         if len(sizes) == 1:
             query(database_url, f"SELECT pg_terminate_backend({connection.info.backend_pid})")
         return really_write(connection, *arguments, **options)
 
-    monkeypatch.setattr(poll, "write", write)
+    monkeypatch.setattr(poll_transaction, "write", write)
     before = sessions_lost("poll", "other")
     records = [record(image(str(number)), number) for number in range(4)]
     assert await writer.record(records, {(TOPIC, 0): 0}) == {(TOPIC, 0): 4}
@@ -163,9 +166,9 @@ async def test_a_poll_whose_session_somebody_ends_is_halved(
 async def test_a_database_that_is_away_is_no_lost_session() -> None:
     database = Database("postgresql://nobody@127.0.0.1:9/none", "test")
     for _ in range(2):
-        with pytest.raises(DatabaseUnavailable) as raised:
+        with pytest.raises(DatabaseUnavailableError) as raised:
             await database.run(lambda connection: connection.execute("SELECT 1"))
-        assert not isinstance(raised.value, SessionLost)
+        assert not isinstance(raised.value, SessionLostError)
     await database.close()
 
 
@@ -173,13 +176,13 @@ async def test_what_takes_long_to_index_is_indexed(
     database_url: str, connection: Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each image alone takes longer than a transaction may wait, all longer than a session may."""
-    really_compute = search_index.grams_of
+    really_compute = index.grams_of
 
-    def compute(image: search_index.QueuedImage) -> search_index.ImageGrams:
+    def compute(image: index.QueuedImage) -> index.ImageGrams:
         time.sleep(1.2 * IDLE_TIMEOUT_S)
         return really_compute(image)
 
-    monkeypatch.setattr(search_index, "grams_of", compute)
+    monkeypatch.setattr(index, "grams_of", compute)
     causes = ("idle_in_transaction", "other")
     before = [sessions_lost("search", cause) for cause in causes]
     names = [str(number) for number in range(3)]

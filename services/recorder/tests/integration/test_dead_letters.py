@@ -15,15 +15,16 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from real_servers import Broker
 
-from ocrstream_recorder.dead_letters import DeadLetters
-from ocrstream_recorder.drain_limit import DrainLimit
-from ocrstream_recorder.intake import reject
-from ocrstream_recorder.letter_box import LetterBox, LetterGone
-from ocrstream_recorder.recording import Recording
-from ocrstream_recorder.store.database import Database
-from ocrstream_recorder.store.dead_letters import Coordinates
-from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_recorder.transaction_size import TransactionSize
+from ocrstream_recorder.database.connections import Database
+from ocrstream_recorder.database.transaction_size import TransactionSize
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.producer import DeadLetterProducer
+from ocrstream_recorder.dead_letters.records import DeadLetterRecords
+from ocrstream_recorder.dead_letters.register import Coordinates
+from ocrstream_recorder.errors import DeadLetterDeletedError
+from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
+from ocrstream_recorder.recording.decoding import reject_record
+from ocrstream_recorder.recording.poll_writer import PollWriter
 from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.kafka import (
     RawRecord,
@@ -65,11 +66,11 @@ async def kept_and_read(bootstrap: str, record: RawRecord) -> tuple[Coordinates,
     """Where a dead letter is kept, and what is read of it there."""
     producer = LastingProducer(lambda: create_producer(settings(bootstrap), "test"))
     # The longest error, of characters that grow most when they are encoded.
-    rejected = reject(record, "invalid", "\U0001f5bc" * 5000)
-    kept = await DeadLetters(producer, "recorder").publish([rejected])
+    rejected = reject_record(record, "invalid", "\U0001f5bc" * 5000)
+    kept = await DeadLetterProducer(producer, "recorder").publish([rejected])
     await producer.aclose()
     (place,) = kept.values()
-    async with LetterBox(settings(bootstrap)).reader() as reader:
+    async with DeadLetterRecords(settings(bootstrap)).reader() as reader:
         return place, await reader.read(place, record_ref(record))
 
 
@@ -110,13 +111,13 @@ async def test_another_record_in_its_place_is_not_taken_for_it(kafka_bootstrap: 
     place, _ = await kept_and_read(kafka_bootstrap, record)
     ref = record_ref(record)
     earlier = RecordRef(ref.topic, ref.partition, ref.offset, ref.timestamp_ms - 1)
-    async with LetterBox(settings(kafka_bootstrap)).reader() as reader:
+    async with DeadLetterRecords(settings(kafka_bootstrap)).reader() as reader:
         for gone, origin in (
             (place, earlier),
             (place._replace(offset=10**9), ref),
             (Coordinates(record.topic, record.partition, record.offset), earlier),
         ):
-            with pytest.raises(LetterGone):
+            with pytest.raises(DeadLetterDeletedError):
                 await reader.read(gone, origin)
         assert (await reader.read(place, ref)).value == b"garbage"
 
@@ -128,10 +129,10 @@ class Recorder:
         self.database_url = database_url
         self._database = Database(database_url, "test")
         self._producer = LastingProducer(lambda: create_producer(settings(bootstrap), "test"))
-        self._recording = Recording(
+        self._recording = PollWriter(
             self._database,
-            DeadLetters(self._producer, "recorder"),
-            DrainLimit(100),
+            DeadLetterProducer(self._producer, "recorder"),
+            DeadLetterBreaker(100),
             DatabaseZone("UTC"),
             TransactionSize(2_000, 30.0),
             cluster_id="cluster",

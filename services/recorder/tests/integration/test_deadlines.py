@@ -10,10 +10,11 @@ import pytest
 from psycopg import Connection
 from structlog.testing import capture_logs
 
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.store import deadlines, poll
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.outbox import deadline_rows
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.codec import decode, encode
 from ocrstream_schemas.events import AnyEvent, BatchRevoked, BatchSubmitted, ImageSubmitted
 from ocrstream_schemas.ids import RecordRef
@@ -27,8 +28,8 @@ FAR_AHEAD = datetime(2120, 1, 1, 12, tzinfo=UTC)
 
 
 def write(connection: Connection[Any], *events: AnyEvent) -> None:
-    ledger = Ledger(contribute(event, ZONE.to_local) for event in events)
-    poll.write(connection, ledger, ZONE, "cluster", {})
+    ledger = PollChanges(changes_of(event, ZONE.to_local) for event in events)
+    poll_transaction.write(connection, ledger, ZONE, "cluster", {})
 
 
 def announced(batch_id: str, deadline: Any, total: int = 1) -> BatchSubmitted:
@@ -48,7 +49,7 @@ def image(batch_id: str, run: int, submitted_at: datetime) -> ImageSubmitted:
 
 def look(connection: Connection[Any], limit: int = 100) -> int:
     with connection.transaction(), connection.cursor() as cursor:
-        return deadlines.revoke_due(cursor, limit)
+        return deadline_rows.revoke_due(cursor, limit)
 
 
 def sent(connection: Connection[Any]) -> list[tuple[str, int]]:

@@ -22,13 +22,13 @@ from ocrstream_local.processes import free_port
 from ocrstream_recorder.api import events
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase
-from ocrstream_recorder.batch_watcher import BatchWatcher
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.letter_box import LetterBox
-from ocrstream_recorder.store import poll
-from ocrstream_recorder.store.database import Database
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.connections import Database
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.records import DeadLetterRecords
+from ocrstream_recorder.progress.batch_watcher import BatchWatcher
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.server import serve
 from ocrstream_runtime.settings import ServiceSettings
@@ -82,7 +82,7 @@ async def replica(database_url: str, listener_limit: int = 1_000) -> AsyncGenera
     database, stop, port = CountingDatabase(database_url, "events"), asyncio.Event(), free_port()
     settings = ServiceSettings.model_validate({"http_port": port, "shutdown_timeout_s": 600})
     watcher = BatchWatcher(database, ZONE, listener_limit)
-    api = create_api(reads, ZONE, Health(), LetterBox(settings), batch_watcher=watcher)
+    api = create_api(reads, ZONE, Health(), DeadLetterRecords(settings), batch_watcher=watcher)
     ended = asyncio.gather(serve(api, settings, stop), watcher.run(stop))
     url = f"http://127.0.0.1:{port}"
     try:
@@ -103,8 +103,8 @@ async def http() -> AsyncGenerator[httpx.AsyncClient]:
 
 
 def write(connection: Connection[Any], *told: AnyEvent) -> None:
-    ledger = Ledger(contribute(event, ZONE.to_local) for event in told)
-    poll.write(connection, ledger, ZONE, "cluster", {})
+    ledger = PollChanges(changes_of(event, ZONE.to_local) for event in told)
+    poll_transaction.write(connection, ledger, ZONE, "cluster", {})
 
 
 def announce(connection: Connection[Any], batch_id: str = "b", images: int = IMAGES) -> None:

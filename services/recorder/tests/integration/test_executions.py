@@ -14,17 +14,17 @@ from real_servers import fresh_database
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.store import poll
-from ocrstream_recorder.store.tables import (
+from ocrstream_recorder.database.tables import (
     BatchExecution,
     ChainExecution,
     OcrExecution,
     OcrTextBox,
     TaskLog,
 )
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchSubmitted,
@@ -209,10 +209,10 @@ def test_the_same_batch_by_the_orm_and_by_events(
         psycopg.connect(database_url, autocommit=True) as by_events,
         psycopg.connect(by_orm, autocommit=True) as written,
     ):
-        ledger = Ledger(
-            contribute(event, ZONE.to_local) for event in told(failing, images=5, chunk_size=2)
+        ledger = PollChanges(
+            changes_of(event, ZONE.to_local) for event in told(failing, images=5, chunk_size=2)
         )
-        poll.write(by_events, ledger, ZONE, "cluster", {})
+        poll_transaction.write(by_events, ledger, ZONE, "cluster", {})
         assert rows(written) == rows(by_events)
 
 

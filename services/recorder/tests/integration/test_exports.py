@@ -26,12 +26,12 @@ from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.api.export_rows import IMAGES_AT_ONCE
 from ocrstream_recorder.api.exports import EXPORTS_AT_ONCE
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_recorder.pictures.source import ImageSource
-from ocrstream_recorder.store import poll
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.object_stores import AllowedStores
@@ -87,8 +87,8 @@ def outcome(index: int, path: str, *boxes: TextBox, **told: Any) -> AnyEvent:
 def record(database_url: str) -> Record:
     def write(*events: AnyEvent) -> None:
         with psycopg.connect(database_url, autocommit=True) as connection:
-            ledger = Ledger(contribute(one, ZONE.to_local) for one in events)
-            poll.write(connection, ledger, ZONE, "cluster", {})
+            ledger = PollChanges(changes_of(one, ZONE.to_local) for one in events)
+            poll_transaction.write(connection, ledger, ZONE, "cluster", {})
 
     return write
 
@@ -104,7 +104,9 @@ async def database(database_url: str) -> AsyncGenerator[ReadDatabase]:
 def app(database: ReadDatabase, tmp_path: Path) -> Any:
     folders = AllowedFolders([tmp_path], max_bytes=1 << 24)
     source = ImageSource(folders, AllowedStores((), max_bytes=0), fetch_timeout_s=60)
-    return create_api(database, ZONE, Health(), LetterBox(ServiceSettings()), image_source=source)
+    return create_api(
+        database, ZONE, Health(), DeadLetterRecords(ServiceSettings()), image_source=source
+    )
 
 
 @pytest.fixture

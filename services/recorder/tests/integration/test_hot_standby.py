@@ -18,8 +18,8 @@ from real_servers import CACHE, discard
 from ocrstream_local import processes
 from ocrstream_local.postgres import PostgresServer
 from ocrstream_local.processes import free_port
-from ocrstream_recorder.store.migrate import migrate
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.migrations.migrate import migrate
 
 pytestmark = pytest.mark.integration
 

@@ -11,9 +11,9 @@ import pytest
 from prometheus_client import REGISTRY
 from recorder_writer import RESULTS, TOPIC, Writer, image, query, record, result
 
-from ocrstream_recorder.intake import chains_named_by
-from ocrstream_recorder.store import chains
-from ocrstream_recorder.store.offsets import OffsetsMovedError
+from ocrstream_recorder.errors import OffsetsMovedError
+from ocrstream_recorder.recording import chain_rows
+from ocrstream_recorder.recording.decoding import chains_named_by
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.headers import origin_headers
 from ocrstream_schemas.ids import RecordRef
@@ -45,7 +45,7 @@ async def read(writer: Writer, *records: RawRecord) -> list[bool]:
         )
     prepared = await writer.recording.prepare(list(records))
     await writer.recording.record(prepared, begins)
-    known = {(one.record.topic, one.record.offset): one.known for one in prepared.judged}
+    known = {(one.record.topic, one.record.offset): one.known for one in prepared.records}
     return [known[one.topic, one.offset] for one in records]
 
 
@@ -123,7 +123,7 @@ async def test_what_was_not_committed_is_not_known(writer: Writer, database_url:
     with pytest.raises(OffsetsMovedError):
         await writer.recording.record(prepared, {(TOPIC, 0): 0})
     with psycopg.connect(database_url) as connection:
-        assert not chains.folded(connection, chains_named_by([first]))
+        assert not chain_rows.folded(connection, chains_named_by([first]))
     assert await read(writer, first) == [False]
 
 
@@ -132,7 +132,7 @@ async def test_if_nothing_can_be_asked_nothing_is_known(writer: Writer, database
     await read(writer, first)
     query(database_url, "ALTER TABLE chain_executions RENAME COLUMN folded TO elsewhere")
     prepared = await writer.recording.prepare([first])
-    assert not prepared.judged[0].known
+    assert not prepared.records[0].known
     query(database_url, "ALTER TABLE chain_executions RENAME COLUMN elsewhere TO folded")
     assert await read(writer, first) == [True]
 

@@ -17,11 +17,12 @@ from recorder_ledgers import History, dealt, histories, record, retry_request, t
 from recorder_oracle import Told, batches, retried
 from recorder_rows import TABLES, check_batches_completed, check_rows, submit_again
 
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.intake import chains_named_by, judge
-from ocrstream_recorder.store import chains, poll
-from ocrstream_recorder.store.poll import ConcurrentChangeError, Written
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.errors import ConcurrentChangeError
+from ocrstream_recorder.recording import chain_rows, poll_transaction
+from ocrstream_recorder.recording.decoding import chains_named_by, decode_record
+from ocrstream_recorder.recording.poll_transaction import Written
+from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason, TextBox
@@ -72,12 +73,12 @@ def replicas(postgres_url: str) -> Generator[Replicas]:
 
 def write(connection: Connection[Any], records: list[RawRecord]) -> Written:
     """Write a poll as the recorder does; a deadlock would raise."""
-    known = chains.folded(connection, chains_named_by(records))
-    judged = [judge(one, ZONE.to_local, known) for one in records]
-    ledger = Ledger([one.contribution for one in judged if one.contribution is not None])
+    known = chain_rows.folded(connection, chains_named_by(records))
+    judged = [decode_record(one, ZONE.to_local, known) for one in records]
+    ledger = PollChanges([one.changes for one in judged if one.changes is not None])
     for _ in range(_ATTEMPTS):
         try:
-            return poll.write(connection, ledger, ZONE, "cluster", {})
+            return poll_transaction.write(connection, ledger, ZONE, "cluster", {})
         except (ConcurrentChangeError, psycopg.errors.UniqueViolation):
             # Two recorders asked for one public path at once, for one; the recorder tries again.
             continue

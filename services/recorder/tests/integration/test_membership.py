@@ -11,11 +11,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from real_servers import Broker
 
-from ocrstream_recorder.consumer import Consumer
-from ocrstream_recorder.drain_limit import DrainLimit
-from ocrstream_recorder.recording import Poll, Recording
-from ocrstream_recorder.store.offsets import Partition
-from ocrstream_recorder.transaction_size import TransactionSize
+from ocrstream_recorder.database.offsets import Partition
+from ocrstream_recorder.database.transaction_size import TransactionSize
+from ocrstream_recorder.recording.consumer import Consumer
+from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
+from ocrstream_recorder.recording.poll_writer import Poll, PollWriter
 from ocrstream_runtime.cluster import Cluster
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_runtime.lifecycle import is_set_within
@@ -32,7 +32,7 @@ class HeldRecording:
 
     def __init__(self, poll_records: int = 1000, *, fenced: bool = False) -> None:
         self.size = TransactionSize(poll_records, 30.0)
-        self.let_go = asyncio.Event()
+        self.release_requested = asyncio.Event()
         self.writing = asyncio.Event()
         self.writing_two = asyncio.Event()
         self._fenced = fenced
@@ -63,7 +63,7 @@ class HeldRecording:
         await self.released.wait()
         self._writes -= 1
         on_fenced()
-        return poll.nexts
+        return poll.next_offsets
 
 
 def new_consumer(bootstrap: str) -> AIOKafkaConsumer:
@@ -85,7 +85,9 @@ async def member(
     kafka = new_consumer(bootstrap)
     async with Cluster(bootstrap, await find_cluster(bootstrap)) as cluster:
         yield (
-            Consumer(kafka, cluster, cast("Recording", recording), DrainLimit(100), stop=stop),
+            Consumer(
+                kafka, cluster, cast("PollWriter", recording), DeadLetterBreaker(100), stop=stop
+            ),
             kafka,
         )
 
@@ -104,7 +106,7 @@ async def test_a_write_longer_than_the_poll_interval_keeps_the_membership(
         try:
             # A member that leaves is told so, and lets go of what it writes.
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(recording.let_go.wait(), 3 * MAX_POLL_INTERVAL_S)
+                await asyncio.wait_for(recording.release_requested.wait(), 3 * MAX_POLL_INTERVAL_S)
             assert kafka.assignment()
         finally:
             recording.released.set()

@@ -32,8 +32,8 @@ from sqlalchemy import JSON, create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
-from ocrstream_recorder.store import migrate
-from ocrstream_recorder.store.tables import Base
+from ocrstream_recorder.database.tables import Base
+from ocrstream_recorder.migrations import migrate
 
 pytestmark = pytest.mark.integration
 
@@ -220,7 +220,9 @@ def test_several_at_once_migrate_once(old_template: str) -> None:
             assert all(valid for _, valid in schema_of(connection)["indexes"])
 
 
-MIGRATE = "import sys; from ocrstream_recorder.store.migrate import migrate; migrate(sys.argv[1])"
+MIGRATE = (
+    "import sys; from ocrstream_recorder.migrations.migrate import migrate; migrate(sys.argv[1])"
+)
 
 
 @pytest.mark.parametrize(

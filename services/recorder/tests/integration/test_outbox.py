@@ -10,11 +10,12 @@ import psycopg
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from ocrstream_recorder.outbox_sender import OutboxSender
-from ocrstream_recorder.store import outbox
-from ocrstream_recorder.store.database import Database, DatabaseUnavailable
-from ocrstream_recorder.store.outbox import Event
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.connections import Database
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.errors import DatabaseUnavailableError
+from ocrstream_recorder.outbox import outbox_rows
+from ocrstream_recorder.outbox.outbox_rows import Event
+from ocrstream_recorder.outbox.sender import OutboxSender
 from ocrstream_schemas.topics import BATCHES_COMPLETED, TOPICS
 
 pytestmark = pytest.mark.integration
@@ -87,7 +88,7 @@ async def running(database_url: str) -> AsyncGenerator[Running]:
 
 def fill(url: str, *events: Event) -> None:
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
-        outbox.insert(cursor, list(events))
+        outbox_rows.insert(cursor, list(events))
 
 
 def event(number: int, size: int = 0) -> Event:
@@ -157,9 +158,9 @@ async def test_large_values_are_taken_a_few_at_a_time(running: Running, database
     check(running.producer.log, 100)
     with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
         fill(database_url, *(event(number, size=1000) for number in range(4)))
-        assert len(outbox.take(cursor, 10, 1)) == 1
-        assert len(outbox.take(cursor, 10, 2000)) == 2
-        assert len(outbox.take(cursor, 3, 10_000)) == 3
+        assert len(outbox_rows.take(cursor, 10, 1)) == 1
+        assert len(outbox_rows.take(cursor, 10, 2000)) == 2
+        assert len(outbox_rows.take(cursor, 3, 10_000)) == 3
 
 
 async def test_one_of_two_senders_sends_and_the_other_takes_over(
@@ -208,7 +209,7 @@ async def test_a_sender_that_lost_its_session_cannot_put_records_out_of_order(
 
 def may_send(connection: psycopg.Connection[Any]) -> bool:
     with connection.cursor() as cursor:
-        return outbox.may_send(cursor)
+        return outbox_rows.may_send(cursor)
 
 
 async def test_what_takes_longer_to_send_than_a_session_lasts_is_not_sent_again(
@@ -232,7 +233,7 @@ async def test_a_sender_that_stands_still_loses_its_right_to_send(database_url: 
     assert await database.run(may_send)
     with psycopg.connect(database_url, autocommit=True) as connection:
         await until(lambda: may_send(connection))
-        with pytest.raises(DatabaseUnavailable):
+        with pytest.raises(DatabaseUnavailableError):
             await database.run(may_send)
         assert not await database.run(may_send)
     await database.close()

@@ -11,7 +11,7 @@ import pytest
 from read_api import get, read_api
 from read_events import NOON, ODD, at, ended, fill, write
 
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_schemas.events import OcrFailed, OcrSucceeded, Reason
 
 pytestmark = pytest.mark.integration

@@ -11,7 +11,7 @@ from read_api import get, read_api
 from read_events import at, box, ended, fill, submitted, write
 
 from ocrstream_recorder.api.direct_reads import DirectReads
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_schemas.events import AnyEvent, OcrSucceeded
 
 pytestmark = pytest.mark.integration

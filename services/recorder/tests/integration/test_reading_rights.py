@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import InternalError
 
 from ocrstream_recorder.api.databases import ReadDatabase
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
 
 pytestmark = pytest.mark.integration
 

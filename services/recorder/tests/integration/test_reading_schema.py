@@ -20,9 +20,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from ocrstream_recorder.api import batches, chains, dead_letters, images, search, stats, tasks
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase
-from ocrstream_recorder.letter_box import LetterBox
-from ocrstream_recorder.store.migrate import sqlalchemy_url
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.records import DeadLetterRecords
+from ocrstream_recorder.migrations.migrate import sqlalchemy_url
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
 
@@ -59,7 +59,7 @@ def app(postgres_url: str) -> Iterator[FastAPI]:
         database = ReadDatabase(url, connections=2, timeout_s=5)
         # Each case has an event loop of its own, which none of its connections may outlive.
         database.engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool)
-        yield create_api(database, zone, Health(), LetterBox(ServiceSettings()))
+        yield create_api(database, zone, Health(), DeadLetterRecords(ServiceSettings()))
         asyncio.run(database.close())
 
 

@@ -19,10 +19,13 @@ from recorder_writer import (
     result,
 )
 
-from ocrstream_recorder.recording import GivenBack
-from ocrstream_recorder.store import poll
-from ocrstream_recorder.store.database import DatabaseUnavailable, DataRefused
-from ocrstream_recorder.store.offsets import OffsetsMovedError
+from ocrstream_recorder.errors import (
+    DatabaseUnavailableError,
+    DataRefusedError,
+    OffsetsMovedError,
+    PollAbandonedError,
+)
+from ocrstream_recorder.recording import poll_transaction
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.headers import REDRIVE, origin_headers
 from ocrstream_schemas.ids import RecordRef
@@ -42,15 +45,15 @@ async def test_a_refusal_ends_the_trouble_before_it(
     writer: Writer, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query(database_url, "ALTER TABLE chain_executions ADD CHECK (chain_name <> 'poison')")
-    really_write = poll.write
-    troubles = [DatabaseUnavailable("away")]
+    really_write = poll_transaction.write
+    troubles = [DatabaseUnavailableError("away")]
 
-    def write(*arguments: Any, **options: Any) -> poll.Written:
+    def write(*arguments: Any, **options: Any) -> poll_transaction.Written:
         if troubles:
             raise troubles.pop()
         return really_write(*arguments, **options)
 
-    monkeypatch.setattr(poll, "write", write)
+    monkeypatch.setattr(poll_transaction, "write", write)
     await writer.record([record(image("a", chain_name="poison"), offset=0)], {(TOPIC, 0): 0})
     assert not troubles
     assert len(writer.dead_letters.kept) == 1
@@ -148,8 +151,8 @@ async def test_lets_go_of_what_cannot_be_written() -> None:
     writer = Writer("postgresql://nobody@127.0.0.1:9/none")
     writing = asyncio.create_task(writer.record([record(image("a"), 0)], {(TOPIC, 0): 0}))
     await asyncio.sleep(0)
-    writer.recording.let_go.set()
-    with pytest.raises(GivenBack):
+    writer.recording.release_requested.set()
+    with pytest.raises(PollAbandonedError):
         await writing
     await writer.database.close()
 
@@ -220,7 +223,7 @@ async def test_text_without_an_encoding_is_a_data_error(writer: Writer) -> None:
     def work(connection: psycopg.Connection[Any]) -> None:
         connection.execute("SELECT %s", ("\ud800",))
 
-    with pytest.raises(DataRefused):
+    with pytest.raises(DataRefusedError):
         await writer.database.run(work)
 
 
@@ -301,7 +304,7 @@ async def test_a_database_that_refuses_everything_does_not_drain_the_topic(
     await writer.begin()
     query(database_url, f"ALTER TABLE chain_executions ADD {CHECK}")
     records = [record(image(str(n), chain_name="poison"), n) for n in range(50)]
-    with pytest.raises(GivenBack):
+    with pytest.raises(PollAbandonedError):
         await writer.record(records, {(TOPIC, 0): 0})
     nexts = await writer.recording.next_offsets({(TOPIC, 0): 0})
     assert nexts == {(TOPIC, 0): 5}

@@ -20,8 +20,8 @@ from reread_scene import (
     write,
 )
 
-from ocrstream_recorder.domain.selection import Condition
-from ocrstream_recorder.store import rereads
+from ocrstream_recorder.reprocessing import rereads
+from ocrstream_recorder.reprocessing.rules import Condition
 from ocrstream_schemas.events import Provenance, ResultWarning
 
 pytestmark = pytest.mark.integration

@@ -24,7 +24,7 @@ from reread_scene import (
     write,
 )
 
-from ocrstream_recorder.store import rereads, retries
+from ocrstream_recorder.reprocessing import rereads, retries
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchRetryRequested,

@@ -27,15 +27,11 @@ from search_scene import (
 )
 
 from ocrstream_recorder.api.databases import ReadDatabase
-from ocrstream_recorder.domain.search_text import (
-    grams_of_query,
-    grams_of_text,
-    image_text,
-    normalize,
-)
-from ocrstream_recorder.search_indexer import SearchIndexer
-from ocrstream_recorder.store import search, search_index
-from ocrstream_recorder.store.database import Database, SessionLost
+from ocrstream_recorder.database.connections import Database
+from ocrstream_recorder.errors import SessionLostError
+from ocrstream_recorder.search import index, queries
+from ocrstream_recorder.search.indexer import SearchIndexer
+from ocrstream_recorder.search.rules import grams_of_query, grams_of_text, image_text, normalize
 from ocrstream_runtime.lifecycle import is_set_within
 
 pytestmark = pytest.mark.integration
@@ -60,7 +56,7 @@ async def searcher(database_url: str) -> AsyncGenerator[Searcher]:
 
 def waiting(connection: Connection[Any]) -> int:
     with connection.cursor() as cursor:
-        return search_index.backlog(cursor).waiting
+        return index.backlog(cursor).waiting
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -131,7 +127,7 @@ async def test_the_newest_first_page_by_page(
     segments: int,
     looks: int,
 ) -> None:
-    monkeypatch.setattr(search, "_SEGMENTS_AT_ONCE", segments)
+    monkeypatch.setattr(queries, "_SEGMENTS_AT_ONCE", segments)
     monkeypatch.setattr("ocrstream_recorder.api.search._MOST_LOOKS", looks)
     # Ids in several segments, of which some are empty; searched for in an order not of their own.
     names = [f"{number:02}" for number in range(45)]
@@ -257,7 +253,7 @@ async def test_no_search_reads_a_whole_table(
     database = ReadDatabase(database_url, connections=1, timeout_s=30)
     wanted = {"grams": list(grams_of_query("total")), "before": 1 << 62}
     try:
-        plan = await database.searches.rows(b"EXPLAIN " + search.candidates(20), wanted)
+        plan = await database.searches.rows(b"EXPLAIN " + queries.candidates(20), wanted)
     finally:
         await database.close()
     assert "Seq Scan" not in str(plan)
@@ -267,13 +263,13 @@ async def test_no_search_reads_a_whole_table(
 async def test_no_statement_looks_at_all_that_there_is(
     connection: Connection[Any], searcher: Searcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "_SEGMENTS_AT_ONCE", 2)
+    monkeypatch.setattr(queries, "_SEGMENTS_AT_ONCE", 2)
     monkeypatch.setattr("ocrstream_recorder.api.search._MOST_LOOKS", 3)
     record(connection, {"wanted": plain(["total"])})
     for number in range(9):
         connection.execute(
             "SELECT setval('ocr_executions_id_seq', nextval('ocr_executions_id_seq') + %s)",
-            (1 << search_index.SEGMENT_BITS,),
+            (1 << index.SEGMENT_BITS,),
         )
         record(connection, {str(number): plain(["other"])})
     index_all(connection)
@@ -290,7 +286,7 @@ async def test_what_takes_too_long_is_said(
     record(connection, {"a": plain(["total"])})
     index_all(connection)
     slow = "SELECT pg_sleep(60), %(grams)s::int[], %(before)s::bigint LIMIT {limit}"
-    monkeypatch.setattr(search, "_CANDIDATES", slow)
+    monkeypatch.setattr(queries, "_CANDIDATES", slow)
     answer = await searcher.client.get("/v1/search", params={"q": "total"})
     assert answer.status_code == 503
     assert "look for a longer text" in answer.json()["detail"]
@@ -323,7 +319,7 @@ async def test_one_of_several_indexes_and_none_leaves_older_keys(
     record(connection, {"a": plain(["first"])})
     first = read(connection)
     with psycopg.connect(database_url) as other, other.cursor() as cursor:
-        assert search_index.write(cursor, first) == 1
+        assert index.write(cursor, first) == 1
         record(connection, {"a": plain(["second"])}, later_s=1)
         # The other one has not committed its keys.
         assert index_all(connection) == 0
@@ -369,10 +365,10 @@ def test_as_much_text_is_read_at_once_as_fits(
     record(connection, {str(number): plain(["text", "more"]) for number in range(3)})
     record(connection, {"newest": plain(["text" * 2, ""])})
     with connection.cursor() as cursor:
-        found = search_index.read(cursor, 50, characters)
+        found = index.read(cursor, 50, characters)
         assert [len(one.texts or []) for one in found] == [2] * images
         assert (found[0].texts or [])[0] == "texttext"
-        assert len(search_index.read(cursor, 3, 1_000)) == 3
+        assert len(index.read(cursor, 3, 1_000)) == 3
 
 
 async def test_one_that_stands_still_loses_its_right_to_index(database_url: str) -> None:
@@ -380,7 +376,7 @@ async def test_one_that_stands_still_loses_its_right_to_index(database_url: str)
 
     def may_index(connection: psycopg.Connection[Any]) -> bool:
         with connection.cursor() as cursor:
-            return search_index.may_index(cursor)
+            return index.may_index(cursor)
 
     assert await database.run(may_index)
     with psycopg.connect(database_url, autocommit=True) as other:
@@ -388,7 +384,7 @@ async def test_one_that_stands_still_loses_its_right_to_index(database_url: str)
         async with asyncio.timeout(60):
             while not may_index(other):
                 await is_set_within(asyncio.Event(), 0.05)
-        with pytest.raises(SessionLost):
+        with pytest.raises(SessionLostError):
             await database.run(may_index)
         assert not await database.run(may_index)
     await database.close()
@@ -396,10 +392,10 @@ async def test_one_that_stands_still_loses_its_right_to_index(database_url: str)
 
 INDEX_AND_STALL = """
 import sys, psycopg
-from ocrstream_recorder.store import search_index
+from ocrstream_recorder.search import index
 with psycopg.connect(sys.argv[1]) as connection, connection.cursor() as cursor:
-    queued = search_index.read(cursor, 10, 1000)
-    search_index.write(cursor, [search_index.grams_of(image) for image in queued])
+    queued = index.read(cursor, 10, 1000)
+    index.write(cursor, [index.grams_of(image) for image in queued])
     print("indexed", flush=True)
     sys.stdin.read()
 """
@@ -428,7 +424,7 @@ async def test_what_comes_meanwhile_waits_for_nobody(
     """A poll that replaces an image's result while it is indexed is not held up."""
     record(connection, {"a": plain(["first"]), "b": plain(["other"])})
     with psycopg.connect(database_url) as other, other.cursor() as cursor:
-        assert search_index.write(cursor, read(connection)) == 2
+        assert index.write(cursor, read(connection)) == 2
         connection.execute("SET lock_timeout = '1ms'")
         record(connection, {"a": plain(["second"]), "c": plain(["new"])}, later_s=1)
         other.rollback()
@@ -438,7 +434,7 @@ async def test_what_comes_meanwhile_waits_for_nobody(
 async def test_the_indexer_goes_on_by_itself_and_gives_way(
     database_url: str, connection: Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ocrstream_recorder.search_indexer._REST_FACTOR", 1e9)
+    monkeypatch.setattr("ocrstream_recorder.search.indexer._REST_FACTOR", 1e9)
     stop = asyncio.Event()
 
     async def until(left: int) -> None:
@@ -485,7 +481,7 @@ def test_whoever_may_write_images_is_heard(connection: Connection[Any]) -> None:
 def test_a_poll_is_seen_while_it_is_written(database_url: str, connection: Connection[Any]) -> None:
     def is_recording() -> bool:
         with connection.cursor() as cursor:
-            return search_index.is_recording(cursor, "the recorder")
+            return index.is_recording(cursor, "the recorder")
 
     with psycopg.connect(database_url, application_name="the recorder") as writer:
         assert not is_recording()

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from psycopg import Connection
 from recorder_rows import TABLES, submit_again
 
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.store import offsets, poll
-from ocrstream_recorder.store.offsets import OffsetsMovedError, Span
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database import offsets
+from ocrstream_recorder.database.offsets import Span
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.errors import OffsetsMovedError
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchRetryRequested,
@@ -34,9 +36,9 @@ pytestmark = pytest.mark.integration
 ZONE = DatabaseZone("UTC")
 
 
-def write(connection: Connection[Any], events: list[AnyEvent]) -> poll.Written:
-    ledger = Ledger(contribute(event, ZONE.to_local) for event in events)
-    return poll.write(connection, ledger, ZONE, "cluster", {})
+def write(connection: Connection[Any], events: list[AnyEvent]) -> poll_transaction.Written:
+    ledger = PollChanges(changes_of(event, ZONE.to_local) for event in events)
+    return poll_transaction.write(connection, ledger, ZONE, "cluster", {})
 
 
 def submitted(index: int) -> ImageSubmitted:
@@ -68,10 +70,12 @@ def test_a_poll_is_written_once(connection: Connection[Any]) -> None:
         assert offsets.next_offsets(cursor, "k", {("images.submitted", 0): 5}) == {
             ("images.submitted", 0): 5
         }
-    ledger = Ledger([contribute(submitted(0), ZONE.to_local)])
-    poll.write(connection, ledger, ZONE, "k", spans)
+    ledger = PollChanges([changes_of(submitted(0), ZONE.to_local)])
+    poll_transaction.write(connection, ledger, ZONE, "k", spans)
     with pytest.raises(OffsetsMovedError):
-        poll.write(connection, Ledger([contribute(submitted(1), ZONE.to_local)]), ZONE, "k", spans)
+        poll_transaction.write(
+            connection, PollChanges([changes_of(submitted(1), ZONE.to_local)]), ZONE, "k", spans
+        )
     assert connection.execute("SELECT chain_id FROM chain_executions").fetchall() == [("chain-0",)]
     assert connection.execute("SELECT next_offset FROM recorder_offsets").fetchall() == [(7,)]
 

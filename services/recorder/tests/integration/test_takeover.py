@@ -14,8 +14,8 @@ from read_api import get, read_api
 from search_scene import index_all
 from taken_over import NOON, UTC_ZONE, filenodes, one, open_database, read, write
 
-from ocrstream_recorder.store.migrate import migrate
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.migrations.migrate import migrate
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchCompleted,

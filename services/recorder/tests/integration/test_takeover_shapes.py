@@ -10,8 +10,8 @@ import pytest
 from old_database import checksums, columns_of, schema_of
 from taken_over import NOON, filenodes, one, open_database, read, write
 
-from ocrstream_recorder.store.migrate import migrate
-from ocrstream_recorder.store.takeover import CannotTakeOverError
+from ocrstream_recorder.errors import CannotTakeOverError
+from ocrstream_recorder.migrations.migrate import migrate
 from ocrstream_schemas.events import BatchSubmitted
 
 pytestmark = pytest.mark.integration

@@ -12,15 +12,15 @@ import pytest
 from structlog.testing import capture_logs
 from webhook_receiver import SECRET, WebhookReceiver, status, webhook_receiver
 
-from ocrstream_recorder import webhooks as sender_module
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.store import poll
-from ocrstream_recorder.store import webhooks as store
-from ocrstream_recorder.store.database import Database
-from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_recorder.webhook_client import WebhookClient, parse_secrets
-from ocrstream_recorder.webhooks import WebhookSender, backoff_s
+from ocrstream_recorder.database.connections import Database
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.outbox import webhook_rows as store
+from ocrstream_recorder.outbox import webhook_sender as sender_module
+from ocrstream_recorder.outbox.webhook_client import WebhookClient, parse_secrets
+from ocrstream_recorder.outbox.webhook_sender import WebhookSender, backoff_s
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_schemas.events import BatchRevoked, BatchSubmitted
 
@@ -104,7 +104,9 @@ def complete(url: str, webhook_url: Any, batch_id: str = "b") -> None:
 
 def write(url: str, event: BatchSubmitted | BatchRevoked) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        poll.write(connection, Ledger([contribute(event, ZONE.to_local)]), ZONE, "cluster", {})
+        poll_transaction.write(
+            connection, PollChanges([changes_of(event, ZONE.to_local)]), ZONE, "cluster", {}
+        )
 
 
 def rows(url: str) -> list[tuple[str, int, int, str, str | None]]:

@@ -16,11 +16,12 @@ import pytest
 from psycopg import Connection
 from recorder_rows import check_batches_completed, check_rows
 
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.store import offsets, poll
-from ocrstream_recorder.store.offsets import Span
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database import offsets
+from ocrstream_recorder.database.offsets import Span
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchSubmitted,
@@ -92,8 +93,8 @@ def _write(connection: Connection[Any], events: list[AnyEvent], writer: int) -> 
     partition = ("ocr.results", writer)
     with connection.transaction(), connection.cursor() as cursor:
         begin = offsets.next_offsets(cursor, "cluster", {partition: 0})[partition]
-    ledger = Ledger(contribute(event, ZONE.to_local) for event in events)
-    poll.write(connection, ledger, ZONE, "cluster", {partition: Span(begin, begin + 1)})
+    ledger = PollChanges(changes_of(event, ZONE.to_local) for event in events)
+    poll_transaction.write(connection, ledger, ZONE, "cluster", {partition: Span(begin, begin + 1)})
 
 
 @pytest.fixture

@@ -3,15 +3,15 @@
 import math
 from collections.abc import Callable, Iterable
 
+from ocrstream_recorder.errors import NoPictureError, Trouble
 from ocrstream_recorder.export.formats import Format, open_writer
 from ocrstream_recorder.export.model import Box, ExportImage, Heading, Point
 from ocrstream_recorder.export.pictures import Picture
-from ocrstream_recorder.pictures.source import NoPicture, Trouble
 
 
 def no_picture(reference: str) -> Picture:
     """There are none."""
-    raise NoPicture(f"{reference} is not shown here", Trouble.NOT_FOUND)
+    raise NoPictureError(f"{reference} is not shown here", Trouble.NOT_FOUND)
 
 
 def export(

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 
 from ocrstream_recorder.api.app import create_api
-from ocrstream_recorder.api.databases import ReadDatabase, marking_engine
-from ocrstream_recorder.letter_box import LetterBox
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.api.databases import ReadDatabase, write_engine
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.settings import ServiceSettings
 
@@ -19,8 +19,10 @@ async def read_api(
     url: str, zone: DatabaseZone, *, timeout_s: float = 5.0
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of the API, which reads the database and writes what it may."""
-    database, marking = ReadDatabase(url, connections=2, timeout_s=timeout_s), marking_engine(url)
-    app = create_api(database, zone, Health(), LetterBox(ServiceSettings()), writing_engine=marking)
+    database, marking = ReadDatabase(url, connections=2, timeout_s=timeout_s), write_engine(url)
+    app = create_api(
+        database, zone, Health(), DeadLetterRecords(ServiceSettings()), writing_engine=marking
+    )
     try:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://recorder"

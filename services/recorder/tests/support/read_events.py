@@ -6,10 +6,10 @@ from typing import Any
 
 import psycopg
 
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.store import poll
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchRevoked,
@@ -140,8 +140,8 @@ def events_of(which: int) -> Iterator[AnyEvent]:
 
 def write(url: str, told: Iterable[AnyEvent], zone: DatabaseZone) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        ledger = Ledger(contribute(event, zone.to_local) for event in told)
-        poll.write(connection, ledger, zone, "cluster", {})
+        ledger = PollChanges(changes_of(event, zone.to_local) for event in told)
+        poll_transaction.write(connection, ledger, zone, "cluster", {})
 
 
 def fill(url: str, zone: DatabaseZone) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ocrstream_recorder.domain.selection import (
+from ocrstream_recorder.reprocessing.rules import (
     DURATIONS,
     FIELDS,
     NAMES,

@@ -8,7 +8,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 from recorder_oracle import Row, Told
 
-from ocrstream_recorder.store import retries
+from ocrstream_recorder.reprocessing import retries
 from ocrstream_schemas.events import BatchCompleted
 
 TABLES = (

@@ -8,14 +8,14 @@ import psycopg
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
 
-from ocrstream_recorder.dead_letters import Kept
-from ocrstream_recorder.drain_limit import DrainLimit
-from ocrstream_recorder.intake import Judged
-from ocrstream_recorder.recording import Recording
-from ocrstream_recorder.store.database import Database
-from ocrstream_recorder.store.dead_letters import Coordinates
-from ocrstream_recorder.store.zone import DatabaseZone
-from ocrstream_recorder.transaction_size import TransactionSize
+from ocrstream_recorder.database.connections import Database
+from ocrstream_recorder.database.transaction_size import TransactionSize
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.producer import Kept
+from ocrstream_recorder.dead_letters.register import Coordinates
+from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
+from ocrstream_recorder.recording.decoding import DecodedRecord
+from ocrstream_recorder.recording.poll_writer import PollWriter
 from ocrstream_runtime.health import NotReady
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.codec import encode
@@ -25,14 +25,14 @@ TOPIC = "images.submitted"
 RESULTS = "ocr.results"
 
 
-class DeadLetters:
+class DeadLetterProducer:
     """Keeps what it is given; fails `failures` times first."""
 
     def __init__(self) -> None:
-        self.kept: list[Judged] = []
+        self.kept: list[DecodedRecord] = []
         self.failures = 0
 
-    async def publish(self, judged: Iterable[Judged]) -> Kept:
+    async def publish(self, judged: Iterable[DecodedRecord]) -> Kept:
         """As the real ones do."""
         rejected = [one for one in judged if one.rejection]
         if rejected and self.failures:
@@ -48,16 +48,16 @@ class DeadLetters:
 
 
 class Writer:
-    """A Recording with its parts."""
+    """A PollWriter with its parts."""
 
     def __init__(self, url: str, limit: int = 100, *, idle_timeout_s: float = 30.0) -> None:
         self.url = url
         self.database = Database(url, "test", transaction_idle_timeout_s=idle_timeout_s)
-        self.dead_letters = DeadLetters()
-        self.recording = Recording(
+        self.dead_letters = DeadLetterProducer()
+        self.recording = PollWriter(
             self.database,
             self.dead_letters,
-            DrainLimit(limit),
+            DeadLetterBreaker(limit),
             DatabaseZone("UTC"),
             TransactionSize(2_000, idle_timeout_s),
             cluster_id="cluster",

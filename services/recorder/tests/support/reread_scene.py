@@ -6,10 +6,11 @@ from typing import Any
 import httpx
 from psycopg import Connection
 
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.store import poll, rereads
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.reprocessing import rereads
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.events import (
     AnyEvent,
@@ -26,9 +27,9 @@ ZONE = DatabaseZone("Asia/Seoul")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def write(connection: Connection[Any], *events: AnyEvent) -> poll.Written:
-    ledger = Ledger(contribute(event, ZONE.to_local) for event in events)
-    return poll.write(connection, ledger, ZONE, "cluster", {})
+def write(connection: Connection[Any], *events: AnyEvent) -> poll_transaction.Written:
+    ledger = PollChanges(changes_of(event, ZONE.to_local) for event in events)
+    return poll_transaction.write(connection, ledger, ZONE, "cluster", {})
 
 
 def box(text: str, confidence: float) -> TextBox:

@@ -9,11 +9,12 @@ import httpx
 from psycopg import Connection
 from read_api import read_api
 
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.store import poll, search_index
-from ocrstream_recorder.store.search_index import ImageGrams
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
+from ocrstream_recorder.search import index
+from ocrstream_recorder.search.index import ImageGrams
 from ocrstream_schemas.events import (
     AnyEvent,
     ImageSubmitted,
@@ -78,8 +79,8 @@ def submit(connection: Connection[Any], name: str, batch_id: str) -> None:
 
 
 def _write(connection: Connection[Any], events: Sequence[AnyEvent]) -> None:
-    ledger = Ledger(contribute(event, _ZONE.to_local) for event in events)
-    poll.write(connection, ledger, _ZONE, "cluster", {})
+    ledger = PollChanges(changes_of(event, _ZONE.to_local) for event in events)
+    poll_transaction.write(connection, ledger, _ZONE, "cluster", {})
 
 
 def index_all(connection: Connection[Any], at_once: int = 50) -> int:
@@ -93,14 +94,14 @@ def index_all(connection: Connection[Any], at_once: int = 50) -> int:
 def read(connection: Connection[Any], at_once: int = 50) -> list[ImageGrams]:
     """Read what is to be indexed, and make its grams."""
     with connection.cursor() as cursor:
-        queued = search_index.read(cursor, at_once, 1_000_000)
-    return [search_index.grams_of(image) for image in queued]
+        queued = index.read(cursor, at_once, 1_000_000)
+    return [index.grams_of(image) for image in queued]
 
 
 def write(connection: Connection[Any], found: list[ImageGrams]) -> int:
     """Write the keys of what was read; how many images of the queue that were."""
     with connection.transaction(), connection.cursor() as cursor:
-        return search_index.write(cursor, found)
+        return index.write(cursor, found)
 
 
 class Searcher:

@@ -9,10 +9,10 @@ import psycopg
 from old_database import TABLES
 from psycopg import Connection
 
-from ocrstream_recorder.domain.contribution import contribute
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.store import poll
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import AnyEvent, OcrSucceeded, TextBox
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -28,9 +28,9 @@ def open_database(url: str) -> Generator[Connection[Any]]:
 
 def write(
     connection: Connection[Any], *events: AnyEvent, zone: DatabaseZone = UTC_ZONE
-) -> poll.Written:
-    ledger = Ledger(contribute(event, zone.to_local) for event in events)
-    return poll.write(connection, ledger, zone, "cluster", {})
+) -> poll_transaction.Written:
+    ledger = PollChanges(changes_of(event, zone.to_local) for event in events)
+    return poll_transaction.write(connection, ledger, zone, "cluster", {})
 
 
 def one(connection: Connection[Any], query: LiteralString, *parameters: Any) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ocrstream_recorder.domain.box_order import boxes_in_order, corners
+from ocrstream_recorder.rules.box_order import boxes_in_order, corners
 
 
 def square(top: float) -> list[list[float]]:

@@ -11,8 +11,8 @@ import pytest
 
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase
-from ocrstream_recorder.letter_box import LetterBox
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_runtime.health import Health
 from ocrstream_runtime.origins import web_origin
 from ocrstream_runtime.settings import ServiceSettings
@@ -29,7 +29,7 @@ def client(folder: Path, ingest_url: str = "https://ingest.example") -> httpx.As
         database,
         DatabaseZone("UTC"),
         Health(),
-        LetterBox(ServiceSettings()),
+        DeadLetterRecords(ServiceSettings()),
         ingest_url=ingest_url,
         dashboard=folder,
     )

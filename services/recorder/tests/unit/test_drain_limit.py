@@ -8,8 +8,9 @@ from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrstream_recorder.drain_limit import DrainLimit
-from ocrstream_recorder.intake import Judged, Rejection
+from ocrstream_recorder.dead_letters.rejection import Rejection
+from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
+from ocrstream_recorder.recording.decoding import DecodedRecord
 from ocrstream_runtime.health import NotReady
 
 TOPIC = "images.submitted"
@@ -25,7 +26,7 @@ class Clock:
         return self.now
 
 
-def judged(offset: int, rejection: Rejection | None, partition: int = 0) -> Judged:
+def judged(offset: int, rejection: Rejection | None, partition: int = 0) -> DecodedRecord:
     record = ConsumerRecord[bytes | None, bytes | None](
         topic=TOPIC,
         partition=partition,
@@ -39,7 +40,7 @@ def judged(offset: int, rejection: Rejection | None, partition: int = 0) -> Judg
         serialized_value_size=0,
         headers=(),
     )
-    return Judged(record, None, rejection)
+    return DecodedRecord(record, None, rejection)
 
 
 class Log:
@@ -48,7 +49,7 @@ class Log:
     def __init__(self, verdicts: Sequence[Rejection | None], limit: int) -> None:
         self.verdicts = verdicts
         self.clock = Clock()
-        self.limit = DrainLimit(limit, self.clock)
+        self.limit = DeadLetterBreaker(limit, self.clock)
         self.next = 0
         self.limit.begin(PARTITION, 0, ())
 
@@ -72,7 +73,7 @@ class Log:
 
     def restart(self) -> None:
         window = self.limit.window
-        self.limit = DrainLimit(self.limit.limit, self.clock)
+        self.limit = DeadLetterBreaker(self.limit.limit, self.clock)
         recent = {offset for offset in self.dead if offset >= self.next - window}
         self.limit.begin(PARTITION, self.next, recent)
 
@@ -152,7 +153,7 @@ def test_few_bad_ones_of_one_user_hold_nothing() -> None:
 
 
 def test_other_partitions_go_on() -> None:
-    limit = DrainLimit(3, Clock())
+    limit = DeadLetterBreaker(3, Clock())
     for number in (0, 1):
         limit.begin((TOPIC, number), 0, ())
     bad = [judged(offset, INVALID, 0) for offset in range(10)]
@@ -162,18 +163,18 @@ def test_other_partitions_go_on() -> None:
 
 
 def test_what_the_database_refused_is_counted_anew_and_a_refused_probe_holds_on() -> None:
-    limit = DrainLimit(3, clock := Clock())
+    limit = DeadLetterBreaker(3, clock := Clock())
     limit.begin(PARTITION, 0, ())
     admitted = limit.admit([judged(offset, GOOD) for offset in range(3)])
     limit.written([one._replace(rejection=REFUSED) for one in admitted])
-    assert limit.misjudged
-    limit.misjudged = False
+    assert limit.must_recount
+    limit.must_recount = False
     limit.begin(PARTITION, 3, {0, 1, 2})
     assert limit.may_read(PARTITION)
     probe = limit.admit([judged(3, GOOD), judged(4, GOOD)])
     assert [one.record.offset for one in probe] == [3]
     limit.written([probe[0]._replace(rejection=REFUSED)])
-    assert not limit.misjudged
+    assert not limit.must_recount
     assert not limit.may_read(PARTITION)
     clock.now += 1
     probe = limit.admit([judged(4, GOOD), judged(5, GOOD)])

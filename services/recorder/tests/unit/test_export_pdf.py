@@ -10,12 +10,13 @@ import pytest
 from exported import box, export, failed, image
 from PIL import Image
 
+from ocrstream_recorder.errors import NoPictureError
 from ocrstream_recorder.export.formats import Format
 from ocrstream_recorder.export.model import Box, ExportImage, Point
 from ocrstream_recorder.export.pdf import DPI
 from ocrstream_recorder.export.pictures import Pictures, as_picture
 from ocrstream_recorder.pictures.pool import PicturePool
-from ocrstream_recorder.pictures.source import ImageSource, NoPicture
+from ocrstream_recorder.pictures.source import ImageSource
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.object_stores import AllowedStores
 
@@ -185,14 +186,14 @@ def test_a_picture_that_says_it_is_huge_is_not_read() -> None:
     Image.new("1", (1, 1)).save(png, "PNG")
     huge = bytearray(png.getvalue())
     huge[16:24] = (60_000).to_bytes(4) * 2
-    with pytest.raises(NoPicture, match="60,000 x 60,000"):
+    with pytest.raises(NoPictureError, match="60,000 x 60,000"):
         as_picture(bytes(huge))
 
 
 def test_a_bomb_harms_nobody(tmp_path: Path, pictures: Pictures) -> None:
     # Not as it is into a PDF, for it has an alpha channel; 160 megapixels of nothing.
     Image.new("LA", (16_000, 10_000)).save(tmp_path / "bomb.png")
-    with pytest.raises(NoPicture, match="at most 100,000,000"):
+    with pytest.raises(NoPictureError, match="at most 100,000,000"):
         pictures.open((tmp_path / "bomb.png").as_uri())
 
 

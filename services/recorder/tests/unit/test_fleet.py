@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord
 
-from ocrstream_recorder import fleet as fleet_module
 from ocrstream_recorder import serving_metrics
-from ocrstream_recorder.fleet import FORGOTTEN_AFTER_S, Fleet, FleetUnknown
+from ocrstream_recorder.errors import RegistryStaleError
+from ocrstream_recorder.monitoring import worker_registry as fleet_module
+from ocrstream_recorder.monitoring.worker_registry import FORGOTTEN_AFTER_S, WorkerRegistry
 from ocrstream_schemas.topics import WORKERS_HEARTBEATS
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -38,19 +39,19 @@ def record(
 
 
 @pytest.fixture
-def fleet() -> Fleet:
+def fleet() -> WorkerRegistry:
     """All that the broker has was read."""
-    fleet = Fleet()
+    fleet = WorkerRegistry()
     fleet.note_known()
     return fleet
 
 
-def alive(fleet: Fleet, after_s: float) -> dict[str, bool]:
+def alive(fleet: WorkerRegistry, after_s: float) -> dict[str, bool]:
     now = NOON + timedelta(seconds=after_s)
     return {one.said.worker: one.alive(now) for one in fleet.workers(now)}
 
 
-def test_a_worker_is_alive_until_it_is_silent_for_three_intervals(fleet: Fleet) -> None:
+def test_a_worker_is_alive_until_it_is_silent_for_three_intervals(fleet: WorkerRegistry) -> None:
     fleet.add(beat())
     assert alive(fleet, 15) == {"w": True}
     assert alive(fleet, 15.1) == {"w": False}
@@ -58,14 +59,14 @@ def test_a_worker_is_alive_until_it_is_silent_for_three_intervals(fleet: Fleet) 
     assert alive(fleet, 70) == {"w": True}
 
 
-def test_one_that_stopped_is_not_alive_and_may_come_back(fleet: Fleet) -> None:
+def test_one_that_stopped_is_not_alive_and_may_come_back(fleet: WorkerRegistry) -> None:
     fleet.add(beat(stopped=True))
     assert alive(fleet, 1) == {"w": False}
     fleet.add(beat(after_s=1))
     assert alive(fleet, 2) == {"w": True}
 
 
-def test_those_alive_come_first_by_name_and_the_silent_are_forgotten(fleet: Fleet) -> None:
+def test_those_alive_come_first_by_name_and_the_silent_are_forgotten(fleet: WorkerRegistry) -> None:
     fleet.add(beat("a"))
     for worker in ("c", "b"):
         fleet.add(beat(worker, after_s=FORGOTTEN_AFTER_S))
@@ -73,7 +74,7 @@ def test_those_alive_come_first_by_name_and_the_silent_are_forgotten(fleet: Flee
     assert list(alive(fleet, FORGOTTEN_AFTER_S + 1)) == ["b", "c"]
 
 
-def test_a_clock_that_is_ahead_makes_nobody_young(fleet: Fleet) -> None:
+def test_a_clock_that_is_ahead_makes_nobody_young(fleet: WorkerRegistry) -> None:
     fleet.add(beat(after_s=5))
     assert alive(fleet, 0) == {"w": True}
 
@@ -99,7 +100,7 @@ def test_a_clock_that_is_ahead_makes_nobody_young(fleet: Fleet) -> None:
     ],
 )
 def test_what_is_no_heartbeat_is_skipped_and_counted(
-    fleet: Fleet, hostile: ConsumerRecord[Any, Any]
+    fleet: WorkerRegistry, hostile: ConsumerRecord[Any, Any]
 ) -> None:
     # What was said before stands.
     fleet.add(beat(host="good"))
@@ -109,7 +110,9 @@ def test_what_is_no_heartbeat_is_skipped_and_counted(
     assert [one.said.host for one in fleet.workers(NOON)] == ["good"]
 
 
-def test_no_more_are_kept_than_the_bound(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_are_kept_than_the_bound(
+    fleet: WorkerRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fleet_module, "MAX_WORKERS", 3)
     for worker in ("a", "b", "c", "a", "d"):
         fleet.add(beat(worker))
@@ -122,13 +125,13 @@ def test_nothing_is_said_of_workers_while_nothing_can_be_heard(
     now = 1000.0
     clock: Callable[[], float] = lambda: now  # noqa: E731
     monkeypatch.setattr(fleet_module, "time", SimpleNamespace(monotonic=clock))
-    fleet = Fleet()
+    fleet = WorkerRegistry()
     fleet.add(beat())
-    with pytest.raises(FleetUnknown, match="have not been read to their end"):
+    with pytest.raises(RegistryStaleError, match="have not been read to their end"):
         fleet.workers(NOON)
     fleet.note_known()
     assert alive(fleet, 0) == {"w": True}
     fleet.note_trouble("Kafka does not answer")
     now += 11
-    with pytest.raises(FleetUnknown, match="Kafka does not answer"):
+    with pytest.raises(RegistryStaleError, match="Kafka does not answer"):
         fleet.workers(NOON)

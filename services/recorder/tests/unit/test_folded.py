@@ -6,7 +6,9 @@ import msgspec
 import pytest
 from recorder_ledgers import record
 
-from ocrstream_recorder.domain.folded import (
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.recording.decoding import decode_record
+from ocrstream_recorder.rules.fingerprints import (
     KEPT,
     RULES,
     SIZE,
@@ -14,8 +16,6 @@ from ocrstream_recorder.domain.folded import (
     fingerprints,
     remember,
 )
-from ocrstream_recorder.intake import judge
-from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.contract.examples import EXAMPLES
 from ocrstream_schemas.ids import RecordRef
@@ -62,7 +62,9 @@ def test_other_rules_make_other_fingerprints() -> None:
         msgspec.structs.replace(said, fingerprint=None)
         for example in EXAMPLES
         if example.topic in RECORDED_TOPICS
-        and (said := judge(record(example.topic, encode(example.event), 0), to_local).contribution)
+        and (
+            said := decode_record(record(example.topic, encode(example.event), 0), to_local).changes
+        )
     ]
     digest = sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()[:16]
     assert f"{RULES} {digest}" == MEANING

@@ -7,7 +7,8 @@ import pytest
 from odd_files import GOOD, OddFiles, odd_files
 
 from ocrstream_local.processes import free_port
-from ocrstream_recorder.pictures.source import ImageSource, NoPicture, Trouble
+from ocrstream_recorder.errors import NoPictureError, Trouble
+from ocrstream_recorder.pictures.source import ImageSource
 from ocrstream_recorder.settings import ServingSettings
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.object_stores import AllowedStores, parse_stores
@@ -32,8 +33,8 @@ def source(folder: Path, *, fetch_timeout_s: float = 60) -> ImageSource:
     return ImageSource(folders, stores, fetch_timeout_s=fetch_timeout_s)
 
 
-def refusal(images: ImageSource, reference: str) -> NoPicture:
-    with pytest.raises(NoPicture) as caught:
+def refusal(images: ImageSource, reference: str) -> NoPictureError:
+    with pytest.raises(NoPictureError) as caught:
         images.read(reference)
     return caught.value
 

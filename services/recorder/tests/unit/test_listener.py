@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrstream_recorder.batch_watcher import Listener
-from ocrstream_recorder.store.progress import BatchProgress
+from ocrstream_recorder.progress.batch_watcher import Listener
+from ocrstream_recorder.progress.queries import BatchProgress
 
 NOTHING_DONE = BatchProgress(
     batch_id="b",

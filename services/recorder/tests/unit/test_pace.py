@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrstream_recorder.domain.pace import WINDOW_S, eta_s, images_per_s
+from ocrstream_recorder.rules.throughput import WINDOW_S, eta_s, images_per_s
 
 times = st.floats(0, 1e9)
 

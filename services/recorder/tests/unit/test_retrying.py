@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from ocrstream_recorder.retrying import Retrying
+from ocrstream_recorder.recording.retry_health import RetryHealth
 from ocrstream_runtime.health import NotReady
 
 
@@ -17,7 +17,7 @@ def value(gauge: Gauge) -> float:
 
 
 async def test_it_tells_until_an_attempt_succeeds(gauge: Gauge) -> None:
-    retrying = Retrying("a poll is", gauge)
+    retrying = RetryHealth("a poll is", gauge)
     await retrying.check()
     retrying.failed(ValueError("first"), "poll")
     retrying.failed(ValueError("second"), "poll")
@@ -31,7 +31,7 @@ async def test_it_tells_until_an_attempt_succeeds(gauge: Gauge) -> None:
 
 
 async def test_the_success_of_one_hides_no_failure_of_another(gauge: Gauge) -> None:
-    retrying = Retrying("a poll is", gauge)
+    retrying = RetryHealth("a poll is", gauge)
     retrying.failed(ValueError("older"), "a")
     retrying.failed(ValueError("newer"), "b")
     with pytest.raises(NotReady, match="older"):

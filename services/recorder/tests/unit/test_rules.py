@@ -10,18 +10,18 @@ from recorder_events import events, topic_of
 from recorder_ledgers import History, histories, record, told_by
 from recorder_oracle import Told, batches, chains, images, json, tasks
 
-from ocrstream_recorder.domain.batch import (
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.recording.decoding import decode_record
+from ocrstream_recorder.rules.batch import (
     ChunkTally,
     Tally,
     batch_outcome,
     chunk_counts,
     progress_percentage,
 )
-from ocrstream_recorder.domain.chain import ChainOutcome, chain_outcome
-from ocrstream_recorder.domain.contribution import Contribution
-from ocrstream_recorder.domain.ledger import Ledger
-from ocrstream_recorder.intake import judge
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.rules.chain import ChainOutcome, chain_outcome
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import RowChanges
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import Event
@@ -30,16 +30,16 @@ from ocrstream_schemas.topics import BATCHES_COMMANDS, OCR_RESULTS, TASKS_LIFECY
 to_local = DatabaseZone("UTC").to_local
 
 
-def contributions(records: list[RawRecord]) -> list[Contribution]:
-    judged = [judge(one, to_local) for one in records]
-    return [one.contribution for one in judged if one.contribution is not None]
+def contributions(records: list[RawRecord]) -> list[RowChanges]:
+    judged = [decode_record(one, to_local) for one in records]
+    return [one.changes for one in judged if one.changes is not None]
 
 
-def fold(polls: list[list[RawRecord]]) -> Ledger:
+def fold(polls: list[list[RawRecord]]) -> PollChanges:
     """Each poll on its own, then poll by poll into what was before, as the recorder does."""
-    whole = Ledger()
+    whole = PollChanges()
     for poll in polls:
-        ledger = Ledger(contributions(poll))
+        ledger = PollChanges(contributions(poll))
         pairs: list[tuple[dict[str, Any], dict[str, Any]]] = [
             (whole.tasks, ledger.tasks),
             (whole.chains, ledger.chains),
@@ -56,7 +56,7 @@ def agrees(found: Any, row: dict[str, Any], *names: str) -> None:
     assert {name: getattr(found, name) for name in names} == {name: row[name] for name in names}
 
 
-def check_tasks(told: list[Told], ledger: Ledger) -> None:
+def check_tasks(told: list[Told], ledger: PollChanges) -> None:
     expected = tasks(told)
     found = ledger.tasks
     assert found.keys() == expected.keys()
@@ -69,7 +69,7 @@ def check_tasks(told: list[Told], ledger: Ledger) -> None:
         )
 
 
-def check_chains(told: list[Told], ledger: Ledger) -> None:
+def check_chains(told: list[Told], ledger: PollChanges) -> None:
     expected = chains(told)
     assert ledger.chains.keys() == expected.keys()
     by_chain = ledger.tasks_by_chain()
@@ -94,7 +94,7 @@ def check_chains(told: list[Told], ledger: Ledger) -> None:
         assert json(given) == row["input_data"]
 
 
-def check_batches(told: list[Told], ledger: Ledger) -> None:
+def check_batches(told: list[Told], ledger: PollChanges) -> None:
     expected = batches(told)
     assert ledger.batches.keys() == expected.keys()
     by_chain = ledger.tasks_by_chain()
@@ -127,7 +127,7 @@ def check_batches(told: list[Told], ledger: Ledger) -> None:
             assert counts.completed + counts.failed == counts.total
 
 
-def check_images(told: list[Told], ledger: Ledger) -> None:
+def check_images(told: list[Told], ledger: PollChanges) -> None:
     expected, found = images(told), ledger.images
     assert found.keys() == expected.keys()
     for path, row in expected.items():
@@ -170,14 +170,14 @@ def test_joins_are_commutative_associative_and_idempotent(told: list[Event]) -> 
                     assert a.join(b).join(c) == a.join(b.join(c))
 
 
-def told_of(*said: tuple[str, dict[str, Any]]) -> Ledger:
+def told_of(*said: tuple[str, dict[str, Any]]) -> PollChanges:
     records = [
         record(topic, msgspec.json.encode(fields), at) for at, (topic, fields) in enumerate(said)
     ]
-    return Ledger(contributions(records))
+    return PollChanges(contributions(records))
 
 
-def outcome_of(ledger: Ledger) -> ChainOutcome:
+def outcome_of(ledger: PollChanges) -> ChainOutcome:
     (chain,) = ledger.chains.values()
     return chain_outcome(chain, ledger.tasks.values())
 

@@ -8,10 +8,11 @@ from typing import Any, cast
 import pytest
 from prometheus_client import REGISTRY
 
-from ocrstream_recorder import search_indexer
-from ocrstream_recorder.search_indexer import Piece, SearchIndexer
-from ocrstream_recorder.store.database import Database, IdleInTransaction
-from ocrstream_recorder.store.search_index import Backlog, QueuedImage
+from ocrstream_recorder.database.connections import Database
+from ocrstream_recorder.errors import IdleInTransactionError
+from ocrstream_recorder.search import indexer
+from ocrstream_recorder.search.index import Backlog, QueuedImage
+from ocrstream_recorder.search.indexer import Piece, SearchIndexer
 
 PIECE_S = 0.1
 FOR_S = 300.0
@@ -40,7 +41,7 @@ class Scene:
                 return [QueuedImage(number, [number], "1", [], None) for number in range(argument)]
             self._pass(PIECE_S)
             if len(argument) > self._at_most(self.now_s):
-                raise IdleInTransaction("25P03")
+                raise IdleInTransactionError("25P03")
             return Piece(len(argument), PIECE_S)
         is_look = work.__name__ == "_is_recording"
         return self._is_recording(self.now_s) if is_look else Backlog(0, 0.0)
@@ -61,9 +62,9 @@ async def index(
     at_most: Callable[[float], int] = lambda _: 1_000,
 ) -> Scene:
     scene = Scene(is_recording, at_most)
-    monkeypatch.setattr(search_indexer, "time", scene)
-    monkeypatch.setattr(search_indexer, "is_set_within", scene.is_set_within)
-    monkeypatch.setattr(search_indexer, "_compute", list[QueuedImage])
+    monkeypatch.setattr(indexer, "time", scene)
+    monkeypatch.setattr(indexer, "is_set_within", scene.is_set_within)
+    monkeypatch.setattr(indexer, "_compute", list[QueuedImage])
     await SearchIndexer(cast("Database", scene), "recorder", 30.0).run(scene.stop)
     return scene
 

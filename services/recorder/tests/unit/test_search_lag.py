@@ -8,8 +8,8 @@ import pytest
 from ocrstream_recorder.api import search
 from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.api.search import Searches
-from ocrstream_recorder.store import search as store_search
-from ocrstream_recorder.store.search_index import Backlog
+from ocrstream_recorder.search import queries as store_search
+from ocrstream_recorder.search.index import Backlog
 
 
 class Reads:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ocrstream_recorder.domain.search_text import (
+from ocrstream_recorder.search.rules import (
     GRAM_BITS,
     SearchMode,
     grams_of_query,

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorder_conditions import conditions, written
 
-from ocrstream_recorder.domain.selection import (
+from ocrstream_recorder.errors import ConditionError
+from ocrstream_recorder.reprocessing.rules import (
     FIELDS,
     AllOf,
     AnyOf,
-    BadCondition,
     Comparison,
     Condition,
     parse_condition,
@@ -28,10 +28,10 @@ def test_what_was_written_is_read(condition: Condition, space: str) -> None:
     | st.text()
 )
 def test_anything_else_is_pointed_at(text: str) -> None:
-    told: BadCondition | None = None
+    told: ConditionError | None = None
     try:
         parse_condition(text)
-    except BadCondition as error:
+    except ConditionError as error:
         told = error
     assert told is None or 0 <= told.position <= len(text)
 
@@ -66,7 +66,7 @@ def test_anything_else_is_pointed_at(text: str) -> None:
     ],
 )
 def test_errors_say_what_was_expected_and_where(text: str, position: int, said: str) -> None:
-    with pytest.raises(BadCondition) as caught:
+    with pytest.raises(ConditionError) as caught:
         parse_condition(text)
     assert caught.value.position == position
     why, shown, pointer = str(caught.value).split("\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ocrstream_recorder.domain.status import ProcessStatus
+from ocrstream_recorder.rules.status import ProcessStatus
 
 PAGE = Path(__file__).parents[4] / "docs" / "states.md"
 _ARROW = re.compile(r"^ +(\[\*\]|[A-Z]+) --> ([A-Z]+): ([A-Z])$", re.M)

@@ -3,8 +3,8 @@
 import pytest
 from aiokafka import TopicPartition
 
-from ocrstream_recorder import stopped_partitions
-from ocrstream_recorder.stopped_partitions import StoppedPartitions
+from ocrstream_recorder.recording import stopped_partitions
+from ocrstream_recorder.recording.stopped_partitions import StoppedPartitions
 from ocrstream_runtime.health import NotReady
 from ocrstream_schemas.topics import OCR_RESULTS
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrstream_recorder.transaction_size import TransactionSize
+from ocrstream_recorder.database.transaction_size import TransactionSize
 
 TIMEOUT_S = 30.0
 LONGEST_S = TIMEOUT_S / 4

@@ -26,13 +26,13 @@ from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.api.etags import ETags
 from ocrstream_recorder.api.path_segments import PathSegments
 from ocrstream_recorder.api.reading import REFUSALS, RESPONSES
-from ocrstream_recorder.batch_watcher import BatchWatcher
-from ocrstream_recorder.fleet import Fleet
-from ocrstream_recorder.lag import LagReader
-from ocrstream_recorder.letter_box import LetterBox
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.dead_letters.records import DeadLetterRecords
+from ocrstream_recorder.monitoring.consumer_lag import LagReader
+from ocrstream_recorder.monitoring.worker_registry import WorkerRegistry
 from ocrstream_recorder.pictures.pool import PicturePool
 from ocrstream_recorder.pictures.source import NO_IMAGES, ImageSource
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.progress.batch_watcher import BatchWatcher
 from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.tracing import HTTP_TELEMETRY
@@ -42,11 +42,11 @@ def create_api(
     database: ReadDatabase,
     zone: DatabaseZone,
     health: Health,
-    letter_box: LetterBox,
+    letter_box: DeadLetterRecords,
     *,
     writing_engine: AsyncEngine | None = None,
     image_source: ImageSource = NO_IMAGES,
-    fleet: Fleet | None = None,
+    fleet: WorkerRegistry | None = None,
     batch_watcher: BatchWatcher | None = None,
     lag_reader: LagReader | None = None,
     ingest_url: str = "",
@@ -74,7 +74,7 @@ def create_api(
     pool = PicturePool()
     app.state.exports = exports.Exports(database.engine, zone, image_source, pool)
     app.state.pictures = pictures.Pictures(image_source, pool)
-    app.state.fleet = fleet or Fleet()
+    app.state.fleet = fleet or WorkerRegistry()
     app.state.batch_watcher = batch_watcher
     app.state.lag = lag_reader
     install_problem_handlers(app)

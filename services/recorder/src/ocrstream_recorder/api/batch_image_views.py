@@ -33,10 +33,10 @@ from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Asks, Reading
 from ocrstream_recorder.api.stored_json import of_kind
-from ocrstream_recorder.domain.batch import DEFAULT_CHUNK_SIZE, ChunkTally, chunk_ended
-from ocrstream_recorder.domain.status import ProcessStatus
-from ocrstream_recorder.store.provenance import WARNED, WARNINGS
-from ocrstream_recorder.store.tables import BatchExecution, ChainExecution, OcrExecution
+from ocrstream_recorder.database.provenance import WARNED, WARNINGS
+from ocrstream_recorder.database.tables import BatchExecution, ChainExecution, OcrExecution
+from ocrstream_recorder.rules.batch import DEFAULT_CHUNK_SIZE, ChunkTally, chunk_ended
+from ocrstream_recorder.rules.status import ProcessStatus
 from ocrstream_schemas.events import Reason, WarningCode
 
 # What one page of chunks may count, or else a single chunk.

@@ -12,11 +12,11 @@ from ocrstream_recorder.api.direct_reads import Question
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Asks, Reading, Shown
-from ocrstream_recorder.domain.status import DONE, ProcessStatus
-from ocrstream_recorder.store.executions import BatchMethods
-from ocrstream_recorder.store.progress import NOTHING, Estimates, estimate
-from ocrstream_recorder.store.tables import BatchExecution, WebhookDelivery
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.executions import BatchMethods
+from ocrstream_recorder.database.tables import BatchExecution, WebhookDelivery
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.progress.queries import NOTHING, Estimates, estimate
+from ocrstream_recorder.rules.status import DONE, ProcessStatus
 
 
 class BatchFilter(NamedTuple):

@@ -12,8 +12,8 @@ from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.parameters import Cursor, Limit, Moment, Text
 from ocrstream_recorder.api.path_segments import Key
 from ocrstream_recorder.api.reading import NOT_FOUND, QuickReads, Reading, Reads, found
-from ocrstream_recorder.domain.status import ProcessStatus
-from ocrstream_recorder.store.tables import BatchExecution
+from ocrstream_recorder.database.tables import BatchExecution
+from ocrstream_recorder.rules.status import ProcessStatus
 from ocrstream_schemas.events import Reason, WarningCode
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])

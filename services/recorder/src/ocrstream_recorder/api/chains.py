@@ -9,7 +9,7 @@ from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.parameters import Cursor, Limit, Text
 from ocrstream_recorder.api.path_segments import Key
 from ocrstream_recorder.api.reading import NOT_FOUND, Reads, found
-from ocrstream_recorder.domain.status import ProcessStatus
+from ocrstream_recorder.rules.status import ProcessStatus
 from ocrstream_schemas.events import Reason
 
 router = APIRouter(prefix="/v1/chains", tags=["chains"])

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.api.sessions import ASK_FOR_LESS
 from ocrstream_recorder.api.stored_json import decode_stored
-from ocrstream_recorder.store import search
-from ocrstream_recorder.store.migrate import sqlalchemy_url
+from ocrstream_recorder.migrations.migrate import sqlalchemy_url
+from ocrstream_recorder.search import queries
 
 SEARCHES_AT_ONCE = 4
 # Values that are rare are found by indexes of their own; a plan for any value misses these.
@@ -33,12 +33,12 @@ class ReadDatabase:
         self.engine = _reading_engine(database_url, connections, timeout_s, by_value)
         self._quick_engine = _reading_engine(database_url, connections, timeout_s, {})
         self._searching_engine = _reading_engine(
-            database_url, SEARCHES_AT_ONCE, min(timeout_s, search.TIMEOUT_S), search.SETTINGS
+            database_url, SEARCHES_AT_ONCE, min(timeout_s, queries.TIMEOUT_S), queries.SETTINGS
         )
         self.quick = DirectReads(self._quick_engine, too_much=ASK_FOR_LESS)
         self.searches = DirectReads(
             self._searching_engine,
-            too_much=f"It took longer than {search.TIMEOUT_S} s; look for a longer text, or in one"
+            too_much=f"It took longer than {queries.TIMEOUT_S} s; look for a longer text, or in one"
             " batch",
         )
 
@@ -74,7 +74,7 @@ def options_of(settings: Mapping[str, str]) -> str:
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
-def marking_engine(database_url: str) -> AsyncEngine:
+def write_engine(database_url: str) -> AsyncEngine:
     """An engine for the few paths that change a row, one at a time."""
     return _engine(database_url, 1, options_of({"timezone": "UTC"}))
 

@@ -9,8 +9,8 @@ from ocrstream_recorder.api.cursors import decode_number, encode_cursor
 from ocrstream_recorder.api.dead_letter_models import DeadLetterItem, DeadLetterState
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.sessions import open_session
-from ocrstream_recorder.intake import RejectionReason
-from ocrstream_recorder.store.tables import UTC_NOW, DeadLetter
+from ocrstream_recorder.database.tables import UTC_NOW, DeadLetter
+from ocrstream_recorder.dead_letters.rejection import RejectionReason
 
 _NOW = text(UTC_NOW.text)
 

@@ -20,9 +20,10 @@ from ocrstream_recorder.api.dead_letter_models import (
 from ocrstream_recorder.api.dead_letter_views import DeadLetterViews
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.parameters import Cursor, Limit, Text
-from ocrstream_recorder.intake import RejectionReason
-from ocrstream_recorder.letter_box import LetterBox, LetterGone, LettersUnavailable
-from ocrstream_recorder.redrive import Failure, kept_of_row, origin_of_row, redrive
+from ocrstream_recorder.dead_letters.records import DeadLetterRecords
+from ocrstream_recorder.dead_letters.redrive import Failure, kept_of_row, origin_of_row, redrive
+from ocrstream_recorder.dead_letters.rejection import RejectionReason
+from ocrstream_recorder.errors import DeadLetterDeletedError, DeadLettersUnavailableError
 from ocrstream_runtime.problems import Problem
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
@@ -51,12 +52,12 @@ def _views(request: Request) -> DeadLetterViews:
     return DeadLetterViews(request.app.state.writing_engine)
 
 
-def _letter_box(request: Request) -> LetterBox:
+def _letter_box(request: Request) -> DeadLetterRecords:
     return request.app.state.letter_box
 
 
 Views = Annotated[DeadLetterViews, Depends(_views)]
-Letters = Annotated[LetterBox, Depends(_letter_box)]
+Letters = Annotated[DeadLetterRecords, Depends(_letter_box)]
 
 
 @router.get("", responses=_UNAVAILABLE)
@@ -87,9 +88,9 @@ async def read_dead_letter(
     try:
         async with letters.reader() as reader:
             record = await reader.read(kept_of_row(row), origin_of_row(row))
-    except LetterGone:
+    except DeadLetterDeletedError:
         return DeadLetterDetail.of(row, gone=True)
-    except LettersUnavailable as error:
+    except DeadLettersUnavailableError as error:
         raise _kafka_unavailable() from error
     return DeadLetterDetail.of(
         row,
@@ -109,7 +110,7 @@ async def redrive_dead_letters(asked: Redrive, views: Views, letters: Letters) -
     try:
         async with letters.reader() as reader, letters.sender() as sender:
             failures = await redrive(asked.ids, asked.value, views, reader, sender)
-    except LettersUnavailable as error:
+    except DeadLettersUnavailableError as error:
         raise _kafka_unavailable() from error
     return _done(asked.ids, failures)
 

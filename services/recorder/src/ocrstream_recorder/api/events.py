@@ -12,8 +12,9 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from ocrstream_recorder.api.path_segments import Key
-from ocrstream_recorder.batch_watcher import BatchWatcher, Listener, NotWatching, TooManyListeners
-from ocrstream_recorder.store.progress import BatchProgress
+from ocrstream_recorder.errors import NotWatchingError, TooManyListenersError
+from ocrstream_recorder.progress.batch_watcher import BatchWatcher, Listener
+from ocrstream_recorder.progress.queries import BatchProgress
 from ocrstream_runtime.problems import Problem
 
 router = APIRouter(prefix="/v1", tags=["read"])
@@ -58,16 +59,16 @@ async def open_listener(
     watcher: BatchWatcher | None = request.app.state.batch_watcher
     try:
         if watcher is None:
-            raise NotWatching
+            raise NotWatchingError
         async with watcher.listen(batch_id, last_event_id) as listener:
             if listener is None:
                 detail = f"No event has told of a batch {batch_id!r} yet"
                 raise Problem(404, "No such batch", detail)
             yield listener
-    except TooManyListeners as error:
+    except TooManyListenersError as error:
         detail = "As many listen as this replica may have; ask again, or poll the batch itself"
         raise Problem(503, "Too many listeners", detail, headers={"Retry-After": "10"}) from error
-    except NotWatching as error:
+    except NotWatchingError as error:
         detail = "The database cannot be asked now; try again in a moment"
         raise Problem(503, "Database unavailable", detail, headers={"Retry-After": "2"}) from error
 

@@ -12,12 +12,12 @@ from ocrstream_recorder.api.batch_models import Batch, BatchImage
 from ocrstream_recorder.api.reading import Reading
 from ocrstream_recorder.api.sessions import open_session
 from ocrstream_recorder.api.stored_json import of_kind
-from ocrstream_recorder.domain.box_order import boxes_in_order, corners
-from ocrstream_recorder.domain.provenance import is_ordered
-from ocrstream_recorder.domain.status import ImageStatus, ProcessStatus
+from ocrstream_recorder.database.tables import ChainExecution, OcrExecution, OcrTextBox
+from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.export.model import Box, ExportImage
-from ocrstream_recorder.store.tables import ChainExecution, OcrExecution, OcrTextBox
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.rules.box_order import boxes_in_order, corners
+from ocrstream_recorder.rules.provenance import is_ordered
+from ocrstream_recorder.rules.status import ImageStatus, ProcessStatus
 
 IMAGES_AT_ONCE = 50
 

@@ -17,13 +17,13 @@ from ocrstream_recorder.api.batch_models import Batch
 from ocrstream_recorder.api.dispositions import disposition
 from ocrstream_recorder.api.export_rows import ExportRows
 from ocrstream_recorder.api.path_segments import Key
+from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.export.archive import Archive, safe_name
 from ocrstream_recorder.export.formats import Format, open_writer
 from ocrstream_recorder.export.model import ExportImage, Heading, Writer
 from ocrstream_recorder.export.pictures import Pictures
 from ocrstream_recorder.pictures.pool import PicturePool
 from ocrstream_recorder.pictures.source import ImageSource
-from ocrstream_recorder.store.zone import DatabaseZone
 from ocrstream_runtime.problems import Problem
 
 logger = structlog.get_logger(__name__)

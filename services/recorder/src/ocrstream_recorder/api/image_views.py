@@ -24,11 +24,11 @@ from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Asks, Reading, Shown
 from ocrstream_recorder.api.stored_json import decode_stored
-from ocrstream_recorder.domain.box_order import boxes_in_order
-from ocrstream_recorder.domain.provenance import UNKNOWN_ENGINE, is_ordered
-from ocrstream_recorder.domain.status import ImageStatus
-from ocrstream_recorder.store.provenance import ENGINE, WARNED, WARNINGS
-from ocrstream_recorder.store.tables import OcrExecution, OcrTextBox
+from ocrstream_recorder.database.provenance import ENGINE, WARNED, WARNINGS
+from ocrstream_recorder.database.tables import OcrExecution, OcrTextBox
+from ocrstream_recorder.rules.box_order import boxes_in_order
+from ocrstream_recorder.rules.provenance import UNKNOWN_ENGINE, is_ordered
+from ocrstream_recorder.rules.status import ImageStatus
 from ocrstream_schemas.events import Reason, WarningCode
 
 BoxOrder = Literal["stored", "reading"]

@@ -13,7 +13,7 @@ from ocrstream_recorder.api.image_views import BoxOrder, Region
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.parameters import Cursor, Limit, Text, storable
 from ocrstream_recorder.api.reading import NOT_FOUND, QuickReads, Reads, found
-from ocrstream_recorder.domain.status import ImageStatus
+from ocrstream_recorder.rules.status import ImageStatus
 from ocrstream_schemas.events import Reason, WarningCode
 
 router = APIRouter(prefix="/v1", tags=["images"])

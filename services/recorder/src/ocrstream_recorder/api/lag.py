@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from ocrstream_recorder.api.models import Page, with_example
 from ocrstream_recorder.api.reading import Reading, Reads
-from ocrstream_recorder.lag import LagReader, LagUnknown
-from ocrstream_recorder.store.tables import RecorderOffset
+from ocrstream_recorder.database.tables import RecorderOffset
+from ocrstream_recorder.errors import LagUnknownError
+from ocrstream_recorder.monitoring.consumer_lag import LagReader
 from ocrstream_runtime.problems import Problem
 from ocrstream_schemas.topics import IMAGE_TOPICS, IMAGES_SUBMITTED, RECORDED_TOPICS
 
@@ -52,9 +53,9 @@ async def read_lag(request: Request, reading: Reads) -> Page[TopicLag]:
     reader: LagReader | None = request.app.state.lag
     try:
         if reader is None:
-            raise LagUnknown("nothing asks Kafka here")
+            raise LagUnknownError("nothing asks Kafka here")
         logs = await reader.look()
-    except LagUnknown as error:
+    except LagUnknownError as error:
         raise Problem(
             503, "The lag is not known now", str(error), headers={"Retry-After": "2"}
         ) from error

@@ -14,9 +14,10 @@ from pydantic import AfterValidator
 from ocrstream_recorder.api.dispositions import disposition
 from ocrstream_recorder.api.etags import matches
 from ocrstream_recorder.api.parameters import storable
+from ocrstream_recorder.errors import NoPictureError, Trouble
 from ocrstream_recorder.export.archive import safe_name
 from ocrstream_recorder.pictures.pool import PicturePool, WebPicture
-from ocrstream_recorder.pictures.source import ImageSource, NoPicture, Trouble, is_stored
+from ocrstream_recorder.pictures.source import ImageSource, is_stored
 from ocrstream_runtime.problems import Problem
 
 router = APIRouter(prefix="/v1", tags=["images"])
@@ -112,7 +113,7 @@ class Pictures:
             if matches(etag, known):
                 return Response(status_code=304, headers=_kept(etag))
             picture = self._pool.make(content, width=width, may_stay=True)
-        except NoPicture as error:
+        except NoPictureError as error:
             raise _problem(error) from error
         return Response(picture.content, headers=_kept(etag) | _headers(picture, reference))
 
@@ -159,7 +160,7 @@ def _headers(picture: WebPicture, reference: str) -> dict[str, str]:
     }
 
 
-def _problem(error: NoPicture) -> Problem:
+def _problem(error: NoPictureError) -> Problem:
     return Problem(
         _STATUSES[error.trouble],
         "No picture",

@@ -13,8 +13,8 @@ from starlette.datastructures import State
 
 from ocrstream_recorder.api.direct_reads import DirectReads, Question
 from ocrstream_recorder.api.sessions import open_session
-from ocrstream_recorder.store.tables import BatchExecution, ChainExecution, TaskLog
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.tables import BatchExecution, ChainExecution, TaskLog
+from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_runtime.problems import MEDIA_TYPE, Problem
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

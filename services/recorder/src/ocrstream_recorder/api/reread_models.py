@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from ocrstream_recorder.api.image_models import Provenance, TextBox
-from ocrstream_recorder.domain.selection import FIELDS, MAX_LENGTH, parse_condition
+from ocrstream_recorder.reprocessing.rules import FIELDS, MAX_LENGTH, parse_condition
 from ocrstream_schemas.batch_options import LANE, InvalidOption, lane_of
 
 

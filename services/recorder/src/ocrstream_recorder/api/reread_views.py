@@ -19,20 +19,20 @@ from ocrstream_recorder.api.reread_models import (
     SelectionCount,
 )
 from ocrstream_recorder.api.sessions import open_session
-from ocrstream_recorder.domain.box_order import boxes_in_order
-from ocrstream_recorder.domain.provenance import is_ordered
-from ocrstream_recorder.domain.selection import parse_condition
-from ocrstream_recorder.domain.status import ProcessStatus
-from ocrstream_recorder.store import rereads
-from ocrstream_recorder.store.rereads import Statement
-from ocrstream_recorder.store.tables import (
+from ocrstream_recorder.database.tables import (
     BatchExecution,
     BatchReread,
     ChainExecution,
     KeptReading,
     OcrExecution,
 )
-from ocrstream_recorder.store.zone import DatabaseZone
+from ocrstream_recorder.database.zone import DatabaseZone
+from ocrstream_recorder.reprocessing import rereads
+from ocrstream_recorder.reprocessing.rereads import Statement
+from ocrstream_recorder.reprocessing.rules import parse_condition
+from ocrstream_recorder.rules.box_order import boxes_in_order
+from ocrstream_recorder.rules.provenance import is_ordered
+from ocrstream_recorder.rules.status import ProcessStatus
 
 _Rows = Select[KeptReading, BatchReread, ChainExecution | None, OcrExecution | None]
 

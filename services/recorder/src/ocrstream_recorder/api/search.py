@@ -13,16 +13,16 @@ from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.api.image_models import TextBox
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.stored_json import decode_stored, of_kind
-from ocrstream_recorder.domain.search_text import (
+from ocrstream_recorder.search import queries
+from ocrstream_recorder.search.index import Backlog
+from ocrstream_recorder.search.queries import Candidate, Found
+from ocrstream_recorder.search.rules import (
     SearchMode,
     gram_of_batch,
     grams_of_query,
     matching_boxes,
     normalize,
 )
-from ocrstream_recorder.store import search
-from ocrstream_recorder.store.search import Candidate, Found
-from ocrstream_recorder.store.search_index import Backlog
 from ocrstream_runtime.problems import Problem
 
 router = APIRouter(prefix="/v1", tags=["read"])
@@ -123,14 +123,14 @@ class Searches:
         """
         asked_at = time.monotonic()
         if not self._lag.waiting or asked_at - self._asked_at > _LAG_HOLDS_S:
-            ((waiting, oldest_s),) = await self._reads.rows(search.LAG, {})
+            ((waiting, oldest_s),) = await self._reads.rows(queries.LAG, {})
             self._lag, self._asked_at = Backlog(waiting, oldest_s), asked_at
         return self._lag
 
     async def candidates(self, grams: set[int], before: int, limit: int) -> Found:
         """Images with all these grams and ids less than `before`, `limit` at most."""
         wanted = {"grams": list(grams), "before": before}
-        return Found.of(await self._reads.rows(search.candidates(limit), wanted))
+        return Found.of(await self._reads.rows(queries.candidates(limit), wanted))
 
 
 async def _searches(request: Request) -> Searches:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from ocrstream_recorder.api.reading import Reading
 from ocrstream_recorder.api.stats_models import Bucket
-from ocrstream_recorder.domain.status import ProcessStatus
+from ocrstream_recorder.rules.status import ProcessStatus
 
 # The tables' times have no zone: where its clocks are set back an hour comes twice. So the range
 # is read an hour wider at both ends, and what falls outside the buckets is left out.

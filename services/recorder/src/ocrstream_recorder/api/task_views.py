@@ -12,8 +12,8 @@ from ocrstream_recorder.api.cursors import RowId, decode_cursor, decode_number
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.pages import page_of
 from ocrstream_recorder.api.reading import Reading
-from ocrstream_recorder.domain.status import ProcessStatus
-from ocrstream_recorder.store.tables import ChainExecution, TaskLog
+from ocrstream_recorder.database.tables import ChainExecution, TaskLog
+from ocrstream_recorder.rules.status import ProcessStatus
 from ocrstream_schemas.events import Reason
 
 TaskOrder = Literal["newest", "slowest"]

@@ -10,7 +10,7 @@ from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.parameters import Cursor, Limit, Moment, Text
 from ocrstream_recorder.api.reading import Reads
 from ocrstream_recorder.api.task_views import TaskFilter, TaskKey, TaskOrder
-from ocrstream_recorder.domain.status import ProcessStatus
+from ocrstream_recorder.rules.status import ProcessStatus
 from ocrstream_runtime.problems import Problem
 from ocrstream_schemas.events import Reason
 

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from ocrstream_recorder.api.models import Page
-from ocrstream_recorder.fleet import Fleet, FleetUnknown, Sighting
+from ocrstream_recorder.errors import RegistryStaleError
+from ocrstream_recorder.monitoring.worker_registry import LastHeartbeat, WorkerRegistry
 from ocrstream_runtime.problems import Problem
 
 router = APIRouter(prefix="/v1", tags=["workers"])
@@ -66,7 +67,7 @@ class Worker(BaseModel):
     """By the broker's clock."""
 
     @classmethod
-    def of(cls, sighting: Sighting, now: datetime) -> "Worker":
+    def of(cls, sighting: LastHeartbeat, now: datetime) -> "Worker":
         """What is answered about a worker at `now`."""
         said = sighting.said
         alive = sighting.alive(now)
@@ -95,11 +96,11 @@ async def list_workers(
     alive: Annotated[bool | None, Query(description="Only those that are, or are not")] = None,
 ) -> Page[Worker]:
     """Workers by name, those alive first; one silent for ten minutes is forgotten. Never paged."""
-    fleet: Fleet = request.app.state.fleet
+    fleet: WorkerRegistry = request.app.state.fleet
     now = datetime.now(UTC)
     try:
         workers = [Worker.of(sighting, now) for sighting in fleet.workers(now)]
-    except FleetUnknown as error:
+    except RegistryStaleError as error:
         raise Problem(
             503, "Workers are not known now", str(error), headers={"Retry-After": "2"}
         ) from error

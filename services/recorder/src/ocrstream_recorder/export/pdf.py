@@ -6,11 +6,11 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterator
 
+from ocrstream_recorder.errors import NoPictureError, PdfTooLargeError
 from ocrstream_recorder.export import glyphless
 from ocrstream_recorder.export.lines import extent_of
 from ocrstream_recorder.export.model import Box, ExportImage, Heading
 from ocrstream_recorder.export.pictures import Picture
-from ocrstream_recorder.pictures.source import NoPicture
 
 DPI = 200
 """Resolution that images are shown with, for none is recorded; text lies right in any."""
@@ -29,15 +29,11 @@ _INFO = 10
 _FIRST_FREE = 11
 
 
-class PdfTooLarge(Exception):
-    """The document has outgrown what a PDF's table can say, 10 GB."""
-
-
 class Pdf:
     """One document, a page for each image in order, written as it is made.
 
-    `open_picture` gives the picture of an `image_path`, or raises NoPicture: then the page says
-    so, as it does if the image has no text.
+    `open_picture` returns the picture of an `image_path`, or raises NoPictureError: then the page
+    says so, as it does if the image has no text.
     """
 
     def __init__(self, open_picture: Callable[[str], Picture]) -> None:
@@ -126,7 +122,7 @@ class Pdf:
         yield self._object(_INFO, b"<</Producer (Ocrstream) /Title %s>>" % _string(self._title))
         start = self._length
         if start > 9_999_999_999:
-            raise PdfTooLarge("the PDF is larger than 10 GB; export it in parts, or as a ZIP")
+            raise PdfTooLargeError("the PDF is larger than 10 GB; export it in parts, or as a ZIP")
         count = len(self._offsets)
         yield b"xref\n0 %d\n0000000000 65535 f \n" % count
         yield b"".join(b"%010d 00000 n \n" % offset for offset in self._offsets[1:])
@@ -138,7 +134,7 @@ class Pdf:
             return None, None
         try:
             return self._open_picture(image.image_path), None
-        except NoPicture as error:
+        except NoPictureError as error:
             return None, f"the image is not shown: {error}"
 
     def _new(self) -> int:

@@ -8,8 +8,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ocrstream_recorder.errors import NoPictureError, Trouble
 from ocrstream_recorder.pictures.pool import MAX_PIXELS, PicturePool
-from ocrstream_recorder.pictures.source import ImageSource, NoPicture, Trouble
+from ocrstream_recorder.pictures.source import ImageSource
 
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
 _PNG_COLORS = {0: 1, 2: 3, 3: 1}
@@ -41,16 +42,16 @@ class Pictures:
         self._pool = pool
 
     def open(self, reference: str) -> Picture:
-        """The picture, upright. Raises NoPicture."""
+        """The picture, upright. Raises NoPictureError."""
         content = self._source.read(reference)
         picture = as_picture(content) or as_picture(self._pool.make(content).content)
         if picture is None:
-            raise NoPicture("a PDF cannot hold what was made of it", Trouble.UNDECODABLE)
+            raise NoPictureError("a PDF cannot hold what was made of it", Trouble.UNDECODABLE)
         return picture
 
 
 def as_picture(content: bytes) -> Picture | None:
-    """The file as it is; None if a PDF cannot hold it so. Raises NoPicture if it is too large."""
+    """The unchanged file; None if no PDF can hold it. Raises NoPictureError if too large."""
     try:
         picture = _png(content) or _jpeg(content)
     except (struct.error, IndexError):
@@ -58,7 +59,7 @@ def as_picture(content: bytes) -> Picture | None:
     if picture is None or not picture.width * picture.height:
         return None
     if picture.width * picture.height > MAX_PIXELS:
-        raise NoPicture(
+        raise NoPictureError(
             f"it has {picture.width:,} x {picture.height:,} pixels;"
             f" at most {MAX_PIXELS:,} are shown",
             Trouble.TOO_LARGE,

@@ -14,6 +14,7 @@ from ocrstream_imaging import (
     swaps_width_and_height,
     to_basic_mode,
 )
+from ocrstream_recorder.errors import TooLargeToShowError
 from ocrstream_recorder.pictures.wire import MAX_CONTENT_BYTES, Made, MediaType, Task
 
 # MPO: a JPEG file with more images behind it, as cameras make them.
@@ -26,10 +27,6 @@ _SHOWN: dict[str | None, tuple[MediaType, set[str]]] = {
 }
 """What every browser shows: formats, and modes of theirs by Pillow's names."""
 _LONGEST_JPEG_SIDE = 65_500
-
-
-class TooLargeToShowError(Exception):
-    """The picture would be a larger file than is sent."""
 
 
 def make(content: bytes, task: Task) -> tuple[Made, bytes]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ocrstream_recorder.pictures.source import NoPicture, Trouble
+from ocrstream_recorder.errors import NoPictureError, Trouble
 from ocrstream_recorder.pictures.wire import Answer, Made, Refused, Task
 from ocrstream_sandbox.blocking import BlockingChildPool
 from ocrstream_sandbox.child_process import ChildSpec
@@ -46,21 +46,23 @@ class PicturePool:
     def make(
         self, content: bytes, *, width: int | None = None, may_stay: bool = False
     ) -> WebPicture:
-        """The picture of an image file, see Task. Raises NoPicture."""
+        """The picture of an image file, see Task. Raises NoPictureError."""
         task = msgspec.msgpack.encode(Task(MAX_PIXELS, width, may_stay))
         try:
             said, picture = self._children.call(task, content)
             answer = _answers.decode(said)
         except (ChildDiedError, msgspec.DecodeError) as error:
-            raise NoPicture(
+            raise NoPictureError(
                 "reading it takes more memory or time than is given, or it is broken",
                 Trouble.UNDECODABLE,
             ) from error
         except (ChildError, MemoryError) as error:
             # No fault of the image.
-            raise NoPicture(f"no picture can be made now: {error}", Trouble.UNREACHABLE) from error
+            raise NoPictureError(
+                f"no picture can be made now: {error}", Trouble.UNREACHABLE
+            ) from error
         match answer:
             case Refused(why, too_large):
-                raise NoPicture(why, Trouble.TOO_LARGE if too_large else Trouble.UNDECODABLE)
+                raise NoPictureError(why, Trouble.TOO_LARGE if too_large else Trouble.UNDECODABLE)
             case Made(whole_width, whole_height, media_type):
                 return WebPicture(whole_width, whole_height, media_type, picture or content)

@@ -1,32 +1,12 @@
 """Where images are read that are to be shown: allowed folders and object stores."""
 
 import asyncio
-from enum import StrEnum
 
+from ocrstream_recorder.errors import NoPictureError, Trouble
 from ocrstream_runtime import object_stores
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.object_stores import AllowedStores
 from ocrstream_runtime.references import UnreadableFile
-
-
-class Trouble(StrEnum):
-    """Why there is no picture; only UNREACHABLE may pass."""
-
-    NOT_FOUND = "not_found"
-    REFUSED = "refused"
-    TOO_LARGE = "too_large"
-    UNDECODABLE = "undecodable"
-    UNREACHABLE = "unreachable"
-    ELSEWHERE = "elsewhere"
-    """It is where workers read, and the recorder does not."""
-
-
-class NoPicture(Exception):
-    """The image cannot be shown; the message says why."""
-
-    def __init__(self, why: str, trouble: Trouble) -> None:
-        super().__init__(why)
-        self.trouble = trouble
 
 
 class ImageSource:
@@ -40,15 +20,15 @@ class ImageSource:
         self._fetch_timeout_s = fetch_timeout_s
 
     def read(self, reference: str) -> bytes:
-        """The image's file. Raises NoPicture. Blocks; for any thread that runs no event loop."""
+        """The image's file. Raises NoPictureError. Blocks: not for an event loop."""
         try:
             if is_stored(reference):
                 return asyncio.run(self._fetch(reference))
             if _scheme(reference) == "file":
                 return self._folders.read(reference)
         except UnreadableFile as error:
-            raise NoPicture(str(error), Trouble(error.trouble.value)) from error
-        raise NoPicture(
+            raise NoPictureError(str(error), Trouble(error.trouble.value)) from error
+        raise NoPictureError(
             f"the recorder does not read {_scheme(reference)}:// references", Trouble.ELSEWHERE
         )
 
@@ -57,7 +37,7 @@ class ImageSource:
             async with asyncio.timeout(self._fetch_timeout_s):
                 return await self._stores.read(reference)
         except TimeoutError as error:
-            raise NoPicture(
+            raise NoPictureError(
                 f"the image was not there within {self._fetch_timeout_s:g} s"
                 " (OCRSTREAM_FETCH_TIMEOUT_S)",
                 Trouble.UNREACHABLE,

@@ -1,0 +1,1 @@
+"""The database: its tables, connections and column conversions, for all processes."""

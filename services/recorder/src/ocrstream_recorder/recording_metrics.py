@@ -1,0 +1,207 @@
+"""What the process that records counts."""
+
+from typing import Literal, get_args
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from ocrstream_recorder.database.json_rows import Table
+from ocrstream_recorder.dead_letters.rejection import RejectionReason
+from ocrstream_recorder.errors import IdleInTransactionError, SessionLostError
+from ocrstream_runtime.metrics import Family
+from ocrstream_schemas.events import WarningCode
+from ocrstream_schemas.topics import RECORDED_TOPICS, TOPICS
+
+Work = Literal["read", "write"]
+Stage = Literal["ask", "decode", "fold", "write"]
+Transaction = Literal["poll", "search"]
+SessionEnd = Literal["idle_in_transaction", "other"]
+AttemptOutcome = Literal["delivered", "failed", "gave_up"]
+
+RECORDS = Family[Counter, str](
+    Counter("ocrstream_recorder_records", "Records written, by `topic`", ["topic"]),
+    RECORDED_TOPICS,
+)
+RECORDS_KNOWN = Family[Counter, str](
+    Counter(
+        "ocrstream_recorder_records_known",
+        "Records among them that were folded before and known again, by `topic`",
+        ["topic"],
+    ),
+    RECORDED_TOPICS,
+)
+ROWS_STAGED = Family[Counter, Table](
+    Counter(
+        "ocrstream_recorder_rows_staged",
+        "Rows that polls had the database insert or change, by `table`",
+        ["table"],
+    ),
+    get_args(Table),
+)
+ROWS_WRITTEN = Family[Counter, Table](
+    Counter(
+        "ocrstream_recorder_rows_written",
+        "Rows that the database says it inserted or changed, by `table`",
+        ["table"],
+    ),
+    get_args(Table),
+)
+ROWS_MISSING = Family[Counter, Table](
+    Counter(
+        "ocrstream_recorder_rows_missing",
+        "Rows that were staged and not written, by `table`; any is an alarm",
+        ["table"],
+    ),
+    get_args(Table),
+)
+PUBLIC_PATHS_REFUSED = Counter(
+    "ocrstream_recorder_public_paths_refused", "Images whose public path another image holds"
+)
+OTHER_WARNING = "other"
+_WARNING_CODES = frozenset(WarningCode)
+WARNINGS = Family[Counter, str](
+    Counter(
+        "ocrstream_recorder_warnings",
+        "Results written that carry a warning, by its `code`; `other` are codes that this version"
+        " does not know",
+        ["code"],
+    ),
+    (*WarningCode, OTHER_WARNING),
+)
+BATCHES_COMPLETED = Counter(
+    "ocrstream_recorder_batches_completed", "Ends of batches, and changes after it"
+)
+DEADLINES_PASSED = Counter(
+    "ocrstream_recorder_deadlines_passed", "Batches cancelled because their deadline passed"
+)
+IMAGES_RETRIED = Counter(
+    "ocrstream_recorder_images_retried", "Images submitted again because somebody asked for it"
+)
+POLL_RECORDS = Histogram(
+    "ocrstream_recorder_poll_records",
+    "How many records a poll had",
+    buckets=(1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000),
+)
+POLL_SECONDS = Family[Histogram, Stage](
+    Histogram(
+        "ocrstream_recorder_poll_seconds",
+        "How long a poll took, by `stage`: ask, decode, fold, write (from first lock to COMMIT)",
+        ["stage"],
+        buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 7.5, 15, 30),
+    ),
+    get_args(Stage),
+)
+SUBMITTED_TO_RECORDED_SECONDS = Histogram(
+    "ocrstream_recorder_submitted_to_recorded_seconds",
+    "Time from an image's submission to its result's commit",
+    buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 300, 900, 3_600, 4 * 3_600, 24 * 3_600),
+)
+POLL_RETRIES = Counter("ocrstream_recorder_poll_retries", "Polls that had to be tried again")
+SESSIONS_LOST = Family[Counter, Transaction, SessionEnd](
+    Counter(
+        "ocrstream_recorder_sessions_lost",
+        "Database sessions that ended amid a `transaction`: poll, search; by `cause`:"
+        " idle_in_transaction (25P03, this process computed for too long), other",
+        ["transaction", "cause"],
+    ),
+    get_args(Transaction),
+    get_args(SessionEnd),
+)
+RETRYING = Family[Gauge, Work](
+    Gauge(
+        "ocrstream_recorder_retrying",
+        "1 while something fails and is tried again, by `work`: read, write",
+        ["work"],
+    ),
+    get_args(Work),
+)
+OFFSETS_MOVED = Counter(
+    "ocrstream_recorder_offsets_moved", "Polls that another replica had written already"
+)
+DEAD_LETTERS = Family[Counter, str, RejectionReason](
+    Counter(
+        "ocrstream_recorder_dead_letters",
+        "Dead letters, by `topic` of origin and `reason`",
+        ["topic", "reason"],
+    ),
+    RECORDED_TOPICS,
+    get_args(RejectionReason),
+)
+PARTITIONS_STOPPED = Family[Gauge, str](
+    Gauge(
+        "ocrstream_recorder_partitions_stopped",
+        "Partitions not read because the stored offset is not in the log, by `topic`",
+        ["topic"],
+    ),
+    RECORDED_TOPICS,
+)
+PARTITIONS_HELD = Family[Gauge, str](
+    Gauge(
+        "ocrstream_recorder_partitions_held",
+        "Partitions hardly read because most of their records become dead letters, by `topic`",
+        ["topic"],
+    ),
+    RECORDED_TOPICS,
+)
+LAG = Family[Gauge, str](
+    Gauge(
+        "ocrstream_recorder_lag_records",
+        "Records of this recorder's partitions that are not written, by `topic`",
+        ["topic"],
+    ),
+    RECORDED_TOPICS,
+)
+OUTBOX_WAITING = Gauge(
+    "ocrstream_recorder_outbox_waiting_rows",
+    "Outbox rows that are not sent, the same at every replica: take the greatest",
+)
+OUTBOX_OLDEST_SECONDS = Gauge(
+    "ocrstream_recorder_outbox_oldest_seconds",
+    "How long the oldest outbox row waits, the same at every replica: take the greatest",
+)
+OUTBOX_PUBLISHED = Family[Counter, str](
+    Counter("ocrstream_recorder_outbox_published", "Outbox rows sent, by `topic`", ["topic"]),
+    TOPICS,
+)
+OUTBOX_DROPPED = Family[Counter, str](
+    Counter(
+        "ocrstream_recorder_outbox_dropped",
+        "Outbox rows too large for their topic, by `topic`",
+        ["topic"],
+    ),
+    TOPICS,
+)
+WEBHOOK_ATTEMPTS = Family[Counter, AttemptOutcome](
+    Counter(
+        "ocrstream_recorder_webhook_attempts",
+        "Attempts to deliver to a webhook, by `outcome`: delivered, failed, gave_up",
+        ["outcome"],
+    ),
+    get_args(AttemptOutcome),
+)
+WEBHOOKS_WAITING = Gauge(
+    "ocrstream_recorder_webhooks_waiting",
+    "Deliveries to webhooks that are pending, the same at every replica: take the greatest",
+)
+SEARCH_INDEXED = Counter(
+    "ocrstream_recorder_search_indexed", "Images whose search keys were made, by this replica"
+)
+SEARCH_WAITING = Gauge(
+    "ocrstream_recorder_search_waiting_images",
+    "Images, 1,000,000 at most, that searches do not find yet as they are now, the same at every"
+    " replica: take the greatest",
+)
+SEARCH_OLDEST_SECONDS = Gauge(
+    "ocrstream_recorder_search_oldest_seconds",
+    "How long the oldest of them waits, the same at every replica: take the greatest",
+)
+
+
+def count_warnings(code: str, results: int) -> None:
+    """Count so many results written with a warning of the code, whatever it is."""
+    WARNINGS.labels(code if code in _WARNING_CODES else OTHER_WARNING).inc(results)
+
+
+def count_lost_session(transaction: Transaction, lost: SessionLostError) -> None:
+    """Count a session that ended amid a transaction."""
+    is_idle = isinstance(lost, IdleInTransactionError)
+    SESSIONS_LOST.labels(transaction, "idle_in_transaction" if is_idle else "other").inc()

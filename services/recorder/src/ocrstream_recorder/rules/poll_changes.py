@@ -1,0 +1,63 @@
+"""Events folded per row: what a poll, or any set of events, says of every row it touches."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+from ocrstream_recorder.rules.batch import BatchState
+from ocrstream_recorder.rules.chain import ChainState
+from ocrstream_recorder.rules.image import ImageState
+from ocrstream_recorder.rules.row_changes import RowChanges
+from ocrstream_recorder.rules.task import TaskState
+from ocrstream_schemas.events import BatchRetryRequested
+
+
+class _State(Protocol):
+    def join(self: "_StateT", other: "_StateT") -> "_StateT": ...
+
+
+_StateT = TypeVar("_StateT", bound=_State)
+
+
+class PollChanges:
+    """States by key: tasks by task_id, chains by chain_id, batches by batch_id, images by path.
+
+    Retries are by their batch and request. `folded`: fingerprints of records by chain_id.
+    """
+
+    def __init__(self, contributions: Iterable[RowChanges] = ()) -> None:
+        self.tasks: dict[str, TaskState] = {}
+        self.chains: dict[str, ChainState] = {}
+        self.batches: dict[str, BatchState] = {}
+        self.images: dict[str, ImageState] = {}
+        self.retries: dict[tuple[str, str], BatchRetryRequested] = {}
+        self.folded: defaultdict[str, list[bytes]] = defaultdict(list)
+        for contribution in contributions:
+            self.add(contribution)
+
+    def add(self, contribution: RowChanges) -> None:
+        """Fold one event in."""
+        if contribution.task is not None:
+            _join(self.tasks, contribution.task.task_id, contribution.task)
+        if contribution.chain is not None:
+            _join(self.chains, contribution.chain.chain_id, contribution.chain)
+            if contribution.fingerprint is not None:
+                self.folded[contribution.chain.chain_id].append(contribution.fingerprint)
+        if contribution.batch is not None:
+            _join(self.batches, contribution.batch.batch_id, contribution.batch)
+        if contribution.image is not None:
+            _join(self.images, contribution.image.image_path, contribution.image)
+        if (retry := contribution.retry) is not None:
+            self.retries.setdefault((retry.batch_id, retry.request_id), retry)
+
+    def tasks_by_chain(self) -> dict[str, dict[str, TaskState]]:
+        """The tasks that each chain owns, by task_id."""
+        by_chain: dict[str, dict[str, TaskState]] = {chain_id: {} for chain_id in self.chains}
+        for task in self.tasks.values():
+            by_chain[task.chain_id][task.task_id] = task
+        return by_chain
+
+
+def _join(states: dict[str, _StateT], key: str, state: _StateT) -> None:
+    known = states.get(key)
+    states[key] = state if known is None else known.join(state)

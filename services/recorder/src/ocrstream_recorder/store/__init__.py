@@ -1,1 +1,0 @@
-"""The recorder's database: tables, migrations, and the SQL that folds a poll into them."""
