@@ -1,7 +1,7 @@
-"""From an image file to upright pixels: black and white, gray or RGB, by one rule for all services.
+"""Converts image files to upright pixels, black and white, gray or RGB.
 
-Upright by the EXIF tag, alpha on white, deeper samples scaled to 8 bits. Colour profiles change
-nothing.
+All services share this one rule. Pixels are upright by the EXIF orientation, transparency shows
+white, and samples of more than 8 bits are scaled to 8. Colour profiles are ignored.
 """
 
 from ocrstream_imaging.basic_mode import basic_mode_strips, to_basic_mode
@@ -20,11 +20,11 @@ __all__ = [
     "TooManyFramesError",
     "TooManyPixelsError",
     "UndecodableError",
+    "basic_mode_strips",
     "first_frame",
+    "load_upright",
     "needs_exif_transpose",
     "swaps_width_and_height",
-    "load_upright",
-    "to_basic_mode",
-    "basic_mode_strips",
     "tiff_pages",
+    "to_basic_mode",
 ]

@@ -1,4 +1,4 @@
-"""From any mode to one of three that everybody reads: 1, L and RGB, by Pillow's names."""
+"""Converts images of any mode to a basic mode: 1, L or RGB, by Pillow's names."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,25 +9,25 @@ from ocrstream_imaging.strips import strips
 
 
 def to_basic_mode(image: Image.Image) -> Image.Image:
-    """The decoded image in mode 1, L or RGB; itself if it has one of them."""
+    """Converts a decoded image to mode 1, L or RGB; returns it unchanged if it has one of them."""
     if not is_high_bit_depth(image):
         return _converter(image)(image)
-    # Scaling takes several steps, each of which is a copy.
-    made = Image.new("L", image.size)
+    # Strip by strip: each of several scaling steps makes a copy.
+    converted = Image.new("L", image.size)
     for top, strip in basic_mode_strips(image):
-        made.paste(strip, (0, top))
-    return made
+        converted.paste(strip, (0, top))
+    return converted
 
 
 def basic_mode_strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """The same in parts from top to bottom, each with the row that it begins at."""
+    """Converts in strips, from top to bottom, each with the number of its first row."""
     convert = _converter(image)
     for top, strip in strips(image):
         yield top, convert(strip)
 
 
 def _is_basic(image: Image.Image) -> bool:
-    # Of a gray image with a level that is clear, all levels count as they are.
+    # A gray image may declare one level transparent; its levels are taken as they are.
     return image.mode == "L" or (image.mode in {"1", "RGB"} and not image.has_transparency_data)
 
 

@@ -1,4 +1,4 @@
-"""How an image lies by its EXIF tag, and turning it upright."""
+"""Reads the EXIF orientation of an image and turns it upright."""
 
 from PIL import ExifTags, Image, ImageOps
 
@@ -9,9 +9,10 @@ _SIDEWAYS = range(5, 9)
 
 
 def load_upright(image: Image.Image, max_pixels: int) -> None:
-    """Decodes the image and turns it, in place. Raises TooManyPixelsError, and what Pillow raises.
+    """Decodes the image and turns it upright, in place.
 
-    Some files tell how large they are, or how they lie, behind their pixels only.
+    Raises TooManyPixelsError, and whatever Pillow raises. The size is checked again, because some
+    files declare their size or orientation behind their pixels.
     """
     image.load()
     check_pixels(image, max_pixels)
@@ -19,17 +20,17 @@ def load_upright(image: Image.Image, max_pixels: int) -> None:
         ImageOps.exif_transpose(image, in_place=True)
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - broken metadata takes nothing from the pixels
+    except Exception:  # noqa: BLE001 - the pixels are usable even if the metadata is broken
         return
 
 
 def needs_exif_transpose(image: Image.Image) -> bool:
-    """Whether the image does not lie as it is to be seen."""
+    """Whether the EXIF orientation turns or mirrors the image."""
     return _orientation(image) in _TRANSPOSED
 
 
 def swaps_width_and_height(image: Image.Image) -> bool:
-    """Whether upright its width is what is its height now."""
+    """Whether turning the image upright swaps its width and height."""
     return _orientation(image) in _SIDEWAYS
 
 
@@ -38,5 +39,5 @@ def _orientation(image: Image.Image) -> int | None:
         return image.getexif().get(ExifTags.Base.Orientation)
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - broken metadata takes nothing from the pixels
+    except Exception:  # noqa: BLE001 - the pixels are usable even if the metadata is broken
         return None

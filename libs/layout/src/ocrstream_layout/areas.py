@@ -1,17 +1,17 @@
-"""Boxes in the page's frame, and which of them face each other."""
+"""Rectangles in the page's frame, and which of them are neighbours."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_CORE = 0.2  # share of an area's height that is left off at its top and at its bottom
-_BESIDE = 0.5  # share of the lower one's core that areas beside each other see of each other
+_CORE = 0.2  # share of an area's height that is ignored at its top and at its bottom
+_LEAST_SHARED = 0.5  # share of the lower area's core over which neighbours must see each other
 
 
 @dataclass(slots=True, eq=False)
 class Area:
-    """A box in the frame: `start` to `end` along the lines, `top` to `bottom` across them."""
+    """A rectangle in the frame: `start` to `end` along the lines, `top` to `bottom` across them."""
 
     start: float
     end: float
@@ -28,21 +28,22 @@ class Area:
 
     @property
     def center_y(self) -> float:
+        """The middle across the lines."""
         return (self.top + self.bottom) / 2
 
     @property
     def center_x(self) -> float:
-        """Its middle along the lines."""
+        """The middle along the lines."""
         return (self.start + self.end) / 2
 
     @property
     def sort_key(self) -> tuple[float, float, float, float]:
-        """Sorts areas from the top, those at one height from the start: a total order."""
+        """Sorts areas from the top, and at the same height from the start: a total order."""
         return self.center_y, self.start, self.end, self.height
 
 
 def bounding_area(areas: Iterable[Area]) -> Area:
-    """The smallest area with all of them in it; there must be one."""
+    """The smallest area that contains all of them; needs at least one."""
     every = list(areas)
     return Area(
         min(area.start for area in every),
@@ -53,7 +54,7 @@ def bounding_area(areas: Iterable[Area]) -> Area:
 
 
 class VisiblePair(NamedTuple):
-    """Two intervals, by index, of which the later one sees the earlier one over `shared`."""
+    """Two intervals, by index; the later one sees the earlier one over the length `shared`."""
 
     earlier: int
     later: int
@@ -61,11 +62,10 @@ class VisiblePair(NamedTuple):
 
 
 def visible_pairs(intervals: Sequence[tuple[float, float]]) -> list[VisiblePair]:
-    """Which intervals see each other, each looking back through those that came before it.
+    """Finds which intervals see each other; each looks back at those before it.
 
-    An interval hides what lies behind it; an empty one sees nothing. Each is put into a skyline of
-    the newest ones, so all pairs are found in about n log n steps; there are fewer than three for
-    each interval.
+    An interval hides what lies behind it; an empty interval sees nothing. A skyline of the newest
+    intervals finds all pairs in about n log n steps; there are fewer than three for each interval.
     """
     starts: list[float] = []
     ends: list[float] = []
@@ -95,7 +95,10 @@ def visible_pairs(intervals: Sequence[tuple[float, float]]) -> list[VisiblePair]
 
 
 class Neighbours(NamedTuple):
-    """Two areas, by index, with nothing in between; `offset` of their middles in lower heights."""
+    """Two areas, by index, with nothing in between.
+
+    `offset`: the distance of their centers across the lines, in heights of the lower area.
+    """
 
     first: int
     second: int
@@ -103,15 +106,15 @@ class Neighbours(NamedTuple):
 
 
 def find_neighbours(ordered: Sequence[Area]) -> list[Neighbours]:
-    """Which areas stand right beside each other; they must come by their start."""
+    """Finds which areas stand right beside each other; `ordered` is sorted by start."""
     found: list[Neighbours] = []
     for first, second, shared in visible_pairs([_core(one) for one in ordered]):
         before, after = ordered[first], ordered[second]
         lower = min(before.height, after.height)
-        # Boxes of detectors may reach a little into each other.
+        # Boxes of detectors may overlap a little.
         if after.start < before.end - lower / 2:
             continue
-        if shared >= _BESIDE * (1 - 2 * _CORE) * lower:
+        if shared >= _LEAST_SHARED * (1 - 2 * _CORE) * lower:
             found.append(Neighbours(first, second, abs(before.center_y - after.center_y) / lower))
     return found
 

@@ -1,4 +1,4 @@
-"""Rows made level that slope a little against the page, or fan out as in perspective."""
+"""Makes rows level that slope a little against the page, or fan out in perspective."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,13 +12,15 @@ from ocrstream_layout.medians import (
     weighted_median,
 )
 
-_ROUNDS = 2  # the first brings what is far apart within a row's reach, the second measures it
-_WITHIN = 0.5  # heights of the lower piece between the middles of two of a row
-_FEWEST = 12  # slopes in each half of a page, for its rows may fan out
+_ROUNDS = 2  # the first brings distant pieces of a row within reach, the second measures them
+_WITHIN = 0.5  # heights of the lower piece between the centers of neighbours in a row
+_FEWEST = 12  # slopes in each half of a page that show whether rows fan out
 
 
 class _Slope(NamedTuple):
-    """How much text falls along its line, by `weight`, the pixels that it was seen over."""
+    """How much text falls along its line; `weight` is the length in pixels that it was measured
+    over.
+    """
 
     slope: float
     weight: float
@@ -26,12 +28,12 @@ class _Slope(NamedTuple):
 
 
 def level_rows(pieces: Sequence[Piece]) -> None:
-    """Moves pieces so that rows are level; none is perpendicular or changes its size.
+    """Moves pieces so that rows are level; does not turn or resize them.
 
-    Slopes are those of the pieces themselves and of the way from each to the next one in its row.
-    Corners are a tenth of a line's height off, so in a table of short cells only the latter are
-    seen over lengths at which they tell. Their weighted median is the page's; if those of its upper
-    and its lower half differ, rows fan out.
+    Slopes are those of the pieces themselves and those from each piece to the next in its row.
+    Corners are a tenth of a line's height off, so for short table cells only the latter are
+    measured over a sufficient length. The page's slope is the weighted median. If the medians of
+    the upper and lower half differ, rows fan out.
     """
     for _ in range(_ROUNDS):
         slopes = _slopes(pieces)
@@ -61,7 +63,7 @@ def _estimate(slopes: Sequence[_Slope]) -> MedianEstimate:
 
 
 def _turn(pieces: Sequence[Piece], slope: float) -> None:
-    """About the origin; for the few degrees that are left, the sine is the slope."""
+    """Turns about the origin; for the few degrees that are left, the sine is the slope."""
     for one in pieces:
         across, along = one.center_x * slope, one.center_y * slope
         _move(one, along, -across)

@@ -1,14 +1,14 @@
-"""Weighted medians, which outliers hardly move."""
+"""Weighted medians, which are robust against outliers."""
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 Weighted = Sequence[tuple[float, float]]
-"""Values, each with its weight."""
+"""Values with their weights."""
 
 SIGNIFICANT_ERRORS = 3.0
-"""So many standard errors are no chance."""
+"""A difference of this many standard errors is significant."""
 
 
 class MedianEstimate(NamedTuple):
@@ -17,7 +17,7 @@ class MedianEstimate(NamedTuple):
 
 
 def weighted_median(weighted: Weighted) -> float:
-    """The least value up to which half of the weight lies; there must be one."""
+    """The least value up to which half of the weight lies; needs at least one value."""
     half = math.fsum(weight for _, weight in weighted) / 2
     total = 0.0
     for value, weight in sorted(weighted):
@@ -30,8 +30,9 @@ def weighted_median(weighted: Weighted) -> float:
 def estimate_median(weighted: Weighted) -> MedianEstimate:
     """The weighted median and its standard error.
 
-    The error is that of the median of normally distributed values, 1.253 deviations by the root of
-    their count; 1.483 median deviations from the median are one such.
+    The error is that of the median of normally distributed values: 1.253 standard deviations
+    divided by the root of their count. A standard deviation is 1.483 times the median absolute
+    deviation.
     """
     value = weighted_median(weighted)
     deviation = weighted_median([(abs(one - value), weight) for one, weight in weighted])

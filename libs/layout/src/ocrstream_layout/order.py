@@ -1,4 +1,4 @@
-"""The order in which a person reads the pieces of text of a page."""
+"""The reading order of the pieces of text on a page."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -22,15 +22,15 @@ def in_reading_order(
     polygon: Callable[[PieceT], Polygon],
     text: Callable[[PieceT], str] | None = None,
 ) -> list[PieceT]:
-    """The pieces, words or lines, in the order in which a person reads them.
+    """Sorts pieces, words or lines, in the order in which a person reads them.
 
-    Columns are read one after the other, tables row by row. `polygon` gives four `[x, y]` in
-    pixels, clockwise from the text's own top left corner, so perpendicular and skewed pages are read along
-    their lines. `text` tells scripts that run from right to left or downwards; without it none
-    does.
+    Columns are read one after the other, tables row by row. `polygon` returns four `[x, y]` in
+    pixels, clockwise from the text's own top left corner, so turned and skewed pages are read along
+    their lines. `text` reveals scripts that run from right to left or downwards; without it, all
+    text counts as left to right.
 
-    The order does not depend on the order of the input, unless two pieces have the same polygon
-    and text. Whatever the polygons hold, nothing is raised and nothing is lost.
+    The order does not depend on the order of the input, unless two pieces have the same polygon and
+    text. The function accepts any polygon: it raises nothing and loses no piece.
     """
     given = list(pieces)
     texts = [text(one) for one in given] if text is not None else None
@@ -39,7 +39,7 @@ def in_reading_order(
 
 
 def _fragments(polygons: Sequence[Polygon], texts: Sequence[str] | None) -> list[list[int]]:
-    """Indices of the pieces by fragment of a line, all in reading order."""
+    """The indices of the pieces by fragment, all in reading order."""
     quads = [to_quad(one, texts[at] if texts else None) for at, one in enumerate(polygons)]
     letters = [count_strong_letters(one) for one in texts or [""] * len(quads)]
     page = majority_direction(sum(one for one, _ in letters), sum(one for _, one in letters))
@@ -72,21 +72,20 @@ def _placed(one: Quad, index: int, frame: Frame, text_direction: TextDirection) 
     )
     top, bottom = min(tops), max(tops)
     if not perpendicular and not one.has_ambiguous_direction and 0 < one.height < bottom - top:
-        # A line that slopes against the page is no taller than it is.
+        # The bounding box of a sloping line is taller than the line: take the line's height.
         middle = (top + bottom) / 2
         top, bottom = middle - one.height / 2, middle + one.height / 2
     slope = None if perpendicular or one.has_ambiguous_direction else frame.slope(one.direction)
-    return Piece(min(starts), max(starts), top, bottom, index, perpendicular, run, slope)
+    return Piece(min(starts), max(starts), top, bottom, index, perpendicular, text_direction, slope)
 
 
 def _in_logical_order(fragment: Fragment, page: TextDirection) -> list[Piece]:
-    """The fragment's pieces as they are read, by the majority of its own letters.
+    """The fragment's pieces in reading order, by the majority of its own letters.
 
-    In a line that runs the other way than the page, and for words within a line that run the other
-    way than the line, the order is perpendicular: rule L2 of the Unicode Bidirectional Algorithm (UAX #9),
-    for words.
+    The order is reversed for a line against the page's direction, and for words against their
+    line's: rule L2 of the Unicode Bidirectional Algorithm (UAX #9), applied to words.
     """
-    runs = [piece.text_direction for piece in fragment.pieces]
+    directions = [piece.text_direction for piece in fragment.pieces]
     page = (
         TextDirection.RIGHT_TO_LEFT
         if page is TextDirection.RIGHT_TO_LEFT
@@ -97,14 +96,14 @@ def _in_logical_order(fragment: Fragment, page: TextDirection) -> list[Piece]:
         if page is TextDirection.RIGHT_TO_LEFT
         else TextDirection.RIGHT_TO_LEFT
     )
-    if runs.count(other) == 0:
+    if directions.count(other) == 0:
         return fragment.pieces
-    line = other if runs.count(other) > runs.count(page) else page
+    line = other if directions.count(other) > directions.count(page) else page
     pieces = fragment.pieces if line is page else fragment.pieces[::-1]
     ordered: list[Piece] = []
-    for against, group in groupby(
+    for is_reversed, group in groupby(
         pieces, lambda one: one.text_direction not in (line, TextDirection.NEUTRAL)
     ):
         words = list(group)
-        ordered.extend(reversed(words) if against else words)
+        ordered.extend(reversed(words) if is_reversed else words)
     return ordered

@@ -1,4 +1,4 @@
-"""Fragments that stand right below each other become stacks."""
+"""Joins fragments that stand right below each other into stacks."""
 
 import statistics
 from collections import Counter
@@ -9,10 +9,10 @@ from itertools import pairwise
 from ocrstream_layout.areas import Area, bounding_area, visible_pairs
 from ocrstream_layout.fragments import Fragment
 
-_TOUCH = 0.1  # share of the narrower one's width from which two fragments count as neighbours
-_BELOW = 0.5  # the same, from which one may go on below the other
+_TOUCH = 0.1  # share of the narrower fragment's width from which two are neighbours
+_BELOW = 0.5  # the same, from which one may continue the other
 _LEADING = 1.2  # widest gap between two lines of a stack, in line heights
-_BREAK = 0.7  # by how much a gap is wider than a stack's others that parts it
+_BREAK = 0.7  # line heights by which a gap that splits a stack exceeds the usual one
 _SAME_SIZE = 1.6
 
 
@@ -20,7 +20,7 @@ _SAME_SIZE = 1.6
 class Stack(Area):
     """Fragments of one column, each right below the one before it.
 
-    `measure` is the width of the column: all lines but the longest tenth are shorter.
+    `measure`: the width of the column, which only the longest tenth of its lines exceed.
     """
 
     fragments: list[Fragment]
@@ -28,10 +28,10 @@ class Stack(Area):
 
 
 def build_stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stack]:
-    """All fragments in stacks; they must come from the top.
+    """Joins all fragments into stacks; `fragments` is sorted from the top.
 
-    Two are of one stack if each is the only neighbour that the other one has on that side. So a
-    headline across columns belongs to none of them.
+    Two fragments are in one stack if each is the other's only neighbour on that side. So a headline
+    across columns is in the stack of none of them.
     """
     links = _next_below(fragments)
     below = Counter(upper for upper, _ in links)
@@ -42,19 +42,19 @@ def build_stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stac
         if below[upper] == 1
         and above[lower] == 1
         and shared >= _BELOW
-        and _goes_on(fragments[upper], fragments[lower], line_height)
+        and _continues(fragments[upper], fragments[lower], line_height)
     }
-    made: list[Stack] = []
+    built: list[Stack] = []
     for first in sorted(set(range(len(fragments))) - set(after.values())):
         chain = [first]
         while chain[-1] in after:
             chain.append(after[chain[-1]])
-        made.extend(map(_stack, _regular([fragments[at] for at in chain], line_height)))
-    return made
+        built.extend(map(_stack, _regular([fragments[at] for at in chain], line_height)))
+    return built
 
 
 def _regular(chain: list[Fragment], line_height: float) -> list[list[Fragment]]:
-    """The chain, parted where a gap is much wider than is usual in it."""
+    """Splits the chain where a gap is much wider than usual in it."""
     gaps = [lower.top - upper.bottom for upper, lower in pairwise(chain)]
     if not gaps:
         return [chain]
@@ -64,9 +64,9 @@ def _regular(chain: list[Fragment], line_height: float) -> list[list[Fragment]]:
 
 
 def _next_below(fragments: Sequence[Fragment]) -> dict[tuple[int, int], float]:
-    """Which fragment stands below which, and the share of the narrower one's width that does.
+    """Finds which fragment stands below which, and the share of the narrower one's width.
 
-    Neighbours a short line the one below it sees the one above it, too: that is no neighbour.
+    Beside a short line, the line below sees the line above, too; that pair does not count.
     """
     seen: dict[tuple[int, int], float] = {}
     above: dict[int, list[int]] = {}
@@ -82,7 +82,7 @@ def _next_below(fragments: Sequence[Fragment]) -> dict[tuple[int, int], float]:
     }
 
 
-def _goes_on(upper: Fragment, lower: Fragment, line_height: float) -> bool:
+def _continues(upper: Fragment, lower: Fragment, line_height: float) -> bool:
     if upper.perpendicular or lower.perpendicular:
         return False
     smaller, larger = sorted((upper.height, lower.height))
