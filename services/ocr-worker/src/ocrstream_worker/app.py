@@ -1,4 +1,4 @@
-"""The worker's composition root: settings, wiring, life and end."""
+"""The worker's composition root: settings, wiring, start and stop."""
 
 import asyncio
 import contextlib
@@ -50,11 +50,11 @@ logger = structlog.get_logger(__name__)
 
 SERVICE = "ocrstream-worker"
 _FILE_THREADS = 4
-_STALLED_AFTER_S = 60.0
+_STALL_MARGIN_S = 60.0
 
 
 def main() -> None:
-    """Reads images until it is told to stop."""
+    """Runs the worker until it is stopped."""
     if sys.argv[1:]:
         sys.exit("usage: ocrstream-worker; settings come from the environment")
     sys.exit(asyncio.run(_run(load_settings(WorkerSettings))))
@@ -70,7 +70,7 @@ async def _run(settings: WorkerSettings) -> int:
     health.add_check("decoders", worker.check_decoders)
     health.add_check("kafka", worker.check_kafka)
     health.add_check("publishing", worker.check_publishing)
-    health.add_check("moving", worker.check_moving)
+    health.add_check("moving", worker.check_progress)
     api = FastAPI(title="Ocrstream OCR worker", version="1", telemetry=HTTP_TELEMETRY)
     install_problem_handlers(api)
     api.include_router(create_ops_router(health))
@@ -78,10 +78,10 @@ async def _run(settings: WorkerSettings) -> int:
 
 
 @asynccontextmanager
-async def _references(
+async def _open_fetchers(
     settings: WorkerSettings, threads: Executor
 ) -> AsyncGenerator[FetcherRegistry]:
-    """What reads references, of every kind: those that are off say how to allow them."""
+    """Opens the fetchers of all schemes; a scheme that is off explains how to allow it."""
     max_bytes = settings.max_image_bytes
     stores = ObjectStoreFetcher(parse_stores(settings.object_stores), max_bytes=max_bytes)
     guard = GuardedBackend(parse_networks(settings.https_allowed_networks))
@@ -99,7 +99,7 @@ async def _references(
 
 
 class _Worker:
-    """Engine, commands and images from start to end."""
+    """The engine, the decoders, the consumer and the publisher, from start to stop."""
 
     def __init__(self, settings: WorkerSettings, stop: asyncio.Event) -> None:
         self._settings = settings
@@ -107,7 +107,7 @@ class _Worker:
         self._host = socket.gethostname()
         self._name = f"{self._host}-{os.getpid()}"
         self._started_at = datetime.now(UTC)
-        self._buffers = SharedBufferPool(settings.places)
+        self._buffers = SharedBufferPool(settings.in_flight_limit)
         self._engine = EngineClient(
             settings.engine_settings,
             self._buffers,
@@ -128,33 +128,33 @@ class _Worker:
         self._lag: LagWatch | None = None
 
     async def check_engine(self) -> None:
-        """Raises NotReady while the engine starts, dies at whatever it gets, or is starved."""
+        """Raises NotReady while the engine starts, crashes at every image, or is starved."""
         await self._engine.check()
         if not self._engine.ready:
             raise NotReady("the engine is starting")
 
     async def check_decoders(self) -> None:
-        """Raises NotReady while they die at whatever they get, or are starved."""
+        """Raises NotReady while the decoders crash at every image, or are starved."""
         await self._decoders.check()
 
     async def check_kafka(self) -> None:
-        """Raises NotReady or KafkaError while no images can be taken."""
+        """Raises NotReady or KafkaError while the worker cannot consume images."""
         if self._consumer is None or not self._consumer.joined:
             raise NotReady("has not joined its group yet")
         await self._consumer.ping()
 
     async def check_publishing(self) -> None:
-        """Raises NotReady while nothing can be published for the machine's clock."""
+        """Raises NotReady while the broker refuses events because of this machine's clock."""
         if self._publisher is not None:
             await self._publisher.check()
 
-    async def check_moving(self) -> None:
-        """Raises NotReady if images wait and none gets done."""
+    async def check_progress(self) -> None:
+        """Raises NotReady if images wait and none is finished."""
         if self._lag is not None:
             await self._lag.check()
 
     async def run(self) -> None:
-        """Start engine and decoders, wait for Kafka, then work until told to stop."""
+        """Starts engine and decoders, waits for Kafka, and processes images until stopped."""
         try:
             async with self._engine, self._decoders:
                 servers = self._settings.kafka_bootstrap_servers
@@ -163,35 +163,35 @@ class _Worker:
                 info = await unless_stopped(self._engine.wait_ready(), self._stop)
                 logger.info("engine is ready", engine=info.name, versions=info.versions)
                 while True:
-                    await self._work(info, cluster_id)
+                    await self._process_cluster(info, cluster_id)
                     cluster_id = await wait_for_cluster(servers, self._stop)
         except Stopped:
             pass
         finally:
             self._buffers.close()
 
-    async def _work(self, info: EngineInfo, cluster_id: str) -> None:
-        """Read the cluster's images until told to stop, or until another one answers."""
+    async def _process_cluster(self, info: EngineInfo, cluster_id: str) -> None:
+        """Processes the cluster's images until stopped, or until another cluster answers."""
         settings = self._settings
-        # No longer than the process is given for its whole end.
+        # Shorter than the time that the process has for its whole shutdown.
         drain_timeout_s = settings.shutdown_timeout_s * 0.75
         producer = LastingProducer(lambda: create_producer(settings, f"worker-{self._name}"))
         self._publisher = KafkaPublisher(producer)
         revocations = Revocations(
             create_consumer(settings, f"worker-{self._name}-commands", group_id=None)
         )
-        reuse_basis = configuration_digest(info, settings.engine_settings, settings.decode_limits)
+        configuration = configuration_digest(info, settings.engine_settings, settings.decode_limits)
         with ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="files") as threads:
-            async with _references(settings, threads) as references:
+            async with _open_fetchers(settings, threads) as fetcher:
                 pipeline = Pipeline(
-                    references=references,
-                    reuse=ResultCache(settings.reuse_root, reuse_basis, threads),
+                    fetcher=fetcher,
+                    result_cache=ResultCache(settings.reuse_root, configuration, threads),
                     buffers=self._buffers,
                     decoders=self._decoders,
                     engine=self._engine,
                     publisher=self._publisher,
                     revocations=revocations,
-                    rule=RetryPolicy(settings.max_attempts, settings.retry_backoff_s),
+                    retry_policy=RetryPolicy(settings.max_attempts, settings.retry_backoff_s),
                     worker=self._name,
                 )
                 kafka = create_consumer(
@@ -206,7 +206,7 @@ class _Worker:
                     pipeline.process,
                     settings.lane_topics,
                     group_id=settings.group_id,
-                    images_ahead=settings.places,
+                    images_ahead=settings.in_flight_limit,
                     images_resting=settings.images_resting,
                     records_uncommitted=settings.records_uncommitted,
                     drain_timeout_s=drain_timeout_s,
@@ -216,21 +216,21 @@ class _Worker:
                     consumer,
                     metrics.LAG,
                     settings.lane_topics,
-                    # An engine that hangs is replaced after the timeout, and its image tried again.
-                    stalled_after_s=2 * settings.image_timeout_s + _STALLED_AFTER_S,
+                    # A hanging engine is replaced after its timeout, and its image is tried again.
+                    stalled_after_s=2 * settings.image_timeout_s + _STALL_MARGIN_S,
                 )
-                over, done = asyncio.Event(), asyncio.Event()
+                stop_work, drained = asyncio.Event(), asyncio.Event()
                 async with (
                     Cluster(settings.kafka_bootstrap_servers, cluster_id) as cluster,
                     aclosing(producer),
                     asyncio.TaskGroup() as group,
                 ):
-                    group.create_task(revocations.run(done))
-                    group.create_task(self._lag.run(done))
-                    group.create_task(self._heartbeats(info, consumer).run(done))
-                    group.create_task(self._watch(cluster, over))
-                    await self._consume(consumer, revocations, over)
-                    done.set()
+                    group.create_task(revocations.run(drained))
+                    group.create_task(self._lag.run(drained))
+                    group.create_task(self._heartbeats(info, consumer).run(drained))
+                    group.create_task(self._stop_on_cluster_change(cluster, stop_work))
+                    await self._consume(consumer, revocations, stop_work)
+                    drained.set()
 
     def _heartbeats(self, info: EngineInfo, consumer: ImageConsumer) -> Heartbeats:
         settings = self._settings
@@ -245,34 +245,34 @@ class _Worker:
             interval_s=settings.heartbeat_interval_s,
         )
 
-        def look() -> WorkerActivity:
+        def current_activity() -> WorkerActivity:
             return WorkerActivity(
                 ready=self._engine.ready and consumer.joined,
                 images_in_flight=consumer.images_in_flight,
                 images_done=consumer.images_done,
             )
 
-        return Heartbeats(settings, worker, look)
+        return Heartbeats(settings, worker, current_activity)
 
     async def _consume(
-        self, consumer: ImageConsumer, revocations: Revocations, over: asyncio.Event
+        self, consumer: ImageConsumer, revocations: Revocations, stop_work: asyncio.Event
     ) -> None:
-        # Not one image before every cancel up to now is known.
+        # No image is consumed before all cancellations up to now are known.
         try:
-            await unless_stopped(revocations.caught_up.wait(), over)
+            await unless_stopped(revocations.caught_up.wait(), stop_work)
             self._consumer = consumer
-            await consumer.run(over)
+            await consumer.run(stop_work)
         except Stopped:
             pass
         except BaseException:
-            # The process is ending.
+            # The process cannot continue: stop its other parts too.
             self._stop.set()
             raise
         finally:
             self._consumer = None
 
-    async def _watch(self, cluster: Cluster, over: asyncio.Event) -> None:
-        """Sets `over` when told to stop, or when another cluster answers."""
+    async def _stop_on_cluster_change(self, cluster: Cluster, stop_work: asyncio.Event) -> None:
+        """Sets `stop_work` when the worker is stopped, or another cluster answers."""
         with contextlib.suppress(Stopped):
             await unless_stopped(cluster.until_changed(), self._stop)
-        over.set()
+        stop_work.set()

@@ -1,11 +1,11 @@
-"""Counts what happens to the worker's child processes."""
+"""Metrics of the worker's child processes."""
 
 from ocrstream_sandbox.observer import PoolObserver
 from ocrstream_worker import metrics
 
 
 class ChildMetrics(PoolObserver):
-    """For the children of one kind."""
+    """Counts the events of one pool of child processes."""
 
     def __init__(self, kind: metrics.Child) -> None:
         self._kind: metrics.Child = kind

@@ -1,106 +1,106 @@
-"""How many images are in work at once, and how many rest until their next attempt."""
+"""Limits how many images are in flight, and how many back off before a retry."""
 
 import asyncio
 from collections import deque
 
 
 class InFlightLimit:
-    """`count` places for images in work; `resting` images at most give theirs up meanwhile."""
+    """`count` permits for images in flight; up to `max_backoff` images back off without one."""
 
-    def __init__(self, count: int, resting: int) -> None:
-        self._free = count
-        self._resting_allowed = resting
-        self._resting = 0
-        # Those that have rested and want a place again; they come before new images.
-        self._returning: deque[asyncio.Future[None]] = deque()
-        self.room = asyncio.Event()
-        """Set whenever a place becomes free."""
+    def __init__(self, count: int, max_backoff: int) -> None:
+        self._available = count
+        self._max_backoff = max_backoff
+        self._backing_off = 0
+        # Images whose backoff is over; they get a permit before new images.
+        self._reacquiring: deque[asyncio.Future[None]] = deque()
+        self.permit_released = asyncio.Event()
+        """Set whenever a permit becomes available."""
 
     @property
-    def free(self) -> int:
-        """How many new images may be taken."""
-        return self._free
+    def available(self) -> int:
+        """The number of new images that may be taken."""
+        return self._available
 
-    def take(self) -> "Permit":
-        """A place for a new image."""
-        self._free -= 1
+    def acquire(self) -> "Permit":
+        """Takes a permit for a new image."""
+        self._available -= 1
         return Permit(self)
 
-    def give_back(self) -> None:
-        """A place is not needed any more."""
-        while self._returning:
-            returning = self._returning.popleft()
-            if not returning.done():
-                returning.set_result(None)
+    def release(self) -> None:
+        """Gives a permit back."""
+        while self._reacquiring:
+            waiter = self._reacquiring.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
                 return
-        self._free += 1
-        self.room.set()
+        self._available += 1
+        self.permit_released.set()
 
-    async def return_one(self) -> None:
-        """Take a place for an image that has rested; waits for one."""
-        if self._free > 0:
-            self._free -= 1
+    async def reacquire(self) -> None:
+        """Waits for a permit for an image whose backoff is over."""
+        if self._available > 0:
+            self._available -= 1
             return
-        returning = asyncio.get_running_loop().create_future()
-        self._returning.append(returning)
+        waiter = asyncio.get_running_loop().create_future()
+        self._reacquiring.append(waiter)
         try:
-            await returning
+            await waiter
         except asyncio.CancelledError:
-            if not returning.cancelled():
-                self.give_back()
+            if not waiter.cancelled():
+                self.release()
             raise
 
-    def begin_rest(self) -> bool:
-        """Whether another image may give up its place; counts it."""
-        if self._resting >= self._resting_allowed:
+    def begin_backoff(self) -> bool:
+        """Counts an image that backs off without a permit; returns False at the limit."""
+        if self._backing_off >= self._max_backoff:
             return False
-        self._resting += 1
+        self._backing_off += 1
         return True
 
-    def end_rest(self) -> None:
-        """One image less rests without a place."""
-        self._resting -= 1
+    def end_backoff(self) -> None:
+        """Counts the end of a backoff without a permit."""
+        self._backing_off -= 1
 
 
 class Permit:
-    """One image's place, from when it is taken to `leave`."""
+    """One image's permit, from its acquisition to `release`."""
 
-    def __init__(self, places: InFlightLimit) -> None:
-        self._places = places
+    def __init__(self, limit: InFlightLimit) -> None:
+        self._limit = limit
         self._held = True
-        self._recalled = False
-        self._rest: asyncio.Future[None] | None = None
+        self._backoff_cancelled = False
+        self._backoff: asyncio.Future[None] | None = None
 
-    async def rest(self, seconds: float) -> None:
-        """Returns after so long, with a place.
+    async def back_off(self, seconds: float) -> None:
+        """Waits, then returns with a permit; another image may use this one meanwhile.
 
-        Others may have this one meanwhile, unless too many rest already. Recalled, it ends the
-        image's task as if cancelled: whoever reads the record next begins anew.
+        It keeps the permit if too many images back off already. After `cancel_backoff` it raises
+        CancelledError: whoever reads the record next starts the image anew.
         """
-        if self._recalled:
+        if self._backoff_cancelled:
             raise asyncio.CancelledError
-        away = self._places.begin_rest()
-        if away:
-            self.leave()
+        without_permit = self._limit.begin_backoff()
+        if without_permit:
+            self.release()
         try:
-            self._rest = asyncio.ensure_future(asyncio.sleep(seconds))
-            await self._rest
-            if away:
-                await self._places.return_one()
+            self._backoff = asyncio.ensure_future(asyncio.sleep(seconds))
+            await self._backoff
+            if without_permit:
+                await self._limit.reacquire()
                 self._held = True
         finally:
-            self._rest = None
-            if away:
-                self._places.end_rest()
+            self._backoff = None
+            if without_permit:
+                self._limit.end_backoff()
 
-    def recall(self) -> None:
-        """From now on it does not rest: nobody has the time to wait for it."""
-        self._recalled = True
-        if self._rest is not None:
-            self._rest.cancel()
+    def cancel_backoff(self) -> None:
+        """Ends a current backoff and refuses further ones."""
+        self._backoff_cancelled = True
+        if self._backoff is not None:
+            self._backoff.cancel()
 
-    def leave(self) -> None:
-        """The image does not need it any more; may be called again."""
+    def release(self) -> None:
+        """Gives the permit back; repeated calls have no effect."""
         if self._held:
             self._held = False
-            self._places.give_back()
+            self._limit.release()

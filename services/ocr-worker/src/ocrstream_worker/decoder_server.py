@@ -1,6 +1,6 @@
-"""The decoder's process: makes pixels of the files that the worker lays into shared buffers.
+"""The decoder's process: decodes the files in shared buffers.
 
-Run as `python -m ocrstream_worker.decoder_server` by a `ChildPool`.
+A `ChildPool` runs it as `python -m ocrstream_worker.decoder_server`.
 """
 
 import sys
@@ -17,8 +17,8 @@ from ocrstream_worker.engines.pixels import writable_raster
 from ocrstream_worker.errors import PermanentImageError
 
 
-class File(msgspec.Struct, frozen=True):
-    """A job: the buffer's first `size` bytes are a file, which its pixels are to replace."""
+class DecodeJob(msgspec.Struct, frozen=True):
+    """A job: the buffer's first `size` bytes are a file; its pixels replace it."""
 
     buffer_fd: int
     size: int
@@ -32,7 +32,7 @@ class DecodedImage(msgspec.Struct, frozen=True, tag=True):
 
 
 class RejectedImage(msgspec.Struct, frozen=True, tag=True):
-    """The file gives no pixels, and would not the next time either."""
+    """The file cannot be decoded; a retry fails the same way."""
 
     reason: Reason
     error: str
@@ -42,7 +42,7 @@ DecodeResult = DecodedImage | RejectedImage
 
 
 class DecoderHandler:
-    """One file after the other."""
+    """Decodes one file after another."""
 
     info = b""
 
@@ -52,14 +52,14 @@ class DecoderHandler:
 
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
         return [
-            msgspec.msgpack.encode(self._decode(msgspec.msgpack.decode(job, type=File)))
+            msgspec.msgpack.encode(self._decode(msgspec.msgpack.decode(job, type=DecodeJob)))
             for job in jobs
         ]
 
-    def _decode(self, file: File) -> DecodeResult:
+    def _decode(self, job: DecodeJob) -> DecodeResult:
         try:
-            data = self._mappings.read(file.buffer_fd, file.size)
-            make_raster = partial(writable_raster, self._mappings, file.buffer_fd)
+            data = self._mappings.read(job.buffer_fd, job.size)
+            make_raster = partial(writable_raster, self._mappings, job.buffer_fd)
             pixels = self._decoder.decode(data, make_raster)
         except PermanentImageError as error:
             return RejectedImage(error.reason, str(error))

@@ -1,43 +1,43 @@
-"""Which records of a partition are done, and up to where its offset may be committed."""
+"""Tracks which records of a partition are done, and the offset that may be committed."""
 
 
 class OffsetTracker:
-    """Records of one partition, taken in order, done in any order."""
+    """Records of one partition: started in order, finished in any order."""
 
     def __init__(self) -> None:
-        # In the order of the offsets, as they were taken.
+        # Sorted by offset, because records are started in order.
         self._unfinished: dict[int, None] = {}
         self._next: int | None = None
         self._committed: int | None = None
 
     @property
     def unfinished(self) -> int:
-        """How many records are taken and not done."""
+        """The number of records started and not finished."""
         return len(self._unfinished)
 
     @property
-    def ahead(self) -> int:
-        """How many offsets lie between the watermark and what is taken next."""
+    def uncommitted(self) -> int:
+        """The number of offsets between the watermark and the next record."""
         return 0 if self._next is None else self._next - next(iter(self._unfinished), self._next)
 
-    def take(self, offset: int) -> None:
-        """A record has been read; it is not done."""
+    def start(self, offset: int) -> None:
+        """A record was read."""
         self._unfinished[offset] = None
         self._next = offset + 1
 
-    def done(self, offset: int) -> None:
-        """All that follows from the record is in the broker's hands."""
+    def finish(self, offset: int) -> None:
+        """All events that follow from the record are published."""
         del self._unfinished[offset]
 
     @property
     def watermark(self) -> int | None:
-        """The lowest unfinished offset, or the one after the last; None if none was taken."""
+        """The lowest unfinished offset, or the one after the last; None before the first."""
         return next(iter(self._unfinished), self._next)
 
-    def to_commit(self) -> int | None:
-        """The watermark, or None if it is committed."""
+    def committable(self) -> int | None:
+        """The watermark, or None if it is committed already."""
         return None if self.watermark == self._committed else self.watermark
 
-    def committed(self, offset: int) -> None:
+    def mark_committed(self, offset: int) -> None:
         """The broker has the commit."""
         self._committed = offset

@@ -1,4 +1,4 @@
-"""What an image's submission says about how it is to be read."""
+"""Validates the options of a submission that say how its image is recognised."""
 
 from typing import get_args
 
@@ -9,10 +9,10 @@ from ocrstream_worker.errors import PermanentImageError
 _UNITS: tuple[str, ...] = get_args(BoxUnit)
 
 
-def read_options(image: ImageSubmitted) -> RecognitionOptions:
-    """The part of the image's `options` that the engine needs; others do not matter here.
+def recognition_options(image: ImageSubmitted) -> RecognitionOptions:
+    """The part of the image's `options` that the engine uses; ignores all others.
 
-    Raises PermanentImageError if one of them has a value that it cannot have.
+    Raises PermanentImageError for an invalid value.
     """
     match (image.options or {}).get("boxes"):
         case None:

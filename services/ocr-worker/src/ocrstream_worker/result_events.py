@@ -1,4 +1,4 @@
-"""What the worker says about an image; every event repeats the image's whole context."""
+"""The events that the worker publishes about an image; each repeats the image's whole context."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,80 +40,82 @@ _CONTEXT = (
 
 @dataclass(frozen=True)
 class OutgoingEvent:
-    """An event on its way to a topic."""
+    """An event with its topic and its encoded value."""
 
     topic: str
     event: Event
     value: bytes
 
 
-def without_options(message: OutgoingEvent) -> OutgoingEvent:
-    """The same event without its largest part that is repeated only for convenience."""
-    event = msgspec.structs.replace(message.event, options=None)
-    return OutgoingEvent(message.topic, event, encode(event))
+def without_options(outgoing: OutgoingEvent) -> OutgoingEvent:
+    """The same event without `options`, its largest part that other events repeat."""
+    event = msgspec.structs.replace(outgoing.event, options=None)
+    return OutgoingEvent(outgoing.topic, event, encode(event))
 
 
 @dataclass(frozen=True)
 class ImageAttempt:
-    """One try at an image. `image` is complete, as `codec.decode` gives it."""
+    """One attempt at an image; `image` is complete, as `codec.decode` returns it."""
 
     image: ImageSubmitted
     number: int
     started_at: datetime
     worker: str
 
-    def started(self) -> OutgoingEvent:
-        """The attempt takes long enough to be worth telling."""
-        return _lifecycle(TaskStarted(**self._task()))
+    def started_event(self) -> OutgoingEvent:
+        """The attempt takes long enough to be reported."""
+        return _lifecycle_event(TaskStarted(**self._task_fields()))
 
-    def retried(self, reason: Reason, error: str, backoff_s: float) -> OutgoingEvent:
-        """It failed for a reason that may pass; the next one follows."""
-        return _lifecycle(
-            TaskRetried(**self._task(), reason=reason, error=error, backoff_s=backoff_s)
+    def retried_event(self, reason: Reason, error: str, backoff_s: float) -> OutgoingEvent:
+        """The attempt failed for a transient reason; another one follows."""
+        return _lifecycle_event(
+            TaskRetried(**self._task_fields(), reason=reason, error=error, backoff_s=backoff_s)
         )
 
-    def revoked(self, finished_at: datetime) -> OutgoingEvent:
+    def revoked_event(self, finished_at: datetime) -> OutgoingEvent:
         """The image is skipped because its batch was cancelled."""
-        task = self._task()
-        del task["started_at"]
-        return _lifecycle(
-            TaskRevoked(**task, finished_at=finished_at, error="The batch was cancelled")
+        fields = self._task_fields()
+        del fields["started_at"]
+        return _lifecycle_event(
+            TaskRevoked(**fields, finished_at=finished_at, error="The batch was cancelled")
         )
 
-    def failed(self, reason: Reason, error: str, finished_at: datetime) -> OutgoingEvent:
-        """The image cannot be read."""
-        event = OcrFailed(**self._context(), reason=reason, error=error, finished_at=finished_at)
+    def failed_event(self, reason: Reason, error: str, finished_at: datetime) -> OutgoingEvent:
+        """The image failed for good."""
+        event = OcrFailed(
+            **self._context_fields(), reason=reason, error=error, finished_at=finished_at
+        )
         return OutgoingEvent(OCR_RESULTS, event, encode(event))
 
-    def recognized(self, recognition: Recognition, finished_at: datetime) -> OutgoingEvent:
-        """The engine is done with the image; without any text it has failed."""
+    def recognized_event(self, recognition: Recognition, finished_at: datetime) -> OutgoingEvent:
+        """The engine has read the image; an image without text fails."""
         provenance = recognition.provenance
         if not recognition.boxes:
-            blank = OcrFailed(
-                **self._context(),
+            no_text = OcrFailed(
+                **self._context_fields(),
                 reason=Reason.NO_TEXT,
                 error=NO_TEXT_ERROR,
                 provenance=provenance,
                 finished_at=finished_at,
             )
-            return OutgoingEvent(OCR_RESULTS, blank, encode(blank))
+            return OutgoingEvent(OCR_RESULTS, no_text, encode(no_text))
         event = OcrSucceeded(
-            **self._context(),
+            **self._context_fields(),
             boxes=recognition.boxes,
             provenance=provenance,
             finished_at=finished_at,
         )
         return OutgoingEvent(OCR_RESULTS, event, encode(event))
 
-    def _task(self) -> dict[str, Any]:
+    def _task_fields(self) -> dict[str, Any]:
         chain_id = self.image.chain_id
         return {
-            **self._context(),
+            **self._context_fields(),
             "task_id": ocr_task_id(str(chain_id), OCR_TASK_NAME, self.image.run),
             "task_name": OCR_TASK_NAME,
         }
 
-    def _context(self) -> dict[str, Any]:
+    def _context_fields(self) -> dict[str, Any]:
         return {
             **{name: getattr(self.image, name) for name in _CONTEXT},
             "chain_id": self.image.chain_id,
@@ -124,5 +126,5 @@ class ImageAttempt:
         }
 
 
-def _lifecycle(event: Event) -> OutgoingEvent:
+def _lifecycle_event(event: Event) -> OutgoingEvent:
     return OutgoingEvent(TASKS_LIFECYCLE, event, encode(event))

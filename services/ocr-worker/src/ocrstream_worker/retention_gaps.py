@@ -1,4 +1,4 @@
-"""Notices images that Kafka deleted before the workers' group had taken them."""
+"""Detects images that Kafka deleted before the workers' group had read them."""
 
 from collections.abc import Mapping
 
@@ -12,33 +12,36 @@ logger = structlog.get_logger(__name__)
 
 
 class RetentionGapDetector:
-    """Compares where each partition goes on with where it should: aiokafka passes over a gap."""
+    """Compares each partition's next offset with the expected one; aiokafka skips gaps silently."""
 
     def __init__(self, kafka: AIOKafkaConsumer) -> None:
         self._kafka = kafka
-        self._next: dict[TopicPartition, int] = {}
+        self._next_offsets: dict[TopicPartition, int] = {}
 
-    def forget(self, partition: TopicPartition) -> None:
-        """The partition is given away."""
-        self._next.pop(partition, None)
+    def drop_partition(self, partition: TopicPartition) -> None:
+        """Drops the state of a revoked partition."""
+        self._next_offsets.pop(partition, None)
 
-    async def look(self, found: Mapping[TopicPartition, list[RawRecord]]) -> None:
-        """Tell of what was deleted before these records, just read. Raises KafkaError."""
-        for partition, records in found.items():
+    async def check(self, fetched: Mapping[TopicPartition, list[RawRecord]]) -> None:
+        """Reports records that Kafka deleted before the ones just fetched.
+
+        Raises KafkaError.
+        """
+        for partition, records in fetched.items():
             first = records[0].offset
-            expected = self._next.get(partition)
-            self._next[partition] = records[-1].offset + 1
+            expected = self._next_offsets.get(partition)
+            self._next_offsets[partition] = records[-1].offset + 1
             if expected is None:
                 expected = await self._kafka.committed(partition)
             if expected is None or first <= expected:
                 continue
-            # Markers of transactions leave gaps, too.
-            begin = (await self._kafka.beginning_offsets([partition]))[partition]
-            if begin > expected:
-                metrics.DELETED_UNREAD.labels(partition.topic).inc(begin - expected)
+            # Transaction markers leave gaps too, so only the log's start offset proves a deletion.
+            log_start = (await self._kafka.beginning_offsets([partition]))[partition]
+            if log_start > expected:
+                metrics.DELETED_UNREAD.labels(partition.topic).inc(log_start - expected)
                 logger.error(
                     "images were deleted before they were read; submit them again",
                     topic=partition.topic,
                     partition=partition.partition,
-                    offsets=f"{expected} to {begin - 1}",
+                    offsets=f"{expected} to {log_start - 1}",
                 )

@@ -1,6 +1,6 @@
-"""The engine's process: reads the pixels that lie in shared buffers.
+"""The engine's process: recognises text in the pixels that lie in shared buffers.
 
-Run as `python -m ocrstream_worker.engines.engine_server` by a `ChildPool`.
+A `ChildPool` runs it as `python -m ocrstream_worker.engines.engine_server`.
 """
 
 import sys
@@ -24,7 +24,7 @@ from ocrstream_worker.engines.port import (
 
 
 class RecognizeJob(msgspec.Struct, frozen=True):
-    """A job: the buffer holds so many pixels, three bytes each."""
+    """A job: the buffer holds `height` by `width` pixels of three bytes."""
 
     buffer_fd: int
     height: int
@@ -33,7 +33,7 @@ class RecognizeJob(msgspec.Struct, frozen=True):
 
 
 class EngineHandler:
-    """Several images in one go, as many as there are."""
+    """Recognises the images of a batch in one call of the engine."""
 
     def __init__(self, settings: bytes) -> None:
         try:
@@ -47,16 +47,16 @@ class EngineHandler:
         return msgspec.msgpack.encode(self._engine.info)
 
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
-        rasters = [msgspec.msgpack.decode(job, type=RecognizeJob) for job in jobs]
-        images = [read_pixels(one.buffer_fd, one.height, one.width) for one in rasters]
-        outcomes = recognize_each(self._engine, images, [one.options for one in rasters])
+        recognize_jobs = [msgspec.msgpack.decode(job, type=RecognizeJob) for job in jobs]
+        images = [read_pixels(one.buffer_fd, one.height, one.width) for one in recognize_jobs]
+        outcomes = recognize_each(self._engine, images, [one.options for one in recognize_jobs])
         return [msgspec.msgpack.encode(outcome) for outcome in outcomes]
 
 
 def recognize_each(
     engine: Engine, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
 ) -> list[RecognitionOutcome]:
-    """Outcomes of all images; one that the engine fails on costs its neighbours nothing.
+    """Returns an outcome for each image; an image that the engine fails on affects no other.
 
     Raises EngineBrokenError and MemoryError.
     """
@@ -64,7 +64,7 @@ def recognize_each(
         outcomes = engine.recognize(images, options)
     except (EngineBrokenError, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever the engine's libraries raise
+    except Exception as error:  # noqa: BLE001 - the engine's libraries may raise anything
         if len(images) == 1:
             return [RecognitionFailure(error=describe_error(error))]
         return [
@@ -73,7 +73,9 @@ def recognize_each(
             for outcome in recognize_each(engine, [image], [option])
         ]
     if len(outcomes) != len(images):
-        raise EngineBrokenError(f"{engine.info.name} gave {len(outcomes)} for {len(images)} images")
+        raise EngineBrokenError(
+            f"{engine.info.name} returned {len(outcomes)} outcomes for {len(images)} images"
+        )
     return outcomes
 
 

@@ -1,13 +1,13 @@
-"""Makes the configured engine. Engines are imported only when asked for: each is an extra."""
+"""Creates the configured engine. Each engine is an optional extra, so it is imported on demand."""
 
 from ocrstream_worker.engines.errors import EngineUnavailableError
 from ocrstream_worker.engines.port import Engine, EngineSettings
 
 
 def create_engine(settings: EngineSettings) -> Engine:
-    """The engine, not yet warm.
+    """Creates the engine; does not warm it up.
 
-    Raises EngineUnavailableError if what it needs is not installed, or if it cannot read the languages.
+    Raises EngineUnavailableError if a package is not installed, or if it cannot read the languages.
     """
     try:
         match settings.engine:

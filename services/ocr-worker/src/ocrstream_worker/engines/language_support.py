@@ -1,4 +1,4 @@
-"""Who reads a language: what an engine that does not says before it refuses to start."""
+"""Checks that a model has the characters of the configured languages."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,13 +13,13 @@ from ocrstream_worker.engines.languages import (
 
 
 def find_languages(names: Sequence[str]) -> list[Language]:
-    """The languages by these names. Raises EngineUnavailableError if one is not known."""
+    """The languages with these names. Raises EngineUnavailableError for an unknown name."""
     found = {name: find_language(name) for name in names}
     unknown = [name for name, language in found.items() if language is None]
     if unknown:
         raise EngineUnavailableError(
-            f"OCRSTREAM_LANGUAGES: no language or script {', '.join(unknown)}; there are"
-            f" {known_names()}. Tesseract takes the names of its own models, too"
+            f"OCRSTREAM_LANGUAGES: unknown language or script {', '.join(unknown)}; known are"
+            f" {known_names()}. Tesseract also takes the names of its own models"
         )
     return [language for language in found.values() if language is not None]
 
@@ -30,9 +30,10 @@ def check_languages_supported(
     model: str,
     advice: Mapping[str, str],
 ) -> None:
-    """Raises LanguagesUnsupportedError if the model has not got the characters of one of the languages.
+    """Raises LanguagesUnsupportedError if the model lacks a language's characters.
 
-    `advice`: what else the engine offers for a language, by code; Tesseract is always named.
+    `advice`: the engine's other models for a language, by its code; the message always names
+    Tesseract.
     """
     known = frozenset(characters)
     missing = missing_characters(known, languages)
@@ -40,7 +41,7 @@ def check_languages_supported(
         return
     unread = [language for language in languages if language.code in missing]
     parts = [
-        f"{model} does not read {language.name} ({language.code}): it has not got"
+        f"{model} does not read {language.name} ({language.code}): it lacks"
         f" {missing[language.code]}. {_advice(language, advice)}"
         for language in unread
     ]

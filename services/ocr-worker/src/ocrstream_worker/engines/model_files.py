@@ -1,4 +1,4 @@
-"""Files of models: what they are (SHA-256), where they lie, and how one may be fetched."""
+"""Model files: their SHA-256, where they lie, and how to download them."""
 
 import hashlib
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 
 from ocrstream_worker.engines.errors import EngineUnavailableError
 
-_PART_BYTES = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 _MAX_BYTES = 2 * 1024**3
 _TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model as its publisher lists it. `sha256` may be the first digits only."""
+    """A model in its publisher's list. `sha256` may be the first digits only."""
 
     name: str
     url: str
@@ -25,12 +25,18 @@ class ModelFile:
 
 
 def hash_files(paths: Mapping[str, Path]) -> dict[str, str]:
-    """SHA-256 by `role/file name`. Raises EngineUnavailableError if one cannot be read."""
+    """The SHA-256 of each file, by `role/file name`.
+
+    Raises EngineUnavailableError if a file cannot be read.
+    """
     return {f"{role}/{path.name}": sha256_of(path) for role, path in paths.items()}
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal digits. Raises EngineUnavailableError if it cannot be read."""
+    """The SHA-256 of a file in hexadecimal digits.
+
+    Raises EngineUnavailableError if the file cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -39,9 +45,9 @@ def sha256_of(path: Path) -> str:
 
 
 def find_or_fetch(model: ModelFile, folder: Path, *, fetch: bool) -> Path | None:
-    """Where the model lies; fetched into the folder if it is not there and `fetch` allows it.
+    """The model's path; downloads it into the folder if it is missing and `fetch` allows it.
 
-    Raises EngineUnavailableError if the file there, or the one fetched, is another than the one listed.
+    Raises EngineUnavailableError if the file has another hash than the list says.
     """
     path = folder / model.name
     if not path.is_file():
@@ -58,14 +64,14 @@ def find_or_fetch(model: ModelFile, folder: Path, *, fetch: bool) -> Path | None
 
 
 def _fetch(model: ModelFile, path: Path) -> None:
-    # One that waits beside it is of another process, which fetches the same.
+    # The name includes the process id: another process may download the same model.
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         digest = _download(model.url, partial)
         if not digest.startswith(model.sha256):
             raise EngineUnavailableError(
-                f"what {model.url} sends is not the model listed: its SHA-256 is {digest} and"
+                f"the content of {model.url} is not the listed model: its SHA-256 is {digest} and"
                 f" should begin with {model.sha256}"
             )
         partial.replace(path)
@@ -76,18 +82,18 @@ def _fetch(model: ModelFile, path: Path) -> None:
 
 
 def _download(url: str, path: Path) -> str:
-    """Writes what the address sends into the file; returns its SHA-256."""
+    """Downloads the URL into the file; returns its SHA-256."""
     digest = hashlib.sha256()
     size = 0
-    # Its publisher's list names the address; what it sends is checked against the list's hash.
+    # The URL and the hash that the content is checked against come from the publisher's list.
     with (
         urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response,  # noqa: S310
         path.open("wb") as file,
     ):
-        while part := response.read(_PART_BYTES):
-            size += len(part)
+        while chunk := response.read(_CHUNK_BYTES):
+            size += len(chunk)
             if size > _MAX_BYTES:
                 raise EngineUnavailableError(f"{url} sends more than {_MAX_BYTES} bytes")
-            digest.update(part)
-            file.write(part)
+            digest.update(chunk)
+            file.write(chunk)
     return digest.hexdigest()

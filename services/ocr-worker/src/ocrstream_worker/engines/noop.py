@@ -1,9 +1,9 @@
-"""An engine that reads nothing: the same boxes for every image. For benchmarks and tests."""
+"""An engine that reports the same boxes for every image, for benchmarks and tests."""
 
 import time
 from collections.abc import Sequence
 
-from ocrstream_worker.engines.lines import Line, Word, to_boxes, upright
+from ocrstream_worker.engines.lines import Line, Word, box_corners, to_boxes
 from ocrstream_worker.engines.port import (
     EngineInfo,
     EngineSettings,
@@ -16,7 +16,7 @@ from ocrstream_worker.engines.port import (
 
 
 class NoopEngine:
-    """`noop_boxes` lines of two words, evenly spread over the image's height.
+    """Reports `noop_boxes` lines of two words, evenly distributed over the image's height.
 
     It takes `noop_image_s` seconds for an image, and claims to read every language.
     """
@@ -27,7 +27,7 @@ class NoopEngine:
         self.info = EngineInfo(name="noop", versions={}, device="cpu")
 
     def warm_up(self) -> None:
-        """Nothing to load."""
+        """Loads nothing."""
 
     def recognize(
         self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
@@ -35,12 +35,12 @@ class NoopEngine:
         return [self._recognize_one(*one) for one in zip(images, options, strict=True)]
 
     def _recognize_one(self, image: RgbImage, options: RecognitionOptions) -> Recognition:
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         time.sleep(self._image_s)
         height, width = image.shape[:2]
         lines = (self._line(number, width, height) for number in range(self._lines))
         boxes = to_boxes(lines, options.boxes, 0, width, height)
-        timings_s = {"recognize": time.perf_counter() - begun}
+        timings_s = {"recognize": time.perf_counter() - started_at}
         provenance = self.info.provenance(image, options, timings_s, Preprocessing())
         return Recognition(boxes=boxes, provenance=provenance)
 
@@ -48,7 +48,7 @@ class NoopEngine:
         top = height * number / self._lines
         bottom = height * (number + 1) / self._lines
         words = (
-            Word("line", 1.0, upright(0, top, width / 2, bottom)),
-            Word(f"{number + 1}", 1.0, upright(width / 2, top, width, bottom)),
+            Word("line", 1.0, box_corners(0, top, width / 2, bottom)),
+            Word(f"{number + 1}", 1.0, box_corners(width / 2, top, width, bottom)),
         )
-        return Line(f"line {number + 1}", 1.0, upright(0, top, width, bottom), words)
+        return Line(f"line {number + 1}", 1.0, box_corners(0, top, width, bottom), words)

@@ -1,4 +1,4 @@
-"""RapidOCR, with the models that its wheel carries (PP-OCRv6 small) or others of its kind."""
+"""RapidOCR, with the models in its wheel (PP-OCRv6 small) or others of its kind."""
 
 import importlib.util
 import os
@@ -40,12 +40,12 @@ _RECOGNITION = "PP-OCRv6_rec_small.onnx"
 
 
 class RapidOcrEngine:
-    """Lines, one image after the other. OpenVINO is twice as fast as ONNX Runtime at equal text."""
+    """Recognises lines, image by image. OpenVINO is twice as fast as ONNX Runtime."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._backend: Backend = choose_backend(settings)
-        # Both backends ignore a number of threads greater than that of the CPUs.
+        # Both backends ignore more threads than there are CPUs.
         self._threads = max(1, min(settings.threads, os.cpu_count() or 1))
         cv2.setNumThreads(self._threads)
         own = settings.rapidocr
@@ -55,10 +55,10 @@ class RapidOcrEngine:
             "recognition": Path(own.recognition_model or bundled(_RECOGNITION)),
         }
         self._networks = self._choose_networks(find_languages(settings.languages))
-        self._pages = PageRecognizer(self._networks, own.box_threshold)
+        self._page_recognizer = PageRecognizer(self._networks, own.box_threshold)
         self.characters = frozenset(self._networks.characters)
-        """All that its recogniser can give."""
-        self._reader = RecognitionModel(
+        """All characters that its recogniser can produce."""
+        self._model = RecognitionModel(
             "rapidocr", self._models["recognition"].name, coverage(self.characters)
         )
         self.info = EngineInfo(
@@ -78,7 +78,7 @@ class RapidOcrEngine:
         cv2.putText(page, "Warm up", (40, 100), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 0, 0), 4)
         if not self._recognize_one(page, RecognitionOptions(boxes="word")).boxes:
             raise EngineUnavailableError(
-                "RapidOCR found nothing on its warm-up page: broken models?"
+                "RapidOCR found no text on its warm-up page; its models may be broken"
             )
         if self._backend == "onnxruntime":
             self._check_device()
@@ -89,17 +89,20 @@ class RapidOcrEngine:
         return [self._recognize_one(*one) for one in zip(images, options, strict=True)]
 
     def _choose_networks(self, languages: Sequence[Language]) -> RapidOcrNetworks:
-        """Networks whose recogniser has the languages' characters, or EngineUnavailableError."""
+        """Loads networks whose recogniser has the languages' characters.
+
+        Raises EngineUnavailableError if there are none.
+        """
         networks = self._load()
         missing = missing_characters(networks.characters, languages)
         listed = {
             one.code: model for one in languages if (model := listed_recognizer(one)) is not None
         }
         folder = Path(self._settings.model_folder)
-        wanted = {listed[code] for code in missing if code in listed}
-        # One recogniser reads a line: languages that need two are beyond it.
-        if len(wanted) == 1 and not self._settings.rapidocr.recognition_model:
-            found = find_or_fetch(wanted.pop(), folder, fetch=self._settings.fetch_models)
+        candidates = {listed[code] for code in missing if code in listed}
+        # One recogniser reads all lines, so languages that need two cannot be combined.
+        if len(candidates) == 1 and not self._settings.rapidocr.recognition_model:
+            found = find_or_fetch(candidates.pop(), folder, fetch=self._settings.fetch_models)
             if found is not None:
                 self._models["recognition"] = found
                 networks = self._load()
@@ -138,23 +141,25 @@ class RapidOcrEngine:
 
     def _recognize_one(self, image: RgbImage, options: RecognitionOptions) -> Recognition:
         return to_recognition(
-            self._pages.read(image),
+            self._page_recognizer.recognize(image),
             image,
             options,
             info=self.info,
-            reader=self._reader,
+            model=self._model,
             min_confidence=self._settings.min_confidence,
         )
 
 
 def choose_backend(settings: EngineSettings) -> Backend:
-    """The wanted backend, or the best one installed. Raises EngineUnavailableError if there is none.
+    """The configured backend, or the best installed one. Only ONNX Runtime supports a GPU.
 
-    Only ONNX Runtime computes on a GPU here.
+    Raises EngineUnavailableError if none is installed.
     """
-    wanted = settings.rapidocr.backend
+    candidates = settings.rapidocr.backend
     on_gpu = settings.device != "cpu"
-    candidates: tuple[Backend, ...] = (wanted,) if wanted != "auto" else ("openvino", "onnxruntime")
+    candidates: tuple[Backend, ...] = (
+        (candidates,) if candidates != "auto" else ("openvino", "onnxruntime")
+    )
     if on_gpu:
         candidates = tuple(name for name in candidates if name == "onnxruntime")
     for name in candidates:
@@ -162,7 +167,7 @@ def choose_backend(settings: EngineSettings) -> Backend:
             return name
     if on_gpu and not candidates:
         raise EngineUnavailableError(
-            f"RapidOCR computes on {settings.device} with onnxruntime only, not with {wanted}"
+            f"RapidOCR computes on {settings.device} with onnxruntime only, not with {candidates}"
         )
     raise EngineUnavailableError(
         f"RapidOCR needs {' or '.join(candidates)} to compute with; install it with:"
@@ -171,9 +176,10 @@ def choose_backend(settings: EngineSettings) -> Backend:
 
 
 def real_device(settings: EngineSettings, providers: Sequence[str]) -> str:
-    """What ONNX Runtime computes on, by the first provider of each of its sessions.
+    """The device that ONNX Runtime really uses, by the first provider of each session.
 
-    Raises EngineUnavailableError if that is not what was asked for and the CPU is not allowed instead.
+    Raises EngineUnavailableError if it is not the configured one and the CPU is not allowed
+    instead.
     """
     if settings.device == "cpu":
         return "cpu"
@@ -182,14 +188,14 @@ def real_device(settings: EngineSettings, providers: Sequence[str]) -> str:
     if settings.allow_cpu:
         return "cpu"
     raise EngineUnavailableError(
-        f"RapidOCR was to compute on {settings.device} (OCRSTREAM_ENGINE_DEVICE) but would on"
+        f"OCRSTREAM_ENGINE_DEVICE is {settings.device}, but RapidOCR would compute on"
         f" {', '.join(sorted(set(providers)))}. Install onnxruntime-gpu in place of onnxruntime,"
         " with the CUDA and cuDNN it asks for, or set OCRSTREAM_ALLOW_CPU=true"
     )
 
 
 def _version(backend: Backend) -> str:
-    # The same module comes under two names.
+    # Two distributions contain the same module.
     gpu = "onnxruntime-gpu"
     names = packages_distributions().get(backend, [backend])
     return version(gpu if gpu in names else backend)
@@ -213,7 +219,7 @@ def _thread_parameters(threads: int) -> dict[str, Any]:
     return {
         "EngineConfig.openvino.inference_num_threads": threads,
         "EngineConfig.openvino.num_streams": 1,
-        # Pinned threads of several workers on one machine end up on the same cores.
+        # Pinned threads of several workers on one machine would share the same cores.
         "EngineConfig.openvino.enable_cpu_pinning": "NO",
         "EngineConfig.onnxruntime.intra_op_num_threads": threads,
         "EngineConfig.onnxruntime.inter_op_num_threads": 1,

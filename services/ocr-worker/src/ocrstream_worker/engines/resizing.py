@@ -1,4 +1,4 @@
-"""Rasters that engines cannot take as they are: tiny, thin, or longer than they allow."""
+"""Resizes images that engines do not accept: tiny, thin, or too long."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from ocrstream_worker.engines.port import RgbImage
 
 @dataclass(frozen=True)
 class ResizedImage:
-    """A raster, and how many pixels of the original one of its own is, in x and y."""
+    """The resized pixels; `scale`: original pixels per pixel, in x and y."""
 
     pixels: RgbImage
     scale: tuple[float, float] = (1.0, 1.0)
@@ -22,12 +22,14 @@ def is_thin(image: RgbImage, max_ratio: float) -> bool:
     return max(height, width) > max_ratio * min(height, width)
 
 
-def fit(image: RgbImage, *, min_side: int, max_side: int, max_ratio: float) -> ResizedImage:
-    """The image, shrunk if it is longer than `max_side`, then widened with white.
+def resize_to_limits(
+    image: RgbImage, *, min_side: int, max_side: int, max_ratio: float
+) -> ResizedImage:
+    """Shrinks an image that is longer than `max_side`, then pads it with white.
 
-    Widened to the right and bottom, so that places stay, until no side is shorter than `min_side`
-    and none more than `max_ratio` times the other. Shrunk first: a line of a hundred million pixels
-    would fill the memory.
+    Padding at the right and bottom, which keeps coordinates, makes no side shorter than `min_side`
+    and none more than `max_ratio` times the other. Shrinking comes first: a padded line of a
+    hundred million pixels would not fit into memory.
     """
     height, width = image.shape[:2]
     scale = (1.0, 1.0)
