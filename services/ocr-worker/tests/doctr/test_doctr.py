@@ -27,15 +27,15 @@ from ocrstream_worker.engines.port import (
 )
 
 Pages = Literal["straight", "rotated", "straightened"]
-Permit = tuple[int, int, int, int]
+Rectangle = tuple[int, int, int, int]
 # Left, top, right, bottom of words in pixels; those of one row are a line.
-WORDS: list[Permit] = [
+WORDS: list[Rectangle] = [
     (60, 80, 160, 104),
     (190, 80, 300, 104),
     (60, 300, 240, 324),
     (60, 500, 130, 524),
 ]
-LINES: list[Permit] = [(60, 80, 300, 104), (60, 300, 240, 324), (60, 500, 130, 524)]
+LINES: list[Rectangle] = [(60, 80, 300, 104), (60, 300, 240, 324), (60, 500, 130, 524)]
 
 
 def inked(height: int, width: int, degrees: float = 0) -> RgbImage:
@@ -65,7 +65,9 @@ def middle(box: TextBox) -> tuple[float, float]:
     return sum(xs) / 4, sum(ys) / 4
 
 
-def expected_middle(word: Permit, height: int, width: int, degrees: float) -> tuple[float, float]:
+def expected_middle(
+    word: Rectangle, height: int, width: int, degrees: float
+) -> tuple[float, float]:
     left, top, right, bottom = word
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
     x, y = turn @ np.array([(left + right) / 2, (top + bottom) / 2, 1])
@@ -90,7 +92,7 @@ def engine(request: pytest.FixtureRequest, device: str) -> DoctrEngine:
 @pytest.mark.parametrize(("height", "width"), [(600, 400), (600, 900)])
 def test_boxes_are_where_the_ink_is(engine: DoctrEngine, height: int, width: int) -> None:
     image = inked(height, width)
-    by_unit: dict[BoxUnit, list[Permit]] = {"word": WORDS, "line": LINES}
+    by_unit: dict[BoxUnit, list[Rectangle]] = {"word": WORDS, "line": LINES}
     for unit, places in by_unit.items():
         boxes = read(engine, image, unit)
         found = sorted(middle(box) for box in boxes)
@@ -283,7 +285,7 @@ def test_a_gpu_without_memory_breaks_the_engine(
         raise torch.OutOfMemoryError(f"{len(pages)}")
 
     monkeypatch.setattr(engine, "predictor", full)
-    with pytest.raises(EngineBrokenError, match="no memory for 1 pages"):
+    with pytest.raises(EngineBrokenError, match="not enough memory for 1 pages"):
         read(engine, inked(600, 400), "line")
 
 
@@ -294,7 +296,7 @@ def test_a_gpu_that_is_full_breaks_the_engine_and_reads_when_it_is_not() -> None
     free, _ = torch.cuda.mem_get_info()
     hog = torch.empty(free - 64 * 2**20, dtype=torch.uint8, device="cuda")
     images = [inked(600, 400)] * 64
-    with pytest.raises(EngineBrokenError, match="no memory for 64 pages"):
+    with pytest.raises(EngineBrokenError, match="not enough memory for 64 pages"):
         engine.recognize(images, [RecognitionOptions()] * 64)
     del hog
     torch.cuda.empty_cache()

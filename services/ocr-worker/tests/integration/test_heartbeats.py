@@ -77,7 +77,7 @@ async def test_a_worker_tells_what_it_does_and_that_it_stops(own_broker: Broker)
     # What is not taken within an interval is dropped: the partition has its leader before they
     # begin, and they have time.
     interval_s = 0.5
-    reader = RecognitionModel(own_broker.bootstrap)
+    reader = Reader(own_broker.bootstrap)
     assert await reader.read(at_least=0) == []
     stop = asyncio.Event()
     running = asyncio.create_task(heartbeats(own_broker.bootstrap, look, interval_s).run(stop))
@@ -135,7 +135,7 @@ async def test_what_a_broker_that_was_away_has_missed_is_dropped(own_broker: Bro
 
     stop = asyncio.Event()
     running = asyncio.create_task(heartbeats(own_broker.bootstrap, look).run(stop))
-    reader = RecognitionModel(own_broker.bootstrap)
+    reader = Reader(own_broker.bootstrap)
     before = len(await reader.read(at_least=1))
     await asyncio.to_thread(own_broker.kill)
     killed_at = looked

@@ -26,6 +26,7 @@ from ocrstream_schemas.events import (
 )
 from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED, lane_topic
 from ocrstream_worker.concurrency import Permit
+from ocrstream_worker.consumer import ImageConsumer
 from ocrstream_worker.engines.engine_client import EngineClient
 from ocrstream_worker.engines.port import EngineSettings, RecognitionOptions
 
@@ -42,7 +43,7 @@ async def scene(kafka_bootstrap: str, tmp_path: Path) -> AsyncGenerator[Scene]:
         yield scene
 
 
-class Counting(Consumer):
+class Counting(ImageConsumer):
     """Counts how often it is given partitions."""
 
     assignments = 0

@@ -1,4 +1,4 @@
-"""FetcherRegistry and reuse through a whole worker: images of a real S3 server, over a real broker."""
+"""References and reuse through a whole worker: images of a real S3 server, over a real broker."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path

@@ -133,11 +133,11 @@ class Work:
         self.failure: Exception | None = None
         self._gates: dict[str, asyncio.Event] = {}
 
-    async def __call__(self, image: ImageSubmitted, place: Permit) -> None:
+    async def __call__(self, image: ImageSubmitted, permit: Permit) -> None:
         path = image.image_path
         self.begun.append(path)
         if path in self.rests:
-            await place.rest(self.rests[path])
+            await permit.back_off(self.rests[path])
         if not self.at_once or path in self.gated:
             await self._gates.setdefault(path, asyncio.Event()).wait()
         if self.failure:

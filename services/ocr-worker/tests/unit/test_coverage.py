@@ -29,7 +29,9 @@ def test_a_text_is_read_without_its_inverted_question_marks() -> None:
 
 def test_only_words_that_no_readable_language_has_betray_another() -> None:
     found = coverage(letters("latin", but="vi") | frozenset("đơưβγδετ"))
-    betrayed = {word: found.betrays(word) for word in ("đông", "café", "δετ", "δ", "80", "")}
+    betrayed = {
+        word: found.unreadable_language(word) for word in ("đông", "café", "δετ", "δ", "80", "")
+    }
     assert {word: one.code for word, one in betrayed.items() if one} == {"đông": "vi", "δετ": "el"}
 
 

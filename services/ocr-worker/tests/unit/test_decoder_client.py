@@ -43,7 +43,7 @@ SEED = int(os.environ.get("OCRSTREAM_TEST_SEED", "20240607"))
 
 
 class Room:
-    """DecoderClient and their buffers."""
+    """A decoder client and its buffers."""
 
     def __init__(self, buffers: SharedBufferPool, decoders: DecoderClient) -> None:
         self._buffers = buffers

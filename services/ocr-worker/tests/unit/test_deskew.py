@@ -7,7 +7,7 @@ from engine_pages import blank
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocrstream_worker.engines.deskew import estimate_skew, turned
+from ocrstream_worker.engines.deskew import estimate_skew, rotate_and_deskew
 from ocrstream_worker.engines.line_directions import turn_and_skew
 from ocrstream_worker.engines.port import TURNS, Turn
 
@@ -27,9 +27,9 @@ def test_a_mark_is_led_back_to_where_it_was(
     page = blank(*size)
     x, y = int(place[0] * size[1]), int(place[1] * size[0])
     page[y - 2 : y + 3, x - 2 : x + 3] = 0
-    made = turned(page, turn, skew)
+    made = rotate_and_deskew(page, turn, skew)
     ys, xs = np.nonzero(made.pixels[:, :, 0] < 128)
-    (back,) = made.back([(xs.mean() + 0.5, ys.mean() + 0.5)])
+    (back,) = made.map_to_original([(xs.mean() + 0.5, ys.mean() + 0.5)])
     # The middle of the pixel in the middle.
     assert back == pytest.approx([x + 0.5, y + 0.5], abs=1.0)
 
@@ -37,12 +37,12 @@ def test_a_mark_is_led_back_to_where_it_was(
 @pytest.mark.parametrize("turn", TURNS)
 def test_without_skew_pixels_stay_what_they_are(turn: Turn) -> None:
     page = np.random.default_rng(7).integers(0, 256, (30, 40, 3)).astype(np.uint8)
-    assert (turned(page, turn, 0).pixels == np.rot90(page, -turn // 90)).all()
+    assert (rotate_and_deskew(page, turn, 0).pixels == np.rot90(page, -turn // 90)).all()
 
 
 def test_corners_are_filled_with_paper() -> None:
     page = np.full((200, 300, 3), (200, 180, 90), dtype=np.uint8)
-    made = turned(page, 0, 10)
+    made = rotate_and_deskew(page, 0, 10)
     assert made.pixels.shape[0] > 200
     assert (made.pixels == (200, 180, 90)).all()
 
@@ -85,7 +85,7 @@ def test_chance_is_askew_by_no_more_than_engines_are_made_for(
 
 def test_a_levelled_page_is_level() -> None:
     page = askew(drawn_lines(TEXT * 4, size=24), 8)
-    assert estimate_skew(turned(page, 0, estimate_skew(page)).pixels) == 0.0
+    assert estimate_skew(rotate_and_deskew(page, 0, estimate_skew(page)).pixels) == 0.0
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -93,6 +93,6 @@ def test_a_levelled_page_is_level() -> None:
 def test_a_page_turned_as_its_lines_say_reads_to_the_right(turn: Turn, skew: float) -> None:
     angle = np.radians(-turn - skew)
     run = np.array([np.cos(angle), np.sin(angle)])
-    made = turned(blank(300, 200), *turn_and_skew(run))
-    begin, end = made.back([(0, 0), (1, 0)])
+    made = rotate_and_deskew(blank(300, 200), *turn_and_skew(run))
+    begin, end = made.map_to_original([(0, 0), (1, 0)])
     assert np.subtract(end, begin) == pytest.approx(run)

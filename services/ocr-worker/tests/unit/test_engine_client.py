@@ -17,10 +17,10 @@ from ocrstream_worker.engines.errors import EngineBrokenError
 from ocrstream_worker.engines.port import (
     EngineInfo,
     EngineSettings,
-    Outcome,
     Recognition,
     RecognitionFailure,
     RecognitionOptions,
+    RecognitionOutcome,
     RgbImage,
 )
 
@@ -59,7 +59,7 @@ async def noop(image_s: float = 0.0, timeout_s: float = 60.0) -> AsyncGenerator[
             info = await engine.wait_ready()
             assert info.name == "noop"
             assert engine.ready
-            yield RecognitionModel(buffers, engine)
+            yield Reader(buffers, engine)
 
 
 async def test_each_outcome_is_that_of_its_image() -> None:
@@ -111,7 +111,7 @@ class _Picky:
 
     def recognize(
         self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
-    ) -> list[Outcome]:
+    ) -> list[RecognitionOutcome]:
         if any(one.shape[1] == 13 for one in images):
             raise self.error
         return [RecognitionFailure(error=f"{one.shape[1]}") for one in images]

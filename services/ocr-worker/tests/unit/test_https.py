@@ -192,7 +192,7 @@ async def test_a_name_that_cannot_be_resolved_is_worth_another_attempt(internet:
 
 async def test_what_comes_compressed_is_refused(internet: Internet) -> None:
     internet.served.answers["a"] = [status(200, b"x", Content_Encoding="gzip")]
-    assert "encoded as gzip" in await internet.refusal("https://images.example/a")
+    assert "content encoding gzip" in await internet.refusal("https://images.example/a")
 
 
 @pytest.mark.parametrize(

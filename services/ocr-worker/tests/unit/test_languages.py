@@ -79,7 +79,7 @@ def test_the_error_names_what_reads_it() -> None:
 
 def test_an_unknown_language_is_an_error_that_lists_the_known() -> None:
     with pytest.raises(
-        EngineUnavailableError, match=r"no language or script tlh; there are en, .*han"
+        EngineUnavailableError, match=r"unknown language or script tlh; known are en, .*han"
     ):
         find_languages(["en", "tlh"])
 

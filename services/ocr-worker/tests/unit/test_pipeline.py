@@ -38,6 +38,7 @@ from ocrstream_worker.engines.port import (
     Recognition,
     RecognitionFailure,
     RecognitionOptions,
+    RecognitionOutcome,
 )
 from ocrstream_worker.errors import PermanentImageError, TransientImageError
 from ocrstream_worker.pipeline import Pipeline, RetryPolicy
@@ -50,7 +51,7 @@ READ = Recognition(boxes=(BOX,), provenance=Provenance(engine="fake"))
 BLANK = Recognition(boxes=(), provenance=Provenance(engine="fake"))
 IMAGE = ImageSubmitted(image_path="file:///a", chain_id="c", batch_id="b")
 
-Step = Outcome | BaseException
+Step = RecognitionOutcome | BaseException
 
 
 class Engine:
@@ -58,7 +59,7 @@ class Engine:
 
     def __init__(self, *steps: Step) -> None:
         self._steps = list(steps)
-        self.alone: list[bool] = []
+        self.isolated: list[bool] = []
         self.asked = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -66,7 +67,7 @@ class Engine:
 
     @property
     def calls(self) -> int:
-        return len(self.alone)
+        return len(self.isolated)
 
     async def recognize(
         self,
@@ -77,9 +78,9 @@ class Engine:
         *,
         isolated: bool,
         on_started: Callable[[], None],
-    ) -> Outcome:
+    ) -> RecognitionOutcome:
         assert (height, width, options) == (2, 4, RecognitionOptions())
-        self.alone.append(alone)
+        self.isolated.append(isolated)
         if not self.queued:
             on_started()
         self.asked.set()
@@ -102,7 +103,7 @@ class Files:
         return content
 
 
-class DecoderClient:
+class Decoders:
     """Finds the file in the buffer; gives one of `steps` a call, then 2 by 4 pixels."""
 
     def __init__(self, *steps: Exception) -> None:
@@ -125,11 +126,11 @@ class Sink:
         self.events: list[Event] = []
         self.got_one = asyncio.Event()
 
-    async def publish(self, message: OutgoingEvent, chain_id: str) -> None:
+    async def publish(self, outgoing: OutgoingEvent, chain_id: str) -> None:
         assert chain_id == "c"
-        if error := self._refuses(message.event):
+        if error := self._refuses(outgoing.event):
             raise error
-        self.events.append(message.event)
+        self.events.append(outgoing.event)
         self.got_one.set()
 
 
@@ -142,7 +143,7 @@ class Bed:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def rest(self, seconds: float) -> None:
+    async def back_off(self, seconds: float) -> None:
         self.pauses_s.append(seconds)
         self.entered.set()
         await self.gate.wait()
@@ -154,7 +155,7 @@ def cancel(revocations: Revocations, batch_id: str = "b") -> None:
     record = SimpleNamespace(
         topic=BATCHES_COMMANDS, partition=0, offset=0, timestamp=0, headers=(), value=value
     )
-    revocations.add(cast("RawRecord", record))
+    revocations.apply(cast("RawRecord", record))
 
 
 @dataclass
@@ -162,7 +163,7 @@ class Scene:
     """A pipeline and what stands around it."""
 
     sink: Sink
-    reuse: ResultCache
+    result_cache: ResultCache
     buffers: SharedBufferPool
     revocations: Revocations = field(
         default_factory=lambda: Revocations(cast("AIOKafkaConsumer", None))
@@ -174,20 +175,20 @@ class Scene:
         engine: Engine | None = None,
         *,
         read: Callable[[str], bytes] = lambda _: b"file",
-        decoders: DecoderClient | None = None,
+        decoders: Decoders | None = None,
         max_attempts: int = 3,
         backoff_s: float = 8.0,
         image: ImageSubmitted = IMAGE,
     ) -> None:
         pipeline = Pipeline(
-            references=Files(read),
-            reuse=self.reuse,
+            fetcher=Files(read),
+            result_cache=self.result_cache,
             buffers=self.buffers,
-            decoders=decoders or DecoderClient(),
+            decoders=decoders or Decoders(),
             engine=engine or Engine(),
             publisher=self.sink,
             revocations=self.revocations,
-            rule=RetryPolicy(max_attempts, backoff_s),
+            retry_policy=RetryPolicy(max_attempts, backoff_s),
             worker="worker-1",
         )
         await pipeline.process(image, self.bed)
@@ -272,7 +273,7 @@ async def test_trouble_that_passes_costs_attempts(scene: Scene) -> None:
 
 
 async def test_a_dead_or_hung_decoder_costs_an_attempt_each(scene: Scene) -> None:
-    decoders = DecoderClient(ChildDiedError("segfault"), ChildDiedError("slow", hung=True))
+    decoders = Decoders(ChildDiedError("segfault"), ChildDiedError("slow", hung=True))
     await scene.process(decoders=decoders)
     first, second, result = scene.sink.events
     assert isinstance(first, TaskRetried)
@@ -284,18 +285,18 @@ async def test_a_dead_or_hung_decoder_costs_an_attempt_each(scene: Scene) -> Non
 async def test_after_a_death_an_image_is_read_alone(scene: Scene) -> None:
     engine = Engine(ChildDiedError("segfault"), ZeroDivisionError("a bug"))
     await scene.process(engine)
-    assert engine.alone == [False, True, True]
+    assert engine.isolated == [False, True, True]
 
 
 async def test_a_lack_of_cpu_costs_no_attempt_however_often(scene: Scene) -> None:
     engine = Engine(*[ChildStarvedError("too little CPU")] * 9)
-    decoders = DecoderClient(*[ChildStarvedError("too little CPU")] * 9)
+    decoders = Decoders(*[ChildStarvedError("too little CPU")] * 9)
     await scene.process(engine, decoders=decoders, max_attempts=1)
     (result,) = scene.sink.events
     assert isinstance(result, OcrSucceeded)
     assert result.attempt == 1
     # What was too much at once is not tried so again.
-    assert all(engine.alone)
+    assert all(engine.isolated)
     assert len(scene.bed.pauses_s) == 18
 
 
@@ -415,7 +416,7 @@ async def test_news_too_large_for_its_topic_costs_nothing(scene: Scene) -> None:
 
 
 async def test_a_long_attempt_is_told_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline_module, "_TELL_AFTER_S", 0.0)
+    monkeypatch.setattr(pipeline_module, "_STARTED_EVENT_AFTER_S", 0.0)
     engine = Engine()
     engine.gate.clear()
     processing = asyncio.create_task(scene.process(engine))
@@ -449,7 +450,7 @@ async def test_the_same_file_again_needs_neither_decoder_nor_engine(
     scene: Scene, outcome: Recognition
 ) -> None:
     await scene.process(Engine(outcome), image=REUSING)
-    engine, decoders = Engine(), DecoderClient()
+    engine, decoders = Engine(), Decoders()
     await scene.process(engine, decoders=decoders, image=REUSING)
     assert (engine.calls, decoders.calls) == (0, 0)
     first, again = scene.sink.events

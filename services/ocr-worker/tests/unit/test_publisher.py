@@ -69,7 +69,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_insists_while_the_trouble_may_pass() -> None:
     broker = Broker(KafkaConnectionError(), KafkaTimeoutError())
-    await publisher_to(broker).publish(attempt().started(), "c")
+    await publisher_to(broker).publish(attempt().started_event(), "c")
     assert [(topic, key) for topic, _, key in broker.records] == [(TASKS_LIFECYCLE, b"c")]
 
 
@@ -80,7 +80,7 @@ async def test_while_the_clock_is_wrong_it_says_so_and_insists(
     broker = Broker(InvalidTimestampError(), KafkaConnectionError())
     publisher = publisher_to(broker)
     with capture_logs() as logs:
-        publishing = asyncio.create_task(publisher.publish(attempt().started(), "c"))
+        publishing = asyncio.create_task(publisher.publish(attempt().started_event(), "c"))
         # It sleeps once it has said so.
         await asyncio.wait([publishing], timeout=0.1)
     (told,) = logs
@@ -92,7 +92,7 @@ async def test_while_the_clock_is_wrong_it_says_so_and_insists(
     await asyncio.wait([publishing])
     await publisher.check()
     monkeypatch.setattr(publisher_module, "_BACKOFF_S", 0)
-    await publisher.publish(attempt().started(), "c")
+    await publisher.publish(attempt().started_event(), "c")
     assert len(broker.records) == 1
 
 
@@ -100,14 +100,14 @@ async def test_while_the_clock_is_wrong_it_says_so_and_insists(
 async def test_what_never_passes_is_raised(error: Exception) -> None:
     broker = Broker(error)
     with pytest.raises(type(error)):
-        await publisher_to(broker).publish(attempt().started(), "c")
+        await publisher_to(broker).publish(attempt().started_event(), "c")
     assert broker.records == []
 
 
 async def test_a_result_that_does_not_fit_is_not_tried() -> None:
     box = TextBox(text="x" * 1000, confidence=1, bbox=((0, 0), (1, 0), (1, 1), (0, 1)))
     boxes = (box,) * (TOPICS[OCR_RESULTS].max_message_bytes // 1000)
-    message = attempt().recognized(
+    message = attempt().recognized_event(
         Recognition(boxes=boxes, provenance=Provenance(engine="noop")), NOW
     )
     broker = Broker()
@@ -119,7 +119,7 @@ async def test_a_result_that_does_not_fit_is_not_tried() -> None:
 async def test_options_are_left_out_where_they_do_not_fit() -> None:
     options = {"note": "x" * TOPICS[TASKS_LIFECYCLE].max_message_bytes}
     broker = Broker()
-    await publisher_to(broker).publish(attempt(options).revoked(NOW), "c")
+    await publisher_to(broker).publish(attempt(options).revoked_event(NOW), "c")
     ((topic, value, _),) = broker.records
     event = decode(topic, value, RecordRef(topic, 0, 0, 0))
     assert isinstance(event, TaskRevoked)

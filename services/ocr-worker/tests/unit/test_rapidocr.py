@@ -206,6 +206,6 @@ def test_the_device_is_the_one_that_all_models_are_on() -> None:
     on_gpu = EngineSettings(device="cuda:1")
     assert real_device(EngineSettings(), [cpu] * 3) == "cpu"
     assert real_device(on_gpu, [cuda] * 3) == "cuda:1"
-    with pytest.raises(EngineUnavailableError, match="would on CPUExecutionProvider, CUDA"):
+    with pytest.raises(EngineUnavailableError, match="would compute on CPUExecutionProvider, CUDA"):
         real_device(on_gpu, [cuda, cpu, cuda])
     assert real_device(msgspec.structs.replace(on_gpu, allow_cpu=True), [cuda, cpu, cuda]) == "cpu"

@@ -7,7 +7,7 @@ import pytest
 from ocrstream_schemas.events import ImageSubmitted, Reason
 from ocrstream_worker.engines.port import RecognitionOptions
 from ocrstream_worker.errors import PermanentImageError
-from ocrstream_worker.recognition_options import read_options
+from ocrstream_worker.recognition_options import recognition_options
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from ocrstream_worker.recognition_options import read_options
     ],
 )
 def test_boxes_are_lines_unless_words_are_asked_for(options: Any, read: RecognitionOptions) -> None:
-    assert read_options(ImageSubmitted(image_path="a", options=options)) == read
+    assert recognition_options(ImageSubmitted(image_path="a", options=options)) == read
 
 
 @pytest.mark.parametrize("boxes", ["both", "words", ["line", "word"], 1, {"x": "y" * 999}])
@@ -29,6 +29,6 @@ def test_what_cannot_be_is_refused(boxes: Any) -> None:
     with pytest.raises(
         PermanentImageError, match=r"options\.boxes must be line or word, not"
     ) as caught:
-        read_options(ImageSubmitted(image_path="a", options={"boxes": boxes}))
+        recognition_options(ImageSubmitted(image_path="a", options={"boxes": boxes}))
     assert caught.value.reason is Reason.REFUSED
     assert len(str(caught.value)) < 200

@@ -173,5 +173,5 @@ async def test_no_more_than_allowed_is_read_of_what_does_not_say_its_size(https:
 async def test_other_references_are_refused(files: Source, reference: str, says: str) -> None:
     with pytest.raises(PermanentImageError, match=says) as caught:
         await FetcherRegistry({"file": files.fetcher}, timeout_s=60).fetch(reference)
-    assert "there are file://" in str(caught.value)
+    assert "supported are file://" in str(caught.value)
     assert "secret" not in str(caught.value)

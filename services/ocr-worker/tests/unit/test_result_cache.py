@@ -51,11 +51,11 @@ async def test_what_was_kept_is_found_by_whoever_shares_the_folder(
 ) -> None:
     key = await reuse.key(IMAGE, b"file")
     missing, found = counted("missing"), counted("found")
-    assert await reuse.find(key) is None
-    await reuse.keep(key, RESULT)
+    assert await reuse.get(key) is None
+    await reuse.put(key, RESULT)
     other = ResultCache(tmp_path / "not-there-yet", b"basis", threads)
     other_image = msgspec.structs.replace(IMAGE, image_path="s3://bucket/b", chain_id="c")
-    assert await other.find(await other.key(other_image, b"file")) == REUSED
+    assert await other.get(await other.key(other_image, b"file")) == REUSED
     assert (counted("missing"), counted("found")) == (missing + 1, found + 1)
 
 
@@ -105,14 +105,14 @@ async def test_what_cannot_be_read_is_written_anew(
     reuse: ResultCache, tmp_path: Path, broken: bytes
 ) -> None:
     key = await reuse.key(IMAGE, b"file")
-    await reuse.keep(key, RESULT)
+    await reuse.put(key, RESULT)
     (path,) = stored(tmp_path)
     path.write_bytes(broken)
     before = counted("unreadable")
-    assert await reuse.find(key) is None
+    assert await reuse.get(key) is None
     assert counted("unreadable") == before + 1
-    await reuse.keep(key, RESULT)
-    assert await reuse.find(key) == REUSED
+    await reuse.put(key, RESULT)
+    assert await reuse.get(key) == REUSED
     assert stored(tmp_path) == [path]
 
 
@@ -122,12 +122,12 @@ async def test_what_could_not_be_published_is_not_stored(
     limit = TOPICS[OCR_RESULTS].max_message_bytes
     key = await reuse.key(IMAGE, b"file")
     long = msgspec.structs.replace(BOX, text="x" * limit)
-    await reuse.keep(key, msgspec.structs.replace(RESULT, boxes=(long,)))
+    await reuse.put(key, msgspec.structs.replace(RESULT, boxes=(long,)))
     assert stored(tmp_path) == []
-    await reuse.keep(key, RESULT)
+    await reuse.put(key, RESULT)
     (path,) = stored(tmp_path)
     path.write_bytes(b" " * limit + path.read_bytes())
-    assert await reuse.find(key) is None
+    assert await reuse.get(key) is None
 
 
 async def test_a_folder_that_cannot_be_written_costs_nothing(
@@ -137,6 +137,6 @@ async def test_a_folder_that_cannot_be_written_costs_nothing(
     reuse = ResultCache(tmp_path / "file", b"basis", threads)
     key = await reuse.key(IMAGE, b"file")
     before = counted("unwritable")
-    await reuse.keep(key, RESULT)
+    await reuse.put(key, RESULT)
     assert counted("unwritable") == before + 1
-    assert await reuse.find(key) is None
+    assert await reuse.get(key) is None

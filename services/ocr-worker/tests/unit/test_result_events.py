@@ -48,12 +48,12 @@ PROVENANCE = Provenance(engine="noop", width=4, height=2)
 NOT_REPEATED = {"type", "batch_total"}
 
 MESSAGES = {
-    "started": ATTEMPT.started(),
-    "retried": ATTEMPT.retried(Reason.ENGINE, "it died", 2.0),
-    "revoked": ATTEMPT.revoked(ENDED),
-    "failed": ATTEMPT.failed(Reason.NOT_FOUND, "gone", ENDED),
-    "succeeded": ATTEMPT.recognized(Recognition(boxes=(BOX,), provenance=PROVENANCE), ENDED),
-    "blank": ATTEMPT.recognized(Recognition(boxes=(), provenance=PROVENANCE), ENDED),
+    "started": ATTEMPT.started_event(),
+    "retried": ATTEMPT.retried_event(Reason.ENGINE, "it died", 2.0),
+    "revoked": ATTEMPT.revoked_event(ENDED),
+    "failed": ATTEMPT.failed_event(Reason.NOT_FOUND, "gone", ENDED),
+    "succeeded": ATTEMPT.recognized_event(Recognition(boxes=(BOX,), provenance=PROVENANCE), ENDED),
+    "blank": ATTEMPT.recognized_event(Recognition(boxes=(), provenance=PROVENANCE), ENDED),
 }
 
 

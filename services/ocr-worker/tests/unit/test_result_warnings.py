@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ocrstream_schemas.events import ResultWarning
 from ocrstream_worker.engines.coverage import coverage
 from ocrstream_worker.engines.languages import find_language
-from ocrstream_worker.engines.lines import Line, Word, upright
+from ocrstream_worker.engines.lines import Line, Word, box_corners
 from ocrstream_worker.engines.result_warnings import RecognitionModel, find_warnings
 
 GREEK_WITHOUT_ACCENTS = frozenset("αβγδεζηθικλμνξοπρστυφχψως")
@@ -35,8 +35,8 @@ def line(
     return Line(
         text,
         confidence,
-        upright(0, 0, width, height),
-        tuple(Word(t, c, upright(left, 0, right, height)) for t, c, left, right in words),
+        box_corners(0, 0, width, height),
+        tuple(Word(t, c, box_corners(left, 0, right, height)) for t, c, left, right in words),
     )
 
 
@@ -104,9 +104,9 @@ def test_a_long_line_of_which_hardly_anything_was_seen_was_not_read() -> None:
 
 
 def test_vertical_text_is_as_long_as_it_is_high() -> None:
-    vertical = Line("是非不得問之人要取之", 0.97, upright(0, 0, 40, 400))
+    vertical = Line("是非不得問之人要取之", 0.97, box_corners(0, 0, 40, 400))
     assert codes([vertical]) == []
-    assert codes([Line("", 0.0, upright(0, 0, 40, 400))]) == ["unreadable_script"]
+    assert codes([Line("", 0.0, box_corners(0, 0, 40, 400))]) == ["unreadable_script"]
 
 
 def test_small_or_half_readable_text_is_hard_to_see() -> None:
@@ -127,7 +127,7 @@ def test_a_page_of_small_letters_is_told_of_however_it_was_read() -> None:
     assert codes([small, line("GRAND TOTAL OF ALL", 0.99, 130)]) == []
     assert codes([small, small, line("GRAND TOTAL OF ALL", 0.99, 130)]) == ["small_text"]
     assert "2 of 3 lines are lower than 14 pixels" in detail([small, small, line("A", 0.99, 30)])
-    assert codes([Line("小さい", 0.99, upright(0, 0, 12, 100))]) == ["small_text"]
+    assert codes([Line("小さい", 0.99, box_corners(0, 0, 12, 100))]) == ["small_text"]
 
 
 def test_letters_of_an_alphabet_that_the_model_half_knows() -> None:

@@ -30,10 +30,10 @@ def test_a_column_becomes_a_line(text: str) -> None:
     # A place for each character, and a margin of a quarter at either end.
     assert width / height == pytest.approx(len(text) + 0.5, abs=0.1)
     networks = RapidOcrEngine(EngineSettings())._networks  # pyright: ignore[reportPrivateUsage]
-    (read,) = networks.read([line])
+    (read,) = networks.recognize([line])
     assert read.text == text
     # Only turned on its side it is not read right.
-    (on_its_side,) = networks.read([np.ascontiguousarray(np.rot90(column))])
+    (on_its_side,) = networks.recognize([np.ascontiguousarray(np.rot90(column))])
     assert on_its_side.text != text
 
 

@@ -116,8 +116,8 @@ class DoctrModels:
         found = find_or_fetch(model_file, folder, fetch=self._settings.fetch_models)
         if found is None:
             raise EngineUnavailableError(
-                f"docTR needs {model_file.name}, whose SHA-256 begins with {model_file.sha256}: put it"
-                f" into {folder} (DOCTR_CACHE_DIR), name other weights with"
+                f"docTR needs {model_file.name}, whose SHA-256 begins with {model_file.sha256}: put"
+                f" it into {folder} (DOCTR_CACHE_DIR), name other weights with"
                 " OCRSTREAM_DOCTR_…_WEIGHTS, or set OCRSTREAM_FETCH_MODELS=true to have it fetched"
                 f" from {model_file.url}"
             )

@@ -155,10 +155,10 @@ def choose_backend(settings: EngineSettings) -> Backend:
 
     Raises EngineUnavailableError if none is installed.
     """
-    candidates = settings.rapidocr.backend
+    configured = settings.rapidocr.backend
     on_gpu = settings.device != "cpu"
     candidates: tuple[Backend, ...] = (
-        (candidates,) if candidates != "auto" else ("openvino", "onnxruntime")
+        (configured,) if configured != "auto" else ("openvino", "onnxruntime")
     )
     if on_gpu:
         candidates = tuple(name for name in candidates if name == "onnxruntime")
@@ -167,7 +167,7 @@ def choose_backend(settings: EngineSettings) -> Backend:
             return name
     if on_gpu and not candidates:
         raise EngineUnavailableError(
-            f"RapidOCR computes on {settings.device} with onnxruntime only, not with {candidates}"
+            f"RapidOCR computes on {settings.device} with onnxruntime only, not with {configured}"
         )
     raise EngineUnavailableError(
         f"RapidOCR needs {' or '.join(candidates)} to compute with; install it with:"

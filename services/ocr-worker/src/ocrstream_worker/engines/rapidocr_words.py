@@ -22,7 +22,7 @@ def split_line(text: str, word_info: Any, corners: Any) -> list[Word]:
     """
     if word_info is None or not word_info.words:
         return []
-    # RapidOCR lists a confidence for each character, but columns only for those that are not spaces.
+    # RapidOCR lists a confidence for every character, but columns only for those that are no space.
     confidences = [
         confidence
         for character, confidence in zip(text, word_info.confs, strict=False)
