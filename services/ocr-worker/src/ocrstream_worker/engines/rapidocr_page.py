@@ -49,7 +49,7 @@ _NO_TEXT = RecognizedText("", 0.0, None)
 
 
 @dataclass
-class _Line:
+class _LineCandidate:
     area: OrientedArea
     crop: RgbImage
     result: RecognizedText = _NO_TEXT
@@ -62,8 +62,8 @@ class _Line:
         unspaced = sum(map(is_unspaced, letters))
         return 2 * unspaced > len(letters) and self.area.direction[1] > 0.9
 
-    def turned(self) -> "_Line":
-        return _Line(self.area.reversed(), np.ascontiguousarray(np.rot90(self.crop, 2)))
+    def turned(self) -> "_LineCandidate":
+        return _LineCandidate(self.area.reversed(), np.ascontiguousarray(np.rot90(self.crop, 2)))
 
 
 class PageRecognizer:
@@ -79,7 +79,9 @@ class PageRecognizer:
         found = find_page_areas(image, self._networks.detect, self._threshold)
         timer.lap("detect")
         page = found.direction
-        lines = [_Line(area, crop_line(image, area.padded(_MARGIN))) for area in found.areas]
+        lines = [
+            _LineCandidate(area, crop_line(image, area.padded(_MARGIN))) for area in found.areas
+        ]
         if self._is_upside_down(lines):
             page = -page
             lines = [line.turned() for line in lines]
@@ -94,7 +96,7 @@ class PageRecognizer:
             timings_s=timer.seconds,
         )
 
-    def _is_upside_down(self, lines: Sequence[_Line]) -> bool:
+    def _is_upside_down(self, lines: Sequence[_LineCandidate]) -> bool:
         """Whether the page is upside down, by a vote of its longest lines."""
         of_page = [line for line in lines if not line.area.perpendicular]
         voters = sorted(of_page, key=lambda line: line.area.length, reverse=True)[:_VOTERS]
@@ -109,39 +111,39 @@ class PageRecognizer:
         self._recognize([*few, *turned])
         return _weighted_confidence(turned) > _weighted_confidence(few)
 
-    def _uprightness(self, line: _Line) -> float:
+    def _uprightness(self, line: _LineCandidate) -> float:
         """From 1 (upright) to -1 (upside down)."""
         return 1 - 2 * float(
             np.mean(self._networks.upside_down_scores(list(orientation_samples(line.crop))))
         )
 
-    def _recognize(self, lines: Sequence[_Line]) -> None:
+    def _recognize(self, lines: Sequence[_LineCandidate]) -> None:
         results = self._networks.recognize([line.crop for line in lines])
         for line, result in zip(lines, results, strict=True):
             line.result = result
 
     def _retry_doubtful(
-        self, lines: Sequence[_Line], image: RgbImage, page: NDArray[np.float64]
-    ) -> list[_Line]:
+        self, lines: Sequence[_LineCandidate], image: RgbImage, page: NDArray[np.float64]
+    ) -> list[_LineCandidate]:
         """Recognises doubtful lines from the other end too, and keeps the better text.
 
         A line that may be a single character is also read in the page's direction, and is taken for
         one if that is as good.
         """
-        retried: dict[int, _Line] = {}
+        retried: dict[int, _LineCandidate] = {}
         for number, line in enumerate(lines):
             if (
                 line.area.perpendicular
                 and line.area.length < _SINGLE_CHARACTER_RATIO * line.area.height
             ):
                 area = line.area.aligned_with(page)
-                retried[number] = _Line(area, crop_line(image, area.padded(_MARGIN)))
+                retried[number] = _LineCandidate(area, crop_line(image, area.padded(_MARGIN)))
             elif self._is_doubtful(line):
                 retried[number] = line.turned()
         self._recognize(list(retried.values()))
         return [_choose(line, retried.get(n)) for n, line in enumerate(lines)]
 
-    def _retry_columns(self, lines: Sequence[_Line]) -> None:
+    def _retry_columns(self, lines: Sequence[_LineCandidate]) -> None:
         """Recognises vertical Chinese and Japanese again, set to run to the right."""
         columns = [line for line in lines if line.runs_down]
         horizontal = [
@@ -155,14 +157,14 @@ class PageRecognizer:
             if line.vertical and is_as_good and len(result.text) >= len(line.result.text):
                 line.result = result
 
-    def _is_doubtful(self, line: _Line) -> bool:
+    def _is_doubtful(self, line: _LineCandidate) -> bool:
         if line.result.confidence >= _CERTAIN:
             return False
         uprightness = self._uprightness(line)
         return uprightness < (_SURELY_UPRIGHT if line.result.confidence < _DOUBTFUL else 0)
 
 
-def _as_line(line: _Line) -> Line:
+def _as_line(line: _LineCandidate) -> Line:
     crop = line.area.padded(_MARGIN)
     text = resolve_confusions(line.result.text)
     words = split_line(line.result.text, line.result.words, crop.corners)
@@ -173,7 +175,7 @@ def _as_line(line: _Line) -> Line:
 
 
 def _preprocessing(
-    lines: Sequence[_Line], page: NDArray[np.float64], text: TextMap
+    lines: Sequence[_LineCandidate], page: NDArray[np.float64], text: TextMap
 ) -> Preprocessing:
     turn, skew = turn_and_skew(page)
     vertical = [line.vertical for line in lines if not line.area.perpendicular]
@@ -187,7 +189,7 @@ def _preprocessing(
     )
 
 
-def _choose(line: _Line, other: _Line | None) -> _Line:
+def _choose(line: _LineCandidate, other: _LineCandidate | None) -> _LineCandidate:
     if other is None:
         return line
     aligned = line.area.perpendicular and not other.area.perpendicular
@@ -196,8 +198,8 @@ def _choose(line: _Line, other: _Line | None) -> _Line:
 
 
 def _without_alternatives(
-    lines: Sequence[_Line], alternatives: Sequence[tuple[int, list[int]]]
-) -> list[_Line]:
+    lines: Sequence[_LineCandidate], alternatives: Sequence[tuple[int, list[int]]]
+) -> list[_LineCandidate]:
     """Removes the lines that are not text; see `PageAreas.alternatives`.
 
     Cells of a table read well in the page's direction; pieces of a line across the page do not.
@@ -211,7 +213,7 @@ def _without_alternatives(
     return [line for n, line in enumerate(lines) if n not in lost]
 
 
-def _weighted_confidence(lines: Sequence[_Line]) -> float:
+def _weighted_confidence(lines: Sequence[_LineCandidate]) -> float:
     return sum(line.result.confidence * line.area.length for line in lines)
 
 

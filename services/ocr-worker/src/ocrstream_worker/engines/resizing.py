@@ -16,12 +16,6 @@ class ResizedImage:
     scale: tuple[float, float] = (1.0, 1.0)
 
 
-def is_thin(image: RgbImage, max_ratio: float) -> bool:
-    """Whether one side is more than `max_ratio` times the other."""
-    height, width = image.shape[:2]
-    return max(height, width) > max_ratio * min(height, width)
-
-
 def resize_to_limits(
     image: RgbImage, *, min_side: int, max_side: int, max_ratio: float
 ) -> ResizedImage:
