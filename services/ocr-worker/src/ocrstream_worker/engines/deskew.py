@@ -74,7 +74,7 @@ def rotate_and_deskew(image: RgbImage, turn: Turn, skew: float) -> DeskewedPage:
         )
     )
     angle = np.radians(skew)
-    # Clockwise on the screen, about the middle.
+    # Clockwise on the screen, about the center.
     inverse = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     middle = np.array([width / 2, height / 2])
     new_middle = np.array([level.shape[1] / 2, level.shape[0] / 2])

@@ -48,7 +48,6 @@ class RapidOcrNetworks:
         self._detector: Any = reader.text_det
         self._classifier: Any = reader.text_cls
         self._recognizer: Any = reader.text_rec
-        self._input: Any = type(reader.text_rec)
         self._reader = reader
         self._reader.return_word_box = True
         self._upside_down = list(self._classifier.postprocess_op.label_list).index("180")
@@ -91,7 +90,7 @@ class RapidOcrNetworks:
         """Recognises lines, which must be upright."""
         if not lines:
             return []
-        # Its models were trained on OpenCV's channel order.
+        # RapidOCR's models were trained on OpenCV's channel order.
         found = self._reader.recognize_txt([line[:, :, ::-1] for line in lines])
         return [
             RecognizedText(*one)

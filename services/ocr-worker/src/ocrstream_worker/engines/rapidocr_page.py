@@ -50,6 +50,8 @@ _NO_TEXT = RecognizedText("", 0.0, None)
 
 @dataclass
 class _LineCandidate:
+    """A line's area and pixels, and its text once it is recognised."""
+
     area: OrientedArea
     crop: RgbImage
     result: RecognizedText = _NO_TEXT

@@ -99,11 +99,11 @@ def _unreadable(
     lines: Sequence[Line], model: RecognitionModel, min_confidence: float
 ) -> ResultWarning | None:
     """Warns of a page whose readability is low."""
-    pieces_of_text = _text_pieces(lines)
-    length = sum(piece.length for piece in pieces_of_text)
+    pieces = _text_pieces(lines)
+    length = sum(piece.length for piece in pieces)
     if length < _LEAST_LENGTH:
         return None
-    readability = sum(piece.length * piece.certainty for piece in pieces_of_text) / length
+    readability = sum(piece.length * piece.certainty for piece in pieces) / length
     if readability >= _CLEAR[model.engine]:
         return None
     left_out = sum(line.confidence < min_confidence or not line.text.strip() for line in lines)
@@ -111,7 +111,7 @@ def _unreadable(
         f"Text other than numbers has a mean confidence of {readability:.2f}, with missing text"
         f" counted as 0, and {left_out} of {len(lines)} lines were left out"
     )
-    large = median(piece.height for piece in pieces_of_text) >= _LARGE_PX
+    large = median(piece.height for piece in pieces) >= _LARGE_PX
     if large and readability < _OTHER_SCRIPT:
         code = WarningCode.UNREADABLE_SCRIPT
         guess = f"the page seems to be in a script that {_describe_model(model)} does not read"
@@ -124,7 +124,7 @@ def _unreadable(
 
 
 def _small(lines: Sequence[Line]) -> ResultWarning | None:
-    """Warns of a page of which most letters have too few pixels for any engine."""
+    """Warns of a page on which most text has too few pixels for any engine."""
     axes = [_Axis.of(line.corners) for line in lines]
     length = sum(axis.length for axis in axes)
     small = [axis for axis in axes if axis.height < _SMALL_PX]

@@ -157,8 +157,8 @@ class TesseractEngine:
 
     def _recognize_lines(self, page: RgbImage) -> list[Line] | None:
         # The layout analysis overlooks a single line, above all a Korean one.
-        for layout in ("automatic", "column"):
-            found = self._library.recognize(page, layout)
+        for segmentation in ("automatic", "column"):
+            found = self._library.recognize(page, segmentation)
             if found is None:
                 return None
             if lines := list(parse_tsv(found)):

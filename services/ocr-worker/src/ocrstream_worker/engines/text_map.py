@@ -168,7 +168,7 @@ def _framed(page: RgbImage) -> RgbImage:
 def _inked_blocks(page: RgbImage) -> NDArray[np.bool_]:
     """The blocks of 32 by 32 pixels that are not blank."""
     height, width = page.shape[:2]
-    # Whole rows first, which are fast to compare.
+    # Whole rows first, because they compare fastest.
     rows = page.reshape(height // _STRIDE, _STRIDE, width * 3)
     blocks = (height // _STRIDE, width // _STRIDE, _STRIDE, 3)
     darkest = rows.min(axis=1).reshape(blocks).min(axis=2)
