@@ -24,7 +24,7 @@ class _Slope(NamedTuple):
 
     slope: float
     weight: float
-    middle: float
+    center_y: float
 
 
 def level_rows(pieces: Sequence[Piece]) -> None:

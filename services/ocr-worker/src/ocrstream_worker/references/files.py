@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.references import UnreadableFile
-from ocrstream_worker.references.port import image_error
+from ocrstream_worker.references.port import to_image_error
 
 
 class FileFetcher:
@@ -27,4 +27,4 @@ class FileFetcher:
         try:
             return self._folders.read(reference)
         except UnreadableFile as error:
-            raise image_error(error) from error
+            raise to_image_error(error) from error
