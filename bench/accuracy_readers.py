@@ -22,7 +22,12 @@ import ocrstream_worker
 from ocrstream_schemas.events import TextBox
 from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.engines.factory import create_engine
-from ocrstream_worker.engines.port import EngineName, EngineSettings, ReadOptions, Recognition
+from ocrstream_worker.engines.port import (
+    EngineName,
+    EngineSettings,
+    Recognition,
+    RecognitionOptions,
+)
 from ocrstream_worker.engines.rapidocr_models import bundled
 
 # Around a true line's ink, in shares of its height: about what detection leaves.
@@ -117,17 +122,17 @@ class EngineInProcess:
         """One after the other."""
         for number, file in enumerate(files):
             began = Spent.now()
-            boxes = self._boxes(file.path, ReadOptions())
+            boxes = self._boxes(file.path, RecognitionOptions())
             ended = Spent.now()
             words = number < word_files
             yield Reading(
                 boxes=boxes,
-                words=self._boxes(file.path, ReadOptions(boxes="word")) if words else None,
+                words=self._boxes(file.path, RecognitionOptions(boxes="word")) if words else None,
                 seconds=ended.wall_s - began.wall_s,
                 cpu_seconds=ended.cpu_s - began.cpu_s,
             )
 
-    def _boxes(self, path: Path, options: ReadOptions) -> tuple[TextBox, ...]:
+    def _boxes(self, path: Path, options: RecognitionOptions) -> tuple[TextBox, ...]:
         pixels = self._decoder.decode(path.read_bytes())
         (outcome,) = self._engine.recognize([pixels], [options])
         return outcome.boxes if isinstance(outcome, Recognition) else ()

@@ -28,8 +28,8 @@ from ocrstream_worker.engines.doctr import DoctrEngine
 from ocrstream_worker.engines.port import (
     DoctrSettings,
     EngineSettings,
-    ReadOptions,
     Recognition,
+    RecognitionOptions,
     RgbImage,
 )
 
@@ -119,7 +119,7 @@ def _start(settings: EngineSettings, as_a_task: bool) -> None:
     pages = [page(number) for number in range(settings.batch_size)]
 
     def read() -> int:
-        for outcome in engine.recognize(pages, [ReadOptions()] * len(pages)):
+        for outcome in engine.recognize(pages, [RecognitionOptions()] * len(pages)):
             if not isinstance(outcome, Recognition) or len(outcome.boxes) < _LINES:
                 raise AssertionError(f"read only {outcome!r:.200}")
         return len(pages)

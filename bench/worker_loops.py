@@ -17,7 +17,13 @@ import rapidocr
 
 from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.engines.factory import create_engine
-from ocrstream_worker.engines.port import Engine, EngineSettings, ReadOptions, Recognition, RgbImage
+from ocrstream_worker.engines.port import (
+    Engine,
+    EngineSettings,
+    Recognition,
+    RecognitionOptions,
+    RgbImage,
+)
 
 Kind = Literal["engine", "noop", "plain"]
 """`engine`: the worker's engine on one thread and images decoded before; `noop`: the worker's
@@ -78,7 +84,7 @@ class Loops:
 
 def _with_engine(engine: Engine, load: Callable[[Path], RgbImage]) -> Callable[[Path], list[str]]:
     def read(path: Path) -> list[str]:
-        (outcome,) = engine.recognize([load(path)], [ReadOptions()])
+        (outcome,) = engine.recognize([load(path)], [RecognitionOptions()])
         assert isinstance(outcome, Recognition), outcome
         return [box.text for box in outcome.boxes]
 

@@ -5,17 +5,17 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ocrstream_imaging import plain, plain_strips
+from ocrstream_imaging import basic_mode_strips, to_basic_mode
 
 WIDTH, HEIGHT = 700, 1000
 
 
 def ramp(image: Image.Image) -> NDArray[np.uint8]:
     """As `plain` has it, and the same from strips."""
-    whole = np.asarray(plain(image).convert("RGB"))
+    whole = np.asarray(to_basic_mode(image).convert("RGB"))
     tops: list[int] = []
     parts: list[NDArray[np.uint8]] = []
-    for top, strip in plain_strips(image):
+    for top, strip in basic_mode_strips(image):
         tops.append(top)
         parts.append(np.asarray(strip.convert("RGB")))
     assert len(parts) > 1
@@ -46,4 +46,4 @@ def test_what_is_clear_shows_white_in_each_part() -> None:
 @pytest.mark.parametrize("mode", ["1", "L", "RGB"])
 def test_a_plain_image_stays(mode: str) -> None:
     image = Image.new(mode, (9, 9))
-    assert plain(image) is image
+    assert to_basic_mode(image) is image

@@ -61,7 +61,7 @@ def test_a_death_costs_its_own_job() -> None:
 @pytest.mark.parametrize("job", [b"claim -1", b"claim 1125899906842624", b"babble"])
 def test_an_answer_that_is_none_is_the_childs_fault(job: bytes) -> None:
     pool = odd()
-    with pytest.raises(ChildDiedError, match="the child's process answered"):
+    with pytest.raises(ChildDiedError, match="the child's process sent an invalid result"):
         pool.call(job, b"content")
     assert pool.call(b"", b"abc")[1] == b"cba"
 

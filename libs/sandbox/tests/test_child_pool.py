@@ -51,7 +51,7 @@ async def test_what_wants_to_be_alone_is() -> None:
     async with odd(batch_size=4) as pool:
         first = await begun(pool, b"sleep 0.3")
         calls = await asked(pool, b"", b"")
-        calls += await asked(pool, b"", alone=True)
+        calls += await asked(pool, b"", isolated=True)
         calls += await asked(pool, b"", b"")
         await first
         assert await asyncio.gather(*calls) == [b"2", b"2", b"1", b"2", b"2"]
@@ -141,7 +141,7 @@ async def test_what_is_cancelled_in_work_is_held_until_it_is_done() -> None:
     told = asyncio.Event()
     async with odd() as pool:
         call = asyncio.create_task(
-            pool.call(b"sleep 0.3", on_begun=told.set, on_settled=settled.set)
+            pool.call(b"sleep 0.3", on_started=told.set, on_settled=settled.set)
         )
         await told.wait()
         call.cancel()
@@ -276,7 +276,7 @@ async def kill(pool: ChildPool, times: int) -> None:
 
 async def test_deaths_in_a_row_hold_the_jobs_until_one_is_done() -> None:
     counts = Counts()
-    limits = ChildLimits(deaths_in_a_row=3)
+    limits = ChildLimits(crash_loop_limit=3)
     async with odd(counts=counts, processes=2, depth=1, limits=limits) as pool:
         await kill(pool, 2)
         await pool.check()
@@ -289,7 +289,7 @@ async def test_deaths_in_a_row_hold_the_jobs_until_one_is_done() -> None:
         begun_jobs: list[bytes] = []
         jobs = [b"kill", b"sleep 0.3", b"", b""]
         probe, *rest = [
-            asyncio.create_task(pool.call(job, on_begun=partial(begun_jobs.append, job)))
+            asyncio.create_task(pool.call(job, on_started=partial(begun_jobs.append, job)))
             for job in jobs
         ]
         with pytest.raises(ChildDiedError):
@@ -305,7 +305,7 @@ async def test_deaths_in_a_row_hold_the_jobs_until_one_is_done() -> None:
 
 
 async def test_deaths_with_a_job_done_in_between_hold_nothing() -> None:
-    async with odd(limits=ChildLimits(deaths_in_a_row=2)) as pool:
+    async with odd(limits=ChildLimits(crash_loop_limit=2)) as pool:
         for _ in range(4):
             await kill(pool, 1)
             assert await pool.call(b"") == b"1"
@@ -347,7 +347,7 @@ from odd_pools import odd
 async def main():
     async with odd() as pool:
         told = asyncio.Event()
-        call = asyncio.create_task(pool.call(b"hang", on_begun=told.set))
+        call = asyncio.create_task(pool.call(b"hang", on_started=told.set))
         await told.wait()
         print(*pool.pids, flush=True)
         await call

@@ -1,9 +1,10 @@
-"""From an image file to upright pixels: black and white, gray or RGB, by one rule for all services.
+"""Converts image files to upright pixels, black and white, gray or RGB.
 
-Upright by the EXIF tag, alpha on white, deeper samples scaled to 8 bits. Colour profiles change
-nothing.
+All services share this one rule. Pixels are upright by the EXIF orientation, transparency shows
+white, and samples of more than 8 bits are scaled to 8. Colour profiles are ignored.
 """
 
+from ocrstream_imaging.basic_mode import basic_mode_strips, to_basic_mode
 from ocrstream_imaging.errors import (
     ImageFileError,
     TooManyFramesError,
@@ -11,8 +12,7 @@ from ocrstream_imaging.errors import (
     UndecodableError,
 )
 from ocrstream_imaging.opening import FORMATS, first_frame, tiff_pages
-from ocrstream_imaging.plain import plain, plain_strips
-from ocrstream_imaging.upright import is_turned, lies_on_its_side, load_upright
+from ocrstream_imaging.orientation import load_upright, needs_exif_transpose, swaps_width_and_height
 
 __all__ = [
     "FORMATS",
@@ -20,11 +20,11 @@ __all__ = [
     "TooManyFramesError",
     "TooManyPixelsError",
     "UndecodableError",
+    "basic_mode_strips",
     "first_frame",
-    "is_turned",
-    "lies_on_its_side",
     "load_upright",
-    "plain",
-    "plain_strips",
+    "needs_exif_transpose",
+    "swaps_width_and_height",
     "tiff_pages",
+    "to_basic_mode",
 ]

@@ -1,17 +1,17 @@
-"""Why a file gives no pixels, and would give none the next time either."""
+"""Errors of image files. They are permanent: the same file fails again."""
 
 
 class ImageFileError(Exception):
-    """Base; the message says what is wrong with the file."""
+    """Base of the errors of an image file; the message says what is wrong with it."""
 
 
 class UndecodableError(ImageFileError):
-    """It is no image of a format that is decoded, or a broken one."""
+    """The file is broken, or not in one of the supported formats."""
 
 
 class TooManyPixelsError(ImageFileError):
-    """A raster would be larger than is allowed."""
+    """A raster would have more pixels than allowed."""
 
 
 class TooManyFramesError(ImageFileError):
-    """The file has more frames than are allowed."""
+    """The file has more frames than allowed."""

@@ -1,4 +1,4 @@
-"""How large a file may be as an image; checked in what it says of itself, before it is decoded."""
+"""Checks the size of an image against limits, by its header, before it is decoded."""
 
 from PIL import Image
 
@@ -6,7 +6,7 @@ from ocrstream_imaging.errors import TooManyFramesError, TooManyPixelsError, Und
 
 
 def check_pixels(image: Image.Image, max_pixels: int, name: str = "the image") -> None:
-    """Raises TooManyPixelsError, and UndecodableError if there are none."""
+    """Raises TooManyPixelsError, or UndecodableError if the image has no pixels."""
     width, height = image.size
     if width * height > max_pixels:
         raise TooManyPixelsError(
@@ -17,12 +17,12 @@ def check_pixels(image: Image.Image, max_pixels: int, name: str = "the image") -
 
 
 def check_frames(image: Image.Image, max_frames: int) -> None:
-    """Raises TooManyFramesError for a file of which only the first frame is of use."""
+    """Raises TooManyFramesError for a file of which only the first frame is used."""
     try:
         frames: int = getattr(image, "n_frames", 1)
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - broken later frames take nothing from the first
+    except Exception:  # noqa: BLE001 - the first frame is usable even if later ones are broken
         return
     if frames > max_frames:
         raise TooManyFramesError(
@@ -32,9 +32,9 @@ def check_frames(image: Image.Image, max_frames: int) -> None:
 
 
 def count_pages(image: Image.Image, max_pages: int) -> int:
-    """The frames of a file of which each is a page. Raises TooManyFramesError without going on.
+    """Counts the frames of a file of which each is a page.
 
-    A file of one frame is no document, and within any limit.
+    Stops with TooManyFramesError at the limit. A file with one frame is within any limit.
     """
     count = 0
     while True:

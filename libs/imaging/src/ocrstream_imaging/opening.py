@@ -1,7 +1,7 @@
-"""Image files, opened within limits that are checked before anything is decoded.
+"""Opens image files, with limits that are checked before anything is decoded.
 
-Pillow has a limit of its own in a global that is set here: files are opened one after the other, by
-processes that do little else.
+Pillow keeps a limit of its own in a global that this module sets: callers open one file at a time,
+in processes that do little else.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -11,13 +11,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from ocrstream_imaging.basic_mode import to_basic_mode
 from ocrstream_imaging.errors import ImageFileError, TooManyPixelsError, UndecodableError
 from ocrstream_imaging.limits import check_frames, check_pixels, count_pages
-from ocrstream_imaging.plain import plain
-from ocrstream_imaging.upright import load_upright
+from ocrstream_imaging.orientation import load_upright
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""What is decoded, by Pillow's names. All else is undecodable, even if Pillow knows it."""
+"""The supported formats, by Pillow's names. Others are undecodable even if Pillow knows them."""
 
 _PILLOWS_LIMIT = Image.MAX_IMAGE_PIXELS or 0
 
@@ -26,11 +26,11 @@ _PILLOWS_LIMIT = Image.MAX_IMAGE_PIXELS or 0
 def first_frame(
     content: bytes, *, max_pixels: int, max_frames: int | None = None
 ) -> Generator[Image.Image]:
-    """The file's first frame, not decoded yet.
+    """Opens the file's first frame without decoding it.
 
-    Raises MemoryError and ImageFileError, the latter for all that Pillow raises in the block, too.
+    Raises MemoryError and ImageFileError; the latter also for whatever Pillow raises in the block.
     """
-    # Pillow's own limit guards what a header does not tell; it must not be below this one.
+    # Pillow's own limit covers what a header does not declare; it must not be below this one.
     Image.MAX_IMAGE_PIXELS = max(_PILLOWS_LIMIT, max_pixels)
     with _file_errors(FORMATS, max_pixels), Image.open(BytesIO(content), formats=FORMATS) as image:
         check_pixels(image, max_pixels)
@@ -40,14 +40,14 @@ def first_frame(
 
 
 def tiff_pages(file: Path, *, max_pages: int, max_pixels: int) -> Iterator[Image.Image]:
-    """The pages of a TIFF of several, upright, in mode 1, L, P or RGB; none if it has one frame.
+    """Yields the pages of a TIFF, upright, in mode 1, L, P or RGB; none if it has one frame.
 
-    A page holds until the next is asked for. Raises ImageFileError and MemoryError.
+    A page is valid until the next one is requested. Raises ImageFileError and MemoryError.
     """
-    # Each page is checked here, and what is no page is not decoded.
+    # Each page is checked below, and nothing else is decoded.
     Image.MAX_IMAGE_PIXELS = None
     formats = ("TIFF",)
-    # Opened here, because Pillow maps files that it opens, and then garbles what lies on its side.
+    # Opened here: Pillow maps files that it opens itself, and then garbles rotated pages.
     with (
         _file_errors(formats, max_pixels),
         file.open("rb") as stream,
@@ -58,11 +58,11 @@ def tiff_pages(file: Path, *, max_pages: int, max_pixels: int) -> Iterator[Image
             image.seek(number)
             check_pixels(image, max_pixels, f"page {number + 1}")
             load_upright(image, max_pixels)
-            yield image if _is_palette(image) else plain(image)
+            yield image if _is_palette(image) else to_basic_mode(image)
 
 
 def _is_palette(image: Image.Image) -> bool:
-    """Whether colours are what they are in RGB, in a third of the bytes."""
+    """Whether the palette's colours are plain RGB, which takes a third of the bytes."""
     return image.mode == "P" and not image.has_transparency_data
 
 
@@ -80,5 +80,5 @@ def _file_errors(formats: Sequence[str], max_pixels: int) -> Generator[None]:
         raise UndecodableError(
             f"not an image in one of the formats {', '.join(formats)}"
         ) from error
-    except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+    except Exception as error:  # Pillow's decoders raise nearly any error on broken files
         raise UndecodableError(f"broken image: {type(error).__name__}: {error}") from error

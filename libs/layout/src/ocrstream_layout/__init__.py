@@ -1,4 +1,4 @@
-"""The order in which a page's pieces of text are read, from their polygons."""
+"""The reading order of a page's pieces of text, computed from their polygons."""
 
 from ocrstream_layout.lines import split_into_lines
 from ocrstream_layout.order import in_reading_order

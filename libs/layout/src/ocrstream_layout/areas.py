@@ -1,17 +1,17 @@
-"""Boxes in the page's frame, and which of them face each other."""
+"""Rectangles in the page's frame, and which of them are neighbours."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_CORE = 0.2  # share of an area's height that is left off at its top and at its bottom
-_BESIDE = 0.5  # share of the lower one's core that areas beside each other see of each other
+_CORE = 0.2  # share of an area's height that is ignored at its top and at its bottom
+_LEAST_SHARED = 0.5  # share of the lower area's core over which neighbours must see each other
 
 
 @dataclass(slots=True, eq=False)
 class Area:
-    """A box in the frame: `start` to `end` along the lines, `top` to `bottom` across them."""
+    """A rectangle in the frame: `start` to `end` along the lines, `top` to `bottom` across them."""
 
     start: float
     end: float
@@ -27,22 +27,23 @@ class Area:
         return self.bottom - self.top
 
     @property
-    def middle(self) -> float:
+    def center_y(self) -> float:
+        """The middle across the lines."""
         return (self.top + self.bottom) / 2
 
     @property
-    def along(self) -> float:
-        """Its middle along the lines."""
+    def center_x(self) -> float:
+        """The middle along the lines."""
         return (self.start + self.end) / 2
 
     @property
-    def place(self) -> tuple[float, float, float, float]:
-        """Sorts areas from the top, those at one height from the start: a total order."""
-        return self.middle, self.start, self.end, self.height
+    def sort_key(self) -> tuple[float, float, float, float]:
+        """Sorts areas from the top, and at the same height from the start: a total order."""
+        return self.center_y, self.start, self.end, self.height
 
 
-def around(areas: Iterable[Area]) -> Area:
-    """The smallest area with all of them in it; there must be one."""
+def bounding_area(areas: Iterable[Area]) -> Area:
+    """The smallest area that contains all of them; needs at least one."""
     every = list(areas)
     return Area(
         min(area.start for area in every),
@@ -52,25 +53,24 @@ def around(areas: Iterable[Area]) -> Area:
     )
 
 
-class Facing(NamedTuple):
-    """Two intervals, by index, of which the later one sees the earlier one over `shared`."""
+class VisiblePair(NamedTuple):
+    """Two intervals, by index; the later one sees the earlier one over the length `shared`."""
 
     earlier: int
     later: int
     shared: float
 
 
-def facing(intervals: Sequence[tuple[float, float]]) -> list[Facing]:
-    """Which intervals see each other, each looking back through those that came before it.
+def visible_pairs(intervals: Sequence[tuple[float, float]]) -> list[VisiblePair]:
+    """Finds which intervals see each other; each looks back at those before it.
 
-    An interval hides what lies behind it; an empty one sees nothing. Each is put into a skyline of
-    the newest ones, so all pairs are found in about n log n steps; there are fewer than three for
-    each interval.
+    An interval hides what lies behind it; an empty interval sees nothing. A skyline of the newest
+    intervals finds all pairs in about n log n steps; there are fewer than three for each interval.
     """
     starts: list[float] = []
     ends: list[float] = []
     owners: list[int] = []
-    found: list[Facing] = []
+    found: list[VisiblePair] = []
     for index, (start, end) in enumerate(intervals):
         if end <= start:
             continue
@@ -86,7 +86,7 @@ def facing(intervals: Sequence[tuple[float, float]]) -> list[Facing]:
                 rest.append((starts[at], start, owner))
             if ends[at] > end:
                 rest.append((end, ends[at], owner))
-        found.extend(Facing(owner, index, part) for owner, part in shared.items())
+        found.extend(VisiblePair(owner, index, part) for owner, part in shared.items())
         rest = sorted([*rest, (start, end, index)])
         starts[first:last] = [one[0] for one in rest]
         ends[first:last] = [one[1] for one in rest]
@@ -94,25 +94,28 @@ def facing(intervals: Sequence[tuple[float, float]]) -> list[Facing]:
     return found
 
 
-class Beside(NamedTuple):
-    """Two areas, by index, with nothing in between; `offset` of their middles in lower heights."""
+class Neighbours(NamedTuple):
+    """Two areas, by index, with nothing in between.
+
+    `offset`: the distance of their centers across the lines, in heights of the lower area.
+    """
 
     first: int
     second: int
     offset: float
 
 
-def beside(ordered: Sequence[Area]) -> list[Beside]:
-    """Which areas stand right beside each other; they must come by their start."""
-    found: list[Beside] = []
-    for first, second, shared in facing([_core(one) for one in ordered]):
+def find_neighbours(ordered: Sequence[Area]) -> list[Neighbours]:
+    """Finds which areas stand right beside each other; `ordered` is sorted by start."""
+    found: list[Neighbours] = []
+    for first, second, shared in visible_pairs([_core(one) for one in ordered]):
         before, after = ordered[first], ordered[second]
         lower = min(before.height, after.height)
-        # Boxes of detectors may reach a little into each other.
+        # Boxes of detectors may overlap a little.
         if after.start < before.end - lower / 2:
             continue
-        if shared >= _BESIDE * (1 - 2 * _CORE) * lower:
-            found.append(Beside(first, second, abs(before.middle - after.middle) / lower))
+        if shared >= _LEAST_SHARED * (1 - 2 * _CORE) * lower:
+            found.append(Neighbours(first, second, abs(before.center_y - after.center_y) / lower))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Pieces that follow each other closely become fragments of lines."""
+"""Joins pieces that follow each other closely into fragments of lines."""
 
 import statistics
 from bisect import bisect_left, bisect_right
@@ -7,71 +7,73 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from ocrstream_layout.areas import Area
-from ocrstream_layout.scripts import Run
+from ocrstream_layout.scripts import TextDirection
 
-# All of these are in line heights.
-_REACH = 0.5  # gap within a fragment on a page of lines; columns may be as near as 0.6
+# In line heights, unless a comment says otherwise.
+_REACH = 0.5  # widest gap in a fragment on a page of lines; columns may be as near as 0.6
 _LEAST_REACH, _MOST_REACH = 0.6, 1.2  # on a page of words
-_WORDS = 0.6  # share of pieces right before another one, if they are words
-_WORD_GAPS = 2.5  # a gap of so many usual word gaps is none between words
+_WORDS = 0.6  # share of pieces with a close successor from which pieces are words
+_WORD_GAPS = 2.5  # word gaps; a wider gap does not separate words of a line
 _FARTHEST_WORD = 1.5
-_OVERLAP = 0.5  # share of the lower piece's height that two neighbours have in common
-_SCRIPT_OVERLAP = 0.3  # of a subscript or superscript, which is smaller and touches
-_OTHER_SIZE = 1.7  # from here on neighbours are of another size: initials, headings beside text
-_INITIAL = 2.0  # how far below the middle of its line that of an initial may be
-_LOOKED_AT = 12  # open fragments above and below a piece, so that heaps of boxes take no longer
+_OVERLAP = 0.5  # share of the lower piece's height that neighbours must share
+_SCRIPT_OVERLAP = 0.3  # the same for a subscript or superscript, which is smaller and touches
+_OTHER_SIZE = 1.7  # height ratio of another font size: initials, headings beside text
+_INITIAL = 2.0  # how far an initial's center may lie below that of its line
+_MAX_EXAMINED = (
+    12  # open fragments examined above and below a piece; bounds the time for heaps of boxes
+)
 
 
 @dataclass(slots=True, eq=False)
 class Piece(Area):
-    """A piece of text in the frame; `index` is its place in the input put into one order.
+    """A piece of text in the frame; `index` is its position in the sorted input.
 
-    `turned`: its text runs across the page's direction. `slope`: how much it falls along its line,
-    if its shape says it.
+    `perpendicular`: its text runs across the page's direction. `slope`: how much it falls along its
+    line, if its shape tells.
     """
 
     index: int
-    turned: bool
-    run: Run
+    perpendicular: bool
+    text_direction: TextDirection
     slope: float | None
 
 
 @dataclass(slots=True, eq=False)
 class Fragment(Area):
-    """Pieces of one line with nothing but word gaps between them, from the start."""
+    """Pieces of one line, from its start, with only word gaps between them."""
 
     pieces: list[Piece] = field(default_factory=list[Piece])
 
     @property
-    def turned(self) -> bool:
-        return self.pieces[0].turned
+    def perpendicular(self) -> bool:
+        return self.pieces[0].perpendicular
 
 
 @dataclass(slots=True, eq=False)
-class _Open:
-    """A fragment that may go on. `last` is its last piece that is as tall as the line."""
+class _OpenFragment:
+    """A fragment that may continue; `last` is its last piece that is as tall as the line."""
 
     last: Piece
     end: float
     pieces: list[Piece]
 
 
-def fragments(pieces: Sequence[Piece], line_height: float) -> list[Fragment]:
-    """All pieces in fragments, in the order of their `place`."""
+def build_fragments(pieces: Sequence[Piece], line_height: float) -> list[Fragment]:
+    """Joins all pieces into fragments, sorted by `sort_key`."""
     level = sorted(
-        (one for one in pieces if not one.turned), key=lambda one: (one.start, *one.place)
+        (one for one in pieces if not one.perpendicular), key=lambda one: (one.start, *one.sort_key)
     )
     reach = _reach(level, line_height)
-    made = [_fragment(one.pieces) for one in _chains(level, reach, line_height)]
-    made.extend(_fragment([one]) for one in pieces if one.turned)
-    return sorted(made, key=lambda one: (*one.place, one.pieces[0].index))
+    built = [_fragment(one.pieces) for one in _chains(level, reach, line_height)]
+    built.extend(_fragment([one]) for one in pieces if one.perpendicular)
+    return sorted(built, key=lambda one: (*one.sort_key, one.pieces[0].index))
 
 
 def _reach(level: Sequence[Piece], line_height: float) -> float:
-    """How wide a gap within a line may be, in pixels.
+    """The widest gap within a line, in pixels.
 
-    On a page of words most pieces have a neighbour at hand, and the usual gap is that of words. On
-    a page of lines the gaps at hand are those between columns.
+    On a page of words, most pieces have a close neighbour, and the usual gap is a word gap. On a
+    page of lines, the close gaps are those between columns.
     """
     gaps = [
         after.start - before.end
@@ -84,22 +86,22 @@ def _reach(level: Sequence[Piece], line_height: float) -> float:
     return max(_LEAST_REACH * line_height, min(_MOST_REACH * line_height, usual))
 
 
-def _chains(level: Sequence[Piece], reach: float, line_height: float) -> list[_Open]:
+def _chains(level: Sequence[Piece], reach: float, line_height: float) -> list[_OpenFragment]:
     middles: list[float] = []
-    lines: list[_Open] = []
-    done: list[_Open] = []
+    lines: list[_OpenFragment] = []
+    done: list[_OpenFragment] = []
     for piece in level:
-        at = bisect_left(middles, piece.middle)
+        at = bisect_left(middles, piece.center_y)
         window = _INITIAL * line_height + piece.height
-        low = max(at - _LOOKED_AT, bisect_left(middles, piece.middle - window))
-        high = min(at + _LOOKED_AT, bisect_right(middles, piece.middle + window))
-        left_behind = [one for one in range(low, high) if piece.start - lines[one].end > 2 * reach]
-        for one in reversed(left_behind):
+        low = max(at - _MAX_EXAMINED, bisect_left(middles, piece.center_y - window))
+        high = min(at + _MAX_EXAMINED, bisect_right(middles, piece.center_y + window))
+        finished = [one for one in range(low, high) if piece.start - lines[one].end > 2 * reach]
+        for one in reversed(finished):
             done.append(lines.pop(one))
             middles.pop(one)
         fits = [
             (fit, -one)
-            for one in range(low, high - len(left_behind))
+            for one in range(low, high - len(finished))
             if (fit := _fit(lines[one], piece, reach)) is not None
         ]
         if fits:
@@ -110,15 +112,15 @@ def _chains(level: Sequence[Piece], reach: float, line_height: float) -> list[_O
             if _is_body(line.last, piece, line_height):
                 line.last = piece
         else:
-            line = _Open(piece, piece.end, [piece])
-        at = bisect_right(middles, line.last.middle)
-        middles.insert(at, line.last.middle)
+            line = _OpenFragment(piece, piece.end, [piece])
+        at = bisect_right(middles, line.last.center_y)
+        middles.insert(at, line.last.center_y)
         lines.insert(at, line)
     return done + lines
 
 
-def _fit(line: _Open, piece: Piece, reach: float) -> tuple[float, float] | None:
-    """How well the piece goes on with the line: the more, the better; None if it does not."""
+def _fit(line: _OpenFragment, piece: Piece, reach: float) -> tuple[float, float] | None:
+    """How well the piece continues the line, more is better; None if it does not."""
     last = line.last
     gap = piece.start - line.end
     lower = min(last.height, piece.height)
@@ -130,7 +132,7 @@ def _fit(line: _Open, piece: Piece, reach: float) -> tuple[float, float] | None:
     if lower <= 0:
         return None
     if max(last.height, piece.height) >= _OTHER_SIZE * lower:
-        # An initial stands beside several lines and begins the one at its top.
+        # An initial stands beside several lines and begins the topmost.
         close_script = piece.height < last.height and gap < lower / 2
         if abs(last.top - piece.top) > lower / 2 and not (
             close_script and overlap >= _SCRIPT_OVERLAP * lower and piece.width < last.width
@@ -142,14 +144,14 @@ def _fit(line: _Open, piece: Piece, reach: float) -> tuple[float, float] | None:
 
 
 def _is_body(last: Piece, piece: Piece, line_height: float) -> bool:
-    """Whether the piece rather than the last one says where the line stands."""
+    """Whether the piece, and not the last one, tells where the line stands."""
     if max(last.height, piece.height) < _OTHER_SIZE * min(last.height, piece.height):
         return piece.height >= 0.7 * last.height
     return abs(piece.height - line_height) < abs(last.height - line_height)
 
 
 def _fragment(pieces: list[Piece]) -> Fragment:
-    """Its top and bottom are means by width: initials and superscripts move them little."""
+    """Its top and bottom are means weighted by width, so initials and superscripts hardly count."""
     first = pieces[0]
     total = sum(one.width for one in pieces)
     top, bottom = first.top, first.bottom

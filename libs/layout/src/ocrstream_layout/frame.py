@@ -1,4 +1,4 @@
-"""The page as its reader holds it: turned upright, and mirrored where lines begin at the right."""
+"""The frame: the page turned upright, and mirrored where lines begin at the right."""
 
 import math
 from bisect import bisect_left
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from ocrstream_layout.medians import SURE, estimate
+from ocrstream_layout.medians import SIGNIFICANT_ERRORS, estimate_median
 from ocrstream_layout.polygons import FULL, QUARTER, Point, Quad
 
-# Lines of one direction differ by so much where paper is bent or seen in perspective.
+# Lines of one direction differ by this much where paper is bent or seen in perspective.
 _SPREAD = 15_00
 # The longest piece has this weight in the vote.
 _FULL_WEIGHT = 1 << 16
@@ -17,18 +17,20 @@ _FULL_WEIGHT = 1 << 16
 
 @dataclass(frozen=True)
 class Frame:
-    """Coordinates of which the first grows in the direction that lines are read in, and the second
-    from line to line. `direction` in hundredths of a degree is where text's right side is.
+    """Coordinates of an upright page: x grows along the lines, y from line to line.
+
+    `direction`: where the text's right side is, in hundredths of a degree. `mirrored`: lines begin
+    at the right.
     """
 
     direction: int
     mirrored: bool
 
-    def place(self, point: Point) -> Point:
+    def to_frame(self, point: Point) -> Point:
         """The point's coordinates in the frame."""
         x, y = point
         quarters, rest = divmod(self.direction, QUARTER)
-        # Whole right angles are exact, so a turned page gives the very same numbers.
+        # Right angles are exact, so a page turned by them gives the same numbers.
         for _ in range(quarters):
             x, y = y, -x
         if rest:
@@ -42,27 +44,27 @@ class Frame:
         slope = math.tan(math.radians((direction - self.direction) / 100))
         return -slope if self.mirrored else slope
 
-    def apart(self, direction: int) -> int:
-        """By how much a direction differs from the frame's, 0 to 18000 hundredths of a degree."""
+    def angle_to(self, direction: int) -> int:
+        """The angle between a direction and the frame's, 0 to 18000 hundredths of a degree."""
         difference = (direction - self.direction) % FULL
         return min(difference, FULL - difference)
 
 
 def page_direction(quads: Sequence[Quad]) -> int:
-    """The direction of most text, in hundredths of a degree: a vote, weighted by length.
+    """The direction of most text, in hundredths of a degree: a vote weighted by length.
 
-    The directions within 15 degrees of one that have the most text win, and their weighted median
-    is the page's, or the right angle that it may as well be. Weights are whole numbers, so that no
-    order of adding them matters.
+    The window of 15 degrees to either side with the most text wins. The page's direction is the
+    weighted median in it, or the right angle if that is within the error. Weights are integers, so
+    the order of summation does not matter.
     """
-    votes = [one for one in quads if not one.free] or list(quads)
+    votes = [one for one in quads if not one.has_ambiguous_direction] or list(quads)
     longest = max((one.length for one in votes), default=0.0)
     if longest <= 0:
         return 0
     weighted = sorted(
         (one.direction, 1 + round(_FULL_WEIGHT * one.length / longest)) for one in votes
     )
-    # Three rounds of the circle, so that no window meets its end.
+    # Three rounds of the circle, so that no window crosses its end.
     directions = [direction + turn for turn in (0, FULL, 2 * FULL) for direction, _ in weighted]
     sums = list(accumulate((weight for _, weight in weighted * 3), initial=0))
 
@@ -73,8 +75,10 @@ def page_direction(quads: Sequence[Quad]) -> int:
         return sums[high] - sums[low], upright, low, high
 
     _, _, low, high = max(map(window, sorted(set(directions[len(weighted) : 2 * len(weighted)]))))
-    found = estimate([(directions[at], weighted[at % len(weighted)][1]) for at in range(low, high)])
+    found = estimate_median(
+        [(directions[at], weighted[at % len(weighted)][1]) for at in range(low, high)]
+    )
     quarter = round(found.value / QUARTER) * QUARTER
-    if abs(found.value - quarter) <= SURE * found.error:
+    if abs(found.value - quarter) <= SIGNIFICANT_ERRORS * found.error:
         return quarter % FULL
     return round(found.value) % FULL

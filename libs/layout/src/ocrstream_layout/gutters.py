@@ -1,4 +1,4 @@
-"""The gutters between columns of prose, told from the gaps between cells of a table."""
+"""Finds the gutters between columns of prose; gaps between cells of a table are none."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -7,36 +7,36 @@ from dataclasses import dataclass
 from ocrstream_layout.areas import Area
 from ocrstream_layout.stacks import Stack
 
-# Of lines of prose seven in eight are at least 0.7 times as long as their column is wide, of cells
-# three in eight: so speaks a line for columns or against them, as a logarithm of the likelihoods.
+# Seven in eight lines of prose, but three in eight cells, are at least 0.7 times as wide as their
+# column. The evidence of a full line and of a short one are the logarithms of these ratios.
 _FULL = 0.7
 _FOR, _AGAINST = 0.83, -1.56
-_CERTAIN = 4.0  # some five full lines and no short one
-_ENDING = 2 * _AGAINST  # a column that just begins may have its short lines first
+_CERTAIN = 4.0  # about five full lines and no short one
+_ENDING = 2 * _AGAINST  # a column may begin with its short lines
 _LEAST_MEASURE = 7.0  # line heights; the narrowest of four columns on A4 has eight
-_CELLS = 3  # so many lines that speak against it are no column's beginning or end
-_ALIGNED = 1.0  # line heights between the starts of what stands in one column
+_CELLS = 3  # this many lines with evidence against prose are not the start or end of a column
+_ALIGNED = 1.0  # line heights between the starts of areas in one column
 _FILLS = 1.5  # line heights between a line's end and the gutter, if the line fills its column
 _NEAR = 4.0  # line heights between two stretches of one gutter, with headings or captions between
 
 
 @dataclass(slots=True, eq=False)
 class Gutter(Area):
-    """The space between two columns; `before` and `after` is where their lines start."""
+    """The space between two columns, whose lines start at `before` and at `after`."""
 
     before: float
     after: float
 
     @property
-    def centre(self) -> float:
+    def center(self) -> float:
         return (self.start + self.end) / 2
 
 
 class Gutters:
-    """All gutters of a page, by their centre."""
+    """All gutters of a page, by their center."""
 
     def __init__(self, pairs: Iterable[tuple[Stack, Stack]], line_height: float) -> None:
-        """`pairs`: stacks beside each other with nothing in between, the one at the start first."""
+        """`pairs`: adjacent stacks with nothing in between, the one at the start first."""
         certain: list[Gutter] = []
         possible: list[Gutter] = []
         for before, after in pairs:
@@ -50,14 +50,14 @@ class Gutters:
                 possible.append(gutter)
         found = _joined(certain, line_height)
         _extend(found, possible, line_height)
-        self._gutters = sorted(found, key=lambda one: (one.centre, *one.place))
-        self._centres = [one.centre for one in self._gutters]
+        self._gutters = sorted(found, key=lambda one: (one.center, *one.sort_key))
+        self._centers = [one.center for one in self._gutters]
 
-    def part(self, first: Area, second: Area) -> bool:
-        """Whether a gutter runs between two areas beside each other."""
-        middle = (first.middle + second.middle) / 2
-        at = bisect_left(self._centres, first.end)
-        while at < len(self._gutters) and self._centres[at] <= second.start:
+    def separates(self, first: Area, second: Area) -> bool:
+        """Whether a gutter runs between two neighbouring areas."""
+        middle = (first.center_y + second.center_y) / 2
+        at = bisect_left(self._centers, first.end)
+        while at < len(self._gutters) and self._centers[at] <= second.start:
             if self._gutters[at].top <= middle <= self._gutters[at].bottom:
                 return True
             at += 1
@@ -65,7 +65,7 @@ class Gutters:
 
 
 def _evidence(stack: Stack) -> float:
-    """That the stack's last line is short, as that of a paragraph, says nothing."""
+    """Log-likelihood that the stack is prose; a short last line, as of a paragraph, is ignored."""
     full = sum(one.width >= _FULL * stack.measure for one in stack.fragments)
     last = stack.fragments[-1].width < _FULL * stack.measure
     return full * _FOR + (len(stack.fragments) - full - last) * _AGAINST
@@ -84,10 +84,10 @@ def _are_cells(stack: Stack, line_height: float) -> bool:
 
 
 def _joined(gutters: Iterable[Gutter], line_height: float) -> list[Gutter]:
-    """Stretches of one gutter, near each other, as one."""
+    """Joins stretches of one gutter that are near each other."""
     clusters: list[list[Gutter]] = []
-    for gutter in sorted(gutters, key=lambda one: (one.centre, *one.place)):
-        if clusters and gutter.start <= clusters[-1][0].centre <= gutter.end:
+    for gutter in sorted(gutters, key=lambda one: (one.center, *one.sort_key)):
+        if clusters and gutter.start <= clusters[-1][0].center <= gutter.end:
             clusters[-1].append(gutter)
         else:
             clusters.append([gutter])
@@ -96,18 +96,18 @@ def _joined(gutters: Iterable[Gutter], line_height: float) -> list[Gutter]:
         cluster.sort(key=lambda one: (one.top, one.bottom, one.start, one.end))
         whole = [cluster[0]]
         for gutter in cluster[1:]:
-            if not _take_in(whole[-1], gutter, line_height):
+            if not _merge(whole[-1], gutter, line_height):
                 whole.append(gutter)
         joined.extend(whole)
     return joined
 
 
 def _extend(gutters: Sequence[Gutter], possible: list[Gutter], line_height: float) -> None:
-    """Gutters go on beside headings, captions and endings that start where their columns do."""
-    possible.sort(key=lambda one: (one.start, *one.place))
+    """Extends gutters beside headings, captions and last lines that start where columns do."""
+    possible.sort(key=lambda one: (one.start, *one.sort_key))
     starts = [one.start for one in possible]
     for gutter in gutters:
-        # What could be of this gutter has no more than a column to its left, shorter lines too.
+        # Candidates begin in the column to the gutter's left, whose lines may be short.
         low = bisect_left(starts, gutter.before)
         high = bisect_left(starts, gutter.end)
         beside = [
@@ -120,15 +120,15 @@ def _extend(gutters: Sequence[Gutter], possible: list[Gutter], line_height: floa
             )
             and abs(one.after - gutter.after) <= _ALIGNED * line_height
         ]
-        for one in sorted(beside, key=lambda one: (one.top, *one.place)):
+        for one in sorted(beside, key=lambda one: (one.top, *one.sort_key)):
             if one.bottom >= gutter.top:
-                _take_in(gutter, one, line_height)
-        for one in sorted(beside, key=lambda one: (-one.bottom, *one.place)):
-            _take_in(gutter, one, line_height)
+                _merge(gutter, one, line_height)
+        for one in sorted(beside, key=lambda one: (-one.bottom, *one.sort_key)):
+            _merge(gutter, one, line_height)
 
 
-def _take_in(gutter: Gutter, other: Gutter, line_height: float) -> bool:
-    """Make a gutter as tall as both, if they are near and have space in common."""
+def _merge(gutter: Gutter, other: Gutter, line_height: float) -> bool:
+    """Makes a gutter as tall as both, if they are near each other and share space."""
     start, end = max(gutter.start, other.start), min(gutter.end, other.end)
     distance = max(other.top - gutter.bottom, gutter.top - other.bottom)
     if start >= end or distance > _NEAR * line_height:

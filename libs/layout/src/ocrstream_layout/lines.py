@@ -1,16 +1,16 @@
-"""Lines of pieces that stand in reading order already."""
+"""Splits pieces that are in reading order into lines."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from ocrstream_layout.areas import Area, around
+from ocrstream_layout.areas import Area, bounding_area
 from ocrstream_layout.frame import Frame
-from ocrstream_layout.polygons import Polygon, Quad, quad
-from ocrstream_layout.scripts import Run, run_of, strong_letters
+from ocrstream_layout.polygons import Polygon, Quad, to_quad
+from ocrstream_layout.scripts import TextDirection, count_strong_letters, majority_direction
 
 PieceT = TypeVar("PieceT")
 
-# Two words stand on one line if they share so much of the lower one's height.
+# Two words are on one line if they share this much of the lower word's height.
 _SHARED_HEIGHT = 0.5
 
 
@@ -19,17 +19,16 @@ def split_into_lines(
     polygon: Callable[[PieceT], Polygon],
     text: Callable[[PieceT], str] | None = None,
 ) -> list[tuple[PieceT, ...]]:
-    """Pieces in reading order, as they are given, parted where a new line begins.
+    """Splits pieces in reading order into lines; keeps their order.
 
-    A piece goes on with the line of the one before it if it stands beside that one, seen along its
-    text; the cells of a table's row are one line. `polygon` and `text` are those of
-    `in_reading_order`.
+    A piece continues the line if it stands beside the piece before it, as seen along the text; the
+    cells of a table's row are one line. `polygon` and `text` are as in `in_reading_order`.
     """
     lines: list[list[PieceT]] = []
     before: tuple[Quad, bool] | None = None
     for piece in pieces:
         letters = None if text is None else text(piece)
-        after = quad(polygon(piece), letters), _from_the_right(letters or "")
+        after = to_quad(polygon(piece), letters), _is_right_to_left(letters or "")
         if before is not None and _goes_on(before[0], after[0], before[1] or after[1]):
             lines[-1].append(piece)
         else:
@@ -38,19 +37,19 @@ def split_into_lines(
     return [tuple(line) for line in lines]
 
 
-def _from_the_right(text: str) -> bool:
-    return run_of(*strong_letters(text)) is Run.RIGHT_TO_LEFT
+def _is_right_to_left(text: str) -> bool:
+    return majority_direction(*count_strong_letters(text)) is TextDirection.RIGHT_TO_LEFT
 
 
-def _goes_on(before: Quad, after: Quad, from_the_right: bool) -> bool:
+def _goes_on(before: Quad, after: Quad, right_to_left: bool) -> bool:
     frame = Frame(before.direction, mirrored=False)
     first, second = _placed(before, frame), _placed(after, frame)
     shared = min(first.bottom, second.bottom) - max(first.top, second.top)
     if shared < _SHARED_HEIGHT * min(first.height, second.height):
         return False
     middle = (first.start + first.end) / 2
-    return second.start >= middle or (from_the_right and second.end <= middle)
+    return second.start >= middle or (right_to_left and second.end <= middle)
 
 
 def _placed(one: Quad, frame: Frame) -> Area:
-    return around(Area(x, x, y, y) for x, y in map(frame.place, one.corners))
+    return bounding_area(Area(x, x, y, y) for x, y in map(frame.to_frame, one.corners))

@@ -1,23 +1,23 @@
-"""Weighted medians, which outliers hardly move."""
+"""Weighted medians, which are robust against outliers."""
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 Weighted = Sequence[tuple[float, float]]
-"""Values, each with its weight."""
+"""Values with their weights."""
 
-SURE = 3.0
-"""So many standard errors are no chance."""
+SIGNIFICANT_ERRORS = 3.0
+"""A difference of this many standard errors is significant."""
 
 
-class Estimate(NamedTuple):
+class MedianEstimate(NamedTuple):
     value: float
     error: float
 
 
 def weighted_median(weighted: Weighted) -> float:
-    """The least value up to which half of the weight lies; there must be one."""
+    """The least value up to which half of the weight lies; needs at least one value."""
     half = math.fsum(weight for _, weight in weighted) / 2
     total = 0.0
     for value, weight in sorted(weighted):
@@ -27,12 +27,13 @@ def weighted_median(weighted: Weighted) -> float:
     return max(value for value, _ in weighted)
 
 
-def estimate(weighted: Weighted) -> Estimate:
+def estimate_median(weighted: Weighted) -> MedianEstimate:
     """The weighted median and its standard error.
 
-    The error is that of the median of normally distributed values, 1.253 deviations by the root of
-    their count; 1.483 median deviations from the median are one such.
+    The error is that of the median of normally distributed values: 1.253 standard deviations
+    divided by the root of their count. A standard deviation is 1.483 times the median absolute
+    deviation.
     """
     value = weighted_median(weighted)
     deviation = weighted_median([(abs(one - value), weight) for one, weight in weighted])
-    return Estimate(value, 1.253 * 1.483 * deviation / math.sqrt(len(weighted)))
+    return MedianEstimate(value, 1.253 * 1.483 * deviation / math.sqrt(len(weighted)))

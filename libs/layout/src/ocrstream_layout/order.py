@@ -1,18 +1,18 @@
-"""The order in which a person reads the pieces of text of a page."""
+"""The reading order of the pieces of text on a page."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from ocrstream_layout.cuts import cut
-from ocrstream_layout.fragments import Fragment, Piece, fragments
+from ocrstream_layout.fragments import Fragment, Piece, build_fragments
 from ocrstream_layout.frame import Frame, page_direction
-from ocrstream_layout.level import make_level
-from ocrstream_layout.polygons import QUARTER, Polygon, Quad, quad
-from ocrstream_layout.rows import rows
-from ocrstream_layout.scripts import Run, run_of, strong_letters
-from ocrstream_layout.stacks import stacks
+from ocrstream_layout.levelling import level_rows
+from ocrstream_layout.polygons import QUARTER, Polygon, Quad, to_quad
+from ocrstream_layout.rows import build_rows
+from ocrstream_layout.scripts import TextDirection, count_strong_letters, majority_direction
+from ocrstream_layout.stacks import build_stacks
+from ocrstream_layout.xy_cut import xy_cut
 
 PieceT = TypeVar("PieceT")
 
@@ -22,15 +22,15 @@ def in_reading_order(
     polygon: Callable[[PieceT], Polygon],
     text: Callable[[PieceT], str] | None = None,
 ) -> list[PieceT]:
-    """The pieces, words or lines, in the order in which a person reads them.
+    """Sorts pieces, words or lines, in the order in which a person reads them.
 
-    Columns are read one after the other, tables row by row. `polygon` gives four `[x, y]` in
+    Columns are read one after the other, tables row by row. `polygon` returns four `[x, y]` in
     pixels, clockwise from the text's own top left corner, so turned and skewed pages are read along
-    their lines. `text` tells scripts that run from right to left or downwards; without it none
-    does.
+    their lines. `text` reveals scripts that run from right to left or downwards; without it, all
+    text counts as left to right.
 
-    The order does not depend on the order of the input, unless two pieces have the same polygon
-    and text. Whatever the polygons hold, nothing is raised and nothing is lost.
+    The order does not depend on the order of the input, unless two pieces have the same polygon and
+    text. The function accepts any polygon: it raises nothing and loses no piece.
     """
     given = list(pieces)
     texts = [text(one) for one in given] if text is not None else None
@@ -39,21 +39,23 @@ def in_reading_order(
 
 
 def _fragments(polygons: Sequence[Polygon], texts: Sequence[str] | None) -> list[list[int]]:
-    """Indices of the pieces by fragment of a line, all in reading order."""
-    quads = [quad(one, texts[at] if texts else None) for at, one in enumerate(polygons)]
-    letters = [strong_letters(one) for one in texts or [""] * len(quads)]
-    page = run_of(sum(one for one, _ in letters), sum(one for _, one in letters))
-    frame = Frame(page_direction(quads), mirrored=page is Run.RIGHT_TO_LEFT)
-    placed = [_placed(one, at, frame, run_of(*letters[at])) for at, one in enumerate(quads)]
-    make_level(sorted(placed, key=lambda one: (one.start, *one.place)))
-    placed.sort(key=lambda one: (*one.place, texts[one.index] if texts else "", one.index))
-    level = [one.height for one in placed if not one.turned and one.height > 0]
+    """The indices of the pieces by fragment, all in reading order."""
+    quads = [to_quad(one, texts[at] if texts else None) for at, one in enumerate(polygons)]
+    letters = [count_strong_letters(one) for one in texts or [""] * len(quads)]
+    page = majority_direction(sum(one for one, _ in letters), sum(one for _, one in letters))
+    frame = Frame(page_direction(quads), mirrored=page is TextDirection.RIGHT_TO_LEFT)
+    placed = [
+        _placed(one, at, frame, majority_direction(*letters[at])) for at, one in enumerate(quads)
+    ]
+    level_rows(sorted(placed, key=lambda one: (one.start, *one.sort_key)))
+    placed.sort(key=lambda one: (*one.sort_key, texts[one.index] if texts else "", one.index))
+    level = [one.height for one in placed if not one.perpendicular and one.height > 0]
     line_height = statistics.median_low(level) if level else 1.0
     origin = [one.index for one in placed]
     for number, one in enumerate(placed):
         one.index = number
-    lines = fragments(placed, line_height)
-    ordered = cut(rows(lines, stacks(lines, line_height), line_height), line_height)
+    lines = build_fragments(placed, line_height)
+    ordered = xy_cut(build_rows(lines, build_stacks(lines, line_height), line_height), line_height)
     return [
         [origin[piece.index] for piece in _in_logical_order(fragment, page)]
         for row in ordered
@@ -61,35 +63,47 @@ def _fragments(polygons: Sequence[Polygon], texts: Sequence[str] | None) -> list
     ]
 
 
-def _placed(one: Quad, index: int, frame: Frame, run: Run) -> Piece:
-    corners = [frame.place(corner) for corner in one.corners]
+def _placed(one: Quad, index: int, frame: Frame, text_direction: TextDirection) -> Piece:
+    corners = [frame.to_frame(corner) for corner in one.corners]
     starts, tops = [x for x, _ in corners], [y for _, y in corners]
-    turned = not one.free and QUARTER // 2 < frame.apart(one.direction) < 3 * QUARTER // 2
+    perpendicular = (
+        not one.has_ambiguous_direction
+        and QUARTER // 2 < frame.angle_to(one.direction) < 3 * QUARTER // 2
+    )
     top, bottom = min(tops), max(tops)
-    if not turned and not one.free and 0 < one.height < bottom - top:
-        # A line that slopes against the page is no taller than it is.
+    if not perpendicular and not one.has_ambiguous_direction and 0 < one.height < bottom - top:
+        # The bounding box of a sloping line is taller than the line: take the line's height.
         middle = (top + bottom) / 2
         top, bottom = middle - one.height / 2, middle + one.height / 2
-    slope = None if turned or one.free else frame.slope(one.direction)
-    return Piece(min(starts), max(starts), top, bottom, index, turned, run, slope)
+    slope = None if perpendicular or one.has_ambiguous_direction else frame.slope(one.direction)
+    return Piece(min(starts), max(starts), top, bottom, index, perpendicular, text_direction, slope)
 
 
-def _in_logical_order(fragment: Fragment, page: Run) -> list[Piece]:
-    """The fragment's pieces as they are read, by the majority of its own letters.
+def _in_logical_order(fragment: Fragment, page: TextDirection) -> list[Piece]:
+    """The fragment's pieces in reading order, by the majority of its own letters.
 
-    In a line that runs the other way than the page, and for words within a line that run the other
-    way than the line, the order is turned: rule L2 of the Unicode Bidirectional Algorithm (UAX #9),
-    for words.
+    The order is reversed for a line against the page's direction, and for words against their
+    line's: rule L2 of the Unicode Bidirectional Algorithm (UAX #9), applied to words.
     """
-    runs = [piece.run for piece in fragment.pieces]
-    page = Run.RIGHT_TO_LEFT if page is Run.RIGHT_TO_LEFT else Run.LEFT_TO_RIGHT
-    other = Run.LEFT_TO_RIGHT if page is Run.RIGHT_TO_LEFT else Run.RIGHT_TO_LEFT
-    if runs.count(other) == 0:
+    directions = [piece.text_direction for piece in fragment.pieces]
+    page = (
+        TextDirection.RIGHT_TO_LEFT
+        if page is TextDirection.RIGHT_TO_LEFT
+        else TextDirection.LEFT_TO_RIGHT
+    )
+    other = (
+        TextDirection.LEFT_TO_RIGHT
+        if page is TextDirection.RIGHT_TO_LEFT
+        else TextDirection.RIGHT_TO_LEFT
+    )
+    if directions.count(other) == 0:
         return fragment.pieces
-    line = other if runs.count(other) > runs.count(page) else page
+    line = other if directions.count(other) > directions.count(page) else page
     pieces = fragment.pieces if line is page else fragment.pieces[::-1]
     ordered: list[Piece] = []
-    for against, group in groupby(pieces, lambda one: one.run not in (line, Run.NEUTRAL)):
+    for is_reversed, group in groupby(
+        pieces, lambda one: one.text_direction not in (line, TextDirection.NEUTRAL)
+    ):
         words = list(group)
-        ordered.extend(reversed(words) if against else words)
+        ordered.extend(reversed(words) if is_reversed else words)
     return ordered

@@ -1,4 +1,4 @@
-"""Polygons as they are given, and the direction of the text in them."""
+"""Normalizes polygons and finds the direction of their text."""
 
 import math
 from collections.abc import Sequence
@@ -11,39 +11,40 @@ Polygon = Sequence[Sequence[float]]
 
 Point = tuple[float, float]
 
-# Directions are whole hundredths of a degree, so that turning a page by a right angle changes
-# them by exactly that. One of them is a sixth of a pixel on a line of 1,000.
+# Directions are integers, so turning a page by a right angle changes them by exactly that. A
+# hundredth of a degree is a sixth of a pixel on a line of 1,000 pixels.
 QUARTER = 90_00
 FULL = 4 * QUARTER
 
-# Beyond any raster, and small enough for squares and sums.
+# Larger than any raster, and small enough for squares and sums.
 _FARTHEST = 1e12
-# From here on a box is tall for what it holds, and a text of so many letters is turned in it.
+# A box is tall from this ratio of its sides on; text of at least so many letters runs down in it.
 _TALL_CJK, _TALL = 1.5, 2.0
 _LETTERS_OF_TALL = 3
-# A box nearer to a square does not say which way its text runs.
+# The shape of a box with a smaller ratio does not tell the direction of its text.
 _SQUARE = 1.5
 
 
 class Quad(NamedTuple):
-    """A piece's four corners, from the text's top left; `direction` in hundredths of a degree,
-    clockwise from rightwards, 0 to 35999. `length` is along the text and `height` across, pixels.
+    """The four corners of a piece, from the text's own top left.
 
-    `free`: a single character or a square, which may belong to text of another direction.
+    `direction`: hundredths of a degree, clockwise from rightwards, 0 to 35999. `length` is along
+    the text and `height` across it, in pixels. `has_ambiguous_direction`: a single character or a
+    square box, whose text may run in another direction.
     """
 
     corners: tuple[Point, Point, Point, Point]
     direction: int
     length: float
     height: float
-    free: bool
+    has_ambiguous_direction: bool
 
 
-def quad(polygon: Polygon, text: str | None) -> Quad:
-    """The polygon made fit to compute with, whatever it was.
+def to_quad(polygon: Polygon, text: str | None) -> Quad:
+    """Normalizes a polygon of any shape.
 
-    A tall box whose first edge is its short one is how detectors give vertical writing and text
-    that is turned: it is read downwards, as engines do that turn such boxes themselves.
+    Detectors return vertical writing and turned text as a tall box whose first edge is the short
+    one. Such text is read downwards, as engines do that turn these boxes themselves.
     """
     corners = _corners(polygon)
     length, height = _sides(corners)
@@ -75,7 +76,7 @@ def _corners(polygon: Polygon) -> tuple[Point, Point, Point, Point]:
 def _finite(value: float) -> float:
     if isinstance(value, float) and math.isnan(value):
         return 0.0
-    # Cut before it becomes a float: JSON's integers may be larger than those.
+    # Clip before the conversion: JSON integers may exceed the range of floats.
     return float(max(-_FARTHEST, min(_FARTHEST, value)))
 
 
@@ -87,7 +88,7 @@ def _sides(corners: tuple[Point, Point, Point, Point]) -> tuple[float, float]:
 
 
 def _direction(corners: tuple[Point, Point, Point, Point]) -> int:
-    """Of the first edge and the one across from it together: noise of corners evens out."""
+    """The direction of the first edge and the opposite one together, which evens out noise."""
     (ax, ay), (bx, by), (cx, cy), (dx, dy) = corners
     degrees = math.degrees(math.atan2(by - ay + cy - dy, bx - ax + cx - dx))
     return round(100 * degrees) % FULL

@@ -1,39 +1,41 @@
-"""Cells that stand beside each other become rows, unless a gutter between columns parts them."""
+"""Joins neighbouring cells into rows, unless a gutter between columns separates them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ocrstream_layout.areas import Area, Beside, around, beside
+from ocrstream_layout.areas import Area, Neighbours, bounding_area, find_neighbours
 from ocrstream_layout.fragments import Fragment
 from ocrstream_layout.gutters import Gutters
 from ocrstream_layout.stacks import Stack
 
-_LEVEL = 0.35  # how far apart the middles of a row's cells may be, in heights of the lower one
-_LEVEL_SHARE = 0.65  # of the fragments beside each other in two stacks, if they are a table's
+_LEVEL = 0.35  # greatest distance of the centers of a row's cells, in heights of the lower cell
+_LEVEL_SHARE = 0.65  # share of level neighbours from which two stacks belong to a table
 
 
 @dataclass(slots=True, eq=False)
 class Row(Area):
-    """What is read from its start to its end: a line of prose, or the cells of a table's row.
+    """Text that is read from its start to its end: a line of prose, or the cells of a table's row.
 
-    `until` is where the next line of its stack stands, if it is a line and has one.
+    `next_line_y`: the center of the next line in its stack, if the row is a line and has one.
     """
 
     fragments: list[Fragment]
-    until: float
+    next_line_y: float
 
 
-def rows(fragments: Sequence[Fragment], stacks: Sequence[Stack], line_height: float) -> list[Row]:
-    """All fragments in rows, from the top.
+def build_rows(
+    fragments: Sequence[Fragment], stacks: Sequence[Stack], line_height: float
+) -> list[Row]:
+    """Joins all fragments into rows, sorted from the top.
 
-    To read across is the rule. Columns are the exception, where stacks of prose stand beside each
-    other, or stacks of which the lines are not level.
+    Fragments are read across by default. Columns are the exception: adjacent stacks of prose, or
+    stacks whose lines are not level.
     """
-    ordered = sorted(fragments, key=lambda one: (one.start, *one.place, one.pieces[0].index))
+    ordered = sorted(fragments, key=lambda one: (one.start, *one.sort_key, one.pieces[0].index))
     stack_of = {id(one): number for number, stack in enumerate(stacks) for one in stack.fragments}
     owners = [stack_of[id(one)] for one in ordered]
-    pairs = beside(ordered)
+    pairs = find_neighbours(ordered)
     between = sorted({(owners[pair.first], owners[pair.second]) for pair in pairs})
     gutters = Gutters(((stacks[one], stacks[other]) for one, other in between), line_height)
     level = _level_stacks(pairs, owners)
@@ -43,38 +45,46 @@ def rows(fragments: Sequence[Fragment], stacks: Sequence[Stack], line_height: fl
         first, second = ordered[pair.first], ordered[pair.second]
         if pair.offset > _LEVEL or pair.first in after or pair.second in taken:
             continue
-        if first.turned or second.turned or (owners[pair.first], owners[pair.second]) not in level:
+        if (
+            first.perpendicular
+            or second.perpendicular
+            or (owners[pair.first], owners[pair.second]) not in level
+        ):
             continue
-        if gutters.part(first, second):
+        if gutters.separates(first, second):
             continue
         after[pair.first] = pair.second
         taken.add(pair.second)
-    made: list[Row] = []
+    built: list[Row] = []
     for start in sorted(set(range(len(ordered))) - taken):
         chain = [start]
         while chain[-1] in after:
             chain.append(after[chain[-1]])
         cells = [ordered[at] for at in chain]
-        area = around(cells)
-        made.append(Row(area.start, area.end, area.top, area.bottom, cells, area.top))
-    _set_until(made, stacks)
-    return sorted(made, key=lambda one: (*one.place, one.fragments[0].pieces[0].index))
+        area = bounding_area(cells)
+        built.append(Row(area.start, area.end, area.top, area.bottom, cells, area.top))
+    _set_next_lines(built, stacks)
+    return sorted(built, key=lambda one: (*one.sort_key, one.fragments[0].pieces[0].index))
 
 
-def _set_until(rows: Iterable[Row], stacks: Iterable[Stack]) -> None:
+def _set_next_lines(rows: Iterable[Row], stacks: Iterable[Stack]) -> None:
     lines = {id(row.fragments[0]): row for row in rows if len(row.fragments) == 1}
     for stack in stacks:
         for upper, lower in pairwise(stack.fragments):
             if id(upper) in lines and id(lower) in lines:
-                lines[id(upper)].until = lower.middle
+                lines[id(upper)].next_line_y = lower.center_y
 
 
-def _level_stacks(pairs: Iterable[Beside], owners: Sequence[int]) -> set[tuple[int, int]]:
-    """The pairs of stacks of which most lines that are beside each other are level."""
+def _level_stacks(pairs: Iterable[Neighbours], owners: Sequence[int]) -> set[tuple[int, int]]:
+    """The pairs of stacks whose neighbouring lines are mostly level."""
     all_pairs: dict[tuple[int, int], int] = {}
     level: dict[tuple[int, int], int] = {}
     for pair in pairs:
-        of = owners[pair.first], owners[pair.second]
-        all_pairs[of] = all_pairs.get(of, 0) + 1
-        level[of] = level.get(of, 0) + (pair.offset <= _LEVEL)
-    return {of for of, count in all_pairs.items() if level[of] >= _LEVEL_SHARE * count}
+        stack_pair = owners[pair.first], owners[pair.second]
+        all_pairs[stack_pair] = all_pairs.get(stack_pair, 0) + 1
+        level[stack_pair] = level.get(stack_pair, 0) + (pair.offset <= _LEVEL)
+    return {
+        stack_pair
+        for stack_pair, count in all_pairs.items()
+        if level[stack_pair] >= _LEVEL_SHARE * count
+    }

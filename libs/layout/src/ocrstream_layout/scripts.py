@@ -1,9 +1,9 @@
-"""What a text's letters say about its direction."""
+"""What the letters of a text tell about its direction."""
 
 import enum
 import unicodedata
 
-# Where each block of Han and kana begins and ends; Unicode's names of the blocks are the source.
+# The first and last code point of each block of Han and kana, by Unicode's block names.
 _CJK = (
     (0x3005, 0x3007),  # iteration mark, closing mark, zero
     (0x3041, 0x30FF),  # Hiragana, Katakana
@@ -15,16 +15,16 @@ _CJK = (
 )
 
 
-class Run(enum.Enum):
-    """Which way a text's letters run; `NEUTRAL` has none that say it, as numbers have."""
+class TextDirection(enum.Enum):
+    """The direction of a text's letters; `NEUTRAL` has none that tell, like a number."""
 
     LEFT_TO_RIGHT = enum.auto()
     RIGHT_TO_LEFT = enum.auto()
     NEUTRAL = enum.auto()
 
 
-def strong_letters(text: str) -> tuple[int, int]:
-    """How many letters run from left to right, and how many from right to left.
+def count_strong_letters(text: str) -> tuple[int, int]:
+    """Counts the letters that run from left to right, and from right to left.
 
     They are the strong types of the Unicode Bidirectional Algorithm (UAX #9): L; R and AL.
     """
@@ -34,15 +34,19 @@ def strong_letters(text: str) -> tuple[int, int]:
     return types.count("L"), types.count("R") + types.count("AL")
 
 
-def run_of(left_to_right: int, right_to_left: int) -> Run:
-    """The direction of the majority of letters."""
+def majority_direction(left_to_right: int, right_to_left: int) -> TextDirection:
+    """The direction of most letters."""
     if left_to_right == right_to_left:
-        return Run.NEUTRAL
-    return Run.LEFT_TO_RIGHT if left_to_right > right_to_left else Run.RIGHT_TO_LEFT
+        return TextDirection.NEUTRAL
+    return (
+        TextDirection.LEFT_TO_RIGHT
+        if left_to_right > right_to_left
+        else TextDirection.RIGHT_TO_LEFT
+    )
 
 
 def is_cjk(text: str) -> bool:
-    """Whether half of the letters and more are Han or kana, which may be written downwards."""
+    """Whether at least half of the letters are Han or kana, which may be written downwards."""
     letters = [ord(character) for character in text if character.isalpha()]
     found = sum(any(low <= letter <= high for low, high in _CJK) for letter in letters)
     return found > 0 and 2 * found >= len(letters)

@@ -1,4 +1,4 @@
-"""Fragments that stand right below each other become stacks."""
+"""Joins fragments that stand right below each other into stacks."""
 
 import statistics
 from collections import Counter
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ocrstream_layout.areas import Area, around, facing
+from ocrstream_layout.areas import Area, bounding_area, visible_pairs
 from ocrstream_layout.fragments import Fragment
 
-_TOUCH = 0.1  # share of the narrower one's width from which two fragments count as neighbours
-_BELOW = 0.5  # the same, from which one may go on below the other
+_TOUCH = 0.1  # share of the narrower fragment's width from which two are neighbours
+_BELOW = 0.5  # the same, from which one may continue the other
 _LEADING = 1.2  # widest gap between two lines of a stack, in line heights
-_BREAK = 0.7  # by how much a gap is wider than a stack's others that parts it
+_BREAK = 0.7  # line heights by which a gap that splits a stack exceeds the usual one
 _SAME_SIZE = 1.6
 
 
@@ -20,18 +20,18 @@ _SAME_SIZE = 1.6
 class Stack(Area):
     """Fragments of one column, each right below the one before it.
 
-    `measure` is the width of the column: all lines but the longest tenth are shorter.
+    `measure`: the width of the column, which only the longest tenth of its lines exceed.
     """
 
     fragments: list[Fragment]
     measure: float
 
 
-def stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stack]:
-    """All fragments in stacks; they must come from the top.
+def build_stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stack]:
+    """Joins all fragments into stacks; `fragments` is sorted from the top.
 
-    Two are of one stack if each is the only neighbour that the other one has on that side. So a
-    headline across columns belongs to none of them.
+    Two fragments are in one stack if each is the other's only neighbour on that side. So a headline
+    across columns is in the stack of none of them.
     """
     links = _next_below(fragments)
     below = Counter(upper for upper, _ in links)
@@ -42,19 +42,19 @@ def stacks(fragments: Sequence[Fragment], line_height: float) -> list[Stack]:
         if below[upper] == 1
         and above[lower] == 1
         and shared >= _BELOW
-        and _goes_on(fragments[upper], fragments[lower], line_height)
+        and _continues(fragments[upper], fragments[lower], line_height)
     }
-    made: list[Stack] = []
+    built: list[Stack] = []
     for first in sorted(set(range(len(fragments))) - set(after.values())):
         chain = [first]
         while chain[-1] in after:
             chain.append(after[chain[-1]])
-        made.extend(map(_stack, _regular([fragments[at] for at in chain], line_height)))
-    return made
+        built.extend(map(_stack, _regular([fragments[at] for at in chain], line_height)))
+    return built
 
 
 def _regular(chain: list[Fragment], line_height: float) -> list[list[Fragment]]:
-    """The chain, parted where a gap is much wider than is usual in it."""
+    """Splits the chain where a gap is much wider than usual in it."""
     gaps = [lower.top - upper.bottom for upper, lower in pairwise(chain)]
     if not gaps:
         return [chain]
@@ -64,13 +64,13 @@ def _regular(chain: list[Fragment], line_height: float) -> list[list[Fragment]]:
 
 
 def _next_below(fragments: Sequence[Fragment]) -> dict[tuple[int, int], float]:
-    """Which fragment stands below which, and the share of the narrower one's width that does.
+    """Finds which fragment stands below which, and the share of the narrower one's width.
 
-    Beside a short line the one below it sees the one above it, too: that is no neighbour.
+    Beside a short line, the line below sees the line above, too; that pair does not count.
     """
     seen: dict[tuple[int, int], float] = {}
     above: dict[int, list[int]] = {}
-    for upper, lower, shared in facing([(one.start, one.end) for one in fragments]):
+    for upper, lower, shared in visible_pairs([(one.start, one.end) for one in fragments]):
         share = shared / min(fragments[upper].width, fragments[lower].width)
         if share >= _TOUCH:
             seen[upper, lower] = share
@@ -82,8 +82,8 @@ def _next_below(fragments: Sequence[Fragment]) -> dict[tuple[int, int], float]:
     }
 
 
-def _goes_on(upper: Fragment, lower: Fragment, line_height: float) -> bool:
-    if upper.turned or lower.turned:
+def _continues(upper: Fragment, lower: Fragment, line_height: float) -> bool:
+    if upper.perpendicular or lower.perpendicular:
         return False
     smaller, larger = sorted((upper.height, lower.height))
     gap = lower.top - upper.bottom
@@ -91,7 +91,7 @@ def _goes_on(upper: Fragment, lower: Fragment, line_height: float) -> bool:
 
 
 def _stack(fragments: list[Fragment]) -> Stack:
-    area = around(fragments)
+    area = bounding_area(fragments)
     widths = sorted(one.width for one in fragments)
     measure = widths[-1 - len(widths) // 10]
     return Stack(area.start, area.end, area.top, area.bottom, fragments, measure)

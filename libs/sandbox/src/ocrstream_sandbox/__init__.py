@@ -1,5 +1,5 @@
-"""Child processes within limits, for code that may crash, hang, or eat memory.
+"""Child processes with resource limits, for code that may crash, hang or use too much memory.
 
-They guard against what goes wrong, not against code that has taken a child over: that has the
+The limits protect against faults, not against attackers: code that takes over a child has the
 rights of its parent.
 """

@@ -1,4 +1,4 @@
-"""Jobs and answers that come with bytes of any length, in a shared buffer."""
+"""Jobs and results whose content, bytes of any length, lies in a shared buffer."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,26 +8,26 @@ import msgspec
 
 from ocrstream_sandbox.shared_buffers import write_bytes
 
-_MOST_BYTES = 256 * 1024 * 1024
+_MAX_BYTES = 256 * 1024 * 1024
 
 
 class ContentJob(msgspec.Struct, frozen=True):
-    """The buffer's first `size` bytes come with the job, and the answer's are to replace them."""
+    """A job whose content is the buffer's first `size` bytes."""
 
     job: bytes
     buffer_fd: int
     size: int
 
 
-class ContentAnswer(msgspec.Struct, frozen=True):
-    """The buffer's first `size` bytes come with the answer."""
+class ContentResult(msgspec.Struct, frozen=True):
+    """A result whose content is the buffer's first `size` bytes."""
 
-    answer: bytes
-    size: Annotated[int, msgspec.Meta(ge=0, le=_MOST_BYTES)]
+    result: bytes
+    size: Annotated[int, msgspec.Meta(ge=0, le=_MAX_BYTES)]
 
 
 class ContentHandler:
-    """The child's side: `do` makes of a job, and what comes with it, an answer and what does."""
+    """Calls `do(job, content)` in the child; `do` returns the result and its content."""
 
     info = b""
 
@@ -38,6 +38,6 @@ class ContentHandler:
         return [self._handle(msgspec.msgpack.decode(job, type=ContentJob)) for job in jobs]
 
     def _handle(self, job: ContentJob) -> bytes:
-        answer, content = self._do(job.job, os.pread(job.buffer_fd, job.size, 0))
+        result, content = self._do(job.job, os.pread(job.buffer_fd, job.size, 0))
         write_bytes(job.buffer_fd, content)
-        return msgspec.msgpack.encode(ContentAnswer(answer, len(content)))
+        return msgspec.msgpack.encode(ContentResult(result, len(content)))

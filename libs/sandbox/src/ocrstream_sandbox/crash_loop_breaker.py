@@ -1,8 +1,9 @@
-"""Keeps a fault of the child from failing every job.
+"""A circuit breaker that keeps a faulty child from failing every job.
 
-A child that dies at a job may do so because of the job. One that dies again and again, with no job
-done in between, has more likely a fault of its own: then its jobs are held, and given to it one at
-a time, after pauses that grow. Once one is done, all go on.
+A child that crashes at one job may have crashed because of the job. A child that crashes again and
+again, and finishes no job in between, is more likely faulty itself. The breaker then opens: the
+pool holds its jobs and sends them to a child one at a time, as probes, at growing intervals. The
+first job that succeeds closes the breaker.
 """
 
 import asyncio
@@ -14,74 +15,76 @@ from ocrstream_sandbox.observer import PoolObserver
 
 logger = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 60.0
+_FIRST_PROBE_DELAY_S = 1.0
+_LONGEST_PROBE_DELAY_S = 60.0
 
 
 class CrashLoopBreaker:
-    """Counts deaths in a row; at `limit` jobs are held (0: never).
+    """Counts consecutive crashes and opens at `limit` (0: never).
 
-    `on_due` is called when a held job may be tried.
+    It calls `on_probe_due` when the pool may send the next probe.
     """
 
     def __init__(
-        self, name: str, limit: int, observer: PoolObserver, on_due: Callable[[], None]
+        self, name: str, limit: int, observer: PoolObserver, on_probe_due: Callable[[], None]
     ) -> None:
         self._name = name
         self._limit = limit
         self._observer = observer
-        self._on_due = on_due
-        self._deaths = 0
+        self._on_probe_due = on_probe_due
+        self._crashes = 0
         self._cause = ""
-        self._pause_s = _FIRST_PAUSE_S
-        self._pause: asyncio.TimerHandle | None = None
+        self._probe_delay_s = _FIRST_PROBE_DELAY_S
+        self._probe_timer: asyncio.TimerHandle | None = None
 
     @property
-    def held(self) -> bool:
-        """Whether jobs are held."""
-        return 0 < self._limit <= self._deaths
+    def is_open(self) -> bool:
+        """Whether the pool holds its jobs."""
+        return 0 < self._limit <= self._crashes
 
-    def admits(self, jobs_in_work: int) -> bool:
+    def allows(self, jobs_running: int) -> bool:
         """Whether a child may get one more job."""
-        return not self.held or (self._pause is None and jobs_in_work == 0)
+        return not self.is_open or (self._probe_timer is None and jobs_running == 0)
 
-    def died(self, cause: str) -> None:
-        """A child died at a job."""
-        self._deaths += 1
+    def record_crash(self, cause: str) -> None:
+        """Records that a child crashed at a job."""
+        self._crashes += 1
         self._cause = cause
-        if not self.held:
+        if not self.is_open:
             return
-        if self._deaths == self._limit:
-            self._observer.held(True)
-            logger.error("%s", self._explained())
-        if self._pause is not None:
-            self._pause.cancel()
-        self._pause = asyncio.get_running_loop().call_later(self._pause_s, self._on_pause_over)
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        if self._crashes == self._limit:
+            self._observer.breaker_changed(True)
+            logger.error("%s", self._description())
+        if self._probe_timer is not None:
+            self._probe_timer.cancel()
+        self._probe_timer = asyncio.get_running_loop().call_later(
+            self._probe_delay_s, self._on_probe_timer
+        )
+        self._probe_delay_s = min(2 * self._probe_delay_s, _LONGEST_PROBE_DELAY_S)
 
-    def answered(self) -> None:
-        """A child has done a job."""
-        if self.held:
-            self._observer.held(False)
-            logger.warning("The %s works again: jobs go on", self._name)
-        if self._pause is not None:
-            self._pause.cancel()
-            self._pause = None
-        self._deaths = 0
-        self._pause_s = _FIRST_PAUSE_S
+    def record_success(self) -> None:
+        """Records that a child finished a job."""
+        if self.is_open:
+            self._observer.breaker_changed(False)
+            logger.warning("The %s works again; its jobs are no longer held", self._name)
+        if self._probe_timer is not None:
+            self._probe_timer.cancel()
+            self._probe_timer = None
+        self._crashes = 0
+        self._probe_delay_s = _FIRST_PROBE_DELAY_S
 
     async def check(self) -> None:
-        """Raises NotReadyError while jobs are held."""
-        if self.held:
-            raise NotReadyError(self._explained())
+        """Raises NotReadyError while the breaker is open."""
+        if self.is_open:
+            raise NotReadyError(self._description())
 
-    def _on_pause_over(self) -> None:
-        self._pause = None
-        self._on_due()
+    def _on_probe_timer(self) -> None:
+        self._probe_timer = None
+        self._on_probe_due()
 
-    def _explained(self) -> str:
+    def _description(self) -> str:
         return (
-            f"the {self._name} died {self._deaths} times in a row, with no job done in between;"
-            f" the last time it {self._cause}. Jobs are held and tried one at a time, until one is"
-            f" done. Mend the {self._name}, or whatever sends it what no process survives"
+            f"the {self._name} died {self._crashes} times in a row and finished no job in between;"
+            f" the last time it {self._cause}. Its jobs are held and tried one at a time, until one"
+            f" succeeds. Repair the {self._name}, or stop whatever sends the jobs that kill it"
         )

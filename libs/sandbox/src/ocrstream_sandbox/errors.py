@@ -1,14 +1,14 @@
-"""What can go wrong with a child process. The type says who is to blame."""
+"""Errors of child processes. Their type says where the fault lies."""
 
 
 class ChildError(Exception):
-    """Base of what can go wrong with a child process."""
+    """Base of the errors of child processes."""
 
 
 class ChildDiedError(ChildError):
-    """The process ended or hung while it did this job, perhaps among others.
+    """The process exited or hung while it ran this job, perhaps in a batch.
 
-    It may have been any of them, or none. `hung`: it gave no answer in time.
+    Any job of the batch may be the cause, or none. `hung`: the process gave no result in time.
     """
 
     def __init__(self, message: str, *, hung: bool = False) -> None:
@@ -17,15 +17,19 @@ class ChildDiedError(ChildError):
 
 
 class ChildStarvedError(ChildError):
-    """The process was ended because it got too little CPU; neither it nor a job is to blame."""
+    """The process was killed because it got too little CPU; no job is at fault."""
 
 
 class ChildUnavailableError(ChildError):
     """The process cannot be started.
 
-    `permanent`: not as it is configured, so that trying again does not help.
+    `permanent`: its configuration is at fault, so a retry fails the same way.
     """
 
     def __init__(self, message: str, *, permanent: bool) -> None:
         super().__init__(message)
         self.permanent = permanent
+
+
+class StartupFailedError(ChildError):
+    """The child cannot start with its settings. Raised within the child alone."""

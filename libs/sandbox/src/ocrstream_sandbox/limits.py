@@ -1,14 +1,15 @@
-"""What a child process may take, as its parent says and the child sets for itself."""
+"""Resource limits of a child process: the parent decides them, the child sets them."""
 
 import msgspec
 
 
 class ChildLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """`memory_bytes` of data and files of `file_bytes` are all that the system gives a child.
+    """What a child may use, and when the pool replaces it. 0 means no limit.
 
-    Where the whole machine is out of memory, one that is `expendable` is ended first. After
-    `recycle_jobs` jobs, or when it holds more than `recycle_bytes`, another one takes over. After
-    `deaths_in_a_row` at jobs, with none done in between, jobs are held. 0: no limit, or never.
+    The operating system limits the child to `memory_bytes` of data and to files of `file_bytes`. If
+    the machine runs out of memory, it kills an `expendable` child first. The pool replaces a child
+    after `recycle_jobs` jobs, or when the child holds more than `recycle_bytes`. After
+    `crash_loop_limit` consecutive crashes at jobs the pool holds its jobs (see `CrashLoopBreaker`).
     """
 
     memory_bytes: int = 0
@@ -16,4 +17,4 @@ class ChildLimits(msgspec.Struct, frozen=True, kw_only=True):
     expendable: bool = False
     recycle_jobs: int = 0
     recycle_bytes: int = 0
-    deaths_in_a_row: int = 0
+    crash_loop_limit: int = 0

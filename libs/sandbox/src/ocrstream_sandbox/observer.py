@@ -1,23 +1,23 @@
-"""Where a pool tells what happens to its children."""
+"""The events of a child pool, for metrics."""
 
 
 class PoolObserver:
-    """Is told what there is to be counted. This one counts nothing."""
+    """The pool calls it at each event. This base class ignores them all."""
 
-    def batch_begun(self, jobs: int) -> None:
-        """A child does so many jobs in one go."""
+    def batch_started(self, jobs: int) -> None:
+        """A child started a batch of `jobs` jobs."""
 
-    def batch_done(self, busy_s: float) -> None:
-        """It has done them, in so many seconds."""
+    def batch_finished(self, busy_s: float) -> None:
+        """A child finished a batch after `busy_s` seconds."""
 
     def replaced(self) -> None:
-        """A child that died, hung or was starved is to be replaced."""
+        """The pool replaces a child that crashed, hung or was starved of CPU."""
 
     def recycled(self) -> None:
-        """A child that needed recycling gets no more jobs; another one does."""
+        """A new child took over from one that needed recycling."""
 
-    def held(self, held: bool) -> None:
-        """Whether jobs are held because children died at too many in a row."""
+    def breaker_changed(self, is_open: bool) -> None:
+        """The crash-loop breaker opened or closed."""
 
-    def starved(self, kills: int) -> None:
-        """How often in a row a child was ended because it got too little CPU."""
+    def starvation_changed(self, kills: int) -> None:
+        """How many children in a row were killed because they got too little CPU."""

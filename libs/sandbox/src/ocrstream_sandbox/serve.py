@@ -1,6 +1,6 @@
-"""The child's side: takes jobs from its parent, does them, answers.
+"""The child's side: it receives jobs from its parent, runs them and returns their results.
 
-It ends when the parent does, whatever it is doing at that moment.
+It exits when its parent does, whatever it is doing at that moment.
 """
 
 import contextlib
@@ -18,17 +18,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from ocrstream_sandbox.errors import StartupFailedError
 from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_sandbox.wire import (
-    Begun,
-    Done,
-    Drop,
-    Dropped,
-    Failed,
-    Ready,
-    Start,
-    ToParent,
-    Work,
+    CancelJob,
+    ChildFailed,
+    ChildMessage,
+    ChildReady,
+    Initialize,
+    JobCancelled,
+    JobsFinished,
+    JobsStarted,
+    RunJob,
     encode_frame,
     printable,
     read_from_parent,
@@ -38,83 +39,80 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _EXIT_FAILED = 70
 
 
-class StartupFailedError(Exception):
-    """The child cannot be started as configured; trying again does not help."""
-
-
 class JobHandler(Protocol):
-    """What a child does."""
+    """Runs the jobs of a child."""
 
     @property
     def info(self) -> bytes:
-        """What the parent is told when the child is ready."""
+        """What `ChildPool.wait_ready` returns in the parent."""
         ...
 
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
-        """One answer for each job, in order. What it raises ends the child."""
+        """Returns one result for each job, in order. An exception ends the child."""
         ...
 
 
 def serve(prepare: Callable[[bytes], JobHandler]) -> int:
-    """Serves until the parent closes the connection; `prepare` gets its settings, within limits.
+    """Serves jobs until the parent closes the connection; returns the exit code.
 
-    Arguments on the command line: socket's descriptor, parent's process id.
+    `prepare` makes the handler from the settings, after the resource limits are set. Arguments on
+    the command line: the socket's descriptor, the parent's process id.
     """
     socket_fd, parent_pid = (int(argument) for argument in sys.argv[1:])
-    # The parent decides when to stop: a Ctrl-C or SIGTERM to the whole group must let it drain.
+    # The parent decides when to stop: it drains even if the whole process group gets the signal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     faulthandler.enable()
-    _die_with(parent_pid)
+    _die_with_parent(parent_pid)
     with socket.socket(fileno=socket_fd) as connection:
         channel = JobChannel(connection)
         try:
-            _work(channel, prepare)
+            _serve_jobs(channel, prepare)
         except StartupFailedError as error:
-            channel.send_last(Failed(str(error), permanent=True))
+            channel.send_last(ChildFailed(str(error), permanent=True))
         except Exception as error:  # noqa: BLE001 - the parent logs it and starts a new process
-            channel.send_last(Failed(describe(error), permanent=False))
+            channel.send_last(ChildFailed(describe_error(error), permanent=False))
     return _EXIT_FAILED
 
 
-def describe(error: BaseException) -> str:
-    """Type and message, fit for a message or an event."""
+def describe_error(error: BaseException) -> str:
+    """The error's type and message, escaped for a message or an event."""
     return printable(f"{type(error).__name__}: {error}")
 
 
-def _work(channel: "JobChannel", prepare: Callable[[bytes], JobHandler]) -> None:
-    start = channel.receive_start()
-    _limit(start.limits)
-    handler = prepare(start.settings)
-    channel.send(Ready(handler.info))
+def _serve_jobs(channel: "JobChannel", prepare: Callable[[bytes], JobHandler]) -> None:
+    initialize = channel.receive_initialize()
+    _apply_limits(initialize.limits)
+    handler = prepare(initialize.settings)
+    channel.send(ChildReady(handler.info))
     while True:
-        batch = channel.take(start.batch_size)
-        channel.send(Begun(tuple(work.number for work in batch)))
-        begun = time.perf_counter()
-        answers = handler.handle([work.job for work in batch])
-        busy_s = time.perf_counter() - begun
-        numbered = zip((work.number for work in batch), answers, strict=True)
-        channel.send(Done(tuple(numbered), busy_s, _resident_bytes()))
+        batch = channel.take_batch(initialize.batch_size)
+        channel.send(JobsStarted(tuple(job.number for job in batch)))
+        started_at = time.perf_counter()
+        results = handler.handle([job.job for job in batch])
+        busy_s = time.perf_counter() - started_at
+        numbered = zip((job.number for job in batch), results, strict=True)
+        channel.send(JobsFinished(tuple(numbered), busy_s, _resident_bytes()))
 
 
 class JobChannel:
-    """The connection to the parent, and the jobs that came over it and are not begun."""
+    """The connection to the parent, and the received jobs that are not started."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._sending = threading.Lock()
-        self._jobs: deque[Work] = deque()
-        self._arrived = threading.Condition()
+        self._send_lock = threading.Lock()
+        self._jobs: deque[RunJob] = deque()
+        self._job_received = threading.Condition()
         self._receiver = threading.Thread(target=self._receive, daemon=True)
 
-    def send(self, message: ToParent) -> None:
-        with self._sending:
+    def send(self, message: ChildMessage) -> None:
+        with self._send_lock:
             self._connection.sendall(encode_frame(message))
 
-    def send_last(self, message: ToParent) -> None:
-        """Send, and wait for the parent to close.
+    def send_last(self, message: ChildMessage) -> None:
+        """Sends the last message and waits until the parent closes the connection.
 
-        Were this end closed first, a job on its way here would break the parent's end before it
+        If this end closed first, a job on its way here would break the connection before the parent
         has read the message.
         """
         self.send(message)
@@ -122,20 +120,20 @@ class JobChannel:
         if self._receiver.ident is not None:
             self._receiver.join()
 
-    def receive_start(self) -> Start:
-        start = read_from_parent(self._connection)
-        if not isinstance(start, Start):
-            raise TypeError(f"the first message must be Start, not {start!r}")
+    def receive_initialize(self) -> Initialize:
+        initialize = read_from_parent(self._connection)
+        if not isinstance(initialize, Initialize):
+            raise TypeError(f"the first message must be Initialize, not {initialize!r}")
         self._receiver.start()
-        return start
+        return initialize
 
-    def take(self, at_most: int) -> list[Work]:
-        """What is there, up to `at_most`; waits only for the first."""
-        with self._arrived:
-            self._arrived.wait_for(lambda: self._jobs)
+    def take_batch(self, max_jobs: int) -> list[RunJob]:
+        """Takes up to `max_jobs` queued jobs; blocks until there is one."""
+        with self._job_received:
+            self._job_received.wait_for(lambda: self._jobs)
             batch = [self._jobs.popleft()]
-            while not batch[0].alone and self._jobs and len(batch) < at_most:
-                if self._jobs[0].alone:
+            while not batch[0].isolated and self._jobs and len(batch) < max_jobs:
+                if self._jobs[0].isolated:
                     break
                 batch.append(self._jobs.popleft())
             return batch
@@ -143,20 +141,20 @@ class JobChannel:
     def _receive(self) -> None:
         while (message := read_from_parent(self._connection)) is not None:
             match message:
-                case Work():
-                    with self._arrived:
+                case RunJob():
+                    with self._job_received:
                         self._jobs.append(message)
-                        self._arrived.notify()
-                case Drop(number):
-                    if self._forget(number):
-                        self.send(Dropped(number))
-                case Start():
+                        self._job_received.notify()
+                case CancelJob(number):
+                    if self._remove(number):
+                        self.send(JobCancelled(number))
+                case Initialize():
                     break
-        # Not sys.exit: the main thread may be deep in native code, and nobody waits for its result.
+        # Not sys.exit: it would wait for the main thread, which may run native code.
         os._exit(0)
 
-    def _forget(self, number: int) -> bool:
-        with self._arrived:
+    def _remove(self, number: int) -> bool:
+        with self._job_received:
             for job in self._jobs:
                 if job.number == number:
                     self._jobs.remove(job)
@@ -164,24 +162,24 @@ class JobChannel:
         return False
 
 
-def _die_with(parent_pid: int) -> None:
+def _die_with_parent(parent_pid: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # It may have died before the line above.
+    # The parent may have exited before the call above.
     if os.getppid() != parent_pid:
         os._exit(0)
 
 
-def _limit(limits: ChildLimits) -> None:
-    # What it is doing may be about a stranger's file: not for the disk.
+def _apply_limits(limits: ChildLimits) -> None:
+    # A core dump would write a user's file to the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Of its own data only: the address space also holds libraries and what is merely reserved.
-    for kind, most in (
+    # RLIMIT_DATA and not RLIMIT_AS: the address space includes libraries and reserved memory.
+    for resource_id, limit in (
         (resource.RLIMIT_DATA, limits.memory_bytes),
         (resource.RLIMIT_FSIZE, limits.file_bytes),
     ):
-        if most:
-            resource.setrlimit(kind, (most, most))
+        if limit:
+            resource.setrlimit(resource_id, (limit, limit))
     if limits.expendable:
         with contextlib.suppress(OSError):  # not Linux
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
@@ -190,6 +188,6 @@ def _limit(limits: ChildLimits) -> None:
 def _resident_bytes() -> int:
     try:
         pages = Path("/proc/self/statm").read_text().split()[1]
-    except FileNotFoundError:  # not Linux: the greatest so far
+    except FileNotFoundError:  # not Linux: the peak so far
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(pages) * resource.getpagesize()

@@ -1,7 +1,7 @@
-"""Memory that what is large lies in, for a parent and its children: an image's file, its pixels.
+"""Memory that a parent shares with its children, for an image's file and its pixels.
 
-Anonymous memory without a name, inherited by the children as a file descriptor: nothing is left
-behind however a process ends, and the 64 MiB that containers give /dev/shm are no limit.
+The memory is anonymous and the children inherit its file descriptor. So nothing is left behind
+however a process exits, and the 64 MiB of a container's /dev/shm are no limit.
 """
 
 import asyncio
@@ -12,52 +12,51 @@ import tempfile
 from types import TracebackType
 from typing import Self
 
-# What a buffer keeps between uses. Beyond it, giving pages back is worth the cost of fresh ones.
+# Memory that a buffer keeps between uses. Freeing more is worth the cost of fresh pages.
 _KEPT_BYTES = 64 * 1024 * 1024
-# Of which buffers a child keeps its mapping: an A4 page's pixels at 300 dpi. It counts as memory
-# that the child holds.
+# A child keeps mappings up to this size, an A4 page at 300 dpi; they count as its memory.
 _MAPPED_BYTES = 32 * 1024 * 1024
 
 
 class SharedBufferPool:
-    """So many buffers, each for one user at a time. Used within one event loop."""
+    """`count` buffers, each for one user at a time. Used within one event loop."""
 
     def __init__(self, count: int) -> None:
         self.fds = tuple(open_buffer() for _ in range(count))
-        """For the children to inherit."""
+        """The file descriptors, for the children to inherit."""
         self._free: asyncio.Queue[int] = asyncio.Queue()
         for fd in self.fds:
             self._free.put_nowait(fd)
 
     async def acquire(self) -> "SharedBuffer":
-        """A buffer that nobody uses, held once; waits for one."""
+        """Waits for a free buffer and returns it with one reference."""
         return SharedBuffer(await self._free.get(), self._free)
 
     def close(self) -> None:
-        """Give the memory back. The children must be gone."""
+        """Frees the memory. The children must have exited."""
         for fd in self.fds:
             os.close(fd)
 
 
 class SharedBuffer:
-    """It is free again when everybody who holds it has released it.
+    """A reference-counted buffer: free again when the last reference is released.
 
-    A child may still read or write it after its user gave it up, so each of its jobs holds it.
+    A child may still read or write it after its user has left, so each job holds a reference.
     """
 
     def __init__(self, fd: int, free: asyncio.Queue[int]) -> None:
         self.fd = fd
         self._free = free
-        self._holders = 1
+        self._references = 1
 
     def retain(self) -> None:
-        """One more holder."""
-        self._holders += 1
+        """Adds a reference."""
+        self._references += 1
 
     def release(self) -> None:
-        """One holder less."""
-        self._holders -= 1
-        if not self._holders:
+        """Drops a reference."""
+        self._references -= 1
+        if not self._references:
             trim(self.fd)
             self._free.put_nowait(self.fd)
 
@@ -74,7 +73,7 @@ class SharedBuffer:
 
 
 def open_buffer() -> int:
-    """A buffer's descriptor."""
+    """Opens a buffer and returns its file descriptor."""
     if sys.platform == "linux":
         return os.memfd_create("ocrstream", os.MFD_CLOEXEC)
     with tempfile.TemporaryFile() as file:
@@ -82,17 +81,17 @@ def open_buffer() -> int:
 
 
 def trim(fd: int) -> None:
-    """Give the memory back if it is more than a buffer keeps between uses."""
+    """Frees the buffer's memory if it is more than a buffer keeps between uses."""
     if os.fstat(fd).st_size > _KEPT_BYTES:
         os.ftruncate(fd, 0)
 
 
 def write_bytes(fd: int, content: bytes | memoryview) -> None:
-    """Lays bytes into a buffer. Raises MemoryError if the system has no room for them."""
+    """Writes the content into a buffer. Raises MemoryError if the system has no memory for it."""
     rest = memoryview(content)
     offset = 0
     try:
-        # One system call may write less than asked, and no more than 2 GiB.
+        # One system call may write less than requested, and at most 2 GiB.
         while rest:
             written = os.pwrite(fd, rest, offset)
             rest = rest[written:]
@@ -102,26 +101,26 @@ def write_bytes(fd: int, content: bytes | memoryview) -> None:
 
 
 class BufferMappings:
-    """A child's own view of the buffers, to read from and to lay something into.
+    """A child's memory mappings of the buffers.
 
-    What is mapped stays mapped: to touch memory for the first time costs the system about as much
-    as to decode an image that is laid into it.
+    Mappings are kept: the first access to fresh memory costs about as much time as decoding an
+    image.
     """
 
     def __init__(self) -> None:
         self._mapped: dict[int, mmap.mmap] = {}
 
     def read(self, fd: int, size: int) -> bytes:
-        """The first `size` bytes of a buffer, copied."""
+        """Copies the buffer's first `size` bytes."""
         return self.view(fd, size)[:size] if size else b""
 
     def view(self, fd: int, size: int) -> mmap.mmap:
-        """The buffer's memory, `size` bytes or more, to be filled; it holds anything.
+        """The buffer's memory, `size` bytes or more, with arbitrary content.
 
-        Raises MemoryError if the system has no room for it.
+        Raises MemoryError if the system has no memory for it.
         """
-        # Its owner may have given the memory back since; what is mapped beyond the end is a crash.
-        _make_room(fd, size)
+        # The parent may have trimmed the buffer: an access beyond its end would crash the process.
+        _allocate(fd, size)
         view = self._mapped.pop(fd, None)
         if view is None or len(view) < size:
             view = mmap.mmap(fd, size)
@@ -130,7 +129,7 @@ class BufferMappings:
         return view
 
 
-def _make_room(fd: int, size: int) -> None:
+def _allocate(fd: int, size: int) -> None:
     if os.fstat(fd).st_size >= size:
         return
     try:

@@ -1,8 +1,8 @@
 """Keeps a lack of CPU from failing jobs.
 
-A process that is ended because it got too little CPU costs its jobs nothing. Until one is done they
-are given to processes one at a time, so that these share what CPU there is with fewer; and each
-time the next may take twice as long, so that nothing is begun again and again in vain.
+A child that is killed because it got too little CPU costs its jobs no attempt. Until a job
+succeeds, children run one job at a time, so that fewer processes share the CPU. Each kill doubles
+the time limit, so that a child does not start the same work again and again in vain.
 """
 
 import logging
@@ -16,66 +16,66 @@ logger = logging.getLogger(__name__)
 _DOUBLINGS_ALLOWED = 6
 
 
-class Starvation:
-    """Counts processes that were ended in a row because they got too little CPU."""
+class StarvationThrottle:
+    """Counts consecutive kills of children that got too little CPU."""
 
     def __init__(self, name: str, observer: PoolObserver) -> None:
         self._name = name
         self._observer = observer
-        self._at_jobs = 0
-        self._at_starts = 0
+        self._starved_jobs = 0
+        self._starved_starts = 0
         self._cause = ""
 
     @property
     def wall_factor(self) -> float:
-        """How many times its limit a process may take when it is starved: twice as many after each
-        kill.
-        """
+        """How many times its limit a starved child may take; each kill doubles it."""
         return WALL_FACTOR * 2 ** min(self._kills, _DOUBLINGS_ALLOWED)
 
-    def admits(self, jobs_in_work: int) -> bool:
+    def allows(self, jobs_running: int) -> bool:
         """Whether a child may get one more job."""
-        return self._at_jobs == 0 or jobs_in_work == 0
+        return self._starved_jobs == 0 or jobs_running == 0
 
-    def starved_at_job(self, cause: str) -> None:
-        """A child was ended at a job."""
-        self._at_jobs += 1
-        self._starved(cause)
+    def record_starved_job(self, cause: str) -> None:
+        """Records that a child was killed while it ran a job."""
+        self._starved_jobs += 1
+        self._record(cause)
 
-    def starved_at_start(self, cause: str) -> None:
-        """A child was ended before it was ready."""
-        self._at_starts += 1
-        self._starved(cause)
+    def record_starved_start(self, cause: str) -> None:
+        """Records that a child was killed before it was ready."""
+        self._starved_starts += 1
+        self._record(cause)
 
-    def started(self) -> None:
-        """A child is ready."""
-        self._at_starts = 0
-        self._observer.starved(self._kills)
+    def record_start(self) -> None:
+        """Records that a child is ready."""
+        self._starved_starts = 0
+        self._observer.starvation_changed(self._kills)
 
-    def answered(self) -> None:
-        """A child has done a job."""
-        if self._at_jobs:
-            logger.warning("The %s gets CPU again: jobs go on", self._name)
-            self._at_jobs = 0
-            self._observer.starved(self._kills)
+    def record_success(self) -> None:
+        """Records that a child finished a job."""
+        if self._starved_jobs:
+            logger.warning(
+                "The %s gets enough CPU again; its jobs are no longer throttled", self._name
+            )
+            self._starved_jobs = 0
+            self._observer.starvation_changed(self._kills)
 
     async def check(self) -> None:
-        """Raises NotReadyError while no child that was starved has a successor that is not."""
+        """Raises NotReadyError until a start or job has succeeded after each starved one."""
         if self._kills:
-            raise NotReadyError(self._explained())
+            raise NotReadyError(self._description())
 
     @property
     def _kills(self) -> int:
-        return self._at_jobs + self._at_starts
+        return self._starved_jobs + self._starved_starts
 
-    def _starved(self, cause: str) -> None:
+    def _record(self, cause: str) -> None:
         self._cause = cause
-        self._observer.starved(self._kills)
-        logger.error("%s", self._explained())
+        self._observer.starvation_changed(self._kills)
+        logger.error("%s", self._description())
 
-    def _explained(self) -> str:
+    def _description(self) -> str:
         return (
-            f"the {self._name} got too little CPU and was ended, {self._kills} times in a row; the"
-            f" last time it {self._cause}. No job fails for it: they are done again, one at a time,"
-            " until one is done. Give this service more CPU, or let fewer share it"
+            f"the {self._name} got too little CPU and was killed, {self._kills} times in a row; the"
+            f" last time it {self._cause}. No job fails for it: jobs are run again, one at a time,"
+            " until one succeeds. Give this service more CPU, or run less beside it"
         )

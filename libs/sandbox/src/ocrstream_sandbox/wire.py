@@ -1,7 +1,7 @@
-"""What a parent and its child processes say to each other.
+"""The messages between a parent and its child processes.
 
-Frames on a stream socket: four bytes of length, then one msgpack message. What a job is about is
-bytes to this module. What is large lies in a file or a shared buffer, and travels in no frame.
+A frame on the stream socket is a length of four bytes and one msgpack message. Jobs and results are
+opaque bytes here. Large data lies in a file or a shared buffer and not in a frame.
 """
 
 import socket
@@ -12,103 +12,103 @@ import msgspec
 from ocrstream_sandbox.limits import ChildLimits
 
 _LENGTH = struct.Struct("!I")
-HEAD_BYTES = _LENGTH.size
-_LONGEST_FRAME = 256 * 1024 * 1024
+HEADER_BYTES = _LENGTH.size
+_MAX_FRAME_BYTES = 256 * 1024 * 1024
 
 
-class Start(msgspec.Struct, frozen=True, tag=True):
-    """Parent to child, once: get ready. At most `batch_size` jobs are done in one go."""
+class Initialize(msgspec.Struct, frozen=True, tag=True):
+    """Parent to child, once: set the limits and load. A batch has at most `batch_size` jobs."""
 
     settings: bytes
     batch_size: int
     limits: ChildLimits
 
 
-class Work(msgspec.Struct, frozen=True, tag=True):
-    """Parent to child: a job. `alone`: not in one go with others."""
+class RunJob(msgspec.Struct, frozen=True, tag=True):
+    """Parent to child: run a job. `isolated`: in a batch of its own."""
 
     number: int
     job: bytes
-    alone: bool
+    isolated: bool
 
 
-class Drop(msgspec.Struct, frozen=True, tag=True):
-    """Parent to child: forget a job, unless it is begun."""
+class CancelJob(msgspec.Struct, frozen=True, tag=True):
+    """Parent to child: cancel a job unless it has started."""
 
     number: int
 
 
-class Ready(msgspec.Struct, frozen=True, tag=True):
-    """Child to parent, once: warm."""
+class ChildReady(msgspec.Struct, frozen=True, tag=True):
+    """Child to parent, once: the child accepts jobs."""
 
     info: bytes
 
 
-class Begun(msgspec.Struct, frozen=True, tag=True):
-    """Child to parent: these jobs are in work now; if it dies, it was one of them."""
+class JobsStarted(msgspec.Struct, frozen=True, tag=True):
+    """Child to parent: it runs these jobs now; if it crashes, any of them may be the cause."""
 
     numbers: tuple[int, ...]
 
 
-class Done(msgspec.Struct, frozen=True, tag=True):
-    """Child to parent: the answers to what was begun, and the seconds and memory it took."""
+class JobsFinished(msgspec.Struct, frozen=True, tag=True):
+    """Child to parent: the results of the batch, the seconds it took, the memory in use."""
 
-    answers: tuple[tuple[int, bytes], ...]
+    results: tuple[tuple[int, bytes], ...]
     busy_s: float
     resident_bytes: int
 
 
-class Dropped(msgspec.Struct, frozen=True, tag=True):
-    """Child to parent: a job is forgotten."""
+class JobCancelled(msgspec.Struct, frozen=True, tag=True):
+    """Child to parent: it will not run the job."""
 
     number: int
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
-    """Child to parent, then it exits. `permanent`: another start would end the same way."""
+class ChildFailed(msgspec.Struct, frozen=True, tag=True):
+    """Child to parent, before it exits. `permanent`: another start would fail the same way."""
 
     error: str
     permanent: bool
 
 
-ToChild = Start | Work | Drop
-ToParent = Ready | Begun | Done | Dropped | Failed
+ParentMessage = Initialize | RunJob | CancelJob
+ChildMessage = ChildReady | JobsStarted | JobsFinished | JobCancelled | ChildFailed
 
 _encoder = msgspec.msgpack.Encoder()
-_to_child: msgspec.msgpack.Decoder[ToChild] = msgspec.msgpack.Decoder(ToChild)
-_to_parent: msgspec.msgpack.Decoder[ToParent] = msgspec.msgpack.Decoder(ToParent)
-decode_from_child = _to_parent.decode
+_parent_messages: msgspec.msgpack.Decoder[ParentMessage] = msgspec.msgpack.Decoder(ParentMessage)
+_child_messages: msgspec.msgpack.Decoder[ChildMessage] = msgspec.msgpack.Decoder(ChildMessage)
+decode_from_child = _child_messages.decode
 
 
 def printable(text: str) -> str:
-    """The text with escapes for what no message or event can carry: NUL and lone surrogates."""
+    """Escapes NUL and lone surrogates, which no message or event can carry."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def encode_frame(message: ToChild | ToParent) -> bytes:
-    """One message as it goes over the socket."""
+def encode_frame(message: ParentMessage | ChildMessage) -> bytes:
+    """Encodes a message as a frame."""
     body = _encoder.encode(message)
     return _LENGTH.pack(len(body)) + body
 
 
-def length_of(head: bytes) -> int:
-    """How long the message behind these `HEAD_BYTES` is.
+def body_length(header: bytes) -> int:
+    """The length of the message that follows this header of `HEADER_BYTES`.
 
-    Raises msgspec.DecodeError if it is longer than anybody is to believe.
+    Raises msgspec.DecodeError if it exceeds the maximum.
     """
-    (length,) = _LENGTH.unpack(head)
-    if length > _LONGEST_FRAME:
-        raise msgspec.DecodeError(f"a message of {length:,} bytes")
+    (length,) = _LENGTH.unpack(header)
+    if length > _MAX_FRAME_BYTES:
+        raise msgspec.DecodeError(f"a message of {length:,} bytes exceeds the maximum")
     return length
 
 
-def read_from_parent(connection: socket.socket) -> ToChild | None:
-    """The next message, or None when the parent is gone. Blocks."""
-    head = _receive(connection, HEAD_BYTES)
-    if head is None:
+def read_from_parent(connection: socket.socket) -> ParentMessage | None:
+    """Reads the next message; returns None if the parent has exited. Blocks."""
+    header = _receive(connection, HEADER_BYTES)
+    if header is None:
         return None
-    body = _receive(connection, _LENGTH.unpack(head)[0])
-    return None if body is None else _to_child.decode(body)
+    body = _receive(connection, _LENGTH.unpack(header)[0])
+    return None if body is None else _parent_messages.decode(body)
 
 
 def _receive(connection: socket.socket, size: int) -> bytes | None:

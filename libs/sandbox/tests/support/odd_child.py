@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from ocrstream_sandbox.serve import StartupFailedError, serve
+from ocrstream_sandbox.errors import StartupFailedError
+from ocrstream_sandbox.serve import serve
 
 _MIB = 1024 * 1024
 

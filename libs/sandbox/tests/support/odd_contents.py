@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ocrstream_sandbox.contents import ContentAnswer, ContentHandler, ContentJob
+from ocrstream_sandbox.contents import ContentHandler, ContentJob, ContentResult
 from ocrstream_sandbox.serve import serve
 
 
@@ -17,7 +17,7 @@ class OddContents(ContentHandler):
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
         match msgspec.msgpack.decode(jobs[0], type=ContentJob).job.split():
             case [b"claim", size]:
-                return [msgspec.msgpack.encode(ContentAnswer(b"", int(size)))]
+                return [msgspec.msgpack.encode(ContentResult(b"", int(size)))]
             case [b"babble"]:
                 return [b"\xc1"]
             case _:

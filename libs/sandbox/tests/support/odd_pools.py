@@ -28,10 +28,10 @@ class Counts(PoolObserver):
         self.is_held = False
         self.kills = 0
 
-    def batch_begun(self, jobs: int) -> None:
+    def batch_started(self, jobs: int) -> None:
         self.batches.append(jobs)
 
-    def batch_done(self, busy_s: float) -> None:
+    def batch_finished(self, busy_s: float) -> None:
         self.busy_s += busy_s
 
     def replaced(self) -> None:
@@ -40,10 +40,10 @@ class Counts(PoolObserver):
     def recycled(self) -> None:
         self.recyclings += 1
 
-    def held(self, held: bool) -> None:
-        self.is_held = held
+    def breaker_changed(self, is_open: bool) -> None:
+        self.is_held = is_open
 
-    def starved(self, kills: int) -> None:
+    def starvation_changed(self, kills: int) -> None:
         self.kills = kills
 
 
@@ -76,6 +76,6 @@ async def until(condition: Callable[[], bool]) -> None:
 async def begun(pool: ChildPool, job: bytes) -> "asyncio.Task[bytes]":
     """A call that a child works on."""
     told = asyncio.Event()
-    call = asyncio.create_task(pool.call(job, on_begun=told.set))
+    call = asyncio.create_task(pool.call(job, on_started=told.set))
     await told.wait()
     return call

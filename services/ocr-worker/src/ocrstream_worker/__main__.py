@@ -1,4 +1,4 @@
-"""`python -m ocrstream_worker`, the same as the command `ocrstream-worker`."""
+"""Runs the worker as `python -m ocrstream_worker`, like the command `ocrstream-worker`."""
 
 from ocrstream_worker.app import main
 

@@ -1,4 +1,4 @@
-"""The worker's composition root: settings, wiring, life and end."""
+"""The worker's composition root: settings, wiring, start and stop."""
 
 import asyncio
 import contextlib
@@ -32,18 +32,18 @@ from ocrstream_sandbox.shared_buffers import SharedBufferPool
 from ocrstream_schemas.events import WorkerSeen
 from ocrstream_worker import metrics
 from ocrstream_worker.child_metrics import ChildMetrics
-from ocrstream_worker.consumer import Consumer
-from ocrstream_worker.decoders import Decoders
+from ocrstream_worker.consumer import ImageConsumer
+from ocrstream_worker.decoder_client import DecoderClient
+from ocrstream_worker.engines.engine_client import EngineClient
 from ocrstream_worker.engines.port import EngineInfo
-from ocrstream_worker.engines.process import EngineProcess
-from ocrstream_worker.heartbeats import Doing, Heartbeats
-from ocrstream_worker.pipeline import Pipeline, RetryRule
-from ocrstream_worker.publisher import Publisher
+from ocrstream_worker.heartbeats import Heartbeats, WorkerActivity
+from ocrstream_worker.pipeline import Pipeline, RetryPolicy
+from ocrstream_worker.publisher import KafkaPublisher
 from ocrstream_worker.references.files import FileFetcher
 from ocrstream_worker.references.https import HttpsFetcher, parse_hosts
-from ocrstream_worker.references.port import References
+from ocrstream_worker.references.port import FetcherRegistry
 from ocrstream_worker.references.stores import ObjectStoreFetcher
-from ocrstream_worker.reuse import Reuse, reading_basis
+from ocrstream_worker.result_cache import ResultCache, configuration_digest
 from ocrstream_worker.revocations import Revocations
 from ocrstream_worker.settings import WorkerSettings
 
@@ -51,11 +51,11 @@ logger = structlog.get_logger(__name__)
 
 SERVICE = "ocrstream-worker"
 _FILE_THREADS = 4
-_STALLED_AFTER_S = 60.0
+_STALL_MARGIN_S = 60.0
 
 
 def main() -> None:
-    """Reads images until it is told to stop."""
+    """Runs the worker until it is stopped."""
     if sys.argv[1:]:
         sys.exit("usage: ocrstream-worker; settings come from the environment")
     sys.exit(asyncio.run(_run(load_settings(WorkerSettings))))
@@ -71,7 +71,7 @@ async def _run(settings: WorkerSettings) -> int:
     health.add_check("decoders", worker.check_decoders)
     health.add_check("kafka", worker.check_kafka)
     health.add_check("publishing", worker.check_publishing)
-    health.add_check("moving", worker.check_moving)
+    health.add_check("moving", worker.check_progress)
     api = FastAPI(title="Ocrstream OCR worker", version="1", telemetry=HTTP_TELEMETRY)
     install_problem_handlers(api)
     api.include_router(create_ops_router(health))
@@ -79,15 +79,17 @@ async def _run(settings: WorkerSettings) -> int:
 
 
 @asynccontextmanager
-async def _references(settings: WorkerSettings, threads: Executor) -> AsyncGenerator[References]:
-    """What reads references, of every kind: those that are off say how to allow them."""
+async def _open_fetchers(
+    settings: WorkerSettings, threads: Executor
+) -> AsyncGenerator[FetcherRegistry]:
+    """Opens the fetchers of all schemes; a scheme that is off explains how to allow it."""
     max_bytes = settings.max_image_bytes
     stores = ObjectStoreFetcher(parse_stores(settings.object_stores), max_bytes=max_bytes)
     guard = GuardedBackend(parse_networks(settings.https_allowed_networks))
     async with aclosing(
         HttpsFetcher(parse_hosts(settings.https_hosts), guard, max_bytes=max_bytes)
     ) as https:
-        yield References(
+        yield FetcherRegistry(
             {
                 "file": FileFetcher(settings.roots, threads, max_bytes=max_bytes),
                 **dict.fromkeys(SCHEMES, stores),
@@ -98,7 +100,7 @@ async def _references(settings: WorkerSettings, threads: Executor) -> AsyncGener
 
 
 class _Worker:
-    """Engine, commands and images from start to end."""
+    """The engine, the decoders, the consumer and the publisher, from start to stop."""
 
     def __init__(self, settings: WorkerSettings, stop: asyncio.Event) -> None:
         self._settings = settings
@@ -106,15 +108,15 @@ class _Worker:
         self._host = socket.gethostname()
         self._name = f"{self._host}-{os.getpid()}"
         self._started_at = datetime.now(UTC)
-        self._buffers = SharedBufferPool(settings.places)
-        self._engine = EngineProcess(
+        self._buffers = SharedBufferPool(settings.in_flight_limit)
+        self._engine = EngineClient(
             settings.engine_settings,
             self._buffers,
             batch_size=settings.batch_size,
             limits=settings.engine_limits,
             observer=ChildMetrics("engine"),
         )
-        self._decoders = Decoders(
+        self._decoders = DecoderClient(
             settings.decode_limits,
             self._buffers,
             processes=settings.decoders,
@@ -122,38 +124,38 @@ class _Worker:
             limits=settings.decoder_limits,
             observer=ChildMetrics("decoder"),
         )
-        self._consumer: Consumer | None = None
-        self._publisher: Publisher | None = None
+        self._consumer: ImageConsumer | None = None
+        self._publisher: KafkaPublisher | None = None
         self._lag: LagWatch | None = None
 
     async def check_engine(self) -> None:
-        """Raises NotReadyError while the engine starts, dies at whatever it gets, or is starved."""
+        """Raises NotReadyError while the engine starts, crashes at every image, or is starved."""
         await self._engine.check()
         if not self._engine.ready:
             raise NotReadyError("the engine is starting")
 
     async def check_decoders(self) -> None:
-        """Raises NotReadyError while they die at whatever they get, or are starved."""
+        """Raises NotReadyError while the decoders crash at every image, or are starved."""
         await self._decoders.check()
 
     async def check_kafka(self) -> None:
-        """Raises NotReadyError or KafkaError while no images can be taken."""
+        """Raises NotReadyError or KafkaError while the worker cannot consume images."""
         if self._consumer is None or not self._consumer.joined:
             raise NotReadyError("has not joined its group yet")
         await self._consumer.ping()
 
     async def check_publishing(self) -> None:
-        """Raises NotReadyError while nothing can be published for the machine's clock."""
+        """Raises NotReadyError while the broker refuses events because of this machine's clock."""
         if self._publisher is not None:
             await self._publisher.check()
 
-    async def check_moving(self) -> None:
-        """Raises NotReadyError if images wait and none gets done."""
+    async def check_progress(self) -> None:
+        """Raises NotReadyError if images wait and none is finished."""
         if self._lag is not None:
             await self._lag.check()
 
     async def run(self) -> None:
-        """Start engine and decoders, wait for Kafka, then work until told to stop."""
+        """Starts engine and decoders, waits for Kafka, and processes images until stopped."""
         try:
             async with self._engine, self._decoders:
                 servers = self._settings.kafka_bootstrap_servers
@@ -162,35 +164,35 @@ class _Worker:
                 info = await cancel_on(self._engine.wait_ready(), self._stop)
                 logger.info("engine is ready", engine=info.name, versions=info.versions)
                 while True:
-                    await self._work(info, cluster_id)
+                    await self._process_cluster(info, cluster_id)
                     cluster_id = await wait_for_cluster(servers, self._stop)
         except StoppedError:
             pass
         finally:
             self._buffers.close()
 
-    async def _work(self, info: EngineInfo, cluster_id: str) -> None:
-        """Read the cluster's images until told to stop, or until another one answers."""
+    async def _process_cluster(self, info: EngineInfo, cluster_id: str) -> None:
+        """Processes the cluster's images until stopped, or until another cluster answers."""
         settings = self._settings
-        # No longer than the process is given for its whole end.
+        # Shorter than the time that the process has for its whole shutdown.
         drain_timeout_s = settings.shutdown_timeout_s * 0.75
         producer = RenewableProducer(lambda: create_producer(settings, f"worker-{self._name}"))
-        self._publisher = Publisher(producer)
+        self._publisher = KafkaPublisher(producer)
         revocations = Revocations(
             create_consumer(settings, f"worker-{self._name}-commands", group_id=None)
         )
-        reuse_basis = reading_basis(info, settings.engine_settings, settings.decode_limits)
+        configuration = configuration_digest(info, settings.engine_settings, settings.decode_limits)
         with ThreadPoolExecutor(_FILE_THREADS, thread_name_prefix="files") as threads:
-            async with _references(settings, threads) as references:
+            async with _open_fetchers(settings, threads) as fetcher:
                 pipeline = Pipeline(
-                    references=references,
-                    reuse=Reuse(settings.reuse_root, reuse_basis, threads),
+                    fetcher=fetcher,
+                    result_cache=ResultCache(settings.reuse_root, configuration, threads),
                     buffers=self._buffers,
                     decoders=self._decoders,
                     engine=self._engine,
                     publisher=self._publisher,
                     revocations=revocations,
-                    rule=RetryRule(settings.max_attempts, settings.retry_backoff_s),
+                    retry_policy=RetryPolicy(settings.max_attempts, settings.retry_backoff_s),
                     worker=self._name,
                 )
                 kafka = create_consumer(
@@ -200,12 +202,12 @@ class _Worker:
                     drain_timeout_s=drain_timeout_s,
                     session_timeout_s=settings.session_timeout_s,
                 )
-                consumer = Consumer(
+                consumer = ImageConsumer(
                     kafka,
                     pipeline.process,
                     settings.lane_topics,
                     group_id=settings.group_id,
-                    max_in_flight_images=settings.places,
+                    max_in_flight_images=settings.in_flight_limit,
                     max_backoff_images=settings.max_backoff_images,
                     max_uncommitted_records=settings.max_uncommitted_records,
                     drain_timeout_s=drain_timeout_s,
@@ -215,23 +217,23 @@ class _Worker:
                     consumer,
                     metrics.LAG,
                     settings.lane_topics,
-                    # An engine that hangs is replaced after the timeout, and its image tried again.
-                    stalled_after_s=2 * settings.image_timeout_s + _STALLED_AFTER_S,
+                    # A hanging engine is replaced after its timeout, and its image is tried again.
+                    stalled_after_s=2 * settings.image_timeout_s + _STALL_MARGIN_S,
                 )
-                over, done = asyncio.Event(), asyncio.Event()
+                stop_work, drained = asyncio.Event(), asyncio.Event()
                 async with (
                     Cluster(settings.kafka_bootstrap_servers, cluster_id) as cluster,
                     aclosing(producer),
                     asyncio.TaskGroup() as group,
                 ):
-                    group.create_task(revocations.run(done))
-                    group.create_task(self._lag.run(done))
-                    group.create_task(self._heartbeats(info, consumer).run(done))
-                    group.create_task(self._watch(cluster, over))
-                    await self._consume(consumer, revocations, over)
-                    done.set()
+                    group.create_task(revocations.run(drained))
+                    group.create_task(self._lag.run(drained))
+                    group.create_task(self._heartbeats(info, consumer).run(drained))
+                    group.create_task(self._stop_on_cluster_change(cluster, stop_work))
+                    await self._consume(consumer, revocations, stop_work)
+                    drained.set()
 
-    def _heartbeats(self, info: EngineInfo, consumer: Consumer) -> Heartbeats:
+    def _heartbeats(self, info: EngineInfo, consumer: ImageConsumer) -> Heartbeats:
         settings = self._settings
         worker = WorkerSeen(
             worker=self._name,
@@ -244,34 +246,34 @@ class _Worker:
             interval_s=settings.heartbeat_interval_s,
         )
 
-        def look() -> Doing:
-            return Doing(
+        def current_activity() -> WorkerActivity:
+            return WorkerActivity(
                 ready=self._engine.ready and consumer.joined,
                 images_in_flight=consumer.images_in_flight,
                 images_done=consumer.images_done,
             )
 
-        return Heartbeats(settings, worker, look)
+        return Heartbeats(settings, worker, current_activity)
 
     async def _consume(
-        self, consumer: Consumer, revocations: Revocations, over: asyncio.Event
+        self, consumer: ImageConsumer, revocations: Revocations, stop_work: asyncio.Event
     ) -> None:
-        # Not one image before every cancel up to now is known.
+        # No image is consumed before all cancellations up to now are known.
         try:
-            await cancel_on(revocations.caught_up.wait(), over)
+            await cancel_on(revocations.caught_up.wait(), stop_work)
             self._consumer = consumer
-            await consumer.run(over)
+            await consumer.run(stop_work)
         except StoppedError:
             pass
         except BaseException:
-            # The process is ending.
+            # The process cannot continue: stop its other parts too.
             self._stop.set()
             raise
         finally:
             self._consumer = None
 
-    async def _watch(self, cluster: Cluster, over: asyncio.Event) -> None:
-        """Sets `over` when told to stop, or when another cluster answers."""
+    async def _stop_on_cluster_change(self, cluster: Cluster, stop_work: asyncio.Event) -> None:
+        """Sets `stop_work` when the worker is stopped, or another cluster answers."""
         with contextlib.suppress(StoppedError):
             await cancel_on(cluster.wait_for_change(), self._stop)
-        over.set()
+        stop_work.set()

@@ -1,7 +1,7 @@
-"""Which languages the configured engine reads, or what would read them.
+"""Checks whether the configured engine reads the languages, and proposes engines that do.
 
-`python -m ocrstream_worker.check` prints a `Check` as one JSON object; its exit code is 1 if there
-is a problem. Settings come from the environment, as the worker's do.
+`python -m ocrstream_worker.check` prints a `LanguageCheck` as one JSON object. Its exit code is 1
+if there is a problem. Settings come from the environment, as the worker's do.
 """
 
 import sys
@@ -9,34 +9,30 @@ import sys
 import msgspec
 
 from ocrstream_runtime.settings import load_settings
-from ocrstream_worker.engines.coverage import KnowsCharacters, coverage
+from ocrstream_worker.engines.coverage import HasCharacterSet, coverage
+from ocrstream_worker.engines.errors import EngineUnavailableError, LanguagesUnsupportedError
 from ocrstream_worker.engines.factory import create_engine
 from ocrstream_worker.engines.languages import find_language
-from ocrstream_worker.engines.port import (
-    Engine,
-    EngineName,
-    EngineSettings,
-    EngineUnavailable,
-)
-from ocrstream_worker.engines.readers import LanguagesUnreadable
+from ocrstream_worker.engines.port import Engine, EngineName, EngineSettings
 from ocrstream_worker.settings import WorkerSettings
 
-# docTR is not tried: without its weights it reads nothing, and it takes its time to say so.
-_TRIED: tuple[EngineName, ...] = ("rapidocr", "tesseract")
+# docTR is left out: without its weights it reads nothing, and it takes long to fail.
+_CANDIDATES: tuple[EngineName, ...] = ("rapidocr", "tesseract")
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """An engine that reads the languages, once these Debian packages are installed; none: now."""
+    """An engine that reads the languages once these Debian packages are installed."""
 
     engine: EngineName
     packages: tuple[str, ...] = ()
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine says of the languages.
+class LanguageCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of the check.
 
-    `reads` says in words what it reads, if it can be known. `problem` is why it cannot be used as
-    configured; `unread` names the languages that its model lacks, `proposals` what has them.
+    `reads` describes the languages that the engine reads, if they are known. `problem` says why the
+    engine cannot run as configured. `unread` names the languages that its model lacks, and
+    `proposals` the engines that read them.
     """
 
     engine: EngineName
@@ -47,22 +43,24 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     proposals: tuple[Proposal, ...] = ()
 
 
-def check(settings: EngineSettings) -> Check:
-    """Loads the engine, which takes seconds; nothing is read, and nobody else is asked."""
-    about = Check(engine=settings.engine, languages=settings.languages)
+def check(settings: EngineSettings) -> LanguageCheck:
+    """Loads the engine, which takes seconds; reads no image and uses no network."""
+    result = LanguageCheck(engine=settings.engine, languages=settings.languages)
     try:
         engine = create_engine(settings)
-    except EngineUnavailable as error:
-        about = msgspec.structs.replace(about, problem=str(error), proposals=_proposals(settings))
-        if isinstance(error, LanguagesUnreadable):
+    except EngineUnavailableError as error:
+        result = msgspec.structs.replace(
+            result, problem=str(error), proposals=_propose_engines(settings)
+        )
+        if isinstance(error, LanguagesUnsupportedError):
             names = tuple(language.name for language in error.languages)
-            return msgspec.structs.replace(about, unread=names, reads=error.reads)
-        return about
-    return msgspec.structs.replace(about, reads=_reads(engine, settings))
+            return msgspec.structs.replace(result, unread=names, reads=error.supported)
+        return result
+    return msgspec.structs.replace(result, reads=_supported_languages(engine, settings))
 
 
-def _reads(engine: Engine, settings: EngineSettings) -> str | None:
-    if isinstance(engine, KnowsCharacters):
+def _supported_languages(engine: Engine, settings: EngineSettings) -> str | None:
+    if isinstance(engine, HasCharacterSet):
         return coverage(engine.characters).describe()
     if settings.engine == "noop":
         return None
@@ -70,14 +68,14 @@ def _reads(engine: Engine, settings: EngineSettings) -> str | None:
     return ", ".join(name if one is None else one.name for name, one in languages.items())
 
 
-def _proposals(settings: EngineSettings) -> tuple[Proposal, ...]:
-    """What reads these languages on this machine, now or with packages of Tesseract's."""
+def _propose_engines(settings: EngineSettings) -> tuple[Proposal, ...]:
+    """The engines that read these languages here, now or with Tesseract's packages."""
     languages = [one for name in settings.languages if (one := find_language(name)) is not None]
     if len(languages) < len(settings.languages):
         return ()
     found: list[Proposal] = []
-    for engine in _TRIED:
-        if engine != settings.engine and _starts(settings, engine):
+    for engine in _CANDIDATES:
+        if engine != settings.engine and _can_start(settings, engine):
             found.append(Proposal(engine=engine))
         elif engine == "tesseract":
             packages = dict.fromkeys(one.debian_package for one in languages)
@@ -85,19 +83,19 @@ def _proposals(settings: EngineSettings) -> tuple[Proposal, ...]:
     return tuple(found)
 
 
-def _starts(settings: EngineSettings, engine: EngineName) -> bool:
+def _can_start(settings: EngineSettings, engine: EngineName) -> bool:
     try:
         create_engine(msgspec.structs.replace(settings, engine=engine, device="cpu"))
-    except EngineUnavailable:
+    except EngineUnavailableError:
         return False
     return True
 
 
 def main() -> int:
-    """The command."""
-    found = check(load_settings(WorkerSettings).engine_settings)
-    print(msgspec.json.encode(found).decode())  # noqa: T201
-    return 0 if found.problem is None else 1
+    """Runs the command; returns its exit code."""
+    result = check(load_settings(WorkerSettings).engine_settings)
+    print(msgspec.json.encode(result).decode())  # noqa: T201
+    return 0 if result.problem is None else 1
 
 
 if __name__ == "__main__":

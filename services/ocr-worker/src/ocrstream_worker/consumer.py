@@ -1,8 +1,8 @@
-"""Takes images from the lanes, has them processed, and commits what is done.
+"""Consumes images from the lanes, has them processed, and commits their offsets.
 
-An offset is committed only when every record before it is done: a crash makes images be read
-again, which changes nothing, and never loses one. How many is bounded: a partition is not read on
-while it is too far ahead of its oldest image.
+An offset is committed only when every record before it is done. So a crash loses no image: images
+are read again, which changes nothing. Their number is limited: a partition is paused while it is
+too far ahead of its oldest unfinished image.
 """
 
 import asyncio
@@ -20,41 +20,40 @@ from ocrstream_schemas.codec import decode
 from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_worker import metrics
-from ocrstream_worker.deleted_unread import DeletedUnread
+from ocrstream_worker.concurrency import InFlightLimit, Permit
 from ocrstream_worker.lanes import LaneOrder
-from ocrstream_worker.places import Place, Places
-from ocrstream_worker.progress import PartitionProgress
+from ocrstream_worker.offset_tracker import OffsetTracker
+from ocrstream_worker.retention_gaps import RetentionGapDetector
 
 logger = structlog.get_logger(__name__)
 
 _IDLE_POLL_MS = 200
-# What is done since the last commit is read again after a crash.
+# Records that were finished after the last commit are read again after a crash.
 _COMMIT_INTERVAL_S = 0.25
-# aiokafka tries a commit again for as long as the broker is away.
+# aiokafka itself retries a commit as long as the broker is unavailable.
 _COMMIT_TIMEOUT_S = 3.0
-# Asking for this gives nothing, but tells the group that the member lives: one that has not asked
-# for `max_poll_interval_ms` leaves, and joins again only once it asks.
-_NO_PARTITION = TopicPartition("", 0)
+# A fetch from it returns nothing but counts as a poll: a member that does not poll within
+# `max_poll_interval_ms` leaves the group.
+_NO_SUCH_PARTITION = TopicPartition("", 0)
 _BACKOFF_S = 1.0
 
-Process = Callable[[ImageSubmitted, Place], Awaitable[None]]
+ProcessImage = Callable[[ImageSubmitted, Permit], Awaitable[None]]
 
 
-class Consumer(ConsumerRebalanceListener):
-    """One member of the workers' group.
+class ImageConsumer(ConsumerRebalanceListener):
+    """One member of the workers' consumer group.
 
-    At most `max_in_flight_images` images are in work; more are asked for only when there is room.
-    Besides, `max_backoff_images` may wait for their next attempt. A partition that is
-    `max_uncommitted_records` ahead of its oldest unfinished record is not read on.
-    `drain_timeout_s`: how long images in work may take to finish when their partitions go to
-    another worker, or when this one ends; then they are left to the next owner, as are at once
-    those that rest.
+    At most `max_in_flight_images` images are in flight; `max_backoff_images` more may back off
+    before a retry. A partition that is `max_uncommitted_records` ahead of its oldest unfinished
+    record is paused. When partitions are revoked, or the worker stops, images have
+    `drain_timeout_s` to finish. Images that do not, and at once those that back off, are left to
+    the partition's next owner.
     """
 
     def __init__(
         self,
         kafka: AIOKafkaConsumer,
-        process: Process,
+        process: ProcessImage,
         topics: tuple[str, ...],
         *,
         group_id: str,
@@ -67,27 +66,27 @@ class Consumer(ConsumerRebalanceListener):
         self._process = process
         self._topics = topics
         self._group_id = group_id
-        self._order = LaneOrder(topics)
-        self._places = Places(max_in_flight_images, max_backoff_images)
+        self._lane_order = LaneOrder(topics)
+        self._in_flight_limit = InFlightLimit(max_in_flight_images, max_backoff_images)
         self._max_uncommitted_records = max_uncommitted_records
         self._drain_timeout_s = drain_timeout_s
-        self._progress: dict[TopicPartition, PartitionProgress] = {}
-        self._deleted = DeletedUnread(kafka)
+        self._trackers: dict[TopicPartition, OffsetTracker] = {}
+        self._gap_detector = RetentionGapDetector(kafka)
         self._draining: set[TopicPartition] = set()
-        self._tasks: dict[asyncio.Task[None], tuple[TopicPartition, Place]] = {}
+        self._tasks: dict[asyncio.Task[None], tuple[TopicPartition, Permit]] = {}
         self._failure: BaseException | None = None
         self._committed_at = 0.0
         self.joined = False
-        """Whether the group has let it in; a surplus member gets no partition."""
+        """Whether the member has joined the group; a surplus member has no partition."""
         self.finished = 0
-        """How many records are done."""
+        """The number of records done."""
         self.images_done = 0
-        """How many of these were images."""
+        """The number of images among them."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; then finish or give back what is in flight.
+        """Consumes until `stop` is set; then finishes the images in flight or leaves them.
 
-        Raises what `process` raises: it means that the worker cannot go on.
+        Raises what `process` raises: the worker then cannot continue.
         """
         self._kafka.subscribe(list(self._topics), listener=self)
         await self._kafka.start()
@@ -96,9 +95,11 @@ class Consumer(ConsumerRebalanceListener):
                 try:
                     await self._step()
                 except KafkaError as error:
-                    logger.warning("cannot read on now", error=str(error), backoff_s=_BACKOFF_S)
+                    logger.warning(
+                        "cannot fetch records, trying again", error=str(error), backoff_s=_BACKOFF_S
+                    )
                     await asyncio.sleep(_BACKOFF_S)
-            await self._drain(set(self._progress))
+            await self._drain(set(self._trackers))
         finally:
             await stop_consumer(self._kafka)
         if self._failure is not None:
@@ -106,7 +107,7 @@ class Consumer(ConsumerRebalanceListener):
 
     @property
     def images_in_flight(self) -> int:
-        """Images taken and not done, those at rest included."""
+        """The number of images consumed and not done, including those that back off."""
         return len(self._tasks)
 
     async def next_offsets(self) -> dict[TopicPartition, int]:
@@ -114,152 +115,157 @@ class Consumer(ConsumerRebalanceListener):
         return {
             partition: (
                 await self._kafka.position(partition)
-                if progress.watermark is None
-                else progress.watermark
+                if tracker.watermark is None
+                else tracker.watermark
             )
-            for partition, progress in list(self._progress.items())
+            for partition, tracker in list(self._trackers.items())
             if partition in self._kafka.assignment()
         }
 
     async def ping(self) -> None:
-        """Ask a broker for something. Raises KafkaError if none answers."""
+        """Sends a request to a broker. Raises KafkaError if none answers."""
         await self._kafka.topics()
 
-    # aiokafka awaits what its listeners return, which its types do not say.
+    # aiokafka awaits its listeners' methods, although it types them as synchronous.
     async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, revoked: Iterable[TopicPartition]
     ) -> None:
-        """Finish what is in flight, commit, and forget what could not be finished in time."""
+        """Finishes the images in flight, commits, and drops the partitions."""
         await self._drain(set(revoked))
 
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, assigned: Iterable[TopicPartition]
     ) -> None:
-        """Begin anew with each partition, at its committed offset."""
+        """Starts each partition at its committed offset."""
         self._draining = set()
         for partition in assigned:
-            self._progress.setdefault(partition, PartitionProgress())
+            self._trackers.setdefault(partition, OffsetTracker())
         self.joined = True
 
     async def _step(self) -> None:
-        if self._places.free > 0:
+        if self._in_flight_limit.available > 0:
             await self._poll()
-        if self._places.free <= 0:
-            await self._kafka.getmany(_NO_PARTITION, timeout_ms=0)
-            self._places.room.clear()
-            await _wait(self._places.room, _COMMIT_INTERVAL_S)
+        if self._in_flight_limit.available <= 0:
+            await self._kafka.getmany(_NO_SUCH_PARTITION, timeout_ms=0)
+            self._in_flight_limit.permit_released.clear()
+            await _wait_for(self._in_flight_limit.permit_released, _COMMIT_INTERVAL_S)
         if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:
-            await self._commit(set(self._progress))
+            await self._commit(set(self._trackers))
 
     async def _poll(self) -> None:
-        """Take what there is room for, the more urgent lanes first; wait a little for the first."""
+        """Fetches as many images as there are permits, the more urgent lanes first."""
         by_topic: dict[str, list[TopicPartition]] = {}
-        for partition in sorted(self._progress.keys() - self._draining):
-            if self._progress[partition].ahead < self._max_uncommitted_records:
+        for partition in sorted(self._trackers.keys() - self._draining):
+            if self._trackers[partition].uncommitted < self._max_uncommitted_records:
                 by_topic.setdefault(partition.topic, []).append(partition)
         if len(by_topic) > 1:
             taken = False
-            while self._places.free > 0 and await self._poll_one(by_topic):
+            while self._in_flight_limit.available > 0 and await self._poll_next_lane(by_topic):
                 taken = True
             if taken:
                 return
         partitions = [partition for found in by_topic.values() for partition in found]
-        await self._take_from(
-            partitions or [_NO_PARTITION], timeout_ms=_IDLE_POLL_MS, max_records=self._places.free
+        await self._fetch(
+            partitions or [_NO_SUCH_PARTITION],
+            timeout_ms=_IDLE_POLL_MS,
+            max_records=self._in_flight_limit.available,
         )
 
-    async def _poll_one(self, by_topic: dict[str, list[TopicPartition]]) -> bool:
-        for topic in self._order.next():
-            if topic in by_topic and await self._take_from(
+    async def _poll_next_lane(self, by_topic: dict[str, list[TopicPartition]]) -> bool:
+        for topic in self._lane_order.next():
+            if topic in by_topic and await self._fetch(
                 by_topic[topic], timeout_ms=0, max_records=1
             ):
                 return True
         return False
 
-    async def _take_from(
+    async def _fetch(
         self, partitions: list[TopicPartition], *, timeout_ms: int, max_records: int
     ) -> bool:
-        # Taken at once: the next wait may last through a rebalance, after which they are stale.
+        # Accepted before the next await, which may last through a rebalance that makes them stale.
         found = await self._kafka.getmany(
             *partitions, timeout_ms=timeout_ms, max_records=max_records
         )
         for records in found.values():
             for record in records:
-                self._take(record)
-        await self._deleted.look(found)
+                self._accept(record)
+        await self._gap_detector.check(found)
         return bool(found)
 
-    def _take(self, record: RawRecord) -> None:
+    def _accept(self, record: RawRecord) -> None:
         partition = TopicPartition(record.topic, record.partition)
-        # aiokafka may hand out records just before it calls `on_partitions_assigned`.
-        progress = self._progress.setdefault(partition, PartitionProgress())
+        # aiokafka may return records just before it calls `on_partitions_assigned`.
+        tracker = self._trackers.setdefault(partition, OffsetTracker())
         try:
             image = decode(record.topic, record.value, record_ref(record))
         except InvalidRecordError as error:
             metrics.INVALID_RECORDS.inc()
             logger.info(
-                "record skipped, the recorder writes its dead letter",
+                "invalid record skipped, the recorder writes its dead letter",
                 topic=record.topic,
                 partition=record.partition,
                 offset=record.offset,
                 error=str(error),
             )
-            progress.take(record.offset)
-            self._done(record, progress)
+            tracker.start(record.offset)
+            self._finish(record, tracker)
             return
-        assert isinstance(image, ImageSubmitted)  # noqa: S101 (all else is invalid on these topics)
-        progress.take(record.offset)
-        place = self._places.take()
-        task = asyncio.create_task(self._run_one(image, record, progress, place))
-        self._tasks[task] = (partition, place)
-        task.add_done_callback(self._on_done)
+        assert isinstance(image, ImageSubmitted)  # noqa: S101 (`decode` rejects all other types on these topics)
+        tracker.start(record.offset)
+        permit = self._in_flight_limit.acquire()
+        task = asyncio.create_task(self._process_image(image, record, tracker, permit))
+        self._tasks[task] = (partition, permit)
+        task.add_done_callback(self._on_task_done)
         metrics.IMAGES_IN_FLIGHT.set(len(self._tasks))
 
-    async def _run_one(
-        self, image: ImageSubmitted, record: RawRecord, progress: PartitionProgress, place: Place
+    async def _process_image(
+        self, image: ImageSubmitted, record: RawRecord, tracker: OffsetTracker, permit: Permit
     ) -> None:
         with process_span(record, self._group_id):
-            await self._process(image, place)
+            await self._process(image, permit)
         self.images_done += 1
-        self._done(record, progress)
+        self._finish(record, tracker)
 
-    def _done(self, record: RawRecord, progress: PartitionProgress) -> None:
-        progress.done(record.offset)
+    def _finish(self, record: RawRecord, tracker: OffsetTracker) -> None:
+        tracker.finish(record.offset)
         self.finished += 1
 
-    def _on_done(self, task: asyncio.Task[None]) -> None:
-        _, place = self._tasks.pop(task)
-        place.leave()
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        _, permit = self._tasks.pop(task)
+        permit.release()
         metrics.IMAGES_IN_FLIGHT.set(len(self._tasks))
         if not task.cancelled() and task.exception() is not None:
             self._failure = self._failure or task.exception()
 
     async def _drain(self, partitions: set[TopicPartition]) -> None:
-        """Let the partitions' images finish, commit, and let go of them."""
+        """Waits for the partitions' images, commits, and drops the partitions."""
         self._draining |= partitions
-        mine: list[asyncio.Task[None]] = []
-        for task, (partition, place) in self._tasks.items():
+        affected: list[asyncio.Task[None]] = []
+        for task, (partition, permit) in self._tasks.items():
             if partition in partitions:
-                place.recall()
-                mine.append(task)
-        if mine:
-            _, late = await asyncio.wait(mine, timeout=self._drain_timeout_s)
+                permit.cancel_backoff()
+                affected.append(task)
+        if affected:
+            _, late = await asyncio.wait(affected, timeout=self._drain_timeout_s)
             for task in late:
                 task.cancel()
             if late:
-                logger.warning("images left to the next owner", count=len(late))
+                logger.warning(
+                    "images not finished in time, left to the partitions' next owner",
+                    count=len(late),
+                )
                 await asyncio.wait(late)
         await self._commit(partitions)
         for partition in partitions:
-            self._progress.pop(partition, None)
-            self._deleted.forget(partition)
+            self._trackers.pop(partition, None)
+            self._gap_detector.drop_partition(partition)
 
     async def _commit(self, partitions: set[TopicPartition]) -> None:
         self._committed_at = time.monotonic()
         offsets = {
             partition: offset
-            for partition in partitions & self._progress.keys()
-            if (offset := self._progress[partition].to_commit()) is not None
+            for partition in partitions & self._trackers.keys()
+            if (offset := self._trackers[partition].committable()) is not None
         }
         if not offsets:
             return
@@ -267,15 +273,15 @@ class Consumer(ConsumerRebalanceListener):
             async with asyncio.timeout(_COMMIT_TIMEOUT_S):
                 await self._kafka.commit(offsets)
         except (KafkaError, TimeoutError) as error:
-            # Then some images are read again, here or by the partition's next owner.
-            logger.warning("offsets not committed", error=str(error) or type(error).__name__)
+            # Some images are then read again, here or by the partition's next owner.
+            logger.warning("cannot commit offsets", error=str(error) or type(error).__name__)
             return
         for partition, offset in offsets.items():
-            if partition in self._progress:
-                self._progress[partition].committed(offset)
+            if partition in self._trackers:
+                self._trackers[partition].mark_committed(offset)
 
 
-async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+async def _wait_for(event: asyncio.Event, timeout_s: float) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()

@@ -1,4 +1,4 @@
-"""How many CPU cores this process was given."""
+"""The number of CPU cores that this process was given."""
 
 import os
 from pathlib import Path
@@ -6,24 +6,24 @@ from pathlib import Path
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def threads_for_one(cgroup: Path = _CGROUP) -> int:
-    """How many threads an engine is to compute with, unless told.
+def default_engine_threads(cgroup: Path = _CGROUP) -> int:
+    """The number of threads that an engine computes with by default.
 
-    All the cores that were set apart for this process, by its CPU affinity or its control group:
-    as a rule a container that has nothing else to do. One, if the whole machine is open to it: then
-    more workers of one thread gain more than more threads do, and any number of them may be there.
+    It is the number of cores reserved for this process by its CPU affinity or its control group, as
+    in a container that does nothing else. It is one if the process may use the whole machine: more
+    workers of one thread then gain more than more threads.
     """
-    machine = os.cpu_count() or 1
-    given = min(_affinity(machine), _quota(cgroup) or machine)
-    return max(1, int(given)) if given < machine else 1
+    machine_cores = os.cpu_count() or 1
+    cores = min(_affinity(machine_cores), _quota(cgroup) or machine_cores)
+    return max(1, int(cores)) if cores < machine_cores else 1
 
 
-def _affinity(machine: int) -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine
+def _affinity(machine_cores: int) -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine_cores
 
 
 def _quota(cgroup: Path) -> float | None:
-    """Cores' worth of time that the control group allows; None if it sets no limit."""
+    """The control group's CPU limit in cores; None if it sets none."""
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()
     except (OSError, ValueError):

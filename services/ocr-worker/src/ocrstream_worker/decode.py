@@ -1,4 +1,4 @@
-"""From a file's bytes to the pixels that engines read."""
+"""Decodes an image file to the pixels that engines read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,26 +9,26 @@ from ocrstream_imaging import (
     ImageFileError,
     TooManyFramesError,
     TooManyPixelsError,
+    basic_mode_strips,
     first_frame,
     load_upright,
-    plain_strips,
 )
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.engines.port import RgbImage
-from ocrstream_worker.image_errors import ImageRejected
+from ocrstream_worker.errors import PermanentImageError
 
 
-def new_raster(height: int, width: int) -> RgbImage:
-    """Memory of its own for an image."""
+def allocate_raster(height: int, width: int) -> RgbImage:
+    """Allocates memory for an image."""
     return np.empty((height, width, 3), dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeLimits:
-    """Checked in the header, before anything is decoded.
+    """Limits that are checked in the header, before anything is decoded.
 
-    `max_pixels`: the largest raster. `max_frames`: how many frames a file may have, of which only
-    the first is ever decoded.
+    `max_pixels`: the largest raster. `max_frames`: the most frames a file may have; only the first
+    is decoded.
     """
 
     max_pixels: int = 100_000_000
@@ -36,19 +36,19 @@ class DecodeLimits:
 
 
 class Decoder:
-    """Decodes images."""
+    """Decodes image files."""
 
     def __init__(self, limits: DecodeLimits) -> None:
         self._max_pixels = limits.max_pixels
         self._max_frames = limits.max_frames
 
     def decode(
-        self, data: bytes, make_raster: Callable[[int, int], RgbImage] = new_raster
+        self, data: bytes, make_raster: Callable[[int, int], RgbImage] = allocate_raster
     ) -> RgbImage:
-        """The first frame as RGB: upright by its EXIF tag, alpha on white, 16 bits scaled to 8.
+        """Decodes the first frame to RGB: upright by EXIF, alpha on white, 16 bits scaled to 8.
 
-        It is laid into what `make_raster` gives for a height and a width. Raises ImageRejected
-        (undecodable, too_large), and MemoryError.
+        Writes the pixels into what `make_raster` returns for a height and a width. Raises
+        PermanentImageError (undecodable, too_large) and MemoryError.
         """
         try:
             with first_frame(
@@ -56,19 +56,19 @@ class Decoder:
             ) as image:
                 load_upright(image, self._max_pixels)
                 pixels = make_raster(image.height, image.width)
-                # Strip by strip: a large image has no room for copies of itself.
-                for top, strip in plain_strips(image):
-                    # Pillow triples gray in half the time that NumPy takes.
+                # Strip by strip: memory has no room for copies of a large image.
+                for top, strip in basic_mode_strips(image):
+                    # Pillow converts gray to RGB in half the time that NumPy takes.
                     colors = strip if strip.mode == "RGB" else strip.convert("RGB")
                     pixels[top : top + strip.height] = np.asarray(colors)
                 return pixels
         except TooManyPixelsError as error:
-            raise ImageRejected(
+            raise PermanentImageError(
                 Reason.TOO_LARGE, f"{error} (OCRSTREAM_MAX_IMAGE_PIXELS)"
             ) from error
         except TooManyFramesError as error:
-            raise ImageRejected(
+            raise PermanentImageError(
                 Reason.TOO_LARGE, f"{error} (OCRSTREAM_MAX_IMAGE_FRAMES)"
             ) from error
         except ImageFileError as error:
-            raise ImageRejected(Reason.UNDECODABLE, str(error)) from error
+            raise PermanentImageError(Reason.UNDECODABLE, str(error)) from error

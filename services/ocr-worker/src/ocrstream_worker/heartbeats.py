@@ -1,6 +1,7 @@
-"""Says every few seconds that the worker is there, and how it does.
+"""Publishes every few seconds that the worker is alive, and its state.
 
-Nothing waits for it: what the broker does not take at once is dropped, and the next one tells all.
+Nothing waits for a heartbeat: one that the broker does not accept at once is dropped, and the next
+one carries the whole state.
 """
 
 import asyncio
@@ -26,12 +27,12 @@ from ocrstream_worker.publisher import SOURCE
 
 logger = structlog.get_logger(__name__)
 
-_RATE_OVER_S = 60.0
-_END_TIMEOUT_S = 1.0
+_RATE_WINDOW_S = 60.0
+_STOP_TIMEOUT_S = 1.0
 
 
-class Doing(NamedTuple):
-    """What the worker does at a moment; `images_done` counts since its start."""
+class WorkerActivity(NamedTuple):
+    """The worker's state at one moment; `images_done` counts since its start."""
 
     ready: bool
     images_in_flight: int
@@ -39,65 +40,68 @@ class Doing(NamedTuple):
 
 
 class Heartbeats:
-    """Sends WorkerSeen: `worker` with what `look` sees, by a producer of its own.
+    """Publishes WorkerSeen, `worker` with the values of `current_activity`.
 
-    The worker's own producer insists until the broker has what it was given; this one gives up
-    within the interval. So at most the last two heartbeats wait anywhere.
+    It has a producer of its own, which gives up within the interval; the worker's other producer
+    retries until the broker has the event. So at most the last two heartbeats are in flight.
     """
 
     def __init__(
-        self, settings: ServiceSettings, worker: WorkerSeen, look: Callable[[], Doing]
+        self,
+        settings: ServiceSettings,
+        worker: WorkerSeen,
+        current_activity: Callable[[], WorkerActivity],
     ) -> None:
         self._settings = settings
         self._worker = worker
-        self._look = look
+        self._current_activity = current_activity
         self._producer: AIOKafkaProducer | None = None
-        self._done: deque[tuple[float, int]] = deque()
+        self._history: deque[tuple[float, int]] = deque()
         self._failing = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Send until `stop` is set, and a last one that says so."""
+        """Publishes until `stop` is set, then one last heartbeat that says so."""
         interval_s = self._worker.interval_s
         try:
             while not stop.is_set():
                 began = time.monotonic()
-                await self._send(self._seen(stopped=False), interval_s)
+                await self._send(self._heartbeat(stopped=False), interval_s)
                 await wait_for_event(stop, max(0.0, began + interval_s - time.monotonic()))
-            await self._send(self._seen(stopped=True), _END_TIMEOUT_S)
+            await self._send(self._heartbeat(stopped=True), _STOP_TIMEOUT_S)
         finally:
             await self._close()
 
-    def _seen(self, *, stopped: bool) -> WorkerSeen:
-        doing, now = self._look(), time.monotonic()
-        self._done.append((now, doing.images_done))
-        while now - self._done[0][0] > _RATE_OVER_S:
-            self._done.popleft()
-        since, done_then = self._done[0]
-        rate = (doing.images_done - done_then) / (now - since) if now > since else 0.0
+    def _heartbeat(self, *, stopped: bool) -> WorkerSeen:
+        activity, now = self._current_activity(), time.monotonic()
+        self._history.append((now, activity.images_done))
+        while now - self._history[0][0] > _RATE_WINDOW_S:
+            self._history.popleft()
+        since, done_before = self._history[0]
+        rate = (activity.images_done - done_before) / (now - since) if now > since else 0.0
         return msgspec.structs.replace(
             self._worker,
-            ready=doing.ready and not stopped,
-            images_in_flight=doing.images_in_flight,
-            images_done=doing.images_done,
+            ready=activity.ready and not stopped,
+            images_in_flight=activity.images_in_flight,
+            images_done=activity.images_done,
             images_per_s=round(rate, 3),
             stopped=stopped,
         )
 
-    async def _send(self, seen: WorkerSeen, timeout_s: float) -> None:
+    async def _send(self, heartbeat: WorkerSeen, timeout_s: float) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                producer = await self._started()
+                producer = await self._get_producer()
                 with translate_clock_errors():
                     await producer.send_and_wait(
                         WORKERS_HEARTBEATS,
-                        encode(seen),
-                        key=seen.worker.encode(),
-                        headers=cloud_event_headers(seen, SOURCE),
+                        encode(heartbeat),
+                        key=heartbeat.worker.encode(),
+                        headers=cloud_event_headers(heartbeat, SOURCE),
                     )
         except (KafkaError, TimeoutError) as error:
             if not self._failing:
                 logger.warning(
-                    "heartbeats are not taken, this worker will be shown as not alive",
+                    "heartbeats are not delivered, this worker is shown as not alive",
                     error=str(error) or type(error).__name__,
                     cure=f"if {WORKERS_HEARTBEATS} is missing: python -m ocrstream_runtime.topics",
                 )
@@ -105,7 +109,7 @@ class Heartbeats:
         else:
             self._failing = False
 
-    async def _started(self) -> AIOKafkaProducer:
+    async def _get_producer(self) -> AIOKafkaProducer:
         if self._producer is not None:
             return self._producer
         producer = AIOKafkaProducer(
@@ -124,7 +128,7 @@ class Heartbeats:
 
     async def _close(self) -> None:
         if self._producer is not None:
-            # It flushes for as long as the broker is away.
+            # `stop` flushes for as long as the broker is unavailable.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_END_TIMEOUT_S):
+                async with asyncio.timeout(_STOP_TIMEOUT_S):
                     await self._producer.stop()

@@ -1,24 +1,24 @@
-"""In which order lanes are asked for images: the first before the others, which get a tenth."""
+"""Decides which lane is polled next: the first, except for a tenth of the images."""
 
 from collections.abc import Sequence
 
-_TURNS = 10
+_CYCLE = 10
 
 
 class LaneOrder:
-    """Decides, image by image, which lane is asked first."""
+    """The order in which lanes are polled, image by image."""
 
     def __init__(self, topics: Sequence[str]) -> None:
         self._topics = tuple(topics)
         self._turn = 0
-        self._favoured = 1
+        self._preferred = 1
 
     def next(self) -> tuple[str, ...]:
-        """The topics in the order to ask them for the next image."""
-        self._turn = (self._turn + 1) % _TURNS
+        """The topics in the order in which to poll them for the next image."""
+        self._turn = (self._turn + 1) % _CYCLE
         if self._turn or len(self._topics) == 1:
             return self._topics
-        # The tenth image: the lower lanes take turns in being asked first.
-        favoured = self._topics[self._favoured]
-        self._favoured = self._favoured % (len(self._topics) - 1) + 1
-        return (favoured, *(topic for topic in self._topics if topic != favoured))
+        # Every tenth image: the other lanes come first, by turns.
+        preferred = self._topics[self._preferred]
+        self._preferred = self._preferred % (len(self._topics) - 1) + 1
+        return (preferred, *(topic for topic in self._topics if topic != preferred))

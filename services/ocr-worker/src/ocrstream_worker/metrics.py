@@ -1,4 +1,4 @@
-"""What the worker counts."""
+"""The worker's metrics."""
 
 from typing import Literal, get_args
 
@@ -16,7 +16,9 @@ _WARNING_CODES = frozenset[str](WarningCode)
 
 IMAGES = Family[Counter, Success | Reason](
     Counter(
-        "ocrstream_worker_images", "Images done, by `outcome`: success or why not", ["outcome"]
+        "ocrstream_worker_images",
+        "Images done, by `outcome`: success or the reason of the failure",
+        ["outcome"],
     ),
     (*get_args(Success), *Reason),
 )
@@ -31,16 +33,18 @@ WARNINGS = Family[Counter, str](
     (*_WARNING_CODES, "other"),
 )
 RETRIES = Family[Counter, Reason](
-    Counter("ocrstream_worker_retries", "Attempts that are tried again, by `reason`", ["reason"]),
+    Counter(
+        "ocrstream_worker_retries", "Failed attempts that are retried, by `reason`", ["reason"]
+    ),
     Reason,
 )
 INVALID_RECORDS = Counter(
-    "ocrstream_worker_invalid_records", "Records that are no valid submission"
+    "ocrstream_worker_invalid_records", "Records that are not a valid submission"
 )
 DELETED_UNREAD = Family[Counter, str](
     Counter(
         "ocrstream_worker_deleted_unread",
-        "Records that Kafka deleted before the workers had taken them, by `topic`; any is an alarm",
+        "Records that Kafka deleted before the workers read them, by `topic`; any is an alarm",
         ["topic"],
     ),
     IMAGE_TOPICS,
@@ -48,20 +52,21 @@ DELETED_UNREAD = Family[Counter, str](
 REUSE = Family[Counter, ReuseOutcome](
     Counter(
         "ocrstream_worker_reuse",
-        "Images that ask for reuse, by `outcome`: found (the engine is not asked), missing; and"
+        "Images submitted with reuse, by `outcome`: found (the engine does not run), missing; and"
         " stored results that cannot be read (unreadable) or written (unwritable)",
         ["outcome"],
     ),
     get_args(ReuseOutcome),
 )
 IMAGES_IN_FLIGHT = Gauge(
-    "ocrstream_worker_images_in_flight", "Images taken and not done, those in backoff included"
+    "ocrstream_worker_images_in_flight",
+    "Images consumed and not done, including those that back off before a retry",
 )
 STAGE_IMAGES = Family[Gauge, Stage](
     Gauge(
         "ocrstream_worker_stage_images",
-        "Images in each `stage` and waiting for it: fetch, decode, recognize, publish; and in"
-        " backoff until their next attempt",
+        "Images in each `stage` or waiting for it: fetch, decode, recognize, publish; and rest, the"
+        " backoff before a retry",
         ["stage"],
     ),
     get_args(Stage),
@@ -69,7 +74,7 @@ STAGE_IMAGES = Family[Gauge, Stage](
 RESTARTS = Family[Counter, Child](
     Counter(
         "ocrstream_worker_process_restarts",
-        "Processes that died, hung or were starved and were replaced, by `process`",
+        "Processes replaced because they died, hung or were starved of CPU, by `process`",
         ["process"],
     ),
     get_args(Child),
@@ -77,7 +82,7 @@ RESTARTS = Family[Counter, Child](
 CRASH_LOOP = Family[Gauge, Child](
     Gauge(
         "ocrstream_worker_crash_loop",
-        "1 while images are held because processes died at too many in a row, by `process`",
+        "1 while images are held because processes died too often in a row, by `process`",
         ["process"],
     ),
     get_args(Child),
@@ -85,8 +90,8 @@ CRASH_LOOP = Family[Gauge, Child](
 PROCESS_STARVED = Family[Gauge, Child](
     Gauge(
         "ocrstream_worker_process_starved",
-        "How often in a row a process was ended because it got too little CPU, by `process`; 0 once"
-        " an image is done",
+        "How often in a row a process was killed because it got too little CPU, by `process`; 0"
+        " once an image is done",
         ["process"],
     ),
     get_args(Child),
@@ -94,8 +99,7 @@ PROCESS_STARVED = Family[Gauge, Child](
 RECYCLED = Family[Counter, Child](
     Counter(
         "ocrstream_worker_process_recycled",
-        "Processes that were replaced after as many images, or with as much memory, as is set,"
-        " by `process`",
+        "Processes replaced after their number of images or at their memory limit, by `process`",
         ["process"],
     ),
     get_args(Child),
@@ -103,7 +107,7 @@ RECYCLED = Family[Counter, Child](
 BUSY_SECONDS = Family[Counter, Child](
     Counter(
         "ocrstream_worker_process_busy_seconds",
-        "Time worked, by `process`; the engine's rate is the share of time that it is busy",
+        "Seconds of work, by `process`; the engine's rate is the share of time in which it is busy",
         ["process"],
     ),
     get_args(Child),
@@ -111,7 +115,7 @@ BUSY_SECONDS = Family[Counter, Child](
 BATCH_IMAGES = Family[Histogram, Child](
     Histogram(
         "ocrstream_worker_batch_images",
-        "How many images were worked on in one go, by `process`",
+        "Images in one batch, by `process`",
         ["process"],
         buckets=(1, 2, 4, 8, 16, 32, 64),
     ),
@@ -120,8 +124,8 @@ BATCH_IMAGES = Family[Histogram, Child](
 STAGE_SECONDS = Family[Histogram, Stage](
     Histogram(
         "ocrstream_worker_stage_seconds",
-        "How long an image took, by `stage`: fetch, decode, recognize, publish, waiting included;"
-        " and how long its backoff until the next attempt was",
+        "Seconds that an image spent in each `stage`, waiting included: fetch, decode, recognize,"
+        " publish; and rest, the backoff before a retry",
         ["stage"],
         buckets=(0.002, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120),
     ),
@@ -138,7 +142,7 @@ LAG = Family[Gauge, str](
 
 
 def count_warnings(event: Event) -> None:
-    """Count the warnings of an outcome, each code once."""
+    """Counts the warnings of an outcome, each code once."""
     if isinstance(event, OcrSucceeded | OcrFailed) and event.provenance is not None:
         warnings = event.provenance.warnings
         for code in {one.code if one.code in _WARNING_CODES else "other" for one in warnings}:

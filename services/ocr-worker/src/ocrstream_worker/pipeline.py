@@ -1,4 +1,4 @@
-"""What happens to one image: fetch, decode, recognise, publish; again if the trouble may pass."""
+"""Processes one image: fetch, decode, recognise, publish; with retries after transient failures."""
 
 import asyncio
 import contextlib
@@ -20,169 +20,169 @@ from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool, wri
 from ocrstream_sandbox.wire import printable
 from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason
 from ocrstream_worker import metrics
-from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
-from ocrstream_worker.outcomes import Attempt, Message
-from ocrstream_worker.read_options import read_options
+from ocrstream_worker.engines.port import Recognition, RecognitionOptions, RecognitionOutcome
+from ocrstream_worker.errors import BatchCancelledError, PermanentImageError, TransientImageError
+from ocrstream_worker.recognition_options import recognition_options
 from ocrstream_worker.references.port import Fetcher
-from ocrstream_worker.reuse import Reuse
-from ocrstream_worker.revocations import Revocations, Revoked
+from ocrstream_worker.result_cache import ResultCache
+from ocrstream_worker.result_events import ImageAttempt, OutgoingEvent
+from ocrstream_worker.revocations import Revocations
 
 logger = structlog.get_logger(__name__)
 _tracer = trace.get_tracer(__name__)
 
-_TELL_AFTER_S = 1.0
+_STARTED_EVENT_AFTER_S = 1.0
 _LONGEST_BACKOFF_S = 60.0
 
 
-class Decodes(Protocol):
-    """What `Decoders` offers."""
+class ImageDecoder(Protocol):
+    """The port that `DecoderClient` implements."""
 
     async def decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]: ...
 
 
-class Recognizes(Protocol):
-    """What `EngineProcess` offers."""
+class ImageRecognizer(Protocol):
+    """The port that `EngineClient` implements."""
 
     async def recognize(
         self,
         buffer: SharedBuffer,
         height: int,
         width: int,
-        options: ReadOptions,
+        options: RecognitionOptions,
         *,
-        alone: bool,
-        on_begun: Callable[[], None],
-    ) -> Outcome: ...
+        isolated: bool,
+        on_started: Callable[[], None],
+    ) -> RecognitionOutcome: ...
 
 
-class Publishes(Protocol):
-    """Where events go, as `Publisher` sends them."""
+class EventPublisher(Protocol):
+    """The port that `KafkaPublisher` implements."""
 
-    async def publish(self, message: Message, chain_id: str) -> None: ...
+    async def publish(self, outgoing: OutgoingEvent, chain_id: str) -> None: ...
 
 
-class Rests(Protocol):
-    """Where an image waits for its next attempt, as `Place` has it."""
+class BackoffPermit(Protocol):
+    """The port that `Permit` implements: an image backs off on it before a retry."""
 
-    async def rest(self, seconds: float) -> None: ...
+    async def back_off(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True)
-class RetryRule:
-    """`max_attempts` in all.
+class RetryPolicy:
+    """At most `max_attempts` attempts, with exponential backoff and full jitter.
 
-    The pause before the second is anything up to `backoff_s`, before each further one up to twice
-    as much as before it, to a minute at most: whatever failed together is not tried again together
-    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/, full jitter).
+    The delay before the second attempt is random, up to `backoff_s`. The maximum doubles with each
+    further attempt, to a minute at most, so images that failed together are not retried together
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
     """
 
     max_attempts: int
     backoff_s: float
 
-    def pause_s(self, attempt: int) -> float:
-        """How long to wait after the attempt of this number."""
-        longest_s = min(self.backoff_s * 2 ** (attempt - 1), _LONGEST_BACKOFF_S)
-        return random.uniform(0, longest_s)  # noqa: S311 - nobody gains by guessing it
+    def delay_s(self, attempt: int) -> float:
+        """The delay after the attempt with this number."""
+        max_delay_s = min(self.backoff_s * 2 ** (attempt - 1), _LONGEST_BACKOFF_S)
+        return random.uniform(0, max_delay_s)  # noqa: S311 - nobody gains by guessing it
 
 
 class Pipeline:
-    """Takes images from submission to published outcome; any number at the same time.
+    """Processes images from submission to published outcome; any number at the same time.
 
-    `references` give a file's bytes. From there on the image lies in a buffer of shared memory, in
-    which `decoders` and `engine` find it; unless `reuse` has a result for the same bytes.
+    `fetcher` fetches a file's bytes. If `result_cache` has no result for the same bytes, the
+    image lies in a buffer of shared memory from then on, where `decoders` and `engine` access it.
     """
 
     def __init__(
         self,
         *,
-        references: Fetcher,
-        reuse: Reuse,
+        fetcher: Fetcher,
+        result_cache: ResultCache,
         buffers: SharedBufferPool,
-        decoders: Decodes,
-        engine: Recognizes,
-        publisher: Publishes,
+        decoders: ImageDecoder,
+        engine: ImageRecognizer,
+        publisher: EventPublisher,
         revocations: Revocations,
-        rule: RetryRule,
+        retry_policy: RetryPolicy,
         worker: str,
     ) -> None:
-        self._references = references
-        self._reuse = reuse
+        self._fetcher = fetcher
+        self._result_cache = result_cache
         self._buffers = buffers
         self._decoders = decoders
         self._engine = engine
         self._publisher = publisher
         self._revocations = revocations
-        self._rule = rule
+        self._retry_policy = retry_policy
         self._worker = worker
 
-    async def process(self, image: ImageSubmitted, place: Rests) -> None:
-        """Returns when the broker has the image's outcome.
+    async def process(self, image: ImageSubmitted, permit: BackoffPermit) -> None:
+        """Processes an image; returns when the broker has its outcome.
 
-        Raises ChildUnavailableError and KafkaError, which end the worker; cancelled, it leaves the
-        image to whoever reads the record next.
+        Raises ChildUnavailableError and KafkaError, after which the worker cannot continue. If
+        cancelled, it leaves the image to whoever reads the record next.
         """
-        attempt = Attempt(image, 1, datetime.now(UTC), self._worker)
-        alone = False
+        attempt = ImageAttempt(image, 1, datetime.now(UTC), self._worker)
+        isolated = False
         while True:
-            trouble: tuple[Reason, str] | None = None
+            failure: tuple[Reason, str] | None = None
             try:
-                async with self._told_if_long(attempt):
-                    message = await self._attempt(attempt, alone)
+                async with self._report_if_slow(attempt):
+                    outgoing = await self._run_attempt(attempt, isolated)
                 break
             except (ChildUnavailableError, KafkaError):
                 raise
             except ChildStarvedError:
-                # No fault of the image, so the same attempt again; and less work in one go.
-                alone = True
+                # Not the image's fault: repeat the attempt, in a batch of its own.
+                isolated = True
             except Exception as error:  # noqa: BLE001 - no image may take the worker down
-                trouble = _trouble(error, image)
-                # It may be what killed the process: its neighbours shall not pay for it again.
-                alone = alone or isinstance(error, ChildDiedError)
-            if trouble is not None and attempt.number == self._rule.max_attempts:
-                message = attempt.failed(*trouble, datetime.now(UTC))
+                failure = classify_failure(error, image)
+                # The image may have killed the process: keep it apart from the others in its batch.
+                isolated = isolated or isinstance(error, ChildDiedError)
+            if failure is not None and attempt.number == self._retry_policy.max_attempts:
+                outgoing = attempt.failed_event(*failure, datetime.now(UTC))
                 break
             try:
-                await self._rest_before_next(attempt, trouble, place)
-            except Revoked:
-                message = attempt.revoked(datetime.now(UTC))
+                await self._back_off_before_retry(attempt, failure, permit)
+            except BatchCancelledError:
+                outgoing = attempt.revoked_event(datetime.now(UTC))
                 break
-            if trouble is not None:
-                attempt = Attempt(image, attempt.number + 1, datetime.now(UTC), self._worker)
-        await self._publish(attempt, message)
+            if failure is not None:
+                attempt = ImageAttempt(image, attempt.number + 1, datetime.now(UTC), self._worker)
+        await self._publish(attempt, outgoing)
 
-    async def _attempt(self, attempt: Attempt, alone: bool) -> Message:
+    async def _run_attempt(self, attempt: ImageAttempt, isolated: bool) -> OutgoingEvent:
         try:
-            async with self._revocations.heed(attempt.image) as heed:
-                # What the engine has begun is finished, and counts.
-                recognized = await self._recognize(attempt.image, alone, heed.no_more)
-        except Revoked:
-            return attempt.revoked(datetime.now(UTC))
-        except ImageRejected as error:
-            return attempt.failed(error.reason, str(error), datetime.now(UTC))
-        if isinstance(recognized, Recognition):
-            return attempt.recognized(recognized, datetime.now(UTC))
-        return attempt.failed(Reason.ENGINE, recognized.error, datetime.now(UTC))
+            async with self._revocations.watch(attempt.image) as scope:
+                # An image that the engine has started is finished and counts.
+                outcome = await self._recognize(attempt.image, isolated, scope.shield)
+        except BatchCancelledError:
+            return attempt.revoked_event(datetime.now(UTC))
+        except PermanentImageError as error:
+            return attempt.failed_event(error.reason, str(error), datetime.now(UTC))
+        if isinstance(outcome, Recognition):
+            return attempt.recognized_event(outcome, datetime.now(UTC))
+        return attempt.failed_event(Reason.ENGINE, outcome.error, datetime.now(UTC))
 
     async def _recognize(
-        self, image: ImageSubmitted, alone: bool, on_begun: Callable[[], None]
-    ) -> Outcome:
-        options = read_options(image)
+        self, image: ImageSubmitted, isolated: bool, on_started: Callable[[], None]
+    ) -> RecognitionOutcome:
+        options = recognition_options(image)
         with await self._buffers.acquire() as buffer:
             with _stage("fetch"):
-                file = await self._references.fetch(image.image_path)
-                key = await self._reuse.key(image, file)
-                stored = await self._reuse.find(key)
-                if stored is not None:
-                    return stored
+                file = await self._fetcher.fetch(image.image_path)
+                key = await self._result_cache.key(image, file)
+                cached = await self._result_cache.get(key)
+                if cached is not None:
+                    return cached
                 write_bytes(buffer.fd, file)
             with _stage("decode"):
                 height, width = await self._decode(buffer, len(file))
             with _stage("recognize"):
                 outcome = await self._engine.recognize(
-                    buffer, height, width, options, alone=alone, on_begun=on_begun
+                    buffer, height, width, options, isolated=isolated, on_started=on_started
                 )
-        await self._reuse.keep(key, outcome)
+        await self._result_cache.put(key, outcome)
         return outcome
 
     async def _decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]:
@@ -190,61 +190,65 @@ class Pipeline:
             return await self._decoders.decode(buffer, size)
         except ChildDiedError as error:
             reason = Reason.TIMEOUT if error.hung else Reason.UNDECODABLE
-            raise ImageUnreachable(reason, str(error)) from error
+            raise TransientImageError(reason, str(error)) from error
 
-    async def _publish(self, attempt: Attempt, message: Message) -> None:
+    async def _publish(self, attempt: ImageAttempt, outgoing: OutgoingEvent) -> None:
         chain_id = str(attempt.image.chain_id)
         with _stage("publish"):
             try:
-                await self._publisher.publish(message, chain_id)
+                await self._publisher.publish(outgoing, chain_id)
             except RecordTooLargeError as error:
                 text = f"The result does not fit into its topic: {error}"
-                message = attempt.failed(Reason.TOO_LARGE, text, datetime.now(UTC))
-                await self._publisher.publish(message, chain_id)
-        _count(message)
+                outgoing = attempt.failed_event(Reason.TOO_LARGE, text, datetime.now(UTC))
+                await self._publisher.publish(outgoing, chain_id)
+        _count_outcome(outgoing)
 
-    async def _rest_before_next(
-        self, attempt: Attempt, trouble: tuple[Reason, str] | None, place: Rests
+    async def _back_off_before_retry(
+        self, attempt: ImageAttempt, failure: tuple[Reason, str] | None, permit: BackoffPermit
     ) -> None:
-        pause_s = self._rule.pause_s(attempt.number)
-        if trouble is not None:
-            reason, error = trouble
+        delay_s = self._retry_policy.delay_s(attempt.number)
+        if failure is not None:
+            reason, error = failure
             metrics.RETRIES.labels(reason).inc()
-            await self._inform(attempt, attempt.retried(reason, error, pause_s))
-        async with self._revocations.heed(attempt.image):
+            await self._publish_if_it_fits(attempt, attempt.retried_event(reason, error, delay_s))
+        async with self._revocations.watch(attempt.image):
             with _stage("backoff"):
-                await place.rest(pause_s)
+                await permit.back_off(delay_s)
 
     @asynccontextmanager
-    async def _told_if_long(self, attempt: Attempt) -> AsyncGenerator[None]:
-        """Publish TaskStarted once the attempt has taken a second; most never do."""
+    async def _report_if_slow(self, attempt: ImageAttempt) -> AsyncGenerator[None]:
+        """Publishes TaskStarted if the attempt takes longer than a second; most do not."""
 
-        async def tell() -> None:
-            await asyncio.sleep(_TELL_AFTER_S)
-            await self._inform(attempt, attempt.started())
+        async def report() -> None:
+            await asyncio.sleep(_STARTED_EVENT_AFTER_S)
+            await self._publish_if_it_fits(attempt, attempt.started_event())
 
-        telling = asyncio.create_task(tell())
+        reporting = asyncio.create_task(report())
         try:
             yield
         finally:
-            telling.cancel()
-            # Unlike `await telling`, this takes no cancel of our own for the one above.
-            await asyncio.wait({telling})
-        if not telling.cancelled():
-            telling.result()
+            reporting.cancel()
+            # Unlike `await reporting`, this does not confuse the cancellation above with our own.
+            await asyncio.wait({reporting})
+        if not reporting.cancelled():
+            reporting.result()
 
-    async def _inform(self, attempt: Attempt, message: Message) -> None:
-        """Publish what is worth knowing but not needed: the outcome says all of it again."""
+    async def _publish_if_it_fits(self, attempt: ImageAttempt, outgoing: OutgoingEvent) -> None:
+        """Publishes an optional event: the outcome repeats all that it says."""
         try:
-            await self._publisher.publish(message, str(attempt.image.chain_id))
+            await self._publisher.publish(outgoing, str(attempt.image.chain_id))
         except RecordTooLargeError as error:
-            logger.warning("event left out", type=type(message.event).__name__, error=str(error))
+            logger.warning(
+                "event too large for its topic, left out",
+                type=type(outgoing.event).__name__,
+                error=str(error),
+            )
 
 
-def _trouble(error: Exception, image: ImageSubmitted) -> tuple[Reason, str]:
-    """Reason and text of what may not happen the next time."""
+def classify_failure(error: Exception, image: ImageSubmitted) -> tuple[Reason, str]:
+    """The reason and text of a transient failure."""
     match error:
-        case ImageUnreachable():
+        case TransientImageError():
             return error.reason, str(error)
         case ChildDiedError():
             return Reason.ENGINE, str(error)
@@ -267,9 +271,9 @@ def _stage(stage: metrics.Stage) -> Generator[None]:
         metrics.STAGE_SECONDS.labels(stage).observe(time.perf_counter() - began)
 
 
-def _count(message: Message) -> None:
-    metrics.count_warnings(message.event)
-    match message.event:
+def _count_outcome(outgoing: OutgoingEvent) -> None:
+    metrics.count_warnings(outgoing.event)
+    match outgoing.event:
         case OcrSucceeded(boxes=boxes):
             metrics.IMAGES.labels("success").inc()
             metrics.BOXES.inc(len(boxes))

@@ -1,16 +1,17 @@
-"""Hands events to the broker and insists until it has them."""
+"""Publishes events, and retries until the broker has acknowledged them."""
 
 import asyncio
 
 import structlog
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from ocrstream_runtime.errors import ClockRefusedError, NotReadyError, RecordTooLargeError
+from ocrstream_runtime.clock import ClockRefusedError
+from ocrstream_runtime.errors import NotReadyError, RecordTooLargeError
 from ocrstream_runtime.kafka import check_size
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_schemas.headers import Headers, cloud_event_headers
-from ocrstream_worker.outcomes import Message, without_options
+from ocrstream_worker.result_events import OutgoingEvent, without_options
 
 logger = structlog.get_logger(__name__)
 
@@ -18,68 +19,74 @@ SOURCE = "/ocrstream/ocr-worker"
 _BACKOFF_S = 1.0
 
 
-class Publisher:
-    """Publishes events under the key of their chain."""
+class KafkaPublisher:
+    """Publishes events, keyed by their chain."""
 
     def __init__(self, producer: RenewableProducer) -> None:
         self._producer = producer
-        self._refused: dict[str, ClockRefusedError] = {}
+        self._clock_errors: dict[str, ClockRefusedError] = {}
 
     async def check(self) -> None:
-        """Raises NotReadyError while the broker refuses the times of events."""
-        for topic, error in self._refused.items():
+        """Raises NotReadyError while the broker refuses the events' timestamps."""
+        for topic, error in self._clock_errors.items():
             raise NotReadyError(f"{topic}: {error}")
 
-    async def publish(self, message: Message, chain_id: str) -> None:
-        """Returns when the broker has acknowledged the event, however long it is away, or this
-        machine's clock is wrong.
+    async def publish(self, outgoing: OutgoingEvent, chain_id: str) -> None:
+        """Returns when the broker has acknowledged the event.
 
-        An event that does not fit into its topic goes without its `options`; they stand in the
-        submission, too. Raises RecordTooLargeError, with nothing sent, if it does not fit even so,
-        and KafkaError for what does not pass by itself: then this process can do no more.
+        It retries as long as the broker is unavailable, or refuses the timestamps of this machine's
+        clock. An event that does not fit into its topic is sent without `options`, which the
+        submission holds too.
+
+        Raises RecordTooLargeError, with nothing sent, if it still does not fit, and KafkaError for
+        a permanent failure: the process then cannot continue.
         """
         key = chain_id.encode()
-        with send_span(message.topic, key) as carried_on:
-            headers = [*cloud_event_headers(message.event, SOURCE), *carried_on]
-            await self._insist(_fitting(message, key, headers), key, headers)
+        with send_span(outgoing.topic, key) as trace_headers:
+            headers = [*cloud_event_headers(outgoing.event, SOURCE), *trace_headers]
+            await self._send_until_acknowledged(_fit_to_topic(outgoing, key, headers), key, headers)
 
-    async def _insist(self, message: Message, key: bytes, headers: Headers) -> None:
+    async def _send_until_acknowledged(
+        self, outgoing: OutgoingEvent, key: bytes, headers: Headers
+    ) -> None:
         try:
             while True:
-                if await self._sent(message, key, headers):
+                if await self._try_send(outgoing, key, headers):
                     return
                 await asyncio.sleep(_BACKOFF_S)
         finally:
-            # Whoever waits beside it finds out anew.
-            self._refused.pop(message.topic, None)
+            # Another event for the topic that still waits records its error again.
+            self._clock_errors.pop(outgoing.topic, None)
 
-    async def _sent(self, message: Message, key: bytes, headers: Headers) -> bool:
-        """Whether the broker has it; False if it may once the trouble has passed."""
+    async def _try_send(self, outgoing: OutgoingEvent, key: bytes, headers: Headers) -> bool:
+        """Returns False after a transient failure."""
         try:
             async with self._producer.acquire() as producer:
-                await producer.send_and_wait(message.topic, message.value, key=key, headers=headers)
+                await producer.send_and_wait(
+                    outgoing.topic, outgoing.value, key=key, headers=headers
+                )
         except ClockRefusedError as error:
-            if message.topic not in self._refused:
+            if outgoing.topic not in self._clock_errors:
                 logger.error(
-                    "events cannot be published, their images are kept until they can",
-                    topic=message.topic,
+                    "broker refuses the events' timestamps, their images wait",
+                    topic=outgoing.topic,
                     error=str(error),
                 )
-            self._refused[message.topic] = error
+            self._clock_errors[outgoing.topic] = error
             return False
         except KafkaError as error:
-            # A full buffer is no error of the broker's, so it is not marked as retriable.
+            # aiokafka does not mark the timeout of a full send buffer as retriable.
             if not (error.retriable or isinstance(error, KafkaTimeoutError)):
                 raise
-            logger.warning("event not acknowledged, sent again", error=str(error))
+            logger.warning("event not acknowledged, sending it again", error=str(error))
             return False
         return True
 
 
-def _fitting(message: Message, key: bytes, headers: Headers) -> Message:
+def _fit_to_topic(outgoing: OutgoingEvent, key: bytes, headers: Headers) -> OutgoingEvent:
     try:
-        check_size(message.topic, key, message.value, headers)
+        check_size(outgoing.topic, key, outgoing.value, headers)
     except RecordTooLargeError:
-        message = without_options(message)
-        check_size(message.topic, key, message.value, headers)
-    return message
+        outgoing = without_options(outgoing)
+        check_size(outgoing.topic, key, outgoing.value, headers)
+    return outgoing

@@ -1,4 +1,4 @@
-"""Which batches were cancelled, from the commands' very beginning on."""
+"""Knows which batches were cancelled, by reading the commands from the topic's beginning."""
 
 import asyncio
 from types import TracebackType
@@ -12,6 +12,7 @@ from ocrstream_schemas.codec import decode
 from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import BatchRevoked, ImageSubmitted
 from ocrstream_schemas.topics import BATCHES_COMMANDS
+from ocrstream_worker.errors import BatchCancelledError
 
 logger = structlog.get_logger(__name__)
 
@@ -20,39 +21,35 @@ _POLL_RECORDS = 1000
 _BACKOFF_S = 1.0
 
 
-class Revoked(Exception):
-    """The image's batch was cancelled."""
+class CancelScope:
+    """A block that raises BatchCancelledError as soon as its image's batch is cancelled.
 
-
-class Heed:
-    """A block that ends with Revoked as soon as its image's batch is cancelled.
-
-    Whatever the block waits for then is cancelled, until `no_more` is called.
+    The task is cancelled at its current await, until `shield` is called.
     """
 
     def __init__(self, revocations: "Revocations", image: ImageSubmitted) -> None:
         self._revocations = revocations
         self._image = image
         self._task: asyncio.Task[object] | None = None
-        self._cancels_before = 0
-        self._revoked = False
+        self._cancel_requests_before = 0
+        self._cancelled = False
 
-    def look(self) -> None:
-        """There was a cancel of the image's batch."""
-        if self._task and not self._revoked and self._revocations.covers(self._image):
-            self._revoked = True
+    def check(self) -> None:
+        """Cancels the block if its image is cancelled."""
+        if self._task and not self._cancelled and self._revocations.is_cancelled(self._image):
+            self._cancelled = True
             self._task.cancel()
 
-    def no_more(self) -> None:
-        """From here on the block is not ended: what it does is as good as done."""
-        self._revocations.forget(self._image, self)
+    def shield(self) -> None:
+        """Protects the rest of the block from cancellation: its work counts as done."""
+        self._revocations.unsubscribe(self._image, self)
 
-    async def __aenter__(self) -> "Heed":
-        if self._revocations.covers(self._image):
-            raise Revoked
+    async def __aenter__(self) -> "CancelScope":
+        if self._revocations.is_cancelled(self._image):
+            raise BatchCancelledError
         self._task = asyncio.current_task()
-        self._cancels_before = self._task.cancelling() if self._task else 0
-        self._revocations.tell(self._image, self)
+        self._cancel_requests_before = self._task.cancelling() if self._task else 0
+        self._revocations.subscribe(self._image, self)
         return self
 
     async def __aexit__(
@@ -61,61 +58,61 @@ class Heed:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.no_more()
-        # As asyncio.timeout does it: a cancel from elsewhere goes on.
+        self.shield()
+        # Like asyncio.timeout: a cancellation from elsewhere propagates.
         if (
-            self._revoked
+            self._cancelled
             and self._task
-            and self._task.uncancel() <= self._cancels_before
+            and self._task.uncancel() <= self._cancel_requests_before
             and isinstance(error, asyncio.CancelledError)
         ):
-            raise Revoked from error
+            raise BatchCancelledError from error
 
 
 class Revocations:
-    """Reads the commands without a group: every worker has to know all of them."""
+    """Reads the commands without a consumer group: every worker needs all of them."""
 
     def __init__(self, kafka: AIOKafkaConsumer) -> None:
         self._kafka = kafka
-        # Bounded by the topic's retention: a batch's cancel is one record.
-        self._runs: dict[str, int] = {}
-        self._heeds: dict[str, set[Heed]] = {}
+        # Bounded by the topic's retention: each cancellation is one record.
+        self._revoked_runs: dict[str, int] = {}
+        self._scopes: dict[str, set[CancelScope]] = {}
         self.caught_up = asyncio.Event()
-        """Set when all commands that stood there at the start are known."""
+        """Set when all commands that existed at the start are read."""
 
-    def covers(self, image: ImageSubmitted) -> bool:
+    def is_cancelled(self, image: ImageSubmitted) -> bool:
         """Whether the image was cancelled in its run or a later one."""
         if image.batch_id is None:
             return False
-        return self._runs.get(image.batch_id, 0) >= image.run
+        return self._revoked_runs.get(image.batch_id, 0) >= image.run
 
-    def heed(self, image: ImageSubmitted) -> Heed:
-        """For `async with`: raises Revoked at its beginning, or whenever it comes to that."""
-        return Heed(self, image)
+    def watch(self, image: ImageSubmitted) -> CancelScope:
+        """A scope for `async with`; raises BatchCancelledError at once or later."""
+        return CancelScope(self, image)
 
-    def tell(self, image: ImageSubmitted, heed: Heed) -> None:
-        """Have `heed` look at every cancel of the image's batch."""
+    def subscribe(self, image: ImageSubmitted, scope: CancelScope) -> None:
+        """Has `scope` check after every cancellation of the image's batch."""
         if image.batch_id is not None:
-            self._heeds.setdefault(image.batch_id, set()).add(heed)
+            self._scopes.setdefault(image.batch_id, set()).add(scope)
 
-    def forget(self, image: ImageSubmitted, heed: Heed) -> None:
-        """The opposite of `tell`."""
-        heeds = self._heeds.get(image.batch_id or "")
-        if heeds is not None:
-            heeds.discard(heed)
-            if not heeds:
-                del self._heeds[image.batch_id or ""]
+    def unsubscribe(self, image: ImageSubmitted, scope: CancelScope) -> None:
+        """Undoes `subscribe`."""
+        scopes = self._scopes.get(image.batch_id or "")
+        if scopes is not None:
+            scopes.discard(scope)
+            if not scopes:
+                del self._scopes[image.batch_id or ""]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Follow the commands until `stop` is set."""
-        # Without a group it gets all partitions, and reads all again when there are more of them.
+        """Reads the commands until `stop` is set."""
+        # Without a group it reads all partitions, and reads them again when their number grows.
         self._kafka.subscribe([BATCHES_COMMANDS])
         await self._kafka.start()
         try:
             ends = await self._kafka.end_offsets(self._kafka.assignment())
             while not stop.is_set():
                 await self._step()
-                if not self.caught_up.is_set() and await self._reached(ends):
+                if not self.caught_up.is_set() and await self._has_reached(ends):
                     self.caught_up.set()
         finally:
             await stop_consumer(self._kafka)
@@ -124,25 +121,27 @@ class Revocations:
         try:
             records = await self._kafka.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
         except KafkaError as error:
-            logger.warning("cannot read commands now", error=str(error))
+            logger.warning("cannot fetch commands, trying again", error=str(error))
             await asyncio.sleep(_BACKOFF_S)
             return
         for found in records.values():
             for record in found:
-                self.add(record)
+                self.apply(record)
 
-    def add(self, record: RawRecord) -> None:
-        """Take note of a command, if it is a cancel."""
+    def apply(self, record: RawRecord) -> None:
+        """Records a cancellation; ignores other commands."""
         try:
             event = decode(record.topic, record.value, record_ref(record))
         except InvalidRecordError:
             return  # the recorder writes its dead letter
         if isinstance(event, BatchRevoked):
-            self._runs[event.batch_id] = max(self._runs.get(event.batch_id, 0), event.run)
-            for heed in list(self._heeds.get(event.batch_id, ())):
-                heed.look()
+            self._revoked_runs[event.batch_id] = max(
+                self._revoked_runs.get(event.batch_id, 0), event.run
+            )
+            for scope in list(self._scopes.get(event.batch_id, ())):
+                scope.check()
 
-    async def _reached(self, ends: dict[TopicPartition, int]) -> bool:
+    async def _has_reached(self, ends: dict[TopicPartition, int]) -> bool:
         for partition, end in ends.items():
             if await self._kafka.position(partition) < end:
                 return False

@@ -16,27 +16,26 @@ from engine_pages import INK, blank
 from ocrstream_schemas.events import BoxUnit, TextBox
 from ocrstream_worker.engines.doctr import DoctrEngine
 from ocrstream_worker.engines.doctr_models import DoctrModels
+from ocrstream_worker.engines.errors import EngineBrokenError, EngineUnavailableError
 from ocrstream_worker.engines.model_files import sha256_of
 from ocrstream_worker.engines.port import (
     DoctrSettings,
-    EngineBroken,
     EngineSettings,
-    EngineUnavailable,
-    ReadOptions,
     Recognition,
+    RecognitionOptions,
     RgbImage,
 )
 
 Pages = Literal["straight", "rotated", "straightened"]
-Place = tuple[int, int, int, int]
+Rectangle = tuple[int, int, int, int]
 # Left, top, right, bottom of words in pixels; those of one row are a line.
-WORDS: list[Place] = [
+WORDS: list[Rectangle] = [
     (60, 80, 160, 104),
     (190, 80, 300, 104),
     (60, 300, 240, 324),
     (60, 500, 130, 524),
 ]
-LINES: list[Place] = [(60, 80, 300, 104), (60, 300, 240, 324), (60, 500, 130, 524)]
+LINES: list[Rectangle] = [(60, 80, 300, 104), (60, 300, 240, 324), (60, 500, 130, 524)]
 
 
 def inked(height: int, width: int, degrees: float = 0) -> RgbImage:
@@ -56,7 +55,7 @@ def warm(settings: EngineSettings) -> DoctrEngine:
 
 
 def read(engine: DoctrEngine, image: RgbImage, unit: BoxUnit) -> list[TextBox]:
-    (outcome,) = engine.recognize([image], [ReadOptions(boxes=unit)])
+    (outcome,) = engine.recognize([image], [RecognitionOptions(boxes=unit)])
     assert isinstance(outcome, Recognition)
     return list(outcome.boxes)
 
@@ -66,7 +65,9 @@ def middle(box: TextBox) -> tuple[float, float]:
     return sum(xs) / 4, sum(ys) / 4
 
 
-def expected_middle(word: Place, height: int, width: int, degrees: float) -> tuple[float, float]:
+def expected_middle(
+    word: Rectangle, height: int, width: int, degrees: float
+) -> tuple[float, float]:
     left, top, right, bottom = word
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
     x, y = turn @ np.array([(left + right) / 2, (top + bottom) / 2, 1])
@@ -91,7 +92,7 @@ def engine(request: pytest.FixtureRequest, device: str) -> DoctrEngine:
 @pytest.mark.parametrize(("height", "width"), [(600, 400), (600, 900)])
 def test_boxes_are_where_the_ink_is(engine: DoctrEngine, height: int, width: int) -> None:
     image = inked(height, width)
-    by_unit: dict[BoxUnit, list[Place]] = {"word": WORDS, "line": LINES}
+    by_unit: dict[BoxUnit, list[Rectangle]] = {"word": WORDS, "line": LINES}
     for unit, places in by_unit.items():
         boxes = read(engine, image, unit)
         found = sorted(middle(box) for box in boxes)
@@ -140,7 +141,7 @@ def test_pages_of_a_batch_go_through_in_one_call(
 
     monkeypatch.setattr(engine, "predictor", counted)
     images = [inked(600, 400), inked(700, 500), inked(600, 400)]
-    outcomes = engine.recognize(images, [ReadOptions()] * 3)
+    outcomes = engine.recognize(images, [RecognitionOptions()] * 3)
     assert calls == [3]
     assert all(isinstance(one, Recognition) and len(one.boxes) == 3 for one in outcomes)
 
@@ -223,7 +224,9 @@ def test_weights_come_from_the_cache(weights_cache: Path) -> None:
 
 def test_missing_weights_are_named_and_not_fetched(weights_cache: Path) -> None:
     digest = sha256_of(Path(weights()["detection"]))
-    with pytest.raises(EngineUnavailable, match=f"{DETECTION}-{digest[:8]}.pt.*SHA-256.*DOCTR_CAC"):
+    with pytest.raises(
+        EngineUnavailableError, match=f"{DETECTION}-{digest[:8]}.pt.*SHA-256.*DOCTR_CAC"
+    ):
         DoctrEngine(of_cache())
     assert list(weights_cache.iterdir()) == []
 
@@ -232,7 +235,7 @@ def test_other_weights_in_the_cache_are_refused(weights_cache: Path) -> None:
     digest = sha256_of(Path(weights()["detection"]))
     (weights_cache / "models").mkdir()
     (weights_cache / "models" / f"{DETECTION}-{digest[:8]}.pt").write_bytes(b"something else")
-    with pytest.raises(EngineUnavailable, match="not the model that its publisher lists"):
+    with pytest.raises(EngineUnavailableError, match="not the model that its publisher lists"):
         DoctrEngine(of_cache())
 
 
@@ -249,13 +252,15 @@ def test_other_weights_in_the_cache_are_refused(weights_cache: Path) -> None:
     ],
 )
 def test_what_cannot_work_is_said(changes: dict[str, Any], text: str) -> None:
-    with pytest.raises(EngineUnavailable, match=text):
+    with pytest.raises(EngineUnavailableError, match=text):
         DoctrEngine(doctr_settings(**changes))
 
 
 def test_weights_of_another_model_are_refused() -> None:
     settings = doctr_settings(detection_weights=weights()["recognition"])
-    with pytest.raises(EngineUnavailable, match="does not hold the weights of docTR's detection"):
+    with pytest.raises(
+        EngineUnavailableError, match="does not hold the weights of docTR's detection"
+    ):
         warm(settings)
 
 
@@ -280,7 +285,7 @@ def test_a_gpu_without_memory_breaks_the_engine(
         raise torch.OutOfMemoryError(f"{len(pages)}")
 
     monkeypatch.setattr(engine, "predictor", full)
-    with pytest.raises(EngineBroken, match="no memory for 1 pages"):
+    with pytest.raises(EngineBrokenError, match="not enough memory for 1 pages"):
         read(engine, inked(600, 400), "line")
 
 
@@ -291,8 +296,8 @@ def test_a_gpu_that_is_full_breaks_the_engine_and_reads_when_it_is_not() -> None
     free, _ = torch.cuda.mem_get_info()
     hog = torch.empty(free - 64 * 2**20, dtype=torch.uint8, device="cuda")
     images = [inked(600, 400)] * 64
-    with pytest.raises(EngineBroken, match="no memory for 64 pages"):
-        engine.recognize(images, [ReadOptions()] * 64)
+    with pytest.raises(EngineBrokenError, match="not enough memory for 64 pages"):
+        engine.recognize(images, [RecognitionOptions()] * 64)
     del hog
     torch.cuda.empty_cache()
     assert len(read(engine, inked(600, 400), "line")) == len(LINES)

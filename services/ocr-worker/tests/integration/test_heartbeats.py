@@ -17,7 +17,7 @@ from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.events import WorkerSeen
 from ocrstream_schemas.topics import WORKERS_HEARTBEATS
-from ocrstream_worker.heartbeats import Doing, Heartbeats
+from ocrstream_worker.heartbeats import Heartbeats, WorkerActivity
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -26,7 +26,7 @@ PLACE = TopicPartition(WORKERS_HEARTBEATS, 0)
 
 
 def heartbeats(
-    bootstrap: str, look: Callable[[], Doing], interval_s: float = INTERVAL_S
+    bootstrap: str, look: Callable[[], WorkerActivity], interval_s: float = INTERVAL_S
 ) -> Heartbeats:
     settings = ServiceSettings(KAFKA_BOOTSTRAP_SERVERS=bootstrap)  # pyright: ignore[reportCallIssue]
     told = WorkerSeen(
@@ -69,10 +69,10 @@ class Reader:
 async def test_a_worker_tells_what_it_does_and_that_it_stops(own_broker: Broker) -> None:
     done = 0
 
-    def look() -> Doing:
+    def look() -> WorkerActivity:
         nonlocal done
         done += 10
-        return Doing(ready=True, images_in_flight=3, images_done=done)
+        return WorkerActivity(ready=True, images_in_flight=3, images_done=done)
 
     # What is not taken within an interval is dropped: the partition has its leader before they
     # begin, and they have time.
@@ -99,10 +99,10 @@ async def test_a_worker_tells_what_it_does_and_that_it_stops(own_broker: Broker)
 async def test_without_a_broker_it_goes_on_and_ends_when_told() -> None:
     looked = 0
 
-    def look() -> Doing:
+    def look() -> WorkerActivity:
         nonlocal looked
         looked += 1
-        return Doing(ready=True, images_in_flight=0, images_done=0)
+        return WorkerActivity(ready=True, images_in_flight=0, images_done=0)
 
     # A port that takes connections and answers nothing, which is worse than one that is closed.
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -120,10 +120,10 @@ async def test_without_a_broker_it_goes_on_and_ends_when_told() -> None:
 async def test_what_a_broker_that_was_away_has_missed_is_dropped(own_broker: Broker) -> None:
     looked = 0
 
-    def look() -> Doing:
+    def look() -> WorkerActivity:
         nonlocal looked
         looked += 1
-        return Doing(ready=True, images_in_flight=0, images_done=looked)
+        return WorkerActivity(ready=True, images_in_flight=0, images_done=looked)
 
     async def looks(more: int) -> None:
         until = looked + more

@@ -25,16 +25,16 @@ from ocrstream_schemas.events import (
     TaskStarted,
 )
 from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED, lane_topic
-from ocrstream_worker.consumer import Consumer
-from ocrstream_worker.engines.port import EngineSettings, ReadOptions
-from ocrstream_worker.engines.process import EngineProcess
-from ocrstream_worker.places import Place
+from ocrstream_worker.concurrency import Permit
+from ocrstream_worker.consumer import ImageConsumer
+from ocrstream_worker.engines.engine_client import EngineClient
+from ocrstream_worker.engines.port import EngineSettings, RecognitionOptions
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 # It can be opened, and reading it fails: trouble that might pass.
 UNREACHABLE = "file:///proc/self/mem"
-DECODER, ENGINE = "ocrstream_worker.decoder_child", "ocrstream_worker.engines.child"
+DECODER, ENGINE = "ocrstream_worker.decoder_server", "ocrstream_worker.engines.engine_server"
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def scene(kafka_bootstrap: str, tmp_path: Path) -> AsyncGenerator[Scene]:
         yield scene
 
 
-class Counting(Consumer):
+class Counting(ImageConsumer):
     """Counts how often it is given partitions."""
 
     assignments = 0
@@ -75,13 +75,13 @@ async def test_a_page_slower_than_the_longest_poll_interval_costs_nothing(
     )
     settings = EngineSettings(engine="noop", noop_image_s=7.0)
     with contextlib.closing(SharedBufferPool(1)) as buffers:
-        async with EngineProcess(settings, buffers) as engine:
+        async with EngineClient(settings, buffers) as engine:
             await engine.wait_ready()
 
-            async def process(image: ImageSubmitted, place: Place) -> None:
+            async def process(image: ImageSubmitted, place: Permit) -> None:
                 with await buffers.acquire() as buffer:
                     write_bytes(buffer.fd, bytes(4 * 4 * 3))
-                    await engine.recognize(buffer, 4, 4, ReadOptions())
+                    await engine.recognize(buffer, 4, 4, RecognitionOptions())
                 read.append(image.image_path)
 
             consumer = Counting(

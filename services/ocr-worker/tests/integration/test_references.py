@@ -10,7 +10,7 @@ from worker_scene import Scene
 
 from ocrstream_runtime.object_stores import parse_stores
 from ocrstream_schemas.events import OcrFailed, OcrSucceeded, Reason
-from ocrstream_worker.image_errors import ImageRejected
+from ocrstream_worker.errors import PermanentImageError
 from ocrstream_worker.references.stores import ObjectStoreFetcher
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -33,7 +33,7 @@ async def test_objects_are_read_whatever_their_keys_are(bucket: S3Store) -> None
         "s3://scans/absent.png": Reason.NOT_FOUND,
         "s3://absent/a.png": Reason.NOT_FOUND,
     }.items():
-        with pytest.raises(ImageRejected) as caught:
+        with pytest.raises(PermanentImageError) as caught:
             await fetcher.fetch(reference)
         assert caught.value.reason is reason
 

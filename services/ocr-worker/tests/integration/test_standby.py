@@ -10,8 +10,8 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, dead_letter_topic
-from ocrstream_worker.consumer import Consumer
-from ocrstream_worker.places import Place
+from ocrstream_worker.concurrency import Permit
+from ocrstream_worker.consumer import ImageConsumer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -35,7 +35,7 @@ def member(bootstrap: str, group: str, client: str) -> AIOKafkaConsumer:
     )
 
 
-async def nothing(image: ImageSubmitted, place: Place) -> None:
+async def nothing(image: ImageSubmitted, place: Permit) -> None:
     raise AssertionError(f"no image was expected: {image}")
 
 
@@ -45,7 +45,7 @@ async def test_a_standby_takes_over_however_long_it_had_nothing_to_do(kafka_boot
     busy.subscribe([TOPIC])
     await busy.start()
     standby = member(kafka_bootstrap, group, "b-standby")
-    consumer = Consumer(
+    consumer = ImageConsumer(
         standby,
         nothing,
         (TOPIC,),

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from not_run import not_run
 
-from ocrstream_worker.engines.port import EngineUnavailable, RgbImage
+from ocrstream_worker.engines.errors import EngineUnavailableError
+from ocrstream_worker.engines.port import RgbImage
 from ocrstream_worker.engines.tesseract_library import TesseractLibrary
 
 INK = (0, 0, 160)
@@ -32,5 +33,5 @@ def needs_tesseract(*models: str) -> None:
     """Says that the test is not run, and why, where Tesseract or a model is not installed."""
     try:
         TesseractLibrary(models, threads=1)
-    except EngineUnavailable as error:
+    except EngineUnavailableError as error:
         not_run("Tesseract", error)

@@ -19,7 +19,7 @@ from not_run import not_run
 
 from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.engines.factory import create_engine
-from ocrstream_worker.engines.port import Engine, EngineSettings, ReadOptions, Recognition
+from ocrstream_worker.engines.port import Engine, EngineSettings, Recognition, RecognitionOptions
 
 # All pages are read before the first test of them.
 pytestmark = pytest.mark.timeout(300)
@@ -38,7 +38,7 @@ def engine() -> Engine:
 
 def read(engine: Engine, page: Page) -> list[ReadBox]:
     pixels = Decoder(DecodeLimits()).decode(page.content)
-    (outcome,) = engine.recognize([pixels], [ReadOptions()])
+    (outcome,) = engine.recognize([pixels], [RecognitionOptions()])
     assert isinstance(outcome, Recognition), outcome
     return [ReadBox(box.text, box.confidence, np.array(box.bbox)) for box in outcome.boxes]
 

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, lane_topic
 from ocrstream_worker import consumer as consumer_module
-from ocrstream_worker.consumer import Consumer
-from ocrstream_worker.places import Place
+from ocrstream_worker.concurrency import Permit
+from ocrstream_worker.consumer import ImageConsumer
 
 DEADLINE_S = 10.0
 URGENT = lane_topic("urgent")
@@ -133,11 +133,11 @@ class Work:
         self.failure: Exception | None = None
         self._gates: dict[str, asyncio.Event] = {}
 
-    async def __call__(self, image: ImageSubmitted, place: Place) -> None:
+    async def __call__(self, image: ImageSubmitted, permit: Permit) -> None:
         path = image.image_path
         self.begun.append(path)
         if path in self.rests:
-            await place.rest(self.rests[path])
+            await permit.back_off(self.rests[path])
         if not self.at_once or path in self.gated:
             await self._gates.setdefault(path, asyncio.Event()).wait()
         if self.failure:
@@ -166,7 +166,7 @@ async def running(
     max_uncommitted_records: int = 100,
     drain_timeout_s: float = 0.1,
 ) -> AsyncGenerator[tuple[asyncio.Event, "asyncio.Task[None]"]]:
-    consumer = Consumer(
+    consumer = ImageConsumer(
         cast("AIOKafkaConsumer", kafka),
         work,
         (URGENT, IMAGES_SUBMITTED),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ocrstream_worker.cores import threads_for_one
+from ocrstream_worker.cores import default_engine_threads
 
 
 def _set_affinity(monkeypatch: pytest.MonkeyPatch, *cores: int) -> None:
@@ -38,11 +38,11 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_control_groups_quota(tmp_path: Path, limit: str | None, threads: int) -> None:
     if limit is not None:
         (tmp_path / "cpu.max").write_text(limit + "\n")
-    assert threads_for_one(tmp_path) == threads
+    assert default_engine_threads(tmp_path) == threads
 
 
 def test_the_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _set_affinity(monkeypatch, 1, 2, 5)
-    assert threads_for_one(tmp_path) == 3
+    assert default_engine_threads(tmp_path) == 3
     (tmp_path / "cpu.max").write_text("200000 100000\n")
-    assert threads_for_one(tmp_path) == 2
+    assert default_engine_threads(tmp_path) == 2

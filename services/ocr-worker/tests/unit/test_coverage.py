@@ -1,6 +1,6 @@
 """Which languages a set of characters reads, and which words betray one that it does not."""
 
-from ocrstream_worker.engines.coverage import KnowsCharacters, coverage
+from ocrstream_worker.engines.coverage import HasCharacterSet, coverage
 from ocrstream_worker.engines.languages import all_languages
 from ocrstream_worker.engines.noop import NoopEngine
 from ocrstream_worker.engines.port import EngineSettings
@@ -29,9 +29,11 @@ def test_a_text_is_read_without_its_inverted_question_marks() -> None:
 
 def test_only_words_that_no_readable_language_has_betray_another() -> None:
     found = coverage(letters("latin", but="vi") | frozenset("đơưβγδετ"))
-    betrayed = {word: found.betrays(word) for word in ("đông", "café", "δετ", "δ", "80", "")}
+    betrayed = {
+        word: found.unreadable_language(word) for word in ("đông", "café", "δετ", "δ", "80", "")
+    }
     assert {word: one.code for word, one in betrayed.items() if one} == {"đông": "vi", "δετ": "el"}
 
 
 def test_engines_say_whether_they_know_their_characters() -> None:
-    assert not isinstance(NoopEngine(EngineSettings()), KnowsCharacters)
+    assert not isinstance(NoopEngine(EngineSettings()), HasCharacterSet)

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.decode import DecodeLimits, Decoder
-from ocrstream_worker.image_errors import ImageError, ImageRejected
+from ocrstream_worker.errors import ImageError, PermanentImageError
 
 DECODER = Decoder(DecodeLimits(max_pixels=1_000_000))
 WIDTH, HEIGHT = 64, 48
@@ -183,7 +183,7 @@ def png_header_claiming(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("side", [1_001, 20_000, 2**31 - 1])
 def test_too_many_pixels_are_refused_by_the_header(side: int) -> None:
-    with pytest.raises(ImageRejected, match=r"pixels|bomb") as caught:
+    with pytest.raises(PermanentImageError, match=r"pixels|bomb") as caught:
         DECODER.decode(png_header_claiming(side, side))
     assert caught.value.reason is Reason.TOO_LARGE
 
@@ -202,7 +202,7 @@ def test_too_many_pixels_are_refused_by_the_header(side: int) -> None:
     ids=["empty", "text", "pdf", "signature", "ico", "cut jpeg", "cut png"],
 )
 def test_what_is_no_whole_image_is_undecodable(data: bytes) -> None:
-    with pytest.raises(ImageRejected) as caught:
+    with pytest.raises(PermanentImageError) as caught:
         DECODER.decode(data)
     assert caught.value.reason is Reason.UNDECODABLE
 

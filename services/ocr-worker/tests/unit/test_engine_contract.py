@@ -17,16 +17,16 @@ from ocrstream_schemas.codec import decode, encode
 from ocrstream_schemas.events import BoxUnit, OcrSucceeded
 from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import OCR_RESULTS
+from ocrstream_worker.engines.errors import EngineUnavailableError
 from ocrstream_worker.engines.factory import create_engine
 from ocrstream_worker.engines.port import (
-    READING_VERSION,
+    RECOGNITION_VERSION,
     TURNS,
     Engine,
     EngineSettings,
-    EngineUnavailable,
     RapidOcrSettings,
-    ReadOptions,
     Recognition,
+    RecognitionOptions,
     RgbImage,
     Turn,
 )
@@ -69,7 +69,7 @@ def engine(settings: EngineSettings) -> Engine:
 
 
 def read(engine: Engine, image: RgbImage, boxes: BoxUnit = "line") -> Recognition:
-    (outcome,) = engine.recognize([image], [ReadOptions(boxes=boxes)])
+    (outcome,) = engine.recognize([image], [RecognitionOptions(boxes=boxes)])
     assert isinstance(outcome, Recognition)
     return outcome
 
@@ -96,13 +96,13 @@ def test_says_what_it_is(engine: Engine, settings: EngineSettings) -> None:
     assert all("/" in name and len(digest) == 64 for name, digest in info.models.items())
     assert bool(info.models) == (info.name != "noop")
     if info.name in READERS:
-        assert info.versions["ocrstream"] == READING_VERSION
+        assert info.versions["ocrstream"] == RECOGNITION_VERSION
 
 
 def test_one_outcome_for_each_image_in_order(engine: Engine) -> None:
     images = [page("ONE"), page("TWO", width=600), page("THREE", height=300)]
     units: list[BoxUnit] = ["line", "word", "line"]
-    outcomes = engine.recognize(images, [ReadOptions(boxes=unit) for unit in units])
+    outcomes = engine.recognize(images, [RecognitionOptions(boxes=unit) for unit in units])
     assert len(outcomes) == len(images)
     for image, unit, outcome in zip(images, units, outcomes, strict=True):
         assert isinstance(outcome, Recognition)
@@ -150,7 +150,7 @@ def test_boxes_lie_in_the_image_and_go_clockwise(
 def test_a_batch_is_read_like_each_alone(engine: Engine) -> None:
     images = [page("SAME"), page("OTHER", width=700), page("SAME")]
     units: list[BoxUnit] = ["word", "line", "word"]
-    outcomes = engine.recognize(images, [ReadOptions(boxes=unit) for unit in units])
+    outcomes = engine.recognize(images, [RecognitionOptions(boxes=unit) for unit in units])
     together = [outcome.boxes for outcome in outcomes if isinstance(outcome, Recognition)]
     alone = [read(engine, *one).boxes for one in zip(images, units, strict=True)]
     assert together == alone
@@ -315,7 +315,7 @@ def test_what_it_cannot_read_keeps_it_from_starting(
 ) -> None:
     if settings.engine in {"noop", "tesseract"}:
         return
-    with pytest.raises(EngineUnavailable, match=r"[Tt]esseract"):
+    with pytest.raises(EngineUnavailableError, match=r"[Tt]esseract"):
         create_engine(change(settings, languages=languages))
 
 
@@ -325,7 +325,7 @@ def test_a_gpu_that_is_not_there_is_an_error_unless_the_cpu_will_do(
     if settings.engine == "noop":
         return
     settings = on_any_backend(settings)
-    with pytest.raises(EngineUnavailable, match="OCRSTREAM_ALLOW_CPU"):
+    with pytest.raises(EngineUnavailableError, match="OCRSTREAM_ALLOW_CPU"):
         create_engine(change(settings, device="cuda:99")).warm_up()
     engine = create_engine(change(settings, device="cuda:99", allow_cpu=True))
     engine.warm_up()
@@ -338,5 +338,5 @@ def test_a_gpu_that_is_not_there_is_an_error_unless_the_cpu_will_do(
     reason="not run: an engine that is missing: python-doctr is installed here",
 )
 def test_a_missing_engine_says_how_to_get_it() -> None:
-    with pytest.raises(EngineUnavailable, match=r"pip install 'ocrstream-worker\[doctr\]'"):
+    with pytest.raises(EngineUnavailableError, match=r"pip install 'ocrstream-worker\[doctr\]'"):
         create_engine(EngineSettings(engine="doctr"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ocrstream_schemas.events import Reason
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+from ocrstream_worker.errors import PermanentImageError, TransientImageError
 from ocrstream_worker.references.files import FileFetcher
 
 
@@ -28,8 +28,8 @@ def fetcher(root: Path) -> Generator[FileFetcher]:
         yield FileFetcher((root, root.parent / "not-there-yet"), threads, max_bytes=10)
 
 
-async def rejection(fetcher: FileFetcher, reference: str) -> ImageRejected:
-    with pytest.raises(ImageRejected) as caught:
+async def rejection(fetcher: FileFetcher, reference: str) -> PermanentImageError:
+    with pytest.raises(PermanentImageError) as caught:
         await fetcher.fetch(reference)
     return caught.value
 
@@ -130,7 +130,7 @@ async def test_a_failing_disk_is_worth_another_attempt(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", broken)
-        with pytest.raises(ImageUnreachable) as caught:
+        with pytest.raises(TransientImageError) as caught:
             await fetcher.fetch((root / "a.png").as_uri())
     assert "Input/output error" in str(caught.value)
 

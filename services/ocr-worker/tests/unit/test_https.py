@@ -14,7 +14,7 @@ from odd_files import GOOD, OddFiles, odd_files, redirect, status
 
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_schemas.events import Reason
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+from ocrstream_worker.errors import PermanentImageError, TransientImageError
 from ocrstream_worker.references.https import HttpsFetcher, parse_hosts
 
 HOSTS = "images.example, cdn.example:8443, inside.example, nowhere.example"
@@ -64,7 +64,7 @@ class Internet:
             return await fetcher.fetch(reference)
 
     async def refusal(self, reference: str) -> str:
-        with pytest.raises(ImageRejected) as caught:
+        with pytest.raises(PermanentImageError) as caught:
             await self.fetch(reference)
         assert caught.value.reason is Reason.REFUSED
         return str(caught.value)
@@ -181,18 +181,18 @@ async def test_other_answers_are_refused(internet: Internet, code: int) -> None:
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
 async def test_answers_that_pass_are_worth_another_attempt(internet: Internet, code: int) -> None:
     internet.served.answers["a"] = [status(code)]
-    with pytest.raises(ImageUnreachable, match=f"answered {code}"):
+    with pytest.raises(TransientImageError, match=f"answered {code}"):
         await internet.fetch("https://images.example/a")
 
 
 async def test_a_name_that_cannot_be_resolved_is_worth_another_attempt(internet: Internet) -> None:
-    with pytest.raises(ImageUnreachable, match="cannot be resolved"):
+    with pytest.raises(TransientImageError, match="cannot be resolved"):
         await internet.fetch("https://nowhere.example/a.png")
 
 
 async def test_what_comes_compressed_is_refused(internet: Internet) -> None:
     internet.served.answers["a"] = [status(200, b"x", Content_Encoding="gzip")]
-    assert "encoded as gzip" in await internet.refusal("https://images.example/a")
+    assert "content encoding gzip" in await internet.refusal("https://images.example/a")
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,15 @@
 
 import pytest
 
+from ocrstream_worker.engines.errors import EngineUnavailableError
+from ocrstream_worker.engines.language_support import check_languages_supported, find_languages
 from ocrstream_worker.engines.languages import (
     Language,
     find_language,
     known_names,
-    lacking,
+    missing_characters,
     split_names,
 )
-from ocrstream_worker.engines.port import EngineUnavailable
-from ocrstream_worker.engines.readers import check_readable, find_languages
 from ocrstream_worker.engines.tesseract import model_names
 
 
@@ -58,16 +58,18 @@ def test_names_of_a_setting() -> None:
 
 def test_one_letter_of_an_alphabet_is_missed_but_a_rare_syllable_is_not() -> None:
     german, korean = language("de"), language("ko")
-    assert lacking(german.characters, [german]) == {}
-    assert lacking(german.characters - {"ß"}, [german]) == {"de": "ß"}
+    assert missing_characters(german.characters, [german]) == {}
+    assert missing_characters(german.characters - {"ß"}, [german]) == {"de": "ß"}
     syllables = sorted(korean.characters)
-    assert lacking(syllables[23:], [korean]) == {}
-    assert lacking(syllables[24:], [korean])["ko"].startswith("24 characters, like 가")
+    assert missing_characters(syllables[23:], [korean]) == {}
+    assert missing_characters(syllables[24:], [korean])["ko"].startswith("24 characters, like 가")
 
 
 def test_the_error_names_what_reads_it() -> None:
-    with pytest.raises(EngineUnavailable) as caught:
-        check_readable(find_languages(["en", "ko", "uk"]), "abc", "tiny", {"ko": "Take k.onnx"})
+    with pytest.raises(EngineUnavailableError) as caught:
+        check_languages_supported(
+            find_languages(["en", "ko", "uk"]), "abc", "tiny", {"ko": "Take k.onnx"}
+        )
     text = str(caught.value)
     assert "tiny does not read Korean (ko)" in text
     assert "Take k.onnx. Or tesseract reads it" in text
@@ -76,7 +78,9 @@ def test_the_error_names_what_reads_it() -> None:
 
 
 def test_an_unknown_language_is_an_error_that_lists_the_known() -> None:
-    with pytest.raises(EngineUnavailable, match=r"no language or script tlh; there are en, .*han"):
+    with pytest.raises(
+        EngineUnavailableError, match=r"unknown language or script tlh; known are en, .*han"
+    ):
         find_languages(["en", "tlh"])
 
 

@@ -7,8 +7,8 @@ from engine_pages import blank
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocrstream_worker.engines.line_crops import cut, pieces
-from ocrstream_worker.engines.line_directions import DirectedArea
+from ocrstream_worker.engines.line_crops import crop_line, orientation_samples
+from ocrstream_worker.engines.line_directions import OrientedArea
 from ocrstream_worker.engines.port import RgbImage
 
 
@@ -22,7 +22,7 @@ def picture(length: int, height: int) -> RgbImage:
     return image
 
 
-def laid(image: RgbImage, area: DirectedArea, size: tuple[int, int] = (700, 900)) -> RgbImage:
+def laid(image: RgbImage, area: OrientedArea, size: tuple[int, int] = (700, 900)) -> RgbImage:
     """A grey page with the picture where the area is."""
     height, width = image.shape[:2]
     source = np.array([(0, 0), (width, 0), (width, height)], dtype=np.float32) - 0.5
@@ -41,9 +41,9 @@ def laid(image: RgbImage, area: DirectedArea, size: tuple[int, int] = (700, 900)
     )
 
 
-def directed(degrees: float, length: float, height: float) -> DirectedArea:
+def directed(degrees: float, length: float, height: float) -> OrientedArea:
     angle = np.radians(degrees)
-    return DirectedArea(
+    return OrientedArea(
         np.array([450.0, 350.0]), np.array([np.cos(angle), np.sin(angle)]), length, height
     )
 
@@ -56,7 +56,7 @@ def directed(degrees: float, length: float, height: float) -> DirectedArea:
 )
 def test_a_line_comes_out_upright(degrees: float, length: int, height: int) -> None:
     area = directed(degrees, length, height)
-    line = cut(laid(picture(length, height), area), area)
+    line = crop_line(laid(picture(length, height), area), area)
     shrink = max(1.0, height / 72)
     assert line.shape[:2] == pytest.approx((height / shrink, length / shrink), abs=2.5)
     wanted = cv2.resize(picture(length, height), line.shape[1::-1], interpolation=cv2.INTER_AREA)
@@ -69,7 +69,7 @@ def test_a_line_comes_out_upright(degrees: float, length: int, height: int) -> N
 @pytest.mark.parametrize(("degrees", "turns"), [(0, 0), (90, 1), (180, 2), (270, 3)])
 def test_pixels_of_level_lines_are_taken_as_they_are(degrees: int, turns: int) -> None:
     page = np.random.default_rng(3).integers(0, 256, (700, 900, 3)).astype(np.uint8)
-    line = cut(page, directed(degrees, 200, 40))
+    line = crop_line(page, directed(degrees, 200, 40))
     x, y = (100, 20) if turns % 2 == 0 else (20, 100)
     assert (line == np.rot90(page[350 - y : 350 + y, 450 - x : 450 + x], turns)).all()
 
@@ -87,7 +87,7 @@ def test_areas_that_stick_out_of_the_page_are_cut_all_the_same(
 ) -> None:
     angle = np.radians(degrees)
     direction = np.array([np.cos(angle), np.sin(angle)])
-    line = cut(blank(*size), DirectedArea(np.array(center), direction, length, height))
+    line = crop_line(blank(*size), OrientedArea(np.array(center), direction, length, height))
     assert line.dtype == np.uint8
     assert min(line.shape[:2]) >= 1
     assert max(line.shape[:2]) <= length + height
@@ -98,7 +98,7 @@ def test_areas_that_stick_out_of_the_page_are_cut_all_the_same(
 def test_pieces_have_their_true_shape_and_are_spread_over_the_line(height: int, width: int) -> None:
     line = np.zeros((height, width, 3), dtype=np.int32)
     line[:] = np.arange(width)[:, np.newaxis]
-    found = list(pieces(line))  # pyright: ignore[reportArgumentType]
+    found = list(orientation_samples(line))  # pyright: ignore[reportArgumentType]
     assert 1 <= len(found) <= 3
     if width > 4 * height:
         assert {one.shape[:2] for one in found} == {(height, 4 * height)}

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ocrstream_worker.engines.line_directions import (
-    DirectedArea,
-    direct,
+    OrientedArea,
+    orient,
     page_direction,
     turn_and_skew,
 )
 from ocrstream_worker.engines.port import TURNS, Turn
-from ocrstream_worker.engines.text_areas import Area
+from ocrstream_worker.engines.text_areas import TextArea
 
 RIGHT, DOWN = np.array([1.0, 0.0]), np.array([0.0, 1.0])
 FLIPS = st.lists(st.booleans(), min_size=6, max_size=6)
@@ -32,9 +32,9 @@ def area(
     height: float = 20,
     center: Sequence[float] = (500, 500),
     flip: bool = False,
-) -> Area:
+) -> TextArea:
     along = towards(degrees + 180 * flip)
-    return Area(np.array(center, dtype=np.float64), along, length, height)
+    return TextArea(np.array(center, dtype=np.float64), along, length, height)
 
 
 def angle_between(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -69,12 +69,16 @@ def test_where_nothing_tells_a_page_runs_to_the_right() -> None:
 def test_a_page_that_is_turned_has_its_lines_turned(
     size: tuple[int, int], degrees: float, turn: float, flip: bool
 ) -> None:
-    one = direct(area(degrees, *size), RIGHT)
-    other = direct(area(degrees + turn, *size, flip=flip), towards(turn))
+    one = orient(area(degrees, *size), RIGHT)
+    other = orient(area(degrees + turn, *size, flip=flip), towards(turn))
     # Where three degrees decide whether a short line runs as the page does, both may be right.
     assume(abs(abs(degrees) - 3) > 0.01)
     assert angle_between(other.direction, towards(angle_of(one.direction) + turn)) < 0.01
-    assert (other.length, other.height, other.aside) == (one.length, one.height, one.aside)
+    assert (other.length, other.height, other.perpendicular) == (
+        one.length,
+        one.height,
+        one.perpendicular,
+    )
 
 
 def angle_of(direction: NDArray[np.float64]) -> float:
@@ -83,32 +87,32 @@ def angle_of(direction: NDArray[np.float64]) -> float:
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_lines_run_as_the_page_does(flip: bool) -> None:
-    assert direct(area(1, flip=flip), RIGHT).direction == pytest.approx(towards(1))
+    assert orient(area(1, flip=flip), RIGHT).direction == pytest.approx(towards(1))
     # Upside down as well: the page says from which end.
-    assert direct(area(1, flip=flip), -RIGHT).direction == pytest.approx(towards(181))
-    aside = direct(area(90, flip=flip), RIGHT)
+    assert orient(area(1, flip=flip), -RIGHT).direction == pytest.approx(towards(181))
+    aside = orient(area(90, flip=flip), RIGHT)
     assert aside.direction == pytest.approx(DOWN)
-    assert aside.aside
+    assert aside.perpendicular
 
 
 def test_the_angle_of_a_short_line_is_the_pages() -> None:
-    assert direct(area(2, 60), RIGHT).direction == pytest.approx(RIGHT)
-    assert direct(area(2, 300), RIGHT).direction == pytest.approx(towards(2))
-    assert direct(area(20, 60), RIGHT).direction == pytest.approx(towards(20))
+    assert orient(area(2, 60), RIGHT).direction == pytest.approx(RIGHT)
+    assert orient(area(2, 300), RIGHT).direction == pytest.approx(towards(2))
+    assert orient(area(20, 60), RIGHT).direction == pytest.approx(towards(20))
 
 
 def test_what_is_as_long_as_high_is_read_as_the_page_is() -> None:
-    high = direct(area(90, 25, 20), RIGHT)
+    high = orient(area(90, 25, 20), RIGHT)
     assert high.direction == pytest.approx(RIGHT)
     assert (high.length, high.height) == (20, 25)
-    assert not high.aside
+    assert not high.perpendicular
 
 
 def test_corners_begin_at_the_texts_own_top_left() -> None:
-    box = DirectedArea(np.array([100.0, 50.0]), RIGHT, 80, 20)
+    box = OrientedArea(np.array([100.0, 50.0]), RIGHT, 80, 20)
     assert box.corners.tolist() == [[60, 40], [140, 40], [140, 60], [60, 60]]
     assert box.reversed().corners.tolist() == [[140, 60], [60, 60], [60, 40], [140, 40]]
-    down = DirectedArea(np.array([100.0, 50.0]), DOWN, 80, 20)
+    down = OrientedArea(np.array([100.0, 50.0]), DOWN, 80, 20)
     assert down.corners.tolist() == [[110, 10], [110, 90], [90, 90], [90, 10]]
 
 

@@ -14,7 +14,7 @@ from ocrstream_worker.engines.lines import (
     Line,
     Word,
     is_unspaced,
-    line_of_words,
+    join_words,
     text_box,
     to_boxes,
 )
@@ -76,11 +76,11 @@ def word(text: str, confidence: float = 1.0) -> Word:
     ],
 )
 def test_words_make_a_line(texts: list[str], joined: str) -> None:
-    assert line_of_words([word(text) for text in texts], SQUARE).text == joined
+    assert join_words([word(text) for text in texts], SQUARE).text == joined
 
 
 def test_a_line_is_as_sure_as_its_words_are_on_average() -> None:
-    assert line_of_words([word("a", 0.5), word("b", 0.7)], SQUARE).confidence == pytest.approx(0.6)
+    assert join_words([word("a", 0.5), word("b", 0.7)], SQUARE).confidence == pytest.approx(0.6)
 
 
 def test_writings_without_blanks() -> None:

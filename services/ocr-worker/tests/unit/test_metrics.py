@@ -51,15 +51,15 @@ def test_what_happens_to_children_is_counted_for_their_kind() -> None:
 
     before, others = values("engine"), values("decoder")
     told = ChildMetrics("engine")
-    told.batch_begun(3)
-    told.batch_done(0.5)
+    told.batch_started(3)
+    told.batch_finished(0.5)
     told.replaced()
     told.recycled()
-    told.held(True)
-    told.starved(2)
+    told.breaker_changed(True)
+    told.starvation_changed(2)
     change = {name: value - before[name] for name, value in values("engine").items()}
     assert list(change.values()) == [1, 1, 0.5, 3, 1, 2]
     assert values("decoder") == others
-    told.held(False)
-    told.starved(0)
+    told.breaker_changed(False)
+    told.starvation_changed(0)
     assert values("engine")["crash_loop"] == values("engine")["process_starved"] == 0

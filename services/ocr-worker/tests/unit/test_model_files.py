@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from ocrstream_worker.engines.errors import EngineUnavailableError
 from ocrstream_worker.engines.model_files import ModelFile, find_or_fetch, hash_files, sha256_of
-from ocrstream_worker.engines.port import EngineUnavailable
 
 CONTENT = b"a model" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -62,21 +62,21 @@ def test_fetched_once_and_checked(publisher: str, tmp_path: Path, digits: int) -
 
 def test_another_content_is_not_kept(publisher: str, tmp_path: Path) -> None:
     model = ModelFile("model.onnx", f"{publisher}/model.onnx", "0" * 64)
-    with pytest.raises(EngineUnavailable, match=f"SHA-256 is {DIGEST} and should"):
+    with pytest.raises(EngineUnavailableError, match=f"SHA-256 is {DIGEST} and should"):
         find_or_fetch(model, tmp_path, fetch=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_of_that_name_with_another_content_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"other")
-    with pytest.raises(EngineUnavailable, match="not the model that its publisher lists"):
+    with pytest.raises(EngineUnavailableError, match="not the model that its publisher lists"):
         find_or_fetch(ModelFile("model.onnx", "", DIGEST), tmp_path, fetch=True)
 
 
 @pytest.mark.parametrize("path", ["/other.onnx", None])
 def test_what_cannot_be_fetched_says_so(publisher: str, tmp_path: Path, path: str | None) -> None:
     url = f"{publisher}{path}" if path else "http://127.0.0.1:9/model.onnx"
-    with pytest.raises(EngineUnavailable, match=f"cannot fetch {url}"):
+    with pytest.raises(EngineUnavailableError, match=f"cannot fetch {url}"):
         find_or_fetch(ModelFile("model.onnx", url, DIGEST), tmp_path, fetch=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -85,5 +85,5 @@ def test_hashes_are_told_by_role_and_name(tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     path.write_bytes(CONTENT)
     assert hash_files({"one": path, "two": path}) == {"one/a.onnx": DIGEST, "two/a.onnx": DIGEST}
-    with pytest.raises(EngineUnavailable, match="cannot read the model"):
+    with pytest.raises(EngineUnavailableError, match="cannot read the model"):
         sha256_of(tmp_path / "none")

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.engines.factory import create_engine
-from ocrstream_worker.engines.port import Engine, EngineSettings, ReadOptions, Recognition
+from ocrstream_worker.engines.port import Engine, EngineSettings, Recognition, RecognitionOptions
 
 LINES = ("INVOICE 4711", "Total 42.50 EUR")
 
@@ -97,7 +97,7 @@ def engine() -> Engine:
 
 
 def text(engine: Engine, file: bytes) -> list[str]:
-    (outcome,) = engine.recognize([Decoder(DecodeLimits()).decode(file)], [ReadOptions()])
+    (outcome,) = engine.recognize([Decoder(DecodeLimits()).decode(file)], [RecognitionOptions()])
     assert isinstance(outcome, Recognition)
     return [box.text for box in outcome.boxes]
 

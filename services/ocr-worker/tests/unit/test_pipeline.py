@@ -35,11 +35,16 @@ from ocrstream_schemas.events import (
 )
 from ocrstream_schemas.topics import BATCHES_COMMANDS
 from ocrstream_worker import pipeline as pipeline_module
-from ocrstream_worker.engines.port import Outcome, ReadOptions, Recognition, Refused
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
-from ocrstream_worker.outcomes import Message
-from ocrstream_worker.pipeline import Pipeline, RetryRule
-from ocrstream_worker.reuse import Reuse
+from ocrstream_worker.engines.port import (
+    Recognition,
+    RecognitionFailure,
+    RecognitionOptions,
+    RecognitionOutcome,
+)
+from ocrstream_worker.errors import PermanentImageError, TransientImageError
+from ocrstream_worker.pipeline import Pipeline, RetryPolicy
+from ocrstream_worker.result_cache import ResultCache
+from ocrstream_worker.result_events import OutgoingEvent
 from ocrstream_worker.revocations import Revocations
 
 BOX = TextBox(text="Total", confidence=0.5, bbox=((0, 0), (4, 0), (4, 2), (0, 2)))
@@ -47,7 +52,7 @@ READ = Recognition(boxes=(BOX,), provenance=Provenance(engine="fake"))
 BLANK = Recognition(boxes=(), provenance=Provenance(engine="fake"))
 IMAGE = ImageSubmitted(image_path="file:///a", chain_id="c", batch_id="b")
 
-Step = Outcome | BaseException
+Step = RecognitionOutcome | BaseException
 
 
 class Engine:
@@ -55,7 +60,7 @@ class Engine:
 
     def __init__(self, *steps: Step) -> None:
         self._steps = list(steps)
-        self.alone: list[bool] = []
+        self.isolated: list[bool] = []
         self.asked = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -63,22 +68,22 @@ class Engine:
 
     @property
     def calls(self) -> int:
-        return len(self.alone)
+        return len(self.isolated)
 
     async def recognize(
         self,
         buffer: SharedBuffer,
         height: int,
         width: int,
-        options: ReadOptions,
+        options: RecognitionOptions,
         *,
-        alone: bool,
-        on_begun: Callable[[], None],
-    ) -> Outcome:
-        assert (height, width, options) == (2, 4, ReadOptions())
-        self.alone.append(alone)
+        isolated: bool,
+        on_started: Callable[[], None],
+    ) -> RecognitionOutcome:
+        assert (height, width, options) == (2, 4, RecognitionOptions())
+        self.isolated.append(isolated)
         if not self.queued:
-            on_begun()
+            on_started()
         self.asked.set()
         await self.gate.wait()
         step = self._steps.pop(0) if self._steps else READ
@@ -122,11 +127,11 @@ class Sink:
         self.events: list[Event] = []
         self.got_one = asyncio.Event()
 
-    async def publish(self, message: Message, chain_id: str) -> None:
+    async def publish(self, outgoing: OutgoingEvent, chain_id: str) -> None:
         assert chain_id == "c"
-        if error := self._refuses(message.event):
+        if error := self._refuses(outgoing.event):
             raise error
-        self.events.append(message.event)
+        self.events.append(outgoing.event)
         self.got_one.set()
 
 
@@ -139,7 +144,7 @@ class Bed:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def rest(self, seconds: float) -> None:
+    async def back_off(self, seconds: float) -> None:
         self.pauses_s.append(seconds)
         self.entered.set()
         await self.gate.wait()
@@ -151,7 +156,7 @@ def cancel(revocations: Revocations, batch_id: str = "b") -> None:
     record = SimpleNamespace(
         topic=BATCHES_COMMANDS, partition=0, offset=0, timestamp=0, headers=(), value=value
     )
-    revocations.add(cast("RawRecord", record))
+    revocations.apply(cast("RawRecord", record))
 
 
 @dataclass
@@ -159,7 +164,7 @@ class Scene:
     """A pipeline and what stands around it."""
 
     sink: Sink
-    reuse: Reuse
+    result_cache: ResultCache
     buffers: SharedBufferPool
     revocations: Revocations = field(
         default_factory=lambda: Revocations(cast("AIOKafkaConsumer", None))
@@ -177,14 +182,14 @@ class Scene:
         image: ImageSubmitted = IMAGE,
     ) -> None:
         pipeline = Pipeline(
-            references=Files(read),
-            reuse=self.reuse,
+            fetcher=Files(read),
+            result_cache=self.result_cache,
             buffers=self.buffers,
             decoders=decoders or Decoders(),
             engine=engine or Engine(),
             publisher=self.sink,
             revocations=self.revocations,
-            rule=RetryRule(max_attempts, backoff_s),
+            retry_policy=RetryPolicy(max_attempts, backoff_s),
             worker="worker-1",
         )
         await pipeline.process(image, self.bed)
@@ -194,7 +199,7 @@ class Scene:
 async def scene(tmp_path: Path) -> AsyncGenerator[Scene]:
     buffers = SharedBufferPool(1)
     with ThreadPoolExecutor(1) as threads:
-        yield Scene(Sink(), Reuse(tmp_path, b"basis", threads), buffers)
+        yield Scene(Sink(), ResultCache(tmp_path, b"basis", threads), buffers)
     # Whatever happened, the image has given its memory back.
     async with asyncio.timeout(5):
         await buffers.acquire()
@@ -245,9 +250,9 @@ async def test_a_blank_page_fails(scene: Scene) -> None:
 
 
 async def test_what_cannot_get_better_fails_at_once(scene: Scene) -> None:
-    rejected = raising(ImageRejected(Reason.NOT_FOUND, "gone"))
+    rejected = raising(PermanentImageError(Reason.NOT_FOUND, "gone"))
     await scene.process(read=rejected)
-    await scene.process(Engine(Refused(error="no")))
+    await scene.process(Engine(RecognitionFailure(error="no")))
     assert [failure(event) for event in scene.sink.events] == [
         (Reason.NOT_FOUND, 1),
         (Reason.ENGINE, 1),
@@ -255,7 +260,7 @@ async def test_what_cannot_get_better_fails_at_once(scene: Scene) -> None:
 
 
 async def test_trouble_that_passes_costs_attempts(scene: Scene) -> None:
-    read = raising(ImageUnreachable(Reason.TIMEOUT, "disk"))
+    read = raising(TransientImageError(Reason.TIMEOUT, "disk"))
     await scene.process(Engine(ChildDiedError("segfault")), read=read)
     first, second, result = scene.sink.events
     assert isinstance(first, TaskRetried)
@@ -281,7 +286,7 @@ async def test_a_dead_or_hung_decoder_costs_an_attempt_each(scene: Scene) -> Non
 async def test_after_a_death_an_image_is_read_alone(scene: Scene) -> None:
     engine = Engine(ChildDiedError("segfault"), ZeroDivisionError("a bug"))
     await scene.process(engine)
-    assert engine.alone == [False, True, True]
+    assert engine.isolated == [False, True, True]
 
 
 async def test_a_lack_of_cpu_costs_no_attempt_however_often(scene: Scene) -> None:
@@ -292,7 +297,7 @@ async def test_a_lack_of_cpu_costs_no_attempt_however_often(scene: Scene) -> Non
     assert isinstance(result, OcrSucceeded)
     assert result.attempt == 1
     # What was too much at once is not tried so again.
-    assert all(engine.alone)
+    assert all(engine.isolated)
     assert len(scene.bed.pauses_s) == 18
 
 
@@ -412,7 +417,7 @@ async def test_news_too_large_for_its_topic_costs_nothing(scene: Scene) -> None:
 
 
 async def test_a_long_attempt_is_told_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline_module, "_TELL_AFTER_S", 0.0)
+    monkeypatch.setattr(pipeline_module, "_STARTED_EVENT_AFTER_S", 0.0)
     engine = Engine()
     engine.gate.clear()
     processing = asyncio.create_task(scene.process(engine))
@@ -459,7 +464,7 @@ async def test_the_same_file_again_needs_neither_decoder_nor_engine(
 
 
 async def test_a_refusal_is_not_reused(scene: Scene) -> None:
-    await scene.process(Engine(Refused(error="no")), image=REUSING)
+    await scene.process(Engine(RecognitionFailure(error="no")), image=REUSING)
     await scene.process(image=REUSING)
     assert [type(event) for event in scene.sink.events] == [OcrFailed, OcrSucceeded]
 

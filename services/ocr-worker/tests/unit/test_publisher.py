@@ -25,8 +25,8 @@ from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import OCR_RESULTS, TASKS_LIFECYCLE, TOPICS
 from ocrstream_worker import publisher as publisher_module
 from ocrstream_worker.engines.port import Recognition
-from ocrstream_worker.outcomes import Attempt
-from ocrstream_worker.publisher import Publisher
+from ocrstream_worker.publisher import KafkaPublisher
+from ocrstream_worker.result_events import ImageAttempt
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ class Broker:
         self.records: list[tuple[str, bytes, bytes]] = []
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncGenerator["Broker"]:
+    async def lent(self) -> AsyncGenerator["Broker"]:
         with translate_clock_errors():
             yield self
 
@@ -52,13 +52,13 @@ class Broker:
         self.records.append((topic, value, key))
 
 
-def publisher_to(broker: Broker) -> Publisher:
-    return Publisher(cast("RenewableProducer", broker))
+def publisher_to(broker: Broker) -> KafkaPublisher:
+    return KafkaPublisher(cast("RenewableProducer", broker))
 
 
-def attempt(options: dict[str, Any] | None = None) -> Attempt:
+def attempt(options: dict[str, Any] | None = None) -> ImageAttempt:
     image = ImageSubmitted(image_path="file:///a", chain_id="c", options=options)
-    return Attempt(image, 1, NOW, "worker-1")
+    return ImageAttempt(image, 1, NOW, "worker-1")
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_insists_while_the_trouble_may_pass() -> None:
     broker = Broker(KafkaConnectionError(), KafkaTimeoutError())
-    await publisher_to(broker).publish(attempt().started(), "c")
+    await publisher_to(broker).publish(attempt().started_event(), "c")
     assert [(topic, key) for topic, _, key in broker.records] == [(TASKS_LIFECYCLE, b"c")]
 
 
@@ -79,7 +79,7 @@ async def test_while_the_clock_is_wrong_it_says_so_and_insists(
     broker = Broker(InvalidTimestampError(), KafkaConnectionError())
     publisher = publisher_to(broker)
     with capture_logs() as logs:
-        publishing = asyncio.create_task(publisher.publish(attempt().started(), "c"))
+        publishing = asyncio.create_task(publisher.publish(attempt().started_event(), "c"))
         # It sleeps once it has said so.
         await asyncio.wait([publishing], timeout=0.1)
     (told,) = logs
@@ -91,7 +91,7 @@ async def test_while_the_clock_is_wrong_it_says_so_and_insists(
     await asyncio.wait([publishing])
     await publisher.check()
     monkeypatch.setattr(publisher_module, "_BACKOFF_S", 0)
-    await publisher.publish(attempt().started(), "c")
+    await publisher.publish(attempt().started_event(), "c")
     assert len(broker.records) == 1
 
 
@@ -99,14 +99,14 @@ async def test_while_the_clock_is_wrong_it_says_so_and_insists(
 async def test_what_never_passes_is_raised(error: Exception) -> None:
     broker = Broker(error)
     with pytest.raises(type(error)):
-        await publisher_to(broker).publish(attempt().started(), "c")
+        await publisher_to(broker).publish(attempt().started_event(), "c")
     assert broker.records == []
 
 
 async def test_a_result_that_does_not_fit_is_not_tried() -> None:
     box = TextBox(text="x" * 1000, confidence=1, bbox=((0, 0), (1, 0), (1, 1), (0, 1)))
     boxes = (box,) * (TOPICS[OCR_RESULTS].max_message_bytes // 1000)
-    message = attempt().recognized(
+    message = attempt().recognized_event(
         Recognition(boxes=boxes, provenance=Provenance(engine="noop")), NOW
     )
     broker = Broker()
@@ -118,7 +118,7 @@ async def test_a_result_that_does_not_fit_is_not_tried() -> None:
 async def test_options_are_left_out_where_they_do_not_fit() -> None:
     options = {"note": "x" * TOPICS[TASKS_LIFECYCLE].max_message_bytes}
     broker = Broker()
-    await publisher_to(broker).publish(attempt(options).revoked(NOW), "c")
+    await publisher_to(broker).publish(attempt(options).revoked_event(NOW), "c")
     ((topic, value, _),) = broker.records
     event = decode(topic, value, RecordRef(topic, 0, 0, 0))
     assert isinstance(event, TaskRevoked)

@@ -13,14 +13,14 @@ from rapidocr.ch_ppocr_rec.typings import WordInfo
 
 from ocrstream_schemas.events import TextBox
 from ocrstream_worker.engines import rapidocr as adapter
+from ocrstream_worker.engines.errors import EngineUnavailableError
 from ocrstream_worker.engines.languages import find_language
 from ocrstream_worker.engines.model_files import ModelFile, sha256_of
 from ocrstream_worker.engines.port import (
     EngineSettings,
-    EngineUnavailable,
     RapidOcrSettings,
-    ReadOptions,
     Recognition,
+    RecognitionOptions,
     RgbImage,
 )
 from ocrstream_worker.engines.rapidocr import RapidOcrEngine, choose_backend, real_device
@@ -36,7 +36,7 @@ def engine() -> RapidOcrEngine:
 
 
 def read(engine: RapidOcrEngine, image: RgbImage, **options: Any) -> tuple[TextBox, ...]:
-    (outcome,) = engine.recognize([image], [ReadOptions(**options)])
+    (outcome,) = engine.recognize([image], [RecognitionOptions(**options)])
     assert isinstance(outcome, Recognition)
     return outcome.boxes
 
@@ -101,7 +101,7 @@ def test_characters_of_a_writing_without_blanks_stand_alone(engine: RapidOcrEngi
 
 def test_lines_below_the_confidence_asked_for_are_left_out() -> None:
     engine = RapidOcrEngine(EngineSettings(min_confidence=1.0))
-    assert engine.recognize([page("UNSURE 0O0")], [ReadOptions()])[0].boxes == ()  # pyright: ignore[reportAttributeAccessIssue]
+    assert engine.recognize([page("UNSURE 0O0")], [RecognitionOptions()])[0].boxes == ()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.parametrize("code", ["en", "de", "fr", "pl", "tr", "ro", "ja", "zh", "zh-hant", "lv"])
@@ -123,7 +123,7 @@ def test_the_model_in_the_wheel_reads(code: str) -> None:
     ],
 )
 def test_for_other_languages_the_model_that_may_is_named(code: str, model: str | None) -> None:
-    with pytest.raises(EngineUnavailable) as caught:
+    with pytest.raises(EngineUnavailableError) as caught:
         RapidOcrEngine(EngineSettings(languages=("en", code), model_folder="/srv/models"))
     text = str(caught.value)
     assert "OCRSTREAM_ENGINE=tesseract" in text
@@ -149,14 +149,16 @@ def test_a_model_in_the_folder_is_taken_if_it_is_the_one_listed(
     listed = ModelFile("k.onnx", "", sha256_of(bundled("PP-OCRv6_rec_small.onnx")))
     monkeypatch.setattr(adapter, "listed_recognizer", lambda _: listed)  # pyright: ignore[reportUnknownLambdaType]
     settings = EngineSettings(languages=("ko",), model_folder=str(tmp_path))
-    with pytest.raises(EngineUnavailable, match=r"^PP-OCRv6_rec_small.onnx does not .* k.onnx may"):
+    with pytest.raises(
+        EngineUnavailableError, match=r"^PP-OCRv6_rec_small.onnx does not .* k.onnx may"
+    ):
         RapidOcrEngine(settings)
     (tmp_path / "k.onnx").write_bytes(content)
-    with pytest.raises(EngineUnavailable, match=r"^k.onnx does not read Korean") as caught:
+    with pytest.raises(EngineUnavailableError, match=r"^k.onnx does not read Korean") as caught:
         RapidOcrEngine(settings)
     assert "may: put it" not in str(caught.value)
     (tmp_path / "k.onnx").write_bytes(b"another")
-    with pytest.raises(EngineUnavailable, match="not the model that its publisher lists"):
+    with pytest.raises(EngineUnavailableError, match="not the model that its publisher lists"):
         RapidOcrEngine(settings)
 
 
@@ -170,7 +172,7 @@ def test_a_model_given_by_path_is_the_one_that_reads(tmp_path: Path) -> None:
 
 def test_a_model_that_is_not_there_is_named_with_its_setting() -> None:
     own = RapidOcrSettings(detection_model="/nowhere.onnx")
-    with pytest.raises(EngineUnavailable, match=r"/nowhere\.onnx.*RAPIDOCR_DETECTION_MODEL"):
+    with pytest.raises(EngineUnavailableError, match=r"/nowhere\.onnx.*RAPIDOCR_DETECTION_MODEL"):
         RapidOcrEngine(EngineSettings(rapidocr=own))
 
 
@@ -190,12 +192,12 @@ def test_only_onnx_runtime_computes_on_a_gpu(device: str, backend: Any, chosen: 
 
 def test_openvino_and_a_gpu_do_not_go_together() -> None:
     own = RapidOcrSettings(backend="openvino")
-    with pytest.raises(EngineUnavailable, match="onnxruntime only, not with openvino"):
+    with pytest.raises(EngineUnavailableError, match="onnxruntime only, not with openvino"):
         choose_backend(EngineSettings(device="cuda", rapidocr=own))
 
 
 def test_a_device_that_it_does_not_know() -> None:
-    with pytest.raises(EngineUnavailable, match="cpu, cuda or cuda:N, not on 'tpu'"):
+    with pytest.raises(EngineUnavailableError, match="cpu, cuda or cuda:N, not on 'tpu'"):
         RapidOcrEngine(EngineSettings(device="tpu"))
 
 
@@ -204,6 +206,6 @@ def test_the_device_is_the_one_that_all_models_are_on() -> None:
     on_gpu = EngineSettings(device="cuda:1")
     assert real_device(EngineSettings(), [cpu] * 3) == "cpu"
     assert real_device(on_gpu, [cuda] * 3) == "cuda:1"
-    with pytest.raises(EngineUnavailable, match="would on CPUExecutionProvider, CUDA"):
+    with pytest.raises(EngineUnavailableError, match="would compute on CPUExecutionProvider, CUDA"):
         real_device(on_gpu, [cuda, cpu, cuda])
     assert real_device(msgspec.structs.replace(on_gpu, allow_cpu=True), [cuda, cpu, cuda]) == "cpu"

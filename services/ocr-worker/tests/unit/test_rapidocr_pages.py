@@ -8,7 +8,7 @@ from engine_pages import blank, turned
 from numpy.typing import NDArray
 
 from ocrstream_schemas.events import TextBox
-from ocrstream_worker.engines.port import EngineSettings, ReadOptions, Recognition, RgbImage
+from ocrstream_worker.engines.port import EngineSettings, Recognition, RecognitionOptions, RgbImage
 from ocrstream_worker.engines.rapidocr import RapidOcrEngine
 
 LONG = "The lamps of the harbour were lit by seven men who came with ropes and a ladder at dusk"
@@ -28,7 +28,7 @@ def engine() -> RapidOcrEngine:
 
 
 def recognize(engine: RapidOcrEngine, image: RgbImage) -> Recognition:
-    (outcome,) = engine.recognize([image], [ReadOptions()])
+    (outcome,) = engine.recognize([image], [RecognitionOptions()])
     assert isinstance(outcome, Recognition)
     return outcome
 

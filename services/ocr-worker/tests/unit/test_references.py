@@ -18,10 +18,10 @@ from odd_files import GOOD, LARGE_BYTES, odd_files
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.object_stores import parse_stores
 from ocrstream_schemas.events import Reason
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+from ocrstream_worker.errors import PermanentImageError, TransientImageError
 from ocrstream_worker.references.files import FileFetcher
 from ocrstream_worker.references.https import HttpsFetcher, parse_hosts
-from ocrstream_worker.references.port import Fetcher, References
+from ocrstream_worker.references.port import Fetcher, FetcherRegistry
 from ocrstream_worker.references.stores import ObjectStoreFetcher
 
 MAX_BYTES = 10
@@ -97,8 +97,8 @@ def source(request: pytest.FixtureRequest) -> Source:
     return request.getfixturevalue(request.param)
 
 
-async def refusal(source: Source, name: str) -> ImageRejected:
-    with pytest.raises(ImageRejected) as caught:
+async def refusal(source: Source, name: str) -> PermanentImageError:
+    with pytest.raises(PermanentImageError) as caught:
         await source.fetcher.fetch(f"{source.base}/{name}")
     return caught.value
 
@@ -126,8 +126,8 @@ async def test_what_is_said_to_be_too_large_is_not_read(source: Source) -> None:
 
 async def test_what_takes_too_long_is_given_up(source: Source) -> None:
     scheme = source.base.partition(":")[0]
-    references = References({scheme: source.fetcher}, timeout_s=0.5)
-    with pytest.raises(ImageUnreachable, match="OCRSTREAM_FETCH_TIMEOUT_S") as caught:
+    references = FetcherRegistry({scheme: source.fetcher}, timeout_s=0.5)
+    with pytest.raises(TransientImageError, match="OCRSTREAM_FETCH_TIMEOUT_S") as caught:
         await references.fetch(f"{source.base}/slow.png")
     assert caught.value.reason is Reason.TIMEOUT
     # Whoever waits holds up nobody.
@@ -135,12 +135,12 @@ async def test_what_takes_too_long_is_given_up(source: Source) -> None:
 
 
 async def test_what_breaks_off_is_worth_another_attempt(source: Source) -> None:
-    with pytest.raises(ImageUnreachable, match=r"cut\.png could not be read"):
+    with pytest.raises(TransientImageError, match=r"cut\.png could not be read"):
         await source.fetcher.fetch(f"{source.base}/cut.png")
 
 
 async def test_what_fails_once_is_read_the_next_time(source: Source) -> None:
-    with pytest.raises(ImageUnreachable, match=r"shaky\.png could not be read"):
+    with pytest.raises(TransientImageError, match=r"shaky\.png could not be read"):
         await source.fetcher.fetch(f"{source.base}/shaky.png")
     assert await source.fetcher.fetch(f"{source.base}/shaky.png") == GOOD
 
@@ -151,7 +151,7 @@ async def test_what_is_not_allowed_is_refused_and_says_how_to_allow_it(source: S
         "s3": "s3://other/scans/good.png",
         "https": "https://other.example/good.png",
     }[source.base.partition(":")[0]]
-    with pytest.raises(ImageRejected, match=source.setting) as caught:
+    with pytest.raises(PermanentImageError, match=source.setting) as caught:
         await source.fetcher.fetch(elsewhere)
     assert caught.value.reason is Reason.REFUSED
 
@@ -171,7 +171,7 @@ async def test_no_more_than_allowed_is_read_of_what_does_not_say_its_size(https:
     ],
 )
 async def test_other_references_are_refused(files: Source, reference: str, says: str) -> None:
-    with pytest.raises(ImageRejected, match=says) as caught:
-        await References({"file": files.fetcher}, timeout_s=60).fetch(reference)
-    assert "there are file://" in str(caught.value)
+    with pytest.raises(PermanentImageError, match=says) as caught:
+        await FetcherRegistry({"file": files.fetcher}, timeout_s=60).fetch(reference)
+    assert "supported are file://" in str(caught.value)
     assert "secret" not in str(caught.value)

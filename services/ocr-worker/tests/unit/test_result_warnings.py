@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from ocrstream_schemas.events import ResultWarning
 from ocrstream_worker.engines.coverage import coverage
 from ocrstream_worker.engines.languages import find_language
-from ocrstream_worker.engines.lines import Line, Word, upright
-from ocrstream_worker.engines.result_warnings import Reader, find_warnings
+from ocrstream_worker.engines.lines import Line, Word, box_corners
+from ocrstream_worker.engines.result_warnings import RecognitionModel, find_warnings
 
 GREEK_WITHOUT_ACCENTS = frozenset("αβγδεζηθικλμνξοπρστυφχψως")
 
@@ -22,8 +22,8 @@ def letters_of(*codes: str) -> frozenset[str]:
 
 
 LIKE_RAPIDOCR = letters_of("en", "de", "pl", "tr", "pt", "zh", "ja") | GREEK_WITHOUT_ACCENTS
-RAPIDOCR = Reader("rapidocr", "PP-OCRv6_rec_small.onnx", coverage(LIKE_RAPIDOCR))
-TESSERACT = Reader("tesseract", "eng")
+RAPIDOCR = RecognitionModel("rapidocr", "PP-OCRv6_rec_small.onnx", coverage(LIKE_RAPIDOCR))
+TESSERACT = RecognitionModel("tesseract", "eng")
 
 Span = tuple[str, float, float, float]
 """A word: text, confidence, and from where to where it reaches in pixels."""
@@ -35,16 +35,16 @@ def line(
     return Line(
         text,
         confidence,
-        upright(0, 0, width, height),
-        tuple(Word(t, c, upright(left, 0, right, height)) for t, c, left, right in words),
+        box_corners(0, 0, width, height),
+        tuple(Word(t, c, box_corners(left, 0, right, height)) for t, c, left, right in words),
     )
 
 
-def codes(lines: Sequence[Line], reader: Reader = RAPIDOCR) -> list[str]:
+def codes(lines: Sequence[Line], reader: RecognitionModel = RAPIDOCR) -> list[str]:
     return [one.code for one in find_warnings(lines, reader, min_confidence=0.5)]
 
 
-def detail(lines: Sequence[Line], reader: Reader = RAPIDOCR) -> str:
+def detail(lines: Sequence[Line], reader: RecognitionModel = RAPIDOCR) -> str:
     (warning,) = find_warnings(lines, reader, min_confidence=0.5)
     assert isinstance(warning, ResultWarning)
     return warning.detail
@@ -104,9 +104,9 @@ def test_a_long_line_of_which_hardly_anything_was_seen_was_not_read() -> None:
 
 
 def test_vertical_text_is_as_long_as_it_is_high() -> None:
-    vertical = Line("是非不得問之人要取之", 0.97, upright(0, 0, 40, 400))
+    vertical = Line("是非不得問之人要取之", 0.97, box_corners(0, 0, 40, 400))
     assert codes([vertical]) == []
-    assert codes([Line("", 0.0, upright(0, 0, 40, 400))]) == ["unreadable_script"]
+    assert codes([Line("", 0.0, box_corners(0, 0, 40, 400))]) == ["unreadable_script"]
 
 
 def test_small_or_half_readable_text_is_hard_to_see() -> None:
@@ -127,7 +127,7 @@ def test_a_page_of_small_letters_is_told_of_however_it_was_read() -> None:
     assert codes([small, line("GRAND TOTAL OF ALL", 0.99, 130)]) == []
     assert codes([small, small, line("GRAND TOTAL OF ALL", 0.99, 130)]) == ["small_text"]
     assert "2 of 3 lines are lower than 14 pixels" in detail([small, small, line("A", 0.99, 30)])
-    assert codes([Line("小さい", 0.99, upright(0, 0, 12, 100))]) == ["small_text"]
+    assert codes([Line("小さい", 0.99, box_corners(0, 0, 12, 100))]) == ["small_text"]
 
 
 def test_letters_of_an_alphabet_that_the_model_half_knows() -> None:
@@ -158,7 +158,7 @@ lines = st.builds(Line, st.text(), confidences, corners, st.lists(words, max_siz
 
 @given(st.lists(lines, max_size=6), st.sampled_from([RAPIDOCR, TESSERACT]))
 def test_whatever_an_engine_gives_there_are_two_warnings_at_most(
-    given_lines: list[Line], reader: Reader
+    given_lines: list[Line], reader: RecognitionModel
 ) -> None:
     warnings = find_warnings(given_lines, reader, min_confidence=0.5)
     assert len({one.code for one in warnings}) == len(warnings) <= 2

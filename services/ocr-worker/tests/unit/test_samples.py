@@ -11,8 +11,8 @@ import pytest
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.engines.factory import create_engine
-from ocrstream_worker.engines.port import EngineSettings, ReadOptions, Recognition
-from ocrstream_worker.image_errors import ImageRejected
+from ocrstream_worker.engines.port import EngineSettings, Recognition, RecognitionOptions
+from ocrstream_worker.errors import PermanentImageError
 
 SCRIPT = Path(__file__).parents[4] / "samples" / "make.py"
 
@@ -76,11 +76,11 @@ def test_each_is_read_as_the_manifest_says(entries: list[Entry], folder: Path) -
     for entry in entries:
         content = (folder / entry.file).read_bytes()
         if entry.expect == "undecodable":
-            with pytest.raises(ImageRejected) as caught:
+            with pytest.raises(PermanentImageError) as caught:
                 decoder.decode(content)
             assert caught.value.reason is Reason.UNDECODABLE
             continue
-        (outcome,) = engine.recognize([decoder.decode(content)], [ReadOptions()])
+        (outcome,) = engine.recognize([decoder.decode(content)], [RecognitionOptions()])
         assert isinstance(outcome, Recognition)
         assert bool(outcome.boxes) == (entry.expect == "text"), entry.file
         text = "\n".join(box.text for box in outcome.boxes)

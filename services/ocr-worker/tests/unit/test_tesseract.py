@@ -11,13 +11,8 @@ from not_run import not_run
 from PIL import Image, ImageDraw, ImageFont
 
 from ocrstream_worker.decode import DecodeLimits, Decoder
-from ocrstream_worker.engines.port import (
-    EngineSettings,
-    EngineUnavailable,
-    ReadOptions,
-    Recognition,
-    RgbImage,
-)
+from ocrstream_worker.engines.errors import EngineUnavailableError
+from ocrstream_worker.engines.port import EngineSettings, Recognition, RecognitionOptions, RgbImage
 from ocrstream_worker.engines.tesseract import TesseractEngine, parse_tsv
 
 HEAD = "{level}\t1\t1\t1\t{line}\t{word}\t{left}\t20\t{width}\t10\t{confidence}\t{text}"
@@ -76,13 +71,13 @@ def test_reads_korean_without_a_network(korean: TesseractEngine) -> None:
         "osd/osd.traineddata",
     }
     image = korean_page("중앙 시장", "합계 5,500")
-    outcomes = korean.recognize([image, page("TOTAL")], [ReadOptions(boxes="word")] * 2)
+    outcomes = korean.recognize([image, page("TOTAL")], [RecognitionOptions(boxes="word")] * 2)
     texts = [[box.text for box in one.boxes] for one in outcomes if isinstance(one, Recognition)]
     assert texts == [["중앙", "시장", "합계", "5,500"], ["TOTAL"]]
 
 
 def test_a_lone_line_is_not_overlooked(korean: TesseractEngine) -> None:
-    (outcome,) = korean.recognize([korean_page("영수증 합계 금액")], [ReadOptions()])
+    (outcome,) = korean.recognize([korean_page("영수증 합계 금액")], [RecognitionOptions()])
     assert isinstance(outcome, Recognition)
     assert [box.text for box in outcome.boxes] == ["영수증 합계 금액"]
 
@@ -90,7 +85,7 @@ def test_a_lone_line_is_not_overlooked(korean: TesseractEngine) -> None:
 @pytest.mark.parametrize(("names", "package"), [(("xyz",), "xyz"), (("en", "chi_xyz"), "chi-xyz")])
 def test_a_missing_model_is_named_with_its_package(names: tuple[str, ...], package: str) -> None:
     needs_tesseract("eng")
-    with pytest.raises(EngineUnavailable, match=f"apt-get install tesseract-ocr-{package}"):
+    with pytest.raises(EngineUnavailableError, match=f"apt-get install tesseract-ocr-{package}"):
         TesseractEngine(EngineSettings(engine="tesseract", languages=names))
 
 
@@ -103,7 +98,7 @@ def test_lines_of_a_table_are_read_as_large_as_it_reads_well() -> None:
     except FontMissing as error:
         not_run("Tesseract on a table", error)
     pixels = Decoder(DecodeLimits()).decode(drawn.content)
-    (outcome,) = TesseractEngine(EngineSettings()).recognize([pixels], [ReadOptions()])
+    (outcome,) = TesseractEngine(EngineSettings()).recognize([pixels], [RecognitionOptions()])
     assert isinstance(outcome, Recognition)
     read = [ReadBox(box.text, box.confidence, np.array(box.bbox)) for box in outcome.boxes]
     # The English model has no umlauts: 4.2 % as large as its lines are well, 5.6 % as they are.
@@ -115,7 +110,7 @@ def test_a_side_longer_than_tesseract_takes_is_shrunk() -> None:
     engine = TesseractEngine(EngineSettings(engine="tesseract"))
     image = blank(60, 40_000)
     image[:, :560] = page("LONG", height=160)[50:110]
-    (outcome,) = engine.recognize([image], [ReadOptions()])
+    (outcome,) = engine.recognize([image], [RecognitionOptions()])
     assert isinstance(outcome, Recognition)
     assert outcome.provenance.width == 40_000
     assert outcome.provenance.shrink == pytest.approx(1.25, abs=0.01)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ocrstream_worker.engines.port import EngineSettings, RgbImage
 from ocrstream_worker.engines.rapidocr import RapidOcrEngine
 from ocrstream_worker.engines.rapidocr_networks import RapidOcrNetworks
-from ocrstream_worker.engines.text_areas import find_areas
+from ocrstream_worker.engines.text_areas import find_text_areas
 from ocrstream_worker.engines.text_map import TextMap, map_large_text, map_text
 
 # Fewer points than would make their colour that of the paper, which the edge tells.
@@ -104,7 +104,7 @@ def test_a_place_on_the_map_is_one_on_the_page(size: tuple[int, int], whole: boo
     for x, y in centers:
         cv2.rectangle(page, (int(x) - 40, int(y) - 20), (int(x) + 39, int(y) + 19), (255,) * 3, -1)
     text = (map_large_text if whole else map_text)(page, Sees())
-    found = sorted(find_areas(text, 0.5), key=lambda area: float(area.center[0]))
+    found = sorted(find_text_areas(text, 0.5), key=lambda area: float(area.center[0]))
     assert len(found) == len(centers)
     for area, (x, y) in zip(found, centers, strict=True):
         # To a pixel of the map, as its size is rounded.
@@ -128,7 +128,7 @@ def with_a_word(size: tuple[int, int]) -> RgbImage:
 def test_a_lone_word_on_a_large_blank_page_is_found(
     networks: RapidOcrNetworks, size: tuple[int, int]
 ) -> None:
-    (area,) = find_areas(map_text(with_a_word(size), networks.detect), 0.5)
+    (area,) = find_text_areas(map_text(with_a_word(size), networks.detect), 0.5)
     assert area.center == pytest.approx([size[1] / 2, size[0] / 2], abs=6)
     assert area.length == pytest.approx(60, abs=15)
 
@@ -136,4 +136,4 @@ def test_a_lone_word_on_a_large_blank_page_is_found(
 def test_looked_at_whole_that_word_is_not_found(networks: RapidOcrNetworks) -> None:
     """Why there are windows where little is to be seen."""
     whole = networks.detect(with_a_word((2_016, 1_408)))
-    assert find_areas(TextMap((whole * 255).astype(np.uint8), 1.0, 0, 1), 0.5) == []
+    assert find_text_areas(TextMap((whole * 255).astype(np.uint8), 1.0, 0, 1), 0.5) == []

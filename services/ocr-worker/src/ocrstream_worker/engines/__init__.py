@@ -1,1 +1,1 @@
-"""The OCR engines, behind one port (`port`), in a process of their own (`process`)."""
+"""The OCR engines, behind one port (`port`), in a process of their own (`engine_client`)."""

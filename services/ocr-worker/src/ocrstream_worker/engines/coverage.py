@@ -1,28 +1,28 @@
-"""What a model reads, from the characters that it can give at all."""
+"""The languages that a model can read, by the characters that it can produce."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from ocrstream_worker.engines.languages import Language, all_languages, lacking
+from ocrstream_worker.engines.languages import Language, all_languages, missing_characters
 
 _SCRIPT_NAMES = {"latin": "Latin alphabets", "cyrillic": "Cyrillic alphabets"}
-# A text without them can be read.
+# A text is readable without them.
 _PUNCTUATION = frozenset("¿¡")
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """The languages whose letters a model has, nearly all of them, and the others."""
+    """The languages of which a model has nearly all characters, and the others."""
 
     readable: tuple[Language, ...]
     unreadable: tuple[Language, ...]
 
-    def betrays(self, word: str) -> Language | None:
-        """The language that cannot be read and is the only kind to have all letters of the word.
+    def unreadable_language(self, word: str) -> Language | None:
+        """The unreadable language that alone has all letters of the word, or None.
 
-        Of a language that it half knows, a model gives such words: Greek without its accents. A
-        lone letter is a sign, as in formulas, and no word.
+        A model that knows a language in part produces such words, like Greek without its accents. A
+        single letter is a symbol, as in formulas, and not a word.
         """
         letters = {one for one in word if one.isalpha()}
         if len(letters) < 2 or any(letters <= one.characters for one in self.readable):
@@ -30,7 +30,7 @@ class Coverage:
         return next((one for one in self.unreadable if letters <= one.characters), None)
 
     def describe(self) -> str:
-        """Like `Latin alphabets (not Vietnamese), Chinese, Japanese`."""
+        """A description like `Latin alphabets (not Vietnamese), Chinese, Japanese`."""
         scripts = dict.fromkeys(one.script for one in self.readable)
         return ", ".join(self._describe_script(script) for script in scripts) or "no language"
 
@@ -43,19 +43,19 @@ class Coverage:
 
 
 @runtime_checkable
-class KnowsCharacters(Protocol):
-    """An engine that can say which characters its model has."""
+class HasCharacterSet(Protocol):
+    """An engine that knows the characters of its model."""
 
     @property
     def characters(self) -> AbstractSet[str]:
-        """All that it can give."""
+        """All characters that the model can produce."""
         ...
 
 
 def coverage(characters: AbstractSet[str]) -> Coverage:
-    """What can be read with these characters, by the rule of `languages.lacking`."""
+    """The languages that can be read with these characters, by the rule of `missing_characters`."""
     languages = all_languages()
-    missing = lacking(characters | _PUNCTUATION, languages)
+    missing = missing_characters(characters | _PUNCTUATION, languages)
     return Coverage(
         tuple(one for one in languages if one.code not in missing),
         tuple(one for one in languages if one.code in missing),

@@ -1,4 +1,4 @@
-"""docTR: several pages in one call of its predictor. Needs `python-doctr` and torch."""
+"""docTR: several pages in one call of its predictor. Requires `python-doctr` and torch."""
 
 import math
 import os
@@ -11,22 +11,22 @@ import numpy as np
 
 from ocrstream_worker.engines.coverage import coverage
 from ocrstream_worker.engines.doctr_models import DoctrModels
-from ocrstream_worker.engines.lines import Corners, Line, Word, line_of_words, upright
+from ocrstream_worker.engines.errors import EngineBrokenError
+from ocrstream_worker.engines.language_support import check_languages_supported, find_languages
+from ocrstream_worker.engines.lines import Corners, Line, Word, box_corners, join_words
 from ocrstream_worker.engines.model_files import hash_files
 from ocrstream_worker.engines.port import (
-    READING_VERSION,
-    EngineBroken,
+    RECOGNITION_VERSION,
     EngineInfo,
     EngineSettings,
-    Outcome,
-    ReadOptions,
+    Preprocessing,
+    RecognitionOptions,
+    RecognitionOutcome,
     RgbImage,
-    Treatment,
 )
-from ocrstream_worker.engines.raster import fit
-from ocrstream_worker.engines.readers import check_readable, find_languages
-from ocrstream_worker.engines.result_warnings import Reader
-from ocrstream_worker.engines.results import PageReading, to_recognition
+from ocrstream_worker.engines.resizing import resize_to_limits
+from ocrstream_worker.engines.result_warnings import RecognitionModel
+from ocrstream_worker.engines.results import RecognizedPage, to_recognition
 
 _MIN_SIDE = 32
 _MAX_SIDE = 8192
@@ -34,35 +34,35 @@ _MAX_RATIO = 32.0
 
 
 class DoctrEngine:
-    """Lines of words that docTR puts together.
+    """Recognises lines of words with docTR.
 
-    `straight` pages hold upright text: the fastest. On `rotated` ones each word may be turned as it
-    likes, and is brought upright by itself. `straightened` ones are turned as a whole first, and
-    boxes are brought back to the page as it came.
+    `straight` pages hold upright text: the fastest. On `rotated` pages each word may have any angle
+    and is turned upright by itself. `straightened` pages are turned as a whole first; their boxes
+    are mapped back to the original page.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         own = settings.doctr
-        # Its threads prepare pages beside those that compute.
+        # docTR prepares pages on further threads, beside those that compute.
         if settings.threads == 1:
             os.environ["DOCTR_MULTIPROCESSING_DISABLE"] = "TRUE"
         self._models = DoctrModels(settings)
-        check_readable(
+        check_languages_supported(
             find_languages(settings.languages),
             self._models.vocabulary,
             f"docTR's {own.recognition}",
             {},
         )
         self.characters = frozenset(self._models.vocabulary)
-        """All that its recogniser can give."""
-        self._reader = Reader("doctr", own.recognition, coverage(self.characters))
+        """All characters that its recogniser can produce."""
+        self._model = RecognitionModel("doctr", own.recognition, coverage(self.characters))
         self.predictor: Any = None
-        """docTR's own predictor, once it is warm."""
+        """docTR's own predictor; None before `warm_up`."""
         self.info = EngineInfo(
             name="doctr",
             versions={
-                "ocrstream": READING_VERSION,
+                "ocrstream": RECOGNITION_VERSION,
                 "python-doctr": version("python-doctr"),
                 "torch": version("torch"),
                 "detection": own.detection,
@@ -78,47 +78,49 @@ class DoctrEngine:
         blank = np.full((256, 256, 3), 255, dtype=np.uint8)
         striped = blank.copy()
         striped[100:140, 40:200] = 0
-        # Compiled for each number of pages: the full batch and one are what mostly comes.
-        self._read([striped] * self._settings.batch_size)
-        self._read([blank])
+        # Models are compiled for each batch size: full batches and single pages are frequent.
+        self._predict([striped] * self._settings.batch_size)
+        self._predict([blank])
 
     def recognize(
-        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
-    ) -> list[Outcome]:
-        begun = time.perf_counter()
-        fitted = [
-            fit(image, min_side=_MIN_SIDE, max_side=_MAX_SIDE, max_ratio=_MAX_RATIO)
+        self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
+    ) -> list[RecognitionOutcome]:
+        started_at = time.perf_counter()
+        resized = [
+            resize_to_limits(image, min_side=_MIN_SIDE, max_side=_MAX_SIDE, max_ratio=_MAX_RATIO)
             for image in images
         ]
-        pages = self._read([one.pixels for one in fitted])
-        timings_s = {"recognize": (time.perf_counter() - begun) / len(images)}
-        readings = [
-            PageReading(
+        pages = self._predict([one.pixels for one in resized])
+        timings_s = {"recognize": (time.perf_counter() - started_at) / len(images)}
+        recognized_pages = [
+            RecognizedPage(
                 list(page_lines(page, *_size(one.pixels, one.scale))),
-                Treatment(shrink=round(max(one.scale), 3)),
+                Preprocessing(shrink=round(max(one.scale), 3)),
                 timings_s,
             )
-            for page, one in zip(pages, fitted, strict=True)
+            for page, one in zip(pages, resized, strict=True)
         ]
         return [
             to_recognition(
                 *one,
                 info=self.info,
-                reader=self._reader,
+                model=self._model,
                 min_confidence=self._settings.min_confidence,
             )
-            for one in zip(readings, images, options, strict=True)
+            for one in zip(recognized_pages, images, options, strict=True)
         ]
 
-    def _read(self, images: Sequence[RgbImage]) -> Sequence[Mapping[str, Any]]:
+    def _predict(self, images: Sequence[RgbImage]) -> Sequence[Mapping[str, Any]]:
         try:
             return self.predictor(list(images)).export()["pages"]
         except self._models.out_of_memory as error:
-            raise EngineBroken(f"the GPU has no memory for {len(images)} pages") from error
+            raise EngineBrokenError(
+                f"the GPU has not enough memory for {len(images)} pages"
+            ) from error
 
 
 def page_lines(page: Mapping[str, Any], width: float, height: float) -> Iterator[Line]:
-    """The lines of one page of docTR's export, from shares of the page's sides to pixels.
+    """The lines of one page of docTR's export, converted from fractions of its sides to pixels.
 
     A geometry is two corners of an upright box or four points of a polygon.
     """
@@ -133,11 +135,11 @@ def page_lines(page: Mapping[str, Any], width: float, height: float) -> Iterator
             for word in line["words"]
         ]
         corners = _corners(line["geometry"], width, height)
-        yield line_of_words(words, _turned_like(corners, words[0].corners))
+        yield join_words(words, _turned_like(corners, words[0].corners))
 
 
 def _turned_like(corners: list[tuple[float, float]], word: Corners) -> list[tuple[float, float]]:
-    """The line's corners from where its text begins: docTR says that of words only."""
+    """The line's corners from where its text begins, which docTR tells of words only."""
     (x1, y1), (x2, y2) = word[0], word[1]
 
     def along(first: int) -> float:
@@ -156,4 +158,4 @@ def _corners(
     geometry: Sequence[Sequence[float]], width: float, height: float
 ) -> list[tuple[float, float]]:
     points = [(float(x) * width, float(y) * height) for x, y in geometry]
-    return upright(*points[0], *points[1]) if len(points) == 2 else points
+    return box_corners(*points[0], *points[1]) if len(points) == 2 else points

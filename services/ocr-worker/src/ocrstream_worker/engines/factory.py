@@ -1,12 +1,13 @@
-"""Makes the configured engine. Engines are imported only when asked for: each is an extra."""
+"""Creates the configured engine. Each engine is an optional extra, so it is imported on demand."""
 
-from ocrstream_worker.engines.port import Engine, EngineSettings, EngineUnavailable
+from ocrstream_worker.engines.errors import EngineUnavailableError
+from ocrstream_worker.engines.port import Engine, EngineSettings
 
 
 def create_engine(settings: EngineSettings) -> Engine:
-    """The engine, not yet warm.
+    """Creates the engine; does not warm it up.
 
-    Raises EngineUnavailable if what it needs is not installed, or if it cannot read the languages.
+    Raises EngineUnavailableError if a package is not installed, or if it cannot read the languages.
     """
     try:
         match settings.engine:
@@ -27,7 +28,7 @@ def create_engine(settings: EngineSettings) -> Engine:
 
                 return NoopEngine(settings)
     except ImportError as error:
-        raise EngineUnavailable(
+        raise EngineUnavailableError(
             f"the engine {settings.engine!r} needs packages that are not installed ({error})."
             f" Install them with: pip install 'ocrstream-worker[{settings.engine}]'"
         ) from error

@@ -1,8 +1,8 @@
-"""Which characters a language needs, and who can read them.
+"""The characters that each language needs.
 
-An alphabet is needed whole. The three writings with thousands of characters are needed as far as
-their national standards call them common: level 1 of GB 2312, Big5 and JIS X 0208, all of the
-syllables of KS X 1001; Python's own codecs list them.
+An alphabet must be complete. The three scripts with thousands of characters need those that their
+national standards call common, which Python's codecs list: level 1 of GB 2312, Big5 and JIS X 0208,
+and all syllables of KS X 1001.
 """
 
 import unicodedata
@@ -15,7 +15,7 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class Language:
-    """`code` is ISO 639-1, `tesseract` the name of Tesseract's model (ISO 639-2 mostly)."""
+    """A language: its ISO 639-1 code and the name of Tesseract's model (mostly ISO 639-2)."""
 
     code: str
     name: str
@@ -25,34 +25,35 @@ class Language:
 
     @property
     def debian_package(self) -> str:
-        """The package that holds Tesseract's model."""
+        """The Debian package with Tesseract's model."""
         return "tesseract-ocr-" + self.tesseract.replace("_", "-")
 
 
 def find_language(name: str) -> Language | None:
-    """The language with this ISO 639 code, or the first one that this script stands for."""
+    """The language with this ISO 639 code, or the first one of this script."""
     return _BY_NAME.get(name.strip().lower())
 
 
 def all_languages() -> tuple[Language, ...]:
-    """Every language that is known, those of one script side by side."""
+    """All known languages, grouped by script."""
     return _LANGUAGES
 
 
 def known_names() -> str:
-    """All codes and scripts, for an error text."""
+    """All codes and scripts, for an error message."""
     return ", ".join([*(language.code for language in _LANGUAGES), *_SCRIPTS])
 
 
 def split_names(names: str) -> tuple[str, ...]:
-    """The names in a comma list, in order, each once."""
+    """Splits a comma-separated list of names; removes duplicates and keeps the order."""
     return tuple(dict.fromkeys(part.strip().lower() for part in names.split(",") if part.strip()))
 
 
-def lacking(characters: Iterable[str], languages: Sequence[Language]) -> dict[str, str]:
-    """What of the languages' characters is not among those of a model, by code.
+def missing_characters(characters: Iterable[str], languages: Sequence[Language]) -> dict[str, str]:
+    """The languages' characters that a model lacks, by language code.
 
-    A language is lacking if more than one in a hundred is not there: for an alphabet, one letter.
+    It lists a language if more than one in a hundred of its characters is missing; of an alphabet,
+    that is one letter.
     """
     known = frozenset(characters)
     missing = {one.code: one.characters - known for one in languages}
@@ -74,7 +75,7 @@ def _both_cases(letters: str) -> frozenset[str]:
 
 
 def _rows(codec: str, first: int, last: int) -> frozenset[str]:
-    """What the rows of a 94 by 94 character set hold, in its EUC form."""
+    """The characters in rows of a 94 by 94 character set, in its EUC form."""
     cells = (
         bytes((row + 0xA0, cell)) for row in range(first, last + 1) for cell in range(161, 255)
     )
@@ -90,7 +91,7 @@ def _big5_level_1() -> frozenset[str]:
 
 
 def _block(first: int, last: int) -> frozenset[str]:
-    """Letters and vowel signs of a part of Unicode, without those that only old texts have."""
+    """Letters and vowel signs of a Unicode range, without those that only old texts use."""
     characters = (chr(code) for code in range(first, last + 1))
     return frozenset(
         one
@@ -106,7 +107,7 @@ _VIETNAMESE = "đ" + "".join(
     for vowel in "aăâeêioôơuưy"
     for tone in ("", "\u0300", "\u0301", "\u0303", "\u0309", "\u0323")
 )
-# Beyond a to z.
+# The letters beyond a to z.
 _LATIN = (
     ("en", "English", "eng", ""),
     ("af", "Afrikaans", "afr", "êëéèîïôöû"),
@@ -188,7 +189,7 @@ _LANGUAGES = (
     ),
     *(Language(*row) for row in _UNCASED),
 )
-# The first of a script stands for it.
+# A script's name means its first language.
 _SCRIPTS = {one.script: one for one in reversed(_LANGUAGES)}
 _BY_NAME = {
     **_SCRIPTS,

@@ -1,4 +1,4 @@
-"""What an engine read, as lines of words, and the boxes that become of it."""
+"""The lines and words that an engine recognised, and their text boxes."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,12 +11,12 @@ from ocrstream_schemas.events import BoxUnit, TextBox
 from ocrstream_schemas.fields import Point
 
 Corners = Sequence[Sequence[float]]
-"""Four `[x, y]`, clockwise from where the text's own top left is, in the image's pixels."""
+"""Four `[x, y]`, clockwise from the text's own top left, in the image's pixels."""
 
 
 @dataclass(frozen=True)
 class Word:
-    """A piece of a line. What parts words is the engine's to say; a blank always does."""
+    """A part of a line. The engine decides what separates words; a space always does."""
 
     text: str
     confidence: float
@@ -25,7 +25,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Line:
-    """A line, and its words where they were asked for or are known anyway."""
+    """A line, with its words if they are known."""
 
     text: str
     confidence: float
@@ -33,10 +33,10 @@ class Line:
     words: Sequence[Word] = ()
 
 
-def line_of_words(words: Sequence[Word], corners: Corners) -> Line:
-    """The line that these words make: joined by blanks, its confidence their mean.
+def join_words(words: Sequence[Word], corners: Corners) -> Line:
+    """Joins words to a line: separated by spaces, its confidence their mean.
 
-    Between two characters of a writing that has no blanks, none is put.
+    No space is put between two characters of a script that uses none.
     """
     text = words[0].text
     for before, word in pairwise(words):
@@ -46,17 +46,16 @@ def line_of_words(words: Sequence[Word], corners: Corners) -> Line:
 
 
 def is_unspaced(character: str) -> bool:
-    """Whether it is of a writing whose words no blank parts: Chinese, Japanese."""
+    """Whether the character's script has no spaces between words: Chinese, Japanese."""
     return "\u3041" <= character <= "\u30ff" or "\u3400" <= character <= "\u9fff"
 
 
 def to_boxes(
     lines: Iterable[Line], unit: BoxUnit, min_confidence: float, width: int, height: int
 ) -> tuple[TextBox, ...]:
-    """One box for each line, or for each word of each line, in reading order.
+    """Makes a box of each line, or of each word of each line, in reading order.
 
-    Left out: lines that the engine is less sure of than `min_confidence`, with all their words; and
-    what is blank.
+    It leaves out lines with less than `min_confidence`, with all their words, and blank text.
     """
     sure = (line for line in lines if line.confidence >= min_confidence)
     kept = in_reading_order(sure, lambda line: line.corners, lambda line: line.text)
@@ -68,20 +67,20 @@ def to_boxes(
     )
 
 
-def upright(left: float, top: float, right: float, bottom: float) -> list[tuple[float, float]]:
+def box_corners(left: float, top: float, right: float, bottom: float) -> list[tuple[float, float]]:
     """The corners of an upright box."""
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
 def text_box(text: str, confidence: float, corners: Corners, width: int, height: int) -> TextBox:
-    """A box that the event contract accepts, whatever rounding the engine did.
+    """Makes a box that satisfies the event contract, whatever the engine's rounding.
 
-    Clips the polygon to the image and the confidence to 0..1; a confidence that is no number is 0.
-    Drops what no database stores as text: NUL and lone surrogates. Raises ValueError unless
-    `corners` are four points of finite numbers.
+    Clips the polygon to the image and the confidence to 0..1; NaN becomes 0. Drops what no database
+    stores as text: NUL and lone surrogates. Raises ValueError unless `corners` are four finite
+    points.
     """
     if len(corners) != 4 or not all(math.isfinite(value) for point in corners for value in point):
-        raise ValueError(f"the engine gave no polygon of four points: {corners!r}")
+        raise ValueError(f"the engine returned no polygon of four finite points: {corners!r}")
     top_left, top_right, bottom_right, bottom_left = (
         _clip(point, width, height) for point in corners
     )

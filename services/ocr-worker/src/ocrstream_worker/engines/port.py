@@ -1,7 +1,7 @@
-"""The port that every OCR engine stands behind.
+"""The port that every OCR engine implements.
 
-An engine takes decoded images and gives one outcome for each, in order. Its results use the event
-contract's own types, so they go into an event as they are.
+An engine takes decoded images and returns one outcome for each, in order. Its results use the event
+contract's own types, so they go into an event unchanged.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from ocrstream_schemas.events import BoxUnit, Provenance, ResultWarning, TextBox
 RgbImage = NDArray[np.uint8]
 """Height by width by 3, red first."""
 
-READING_VERSION = "3"
-"""Counted up whenever the same engine and models read pages better: `versions["ocrstream"]`.
+RECOGNITION_VERSION = "3"
+"""Incremented when the same engine and models read pages better: `versions["ocrstream"]`.
 
-1 is what said nothing of it: lines as the engine gave them, some of them read upside down.
+Results without it are version 1: lines as the engine returned them, some of them upside down.
 """
 
 Turn = Literal[0, 90, 180, 270]
@@ -30,10 +30,11 @@ EngineName = Literal["rapidocr", "tesseract", "doctr", "noop"]
 
 
 class RapidOcrSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`auto` takes OpenVINO on a CPU where it is installed, else ONNX Runtime.
+    """Settings of RapidOCR.
 
-    An empty path means the model that the wheel carries, or one that reads the languages.
-    `box_threshold`: detection drops areas that it is less sure of.
+    `backend`: `auto` takes OpenVINO on a CPU where it is installed, else ONNX Runtime. An empty
+    model path means the one in the wheel, or one that reads the languages. `box_threshold`: the
+    least score of an area.
     """
 
     backend: Literal["auto", "openvino", "onnxruntime"] = "auto"
@@ -44,10 +45,10 @@ class RapidOcrSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DoctrSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Names of architectures, and where their weights lie: empty means in docTR's own cache.
+    """Settings of docTR: architecture names and paths of weights (empty: in docTR's cache).
 
     `pages`: see `doctr.DoctrEngine`. `vocabulary`: the name of one of docTR's, or the characters
-    themselves, in the order the weights were trained for; empty is the architecture's own.
+    themselves, in the order the weights were trained for; empty: the architecture's own.
     """
 
     detection: str = "fast_base"
@@ -64,19 +65,19 @@ class DoctrSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which engine reads, and how. Crosses to the engine's process as it is.
+    """The engine and its settings, sent to the engine's process unchanged.
 
-    `languages`: what it must be able to read, by the names that `languages` knows. `device`: `cpu`,
-    or what torch and RapidOCR call a GPU, like `cuda:0`; if it cannot be had the engine is
-    unavailable, unless `allow_cpu`. `threads`: CPU threads that it computes with. `batch_size`: how
-    many images one call of `recognize` is made for; it may hold more or fewer. `min_confidence`:
-    lines that the engine is less sure of are left out. `noop_*`: how many lines the noop engine
-    reports and how long it takes for an image. `model_folder`: where models that the engine does
-    not carry are looked for, and fetched to if `fetch_models`.
+    `languages`: what the engine must read, by the names in `languages`. `device`: `cpu`, or a GPU
+    by the name that torch and RapidOCR use, like `cuda:0`; without that GPU the engine is
+    unavailable, unless `allow_cpu`. `threads`: its CPU threads. `batch_size`: the usual number of
+    images in a call of `recognize`, which may get more or fewer. `min_confidence`: lines with less
+    are left out. `noop_*`: the lines that the noop engine reports and the seconds it takes.
+    `model_folder`: the folder of models that are not in a package; `fetch_models` allows downloads
+    to it.
 
-    `image_timeout_s`: an engine that works longer than this on one image hangs and is killed.
-    `start_timeout_s`: the same for loading its models and warming up.
-    Neither counts what it waits for a core.
+    `image_timeout_s`: an engine that works longer on one image hangs and is killed.
+    `start_timeout_s`: the same for loading and warm-up. Neither counts the time in which it waits
+    for a core.
     """
 
     engine: EngineName = "rapidocr"
@@ -96,14 +97,14 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_s: float = 180.0
 
 
-class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What may differ from image to image of one batch."""
+class RecognitionOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options that may differ between the images of a batch."""
 
     boxes: BoxUnit = "line"
 
 
-class Treatment(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done to a page so that it could be read; see `Provenance`, which repeats it."""
+class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done to a page before it was read; `Provenance` has the same fields."""
 
     turn: Turn = 0
     skew: float = 0.0
@@ -114,9 +115,9 @@ class Treatment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What is running: the engine, the versions of what it is made of, the device it uses.
+    """The running engine: the versions of its parts and its device.
 
-    `models` are the SHA-256 of its model files, by `role/file name`.
+    `models`: the SHA-256 of its model files, by `role/file name`.
     """
 
     name: str
@@ -127,11 +128,11 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     def provenance(
         self,
         image: RgbImage,
-        options: ReadOptions,
+        options: RecognitionOptions,
         timings_s: dict[str, float],
-        treatment: Treatment,
+        preprocessing: Preprocessing,
     ) -> Provenance:
-        """What a result of this engine, in reading order, says about where it comes from."""
+        """The provenance of a result of this engine, in reading order."""
         return Provenance(
             engine=self.name,
             versions=self.versions,
@@ -142,44 +143,32 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
             height=image.shape[0],
             timings_s=timings_s,
             ordered=True,
-            **msgspec.structs.asdict(treatment),
+            **msgspec.structs.asdict(preprocessing),
         )
 
 
 class Recognition(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """An image was read. No box means that there is no text on it.
+    """An image was read. Without boxes there is no text on it.
 
-    Boxes are lines or words as asked for, never both, in reading order. Polygons are in the pixels
-    of the image that was given, clipped to it, clockwise from where the text's own top left is.
+    Boxes are lines or words as requested, never both, in reading order. Polygons are in pixels of
+    the given image, clipped to it, clockwise from the text's own top left.
     """
 
     boxes: tuple[TextBox, ...]
     provenance: Provenance
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The engine cannot read this image and would not the next time either."""
+class RecognitionFailure(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The engine cannot read this image; a retry fails the same way."""
 
     error: str
 
 
-Outcome = Recognition | Refused
-
-
-class EngineError(Exception):
-    """Base of what can go wrong with an engine."""
-
-
-class EngineUnavailable(EngineError):
-    """The engine cannot be started as configured; trying again does not help."""
-
-
-class EngineBroken(EngineError):
-    """The engine is in a state that it cannot leave (its device or memory is gone)."""
+RecognitionOutcome = Recognition | RecognitionFailure
 
 
 class Engine(Protocol):
-    """What an adapter implements. It is used from one thread and need not guard itself."""
+    """An OCR engine. One thread uses it, so it needs no locks."""
 
     @property
     def info(self) -> EngineInfo:
@@ -187,19 +176,19 @@ class Engine(Protocol):
         ...
 
     def warm_up(self) -> None:
-        """Load everything, so that the first image takes no longer than the next.
+        """Loads everything, so that the first image takes no longer than the next.
 
-        Raises EngineUnavailable if it cannot work as configured.
+        Raises EngineUnavailableError if the engine cannot work as configured.
         """
         ...
 
     def recognize(
-        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
-    ) -> list[Outcome]:
-        """One outcome for each image, in order, read as the options in its place say.
+        self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
+    ) -> list[RecognitionOutcome]:
+        """Returns one outcome for each image, in order, with the options at the same index.
 
-        An image's outcome does not depend on which others are read with it. Raises EngineBroken if
-        the process must be replaced. Any other exception means that one of the images is at fault;
-        the caller finds out which by trying each alone.
+        The outcome of an image does not depend on the others in the batch. Raises EngineBrokenError
+        if the process must be replaced. Any other exception means that one of the images is at
+        fault; the caller then retries each image alone.
         """
         ...

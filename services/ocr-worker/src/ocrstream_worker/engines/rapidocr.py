@@ -1,4 +1,4 @@
-"""RapidOCR, with the models that its wheel carries (PP-OCRv6 small) or others of its kind."""
+"""RapidOCR, with the models in its wheel (PP-OCRv6 small) or others of its kind."""
 
 import importlib.util
 import os
@@ -13,23 +13,23 @@ import numpy as np
 import rapidocr
 
 from ocrstream_worker.engines.coverage import coverage
-from ocrstream_worker.engines.languages import Language, lacking
+from ocrstream_worker.engines.errors import EngineUnavailableError
+from ocrstream_worker.engines.language_support import check_languages_supported, find_languages
+from ocrstream_worker.engines.languages import Language, missing_characters
 from ocrstream_worker.engines.model_files import find_or_fetch, hash_files
 from ocrstream_worker.engines.port import (
-    READING_VERSION,
+    RECOGNITION_VERSION,
     EngineInfo,
     EngineSettings,
-    EngineUnavailable,
-    Outcome,
-    ReadOptions,
     Recognition,
+    RecognitionOptions,
+    RecognitionOutcome,
     RgbImage,
 )
 from ocrstream_worker.engines.rapidocr_models import bundled, listed_recognizer
 from ocrstream_worker.engines.rapidocr_networks import READER_PARAMETERS, RapidOcrNetworks
-from ocrstream_worker.engines.rapidocr_page import PageReader
-from ocrstream_worker.engines.readers import check_readable, find_languages
-from ocrstream_worker.engines.result_warnings import Reader
+from ocrstream_worker.engines.rapidocr_page import PageRecognizer
+from ocrstream_worker.engines.result_warnings import RecognitionModel
 from ocrstream_worker.engines.results import to_recognition
 
 Backend = Literal["openvino", "onnxruntime"]
@@ -40,12 +40,12 @@ _RECOGNITION = "PP-OCRv6_rec_small.onnx"
 
 
 class RapidOcrEngine:
-    """Lines, one image after the other. OpenVINO is twice as fast as ONNX Runtime at equal text."""
+    """Recognises lines, image by image. OpenVINO is twice as fast as ONNX Runtime."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._backend: Backend = choose_backend(settings)
-        # Both backends ignore a number of threads greater than that of the CPUs.
+        # Both backends ignore more threads than there are CPUs.
         self._threads = max(1, min(settings.threads, os.cpu_count() or 1))
         cv2.setNumThreads(self._threads)
         own = settings.rapidocr
@@ -55,16 +55,16 @@ class RapidOcrEngine:
             "recognition": Path(own.recognition_model or bundled(_RECOGNITION)),
         }
         self._networks = self._choose_networks(find_languages(settings.languages))
-        self._pages = PageReader(self._networks, own.box_threshold)
+        self._page_recognizer = PageRecognizer(self._networks, own.box_threshold)
         self.characters = frozenset(self._networks.characters)
-        """All that its recogniser can give."""
-        self._reader = Reader(
+        """All characters that its recogniser can produce."""
+        self._model = RecognitionModel(
             "rapidocr", self._models["recognition"].name, coverage(self.characters)
         )
         self.info = EngineInfo(
             name="rapidocr",
             versions={
-                "ocrstream": READING_VERSION,
+                "ocrstream": RECOGNITION_VERSION,
                 "rapidocr": version("rapidocr"),
                 self._backend: _version(self._backend),
             },
@@ -76,33 +76,38 @@ class RapidOcrEngine:
         """Detection, orientation and recognition each load their model on first use."""
         page = np.full((160, 640, 3), 255, dtype=np.uint8)
         cv2.putText(page, "Warm up", (40, 100), cv2.FONT_HERSHEY_SIMPLEX, 2, (0, 0, 0), 4)
-        if not self._recognize_one(page, ReadOptions(boxes="word")).boxes:
-            raise EngineUnavailable("RapidOCR found nothing on its warm-up page: broken models?")
+        if not self._recognize_one(page, RecognitionOptions(boxes="word")).boxes:
+            raise EngineUnavailableError(
+                "RapidOCR found no text on its warm-up page; its models may be broken"
+            )
         if self._backend == "onnxruntime":
             self._check_device()
 
     def recognize(
-        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
-    ) -> list[Outcome]:
+        self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
+    ) -> list[RecognitionOutcome]:
         return [self._recognize_one(*one) for one in zip(images, options, strict=True)]
 
     def _choose_networks(self, languages: Sequence[Language]) -> RapidOcrNetworks:
-        """Networks whose recogniser has the languages' characters, or EngineUnavailable."""
+        """Loads networks whose recogniser has the languages' characters.
+
+        Raises EngineUnavailableError if there are none.
+        """
         networks = self._load()
-        missing = lacking(networks.characters, languages)
+        missing = missing_characters(networks.characters, languages)
         listed = {
             one.code: model for one in languages if (model := listed_recognizer(one)) is not None
         }
         folder = Path(self._settings.model_folder)
-        wanted = {listed[code] for code in missing if code in listed}
-        # One recogniser reads a line: languages that need two are beyond it.
-        if len(wanted) == 1 and not self._settings.rapidocr.recognition_model:
-            found = find_or_fetch(wanted.pop(), folder, fetch=self._settings.fetch_models)
+        candidates = {listed[code] for code in missing if code in listed}
+        # One recogniser reads all lines, so languages that need two cannot be combined.
+        if len(candidates) == 1 and not self._settings.rapidocr.recognition_model:
+            found = find_or_fetch(candidates.pop(), folder, fetch=self._settings.fetch_models)
             if found is not None:
                 self._models["recognition"] = found
                 networks = self._load()
         recognizer = self._models["recognition"].name
-        check_readable(
+        check_languages_supported(
             languages,
             networks.characters,
             recognizer,
@@ -134,44 +139,47 @@ class RapidOcrEngine:
         device = real_device(self._settings, providers)
         self.info = msgspec.structs.replace(self.info, device=device)
 
-    def _recognize_one(self, image: RgbImage, options: ReadOptions) -> Recognition:
+    def _recognize_one(self, image: RgbImage, options: RecognitionOptions) -> Recognition:
         return to_recognition(
-            self._pages.read(image),
+            self._page_recognizer.recognize(image),
             image,
             options,
             info=self.info,
-            reader=self._reader,
+            model=self._model,
             min_confidence=self._settings.min_confidence,
         )
 
 
 def choose_backend(settings: EngineSettings) -> Backend:
-    """The wanted backend, or the best one installed. Raises EngineUnavailable if there is none.
+    """The configured backend, or the best installed one. Only ONNX Runtime supports a GPU.
 
-    Only ONNX Runtime computes on a GPU here.
+    Raises EngineUnavailableError if none is installed.
     """
-    wanted = settings.rapidocr.backend
+    configured = settings.rapidocr.backend
     on_gpu = settings.device != "cpu"
-    candidates: tuple[Backend, ...] = (wanted,) if wanted != "auto" else ("openvino", "onnxruntime")
+    candidates: tuple[Backend, ...] = (
+        (configured,) if configured != "auto" else ("openvino", "onnxruntime")
+    )
     if on_gpu:
         candidates = tuple(name for name in candidates if name == "onnxruntime")
     for name in candidates:
         if importlib.util.find_spec(name):
             return name
     if on_gpu and not candidates:
-        raise EngineUnavailable(
-            f"RapidOCR computes on {settings.device} with onnxruntime only, not with {wanted}"
+        raise EngineUnavailableError(
+            f"RapidOCR computes on {settings.device} with onnxruntime only, not with {configured}"
         )
-    raise EngineUnavailable(
+    raise EngineUnavailableError(
         f"RapidOCR needs {' or '.join(candidates)} to compute with; install it with:"
         " pip install 'ocrstream-worker[rapidocr]'"
     )
 
 
 def real_device(settings: EngineSettings, providers: Sequence[str]) -> str:
-    """What ONNX Runtime computes on, by the first provider of each of its sessions.
+    """The device that ONNX Runtime really uses, by the first provider of each session.
 
-    Raises EngineUnavailable if that is not what was asked for and the CPU is not allowed instead.
+    Raises EngineUnavailableError if it is not the configured one and the CPU is not allowed
+    instead.
     """
     if settings.device == "cpu":
         return "cpu"
@@ -179,15 +187,15 @@ def real_device(settings: EngineSettings, providers: Sequence[str]) -> str:
         return settings.device
     if settings.allow_cpu:
         return "cpu"
-    raise EngineUnavailable(
-        f"RapidOCR was to compute on {settings.device} (OCRSTREAM_ENGINE_DEVICE) but would on"
+    raise EngineUnavailableError(
+        f"OCRSTREAM_ENGINE_DEVICE is {settings.device}, but RapidOCR would compute on"
         f" {', '.join(sorted(set(providers)))}. Install onnxruntime-gpu in place of onnxruntime,"
         " with the CUDA and cuDNN it asks for, or set OCRSTREAM_ALLOW_CPU=true"
     )
 
 
 def _version(backend: Backend) -> str:
-    # The same module comes under two names.
+    # Two distributions contain the same module.
     gpu = "onnxruntime-gpu"
     names = packages_distributions().get(backend, [backend])
     return version(gpu if gpu in names else backend)
@@ -198,7 +206,7 @@ def _model_parameters(backend: Backend, models: dict[str, Path]) -> dict[str, An
     sections = (("Det", "detection"), ("Cls", "orientation"), ("Rec", "recognition"))
     for section, role in sections:
         if not models[role].is_file():
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f"there is no {role} model at {models[role]}"
                 f" (OCRSTREAM_RAPIDOCR_{role.upper()}_MODEL)"
             )
@@ -211,7 +219,7 @@ def _thread_parameters(threads: int) -> dict[str, Any]:
     return {
         "EngineConfig.openvino.inference_num_threads": threads,
         "EngineConfig.openvino.num_streams": 1,
-        # Pinned threads of several workers on one machine end up on the same cores.
+        # Pinned threads of several workers on one machine would share the same cores.
         "EngineConfig.openvino.enable_cpu_pinning": "NO",
         "EngineConfig.onnxruntime.intra_op_num_threads": threads,
         "EngineConfig.onnxruntime.inter_op_num_threads": 1,
@@ -223,7 +231,7 @@ def _device_parameters(device: str) -> dict[str, Any]:
         return {}
     kind, _, number = device.partition(":")
     if kind != "cuda" or not (number or "0").isdecimal():
-        raise EngineUnavailable(f"RapidOCR computes on cpu, cuda or cuda:N, not on {device!r}")
+        raise EngineUnavailableError(f"RapidOCR computes on cpu, cuda or cuda:N, not on {device!r}")
     return {
         "EngineConfig.onnxruntime.use_cuda": True,
         "EngineConfig.onnxruntime.cuda_ep_cfg.device_id": int(number or 0),

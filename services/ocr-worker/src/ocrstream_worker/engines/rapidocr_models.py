@@ -1,4 +1,4 @@
-"""Which models RapidOCR has: those in its wheel, and those that it lists for other scripts."""
+"""RapidOCR's models: those in its wheel, and those that it lists for other scripts."""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import rapidocr
 from omegaconf import OmegaConf
 
+from ocrstream_worker.engines.errors import EngineUnavailableError
 from ocrstream_worker.engines.languages import Language
 from ocrstream_worker.engines.model_files import ModelFile
-from ocrstream_worker.engines.port import EngineUnavailable
 
 _PACKAGE = Path(rapidocr.__file__).parent
 _VERSION = "PP-OCRv5"
-# Arabic is left out: its recogniser gives the letters in the order they are seen.
+# Without Arabic: its recogniser returns the letters in visual order.
 _BY_SCRIPT = {
     "cyrillic": "cyrillic_PP-OCRv5_rec_mobile",
     "devanagari": "devanagari_PP-OCRv5_rec_mobile",
@@ -27,11 +27,11 @@ _EAST_SLAVIC = {"be", "ru", "uk"}
 
 
 def bundled(name: str) -> Path:
-    """A model in the wheel. Raises EngineUnavailable if it is not there."""
+    """The path of a model in the wheel. Raises EngineUnavailableError if it is missing."""
     path = _PACKAGE / "models" / name
-    # Without a path RapidOCR checks, and may download, the file.
+    # Without a path RapidOCR would check the file itself, and perhaps download it.
     if not path.is_file():
-        raise EngineUnavailable(
+        raise EngineUnavailableError(
             f"{path} is missing: this version of rapidocr carries other models;"
             " the versions known to work are 3.10.x"
         )
@@ -39,7 +39,7 @@ def bundled(name: str) -> Path:
 
 
 def listed_recognizer(language: Language) -> ModelFile | None:
-    """The recogniser of this language's script in RapidOCR's own list, with its SHA-256."""
+    """The recogniser for the language's script in RapidOCR's own list, with its SHA-256."""
     key = _BY_SCRIPT.get(language.script)
     if language.code in _EAST_SLAVIC:
         key = "eslav_PP-OCRv5_rec_mobile"

@@ -1,4 +1,4 @@
-"""One page with RapidOCR's networks: areas, which way they run, what stands in them."""
+"""Recognises one page with RapidOCR's networks: its areas, their directions, their text."""
 
 import time
 from collections.abc import Sequence
@@ -9,168 +9,180 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ocrstream_worker.engines.confusions import resolve_confusions
-from ocrstream_worker.engines.line_crops import cut, pieces
-from ocrstream_worker.engines.line_directions import DirectedArea, turn_and_skew
+from ocrstream_worker.engines.line_crops import crop_line, orientation_samples
+from ocrstream_worker.engines.line_directions import OrientedArea, turn_and_skew
 from ocrstream_worker.engines.lines import Line, is_unspaced
 from ocrstream_worker.engines.page_areas import find_page_areas
-from ocrstream_worker.engines.port import RgbImage, Treatment
-from ocrstream_worker.engines.rapidocr_networks import RapidOcrNetworks, Read
+from ocrstream_worker.engines.port import Preprocessing, RgbImage
+from ocrstream_worker.engines.rapidocr_networks import RapidOcrNetworks, RecognizedText
 from ocrstream_worker.engines.rapidocr_words import split_line
-from ocrstream_worker.engines.results import PageReading
+from ocrstream_worker.engines.results import RecognizedPage
 from ocrstream_worker.engines.text_map import TextMap
-from ocrstream_worker.engines.vertical_lines import set_horizontally
+from ocrstream_worker.engines.vertical_lines import to_horizontal_line
 
-# Paper before and behind a line, in shares of its height: without, first and last letters suffer.
+# Paper before and behind a line, as a fraction of its height; the outer letters need it.
 _MARGIN = 0.1
-# How many lines tell which way up a page is, the longest ones.
+# The number of lines, the longest ones, that vote on the page's orientation.
 _VOTERS = 12
-# As sure as the classifier must be of a page on average, else some lines are read both ways.
+# Below this mean vote of the classifier some lines are recognised both ways up.
 _SURE_VOTE = 0.6
-_READ_VOTERS = 4
-# Of 400 clean lines, half of them single words, 95 in 100 had less than the first when they were
-# read upside down, and half of them less than 0.72. Read upright, 95 in 100 had more than it, and
-# all had more than the second.
-_UNDOUBTED = 0.97
-_DOUBTED = 0.85
+_RECOGNIZED_VOTERS = 4
+# Confidences, measured on 400 clean lines, half of them single words. Upside down, 95 in 100 had
+# less than the first, and half of them less than 0.72. Upright, 95 in 100 had more than the first,
+# and all had more than the second.
+_CERTAIN = 0.97
+_DOUBTFUL = 0.85
 _SURELY_UPRIGHT = 0.8
-# By so much the other way up must be read better.
-_CLEARLY = 0.03
-# A narrow area across the page may be a lone figure, as high as that many times its width.
-_CHARACTER_RATIO = 3.0
-# What was taken for a line across the page is a column of a table if its cells, read surely as the
-# page is read, have so much of its text.
+# The confidence by which the other way up must be better.
+_CLEARLY_BETTER = 0.03
+# A perpendicular area may be a single character up to this ratio of its sides.
+_SINGLE_CHARACTER_RATIO = 3.0
+# A line across the page is a column of a table if its cells, recognised with certainty in the
+# page's direction, have this fraction of its text.
 _CELLS_SHARE = 0.8
-# A column that is set to run to the right is read so surely if its characters are upright, and is
-# taken if it is not less sure by more: it holds marks that are lost on their side.
+# A column set to run to the right has upright characters above the first confidence. It is taken
+# even if its confidence is lower by up to the second: it keeps marks that are lost on their side.
 _UPRIGHT_CHARACTERS = 0.8
 _MARKS_COST = 0.04
 
-_UNREAD = Read("", 0.0, None)
+_NO_TEXT = RecognizedText("", 0.0, None)
 
 
 @dataclass
-class _Line:
-    area: DirectedArea
+class _LineCandidate:
+    """A line's area and pixels, and its text once it is recognised."""
+
+    area: OrientedArea
     crop: RgbImage
-    read: Read = _UNREAD
+    result: RecognizedText = _NO_TEXT
     vertical: bool = False
 
     @property
     def runs_down(self) -> bool:
-        """Whether it is a column on the page as it came, of writing that may run downwards."""
-        letters = [one for one in self.read.text if one.isalnum()]
+        """Whether it is a column on the original page, of a script that may run downwards."""
+        letters = [one for one in self.result.text if one.isalnum()]
         unspaced = sum(map(is_unspaced, letters))
         return 2 * unspaced > len(letters) and self.area.direction[1] > 0.9
 
-    def turned(self) -> "_Line":
-        return _Line(self.area.reversed(), np.ascontiguousarray(np.rot90(self.crop, 2)))
+    def turned(self) -> "_LineCandidate":
+        return _LineCandidate(self.area.reversed(), np.ascontiguousarray(np.rot90(self.crop, 2)))
 
 
-class PageReader:
-    """Reads pages. `threshold`: areas that detection is less sure of are no text."""
+class PageRecognizer:
+    """Recognises pages; `threshold` is the least score of an area."""
 
     def __init__(self, networks: RapidOcrNetworks, threshold: float) -> None:
         self._networks = networks
         self._threshold = threshold
 
-    def read(self, image: RgbImage) -> PageReading:
-        """All lines with their words, also those that nobody can be sure of, and blank ones."""
-        clock = _Clock()
+    def recognize(self, image: RgbImage) -> RecognizedPage:
+        """Returns all lines with their words, including doubtful and blank ones."""
+        timer = _StepTimer()
         found = find_page_areas(image, self._networks.detect, self._threshold)
-        clock.lap("detect")
+        timer.lap("detect")
         page = found.direction
-        lines = [_Line(area, cut(image, area.widened(_MARGIN))) for area in found.areas]
+        lines = [
+            _LineCandidate(area, crop_line(image, area.padded(_MARGIN))) for area in found.areas
+        ]
         if self._is_upside_down(lines):
             page = -page
             lines = [line.turned() for line in lines]
-        clock.lap("orient")
-        self._read(lines)
-        lines = _without_rivals(self._read_again(lines, image, page), found.rivals)
-        self._read_columns(lines)
-        clock.lap("recognize")
-        return PageReading(
+        timer.lap("orient")
+        self._recognize(lines)
+        lines = _without_alternatives(self._retry_doubtful(lines, image, page), found.alternatives)
+        self._retry_columns(lines)
+        timer.lap("recognize")
+        return RecognizedPage(
             lines=[_as_line(line) for line in lines],
-            treatment=_treatment(lines, page, found.text),
-            timings_s=clock.seconds,
+            preprocessing=_preprocessing(lines, page, found.text),
+            timings_s=timer.seconds,
         )
 
-    def _is_upside_down(self, lines: Sequence[_Line]) -> bool:
-        """Whether most of the page is, as the longest of its lines say."""
-        of_page = [line for line in lines if not line.area.aside]
+    def _is_upside_down(self, lines: Sequence[_LineCandidate]) -> bool:
+        """Whether the page is upside down, by a vote of its longest lines."""
+        of_page = [line for line in lines if not line.area.perpendicular]
         voters = sorted(of_page, key=lambda line: line.area.length, reverse=True)[:_VOTERS]
         if not voters:
             return False
         weights = [line.area.length for line in voters]
-        vote = np.average([self._face(line) for line in voters], weights=weights)
+        vote = np.average([self._uprightness(line) for line in voters], weights=weights)
         if abs(vote) >= _SURE_VOTE:
             return bool(vote < 0)
-        few = voters[:_READ_VOTERS]
+        few = voters[:_RECOGNIZED_VOTERS]
         turned = [line.turned() for line in few]
-        self._read([*few, *turned])
-        return _sureness(turned) > _sureness(few)
+        self._recognize([*few, *turned])
+        return _weighted_confidence(turned) > _weighted_confidence(few)
 
-    def _face(self, line: _Line) -> float:
+    def _uprightness(self, line: _LineCandidate) -> float:
         """From 1 (upright) to -1 (upside down)."""
-        return 1 - 2 * float(np.mean(self._networks.upside_down(list(pieces(line.crop)))))
+        return 1 - 2 * float(
+            np.mean(self._networks.upside_down_scores(list(orientation_samples(line.crop))))
+        )
 
-    def _read(self, lines: Sequence[_Line]) -> None:
-        reads = self._networks.read([line.crop for line in lines])
-        for line, read in zip(lines, reads, strict=True):
-            line.read = read
+    def _recognize(self, lines: Sequence[_LineCandidate]) -> None:
+        results = self._networks.recognize([line.crop for line in lines])
+        for line, result in zip(lines, results, strict=True):
+            line.result = result
 
-    def _read_again(
-        self, lines: Sequence[_Line], image: RgbImage, page: NDArray[np.float64]
-    ) -> list[_Line]:
-        """Those that read badly are read from the other end, too, and the better reading is kept.
+    def _retry_doubtful(
+        self, lines: Sequence[_LineCandidate], image: RgbImage, page: NDArray[np.float64]
+    ) -> list[_LineCandidate]:
+        """Recognises doubtful lines from the other end too, and keeps the better text.
 
-        What may be a lone figure is read as the page is, too, and taken for one if that is as good.
+        A line that may be a single character is also read in the page's direction, and is taken for
+        one if that is as good.
         """
-        doubted: dict[int, _Line] = {}
+        retried: dict[int, _LineCandidate] = {}
         for number, line in enumerate(lines):
-            if line.area.aside and line.area.length < _CHARACTER_RATIO * line.area.height:
-                area = line.area.stood_up(page)
-                doubted[number] = _Line(area, cut(image, area.widened(_MARGIN)))
+            if (
+                line.area.perpendicular
+                and line.area.length < _SINGLE_CHARACTER_RATIO * line.area.height
+            ):
+                area = line.area.aligned_with(page)
+                retried[number] = _LineCandidate(area, crop_line(image, area.padded(_MARGIN)))
             elif self._is_doubtful(line):
-                doubted[number] = line.turned()
-        self._read(list(doubted.values()))
-        return [_better(line, doubted.get(n)) for n, line in enumerate(lines)]
+                retried[number] = line.turned()
+        self._recognize(list(retried.values()))
+        return [_choose(line, retried.get(n)) for n, line in enumerate(lines)]
 
-    def _read_columns(self, lines: Sequence[_Line]) -> None:
-        """Reads Chinese and Japanese that runs downwards once more, set to run to the right."""
+    def _retry_columns(self, lines: Sequence[_LineCandidate]) -> None:
+        """Recognises vertical Chinese and Japanese again, set to run to the right."""
         columns = [line for line in lines if line.runs_down]
-        set_anew = [
-            set_horizontally(np.ascontiguousarray(np.rot90(one.crop, 3))) for one in columns
+        horizontal = [
+            to_horizontal_line(np.ascontiguousarray(np.rot90(one.crop, 3))) for one in columns
         ]
-        readable = [one for one in zip(columns, set_anew, strict=True) if one[1] is not None]
-        reads = self._networks.read([crop for _, crop in readable if crop is not None])
-        for (line, _), read in zip(readable, reads, strict=True):
-            line.vertical = read.confidence > _UPRIGHT_CHARACTERS
-            surer = read.confidence > line.read.confidence - _MARKS_COST
-            if line.vertical and surer and len(read.text) >= len(line.read.text):
-                line.read = read
+        readable = [one for one in zip(columns, horizontal, strict=True) if one[1] is not None]
+        results = self._networks.recognize([crop for _, crop in readable if crop is not None])
+        for (line, _), result in zip(readable, results, strict=True):
+            line.vertical = result.confidence > _UPRIGHT_CHARACTERS
+            is_as_good = result.confidence > line.result.confidence - _MARKS_COST
+            if line.vertical and is_as_good and len(result.text) >= len(line.result.text):
+                line.result = result
 
-    def _is_doubtful(self, line: _Line) -> bool:
-        if line.read.confidence >= _UNDOUBTED:
+    def _is_doubtful(self, line: _LineCandidate) -> bool:
+        if line.result.confidence >= _CERTAIN:
             return False
-        face = self._face(line)
-        return face < (_SURELY_UPRIGHT if line.read.confidence < _DOUBTED else 0)
+        uprightness = self._uprightness(line)
+        return uprightness < (_SURELY_UPRIGHT if line.result.confidence < _DOUBTFUL else 0)
 
 
-def _as_line(line: _Line) -> Line:
-    crop = line.area.widened(_MARGIN)
-    text = resolve_confusions(line.read.text)
-    words = split_line(line.read.text, line.read.words, crop.corners)
-    # They hold the line's characters, but for its blanks.
+def _as_line(line: _LineCandidate) -> Line:
+    crop = line.area.padded(_MARGIN)
+    text = resolve_confusions(line.result.text)
+    words = split_line(line.result.text, line.result.words, crop.corners)
+    # The words hold the line's characters without its spaces.
     characters = iter("".join(text.split()))
     words = [replace(word, text="".join(islice(characters, len(word.text)))) for word in words]
-    return Line(text, line.read.confidence, line.area.corners.tolist(), words)
+    return Line(text, line.result.confidence, line.area.corners.tolist(), words)
 
 
-def _treatment(lines: Sequence[_Line], page: NDArray[np.float64], text: TextMap) -> Treatment:
+def _preprocessing(
+    lines: Sequence[_LineCandidate], page: NDArray[np.float64], text: TextMap
+) -> Preprocessing:
     turn, skew = turn_and_skew(page)
-    vertical = [line.vertical for line in lines if not line.area.aside]
-    return Treatment(
-        # A page whose columns run downwards is not turned.
+    vertical = [line.vertical for line in lines if not line.area.perpendicular]
+    return Preprocessing(
+        # A page of vertical columns is not turned.
         turn=0 if 2 * sum(vertical) > len(vertical) else turn,
         skew=round(skew, 2),
         turned_lines=sum(float(line.area.direction @ page) < -0.5 for line in lines),
@@ -179,38 +191,40 @@ def _treatment(lines: Sequence[_Line], page: NDArray[np.float64], text: TextMap)
     )
 
 
-def _better(line: _Line, other: _Line | None) -> _Line:
+def _choose(line: _LineCandidate, other: _LineCandidate | None) -> _LineCandidate:
     if other is None:
         return line
-    stood_up = line.area.aside and not other.area.aside
-    least = line.read.confidence + (-_CLEARLY if stood_up else _CLEARLY)
-    return other if other.read.confidence > least else line
+    aligned = line.area.perpendicular and not other.area.perpendicular
+    least = line.result.confidence + (-_CLEARLY_BETTER if aligned else _CLEARLY_BETTER)
+    return other if other.result.confidence > least else line
 
 
-def _without_rivals(lines: Sequence[_Line], rivals: Sequence[tuple[int, list[int]]]) -> list[_Line]:
-    """The lines without those that are none; see `PageAreas`.
+def _without_alternatives(
+    lines: Sequence[_LineCandidate], alternatives: Sequence[tuple[int, list[int]]]
+) -> list[_LineCandidate]:
+    """Removes the lines that are not text; see `PageAreas.alternatives`.
 
-    Cells of a table are read well as the page is read, and pieces of a line across it are not.
+    Cells of a table read well in the page's direction; pieces of a line across the page do not.
     """
     lost: set[int] = set()
-    for whole, parts in rivals:
-        characters = len("".join(lines[whole].read.text.split()))
-        cells = [lines[n].read for n in parts if not lines[n].area.aside]
-        sure = sum(len(cell.text) for cell in cells if cell.confidence >= _DOUBTED)
+    for whole, parts in alternatives:
+        characters = len("".join(lines[whole].result.text.split()))
+        cells = [lines[n].result for n in parts if not lines[n].area.perpendicular]
+        sure = sum(len(cell.text) for cell in cells if cell.confidence >= _DOUBTFUL)
         lost.update([whole] if sure >= _CELLS_SHARE * characters else parts)
     return [line for n, line in enumerate(lines) if n not in lost]
 
 
-def _sureness(lines: Sequence[_Line]) -> float:
-    return sum(line.read.confidence * line.area.length for line in lines)
+def _weighted_confidence(lines: Sequence[_LineCandidate]) -> float:
+    return sum(line.result.confidence * line.area.length for line in lines)
 
 
 @dataclass
-class _Clock:
+class _StepTimer:
     seconds: dict[str, float] = field(default_factory=dict)
-    _begun: float = field(default_factory=time.perf_counter)
+    _lap_started_at: float = field(default_factory=time.perf_counter)
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.seconds[name] = now - self._begun
-        self._begun = now
+        self.seconds[name] = now - self._lap_started_at
+        self._lap_started_at = now

@@ -1,9 +1,9 @@
-"""Whether what a model read says that it cannot read the page.
+"""Detects results of pages that the model cannot read.
 
-A model that lacks a script does not say so. Where a line of it stands, it gives nothing, or far too
-few characters, or wrong ones that it is not sure of; the numbers in between it reads well. So
-numbers tell nothing here, and the rest of the page has a readability from 0 to 1: the mean
-confidence by length, with 0 for what gave nothing. The limits come from drawn pages, see
+A model that lacks a script does not say so. On such a line it returns nothing, far too few
+characters, or wrong ones with a low confidence; it reads the numbers in between well. So numbers
+are ignored, and the rest of the page has a readability from 0 to 1: the mean confidence weighted by
+length, where missing text counts as 0. The limits come from drawn pages, see
 docs/adr/0054-warnings.md.
 """
 
@@ -18,31 +18,31 @@ from ocrstream_worker.engines.coverage import Coverage
 from ocrstream_worker.engines.lines import Corners, Line
 from ocrstream_worker.engines.port import EngineName
 
-# Readability below which words are wrong, as each engine is sure of itself; docTR's could not be
-# measured, and noop reads everything.
+# The readability below which words are wrong, by engine, because confidences differ; docTR's could
+# not be measured, and noop reads everything.
 _CLEAR: dict[EngineName, float] = {
     "rapidocr": 0.9,
     "tesseract": 0.8,
     "doctr": 0.7,
     "noop": 0.0,
 }
-# Large text in a script that the model has is seldom below, however faint.
-_OF_ANOTHER_SCRIPT = 0.75
+# Large text in a script that the model has is rarely below this, however faint.
+_OTHER_SCRIPT = 0.75
 _LARGE_PX = 18.0
-# Wide letters are about as wide as their line is high: fewer to this length are not its text.
+# Letters per line height. Wide letters are about as wide as high, so fewer are not the line's text.
 _LEAST_DENSITY = 0.35
 _LEAST_DENSITY_FROM = 2.0
-# What is blank and about as long as high may be a picture.
+# A shorter blank, about as long as high, may be a picture.
 _LEAST_BLANK = 1.5
-# Detection leaves so much around the ink of a line, in heights.
+# The margin that detection adds around the ink of a line, in heights.
 _MARGIN = 1.0
-# What is lower than this share of the median is a rule or a speck.
+# Pieces lower than this fraction of the median are rules or specks.
 _LEAST_HEIGHT = 0.5
-# Less than a letter or two, in line heights, is nothing to warn of.
+# In line heights; less than a letter or two is not worth a warning.
 _LEAST_LENGTH = 1.0
-# What is so much higher than wide is written from top to bottom.
+# From this ratio of height to width text is vertical.
 _VERTICAL_RATIO = 1.5
-# Lines with letters of three or four pixels, as high as detection leaves them.
+# The detected height of lines with letters of three or four pixels.
 _SMALL_PX = 14.0
 _LEAST_HALF_KNOWN_WORDS = 2
 _LEAST_HALF_KNOWN_SHARE = 0.05
@@ -63,17 +63,17 @@ _ADVICE: dict[EngineName, str] = {
 
 
 @dataclass(frozen=True)
-class Reader:
-    """What read the page. `coverage` None: nobody can say which characters the model has."""
+class RecognitionModel:
+    """The model that read the page; `coverage` is None if its characters are unknown."""
 
     engine: EngineName
-    model: str
+    name: str
     coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Text, or where there should be some: `length` in heights, `height` in pixels."""
+    """Text, or a place where text is missing: `length` in heights, `height` in pixels."""
 
     certainty: float
     length: float
@@ -81,47 +81,50 @@ class _Piece:
 
 
 def find_warnings(
-    lines: Sequence[Line], reader: Reader, *, min_confidence: float
+    lines: Sequence[Line], model: RecognitionModel, *, min_confidence: float
 ) -> tuple[ResultWarning, ...]:
-    """What speaks against the result; nothing mostly.
+    """The warnings about a result; mostly none.
 
-    `lines` are all that the recogniser gave: blank ones and those below `min_confidence`, too.
+    `lines` are all that the recogniser returned, blank ones and those below `min_confidence`
+    included.
     """
     found = (
-        _half_known(lines, reader) or _unreadable(lines, reader, min_confidence),
+        _half_known(lines, model) or _unreadable(lines, model, min_confidence),
         _small(lines),
     )
     return tuple(warning for warning in found if warning is not None)
 
 
 def _unreadable(
-    lines: Sequence[Line], reader: Reader, min_confidence: float
+    lines: Sequence[Line], model: RecognitionModel, min_confidence: float
 ) -> ResultWarning | None:
-    """A page of which too little could be read with too little certainty."""
-    told = _text_pieces(lines)
-    length = sum(piece.length for piece in told)
+    """Warns of a page whose readability is low."""
+    pieces = _text_pieces(lines)
+    length = sum(piece.length for piece in pieces)
     if length < _LEAST_LENGTH:
         return None
-    readability = sum(piece.length * piece.certainty for piece in told) / length
-    if readability >= _CLEAR[reader.engine]:
+    readability = sum(piece.length * piece.certainty for piece in pieces) / length
+    if readability >= _CLEAR[model.engine]:
         return None
     left_out = sum(line.confidence < min_confidence or not line.text.strip() for line in lines)
     seen = (
-        f"What is no number was read with a confidence of {readability:.2f} on average, blanks"
+        f"Text other than numbers has a mean confidence of {readability:.2f}, with missing text"
         f" counted as 0, and {left_out} of {len(lines)} lines were left out"
     )
-    large = median(piece.height for piece in told) >= _LARGE_PX
-    if large and readability < _OF_ANOTHER_SCRIPT:
+    large = median(piece.height for piece in pieces) >= _LARGE_PX
+    if large and readability < _OTHER_SCRIPT:
         code = WarningCode.UNREADABLE_SCRIPT
-        guess = f"the page seems to be in a script that {_reads(reader)} does not read"
+        guess = f"the page seems to be in a script that {_describe_model(model)} does not read"
     else:
         code = WarningCode.LOW_CONFIDENCE
-        guess = f"the page is hard to see, or in a language that {_reads(reader)} does not read"
-    return ResultWarning(code=code, detail=f"{seen}: {guess}; {_ADVICE[reader.engine]}")
+        guess = (
+            f"the page is hard to see, or in a language that {_describe_model(model)} does not read"
+        )
+    return ResultWarning(code=code, detail=f"{seen}: {guess}; {_ADVICE[model.engine]}")
 
 
 def _small(lines: Sequence[Line]) -> ResultWarning | None:
-    """A page of which most has letters of too few pixels for any engine."""
+    """Warns of a page on which most text has too few pixels for any engine."""
     axes = [_Axis.of(line.corners) for line in lines]
     length = sum(axis.length for axis in axes)
     small = [axis for axis in axes if axis.height < _SMALL_PX]
@@ -134,13 +137,15 @@ def _small(lines: Sequence[Line]) -> ResultWarning | None:
     )
 
 
-def _half_known(lines: Sequence[Line], reader: Reader) -> ResultWarning | None:
-    """Words of a language whose alphabet the model has only in part."""
-    if reader.coverage is None:
+def _half_known(lines: Sequence[Line], model: RecognitionModel) -> ResultWarning | None:
+    """Warns of words in a language whose alphabet the model has only in part."""
+    if model.coverage is None:
         return None
     words = [word for line in lines for word in line.text.split() if any(map(str.isalpha, word))]
     found = Counter(
-        language for word in words if (language := reader.coverage.betrays(word)) is not None
+        language
+        for word in words
+        if (language := model.coverage.unreadable_language(word)) is not None
     )
     least = max(_LEAST_HALF_KNOWN_WORDS, _LEAST_HALF_KNOWN_SHARE * len(words))
     if found.total() < least:
@@ -149,7 +154,7 @@ def _half_known(lines: Sequence[Line], reader: Reader) -> ResultWarning | None:
     return ResultWarning(
         code=WarningCode.UNREADABLE_SCRIPT,
         detail=f"{found.total()} of {len(words)} words have letters of {language.name}, whose"
-        f" alphabet {_reads(reader)} has only in part; OCRSTREAM_ENGINE=tesseract with"
+        f" alphabet {_describe_model(model)} has only in part; OCRSTREAM_ENGINE=tesseract with"
         f" OCRSTREAM_LANGUAGES={language.code} (Debian's {language.debian_package}) reads it",
     )
 
@@ -161,7 +166,7 @@ def _text_pieces(lines: Sequence[Line]) -> list[_Piece]:
 
 
 def _pieces(line: Line) -> Iterator[_Piece]:
-    """What of the line is no number: its words, and its ends where no word reaches them."""
+    """The line's words except numbers, and its ends that no word reaches."""
     axis = _Axis.of(line.corners)
     for part in line.words or (line,):
         begin, end = axis.span(part.corners)
@@ -183,7 +188,7 @@ def _pieces(line: Line) -> Iterator[_Piece]:
 
 @dataclass(frozen=True)
 class _Axis:
-    """The way that a line runs: from its first corner to the second, or to the last if vertical."""
+    """The axis of a line: from its first corner to the second, or to the last if vertical."""
 
     origin: Sequence[float]
     step: tuple[float, float]
@@ -201,7 +206,7 @@ class _Axis:
         return cls(origin, step, length, across)
 
     def span(self, corners: Corners) -> tuple[float, float]:
-        """From where to where these corners reach, in pixels from the line's origin."""
+        """The extent of these corners along the axis, in pixels from the line's origin."""
         places = [
             (x - self.origin[0]) * self.step[0] + (y - self.origin[1]) * self.step[1]
             for x, y in corners
@@ -213,7 +218,7 @@ def _certainty(confidence: float) -> float:
     return min(max(confidence, 0.0), 1.0) if math.isfinite(confidence) else 0.0
 
 
-def _reads(reader: Reader) -> str:
-    if reader.coverage is not None:
-        return f"{reader.engine}'s {reader.model} ({reader.coverage.describe()})"
-    return f"{reader.engine} with {reader.model}"
+def _describe_model(model: RecognitionModel) -> str:
+    if model.coverage is not None:
+        return f"{model.engine}'s {model.name} ({model.coverage.describe()})"
+    return f"{model.engine} with {model.name}"

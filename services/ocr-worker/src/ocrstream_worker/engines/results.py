@@ -1,4 +1,4 @@
-"""From the lines that an engine read to the outcome of an image: the same for every engine."""
+"""Makes the outcome of an image from the lines that an engine recognised."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,43 +8,43 @@ import msgspec
 from ocrstream_worker.engines.lines import Line, to_boxes
 from ocrstream_worker.engines.port import (
     EngineInfo,
-    ReadOptions,
+    Preprocessing,
     Recognition,
+    RecognitionOptions,
     RgbImage,
-    Treatment,
 )
-from ocrstream_worker.engines.result_warnings import Reader, find_warnings
+from ocrstream_worker.engines.result_warnings import RecognitionModel, find_warnings
 
 
 @dataclass(frozen=True)
-class PageReading:
-    """All lines that an engine gave, blank and doubtful ones as well, in any order.
+class RecognizedPage:
+    """All lines that an engine returned, including blank and doubtful ones, in any order.
 
-    `treatment`: what was done to read them. `timings_s`: the seconds of each step.
+    `preprocessing`: what was done before they were read. `timings_s`: the seconds of each step.
     """
 
     lines: Sequence[Line]
-    treatment: Treatment
+    preprocessing: Preprocessing
     timings_s: dict[str, float]
 
 
 def to_recognition(
-    reading: PageReading,
+    page: RecognizedPage,
     image: RgbImage,
-    options: ReadOptions,
+    options: RecognitionOptions,
     *,
     info: EngineInfo,
-    reader: Reader,
+    model: RecognitionModel,
     min_confidence: float,
 ) -> Recognition:
-    """The outcome, in reading order, with what speaks against it.
+    """The outcome, in reading order, with its warnings.
 
-    `info` says what read the image, `reader` with which model.
+    `info` says which engine read the image, `model` with which model.
     """
     height, width = image.shape[:2]
-    warnings = find_warnings(reading.lines, reader, min_confidence=min_confidence)
-    treatment = msgspec.structs.replace(reading.treatment, warnings=warnings)
+    warnings = find_warnings(page.lines, model, min_confidence=min_confidence)
+    preprocessing = msgspec.structs.replace(page.preprocessing, warnings=warnings)
     return Recognition(
-        boxes=to_boxes(reading.lines, options.boxes, min_confidence, width, height),
-        provenance=info.provenance(image, options, reading.timings_s, treatment),
+        boxes=to_boxes(page.lines, options.boxes, min_confidence, width, height),
+        provenance=info.provenance(image, options, page.timings_s, preprocessing),
     )

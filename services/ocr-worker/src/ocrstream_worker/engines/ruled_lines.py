@@ -1,4 +1,4 @@
-"""A level page without the lines that tables are ruled with, which are read as letters."""
+"""Removes ruled lines of tables, which engines read as letters."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,17 +6,17 @@ from PIL import Image
 
 from ocrstream_worker.engines.port import RgbImage
 
-# No stroke of a letter is as long and as thin, in pixels.
+# In pixels; no stroke of a letter is as long and as thin.
 _LENGTH = 100
 _THICKNESS = 6
-# As far from the paper in grey levels, pixels are ink.
+# Ink differs from the paper by more gray levels than this.
 _INK = 48
 
 
 def without_ruled_lines(page: RgbImage) -> RgbImage:
-    """The page with paper where long thin lines run down, and where they run across beside those.
+    """Erases long thin lines that run down, and those that run across beside them.
 
-    Letters on them stay.
+    Letters on the lines stay.
     """
     gray = np.asarray(Image.fromarray(page).convert("L"), dtype=np.int16)
     ink = np.abs(gray - np.int16(np.median(gray))) > _INK
@@ -29,23 +29,23 @@ def without_ruled_lines(page: RgbImage) -> RgbImage:
 
 
 def _ruled(ink: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-    """Where lines are, their blurred edges and crossings included; None if none of them runs down.
+    """The pixels of lines with their blurred edges and crossings; None if no line runs down.
 
-    Those of a form or a receipt, which run across only, are not taken for letters.
+    Lines of a form or a receipt, which only run across, are not read as letters.
     """
     thick = _THICKNESS + 1
-    down = _runs_down(ink, _LENGTH)
-    lines = down & ~_runs_down(ink.T, thick).T
+    down = _vertical_runs(ink, _LENGTH)
+    lines = down & ~_vertical_runs(ink.T, thick).T
     if not lines.any():
         return None
-    across = _runs_down(ink.T, _LENGTH).T
-    lines |= across & ~_runs_down(ink, thick)
+    across = _vertical_runs(ink.T, _LENGTH).T
+    lines |= across & ~_vertical_runs(ink, thick)
     crossings = down & across & _grown(lines, _THICKNESS)
     return _grown(lines | crossings, 1)
 
 
-def _runs_down(ink: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
-    """Which pixels stand in so many or more of ink below each other."""
+def _vertical_runs(ink: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
+    """The pixels that are in a vertical run of at least `length` ink pixels."""
     if len(ink) < length:
         return np.zeros_like(ink)
     starts, reached = ink, 1
@@ -53,17 +53,17 @@ def _runs_down(ink: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
         step = min(reached, length - reached)
         starts = starts[:-step] & starts[step:]
         reached += step
-    return _grown_down(starts, length)
+    return _extended_down(starts, length)
 
 
 def _grown(pixels: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
-    """Each pixel and so many on every side of it."""
+    """Grows each pixel by so many on every side."""
     inner = slice(by, -by)
-    return _grown_down(_grown_down(pixels, 2 * by + 1)[inner].T, 2 * by + 1)[inner].T
+    return _extended_down(_extended_down(pixels, 2 * by + 1)[inner].T, 2 * by + 1)[inner].T
 
 
-def _grown_down(pixels: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
-    """Each pixel made so long; the page grows by `length` - 1 rows."""
+def _extended_down(pixels: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
+    """Extends each pixel downwards to this length; the page grows by `length` - 1 rows."""
     reached = 1
     while reached < length:
         step = min(reached, length - reached)

@@ -1,4 +1,4 @@
-"""Tesseract, as the system has it: over a hundred languages, and several at once."""
+"""Tesseract as installed on the system: over a hundred languages, several at once."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,151 +8,157 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocrstream_worker.engines.even_light import even_light
+from ocrstream_worker.engines.deskew import (
+    DeskewedPage,
+    add_margin,
+    enlarge,
+    estimate_skew,
+    rotate_and_deskew,
+)
+from ocrstream_worker.engines.errors import EngineUnavailableError, ModelsMissingError
+from ocrstream_worker.engines.illumination import correct_illumination
 from ocrstream_worker.engines.languages import find_language
-from ocrstream_worker.engines.lines import Corners, Line, Word, line_of_words, upright
+from ocrstream_worker.engines.lines import Corners, Line, Word, box_corners, join_words
 from ocrstream_worker.engines.model_files import hash_files
 from ocrstream_worker.engines.port import (
-    READING_VERSION,
+    RECOGNITION_VERSION,
     TURNS,
     EngineInfo,
     EngineSettings,
-    EngineUnavailable,
-    Outcome,
-    ReadOptions,
-    Refused,
+    Preprocessing,
+    RecognitionFailure,
+    RecognitionOptions,
+    RecognitionOutcome,
     RgbImage,
-    Treatment,
     Turn,
 )
-from ocrstream_worker.engines.raster import fit
-from ocrstream_worker.engines.result_warnings import Reader
-from ocrstream_worker.engines.results import PageReading, to_recognition
+from ocrstream_worker.engines.resizing import resize_to_limits
+from ocrstream_worker.engines.result_warnings import RecognitionModel
+from ocrstream_worker.engines.results import RecognizedPage, to_recognition
 from ocrstream_worker.engines.ruled_lines import without_ruled_lines
-from ocrstream_worker.engines.tesseract_library import ModelsMissing, TesseractLibrary
-from ocrstream_worker.engines.upright import Upright, enlarged, find_skew, framed, turned
+from ocrstream_worker.engines.tesseract_library import TesseractLibrary
 
-# It refuses longer sides, and rasters of a few pixels.
+# Tesseract rejects longer sides, and images of a few pixels.
 _MAX_SIDE = 32_000
 _MIN_SIDE = 32
 _MAX_RATIO = 1_000.0
 _LINE, _WORD = 4, 5
-# Where it is less sure how a page is turned, and reads it badly, it reads it any other way, too.
-_SURE_TURN = 5.0
-_SURE_READING = 0.75
-# A line below the first is read upside down, too, which must be better by the second.
-_DOUBTED = 0.6
-_CLEARLY = 0.2
-# Paper around a line and around the page: letters at an edge are not read.
-_PAPER = 10
-# Lines that are lower, in pixels, are read on a page twice as large.
+# Below both limits, of the orientation and of the text, the other orientations are tried too.
+_CERTAIN_ORIENTATION = 5.0
+_GOOD_CONFIDENCE = 0.75
+# A line below the first confidence is read upside down too; that must be better by the second.
+_DOUBTFUL = 0.6
+_CLEARLY_BETTER = 0.2
+# Pixels of paper around a line and around the page: Tesseract does not read letters at an edge.
+_PAGE_MARGIN = 10
+# Lines lower than this many pixels are read again on an enlarged page.
 _SMALL_HEIGHT = 28
 _ENLARGEMENT = 2
-_REDUCED = (1 / _ENLARGEMENT, 1 / _ENLARGEMENT)
+_REDUCTION = (1 / _ENLARGEMENT, 1 / _ENLARGEMENT)
 
 
 class TesseractEngine:
-    """Lines and words of pages, turned upright first, one image after the other, on the CPU.
+    """Recognises lines and words of pages, turned upright first, one by one, on the CPU.
 
-    Its models are those of `OCRSTREAM_LANGUAGES`, in that order, the first being the likeliest.
+    Its models are those of `OCRSTREAM_LANGUAGES`, in that order; the first is the likeliest.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
         if settings.device != "cpu" and not settings.allow_cpu:
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f"Tesseract computes on the CPU only, and OCRSTREAM_ENGINE_DEVICE is"
-                f" {settings.device}. Leave it out, or set OCRSTREAM_ALLOW_CPU=true"
+                f" {settings.device}. Unset it, or set OCRSTREAM_ALLOW_CPU=true"
             )
         self._min_confidence = settings.min_confidence
         try:
             self._library = TesseractLibrary(model_names(settings.languages), settings.threads)
-        except ModelsMissing as error:
-            packages = (f"tesseract-ocr-{model.replace('_', '-')}" for model in error.models)
-            raise EngineUnavailable(
+        except ModelsMissingError as error:
+            packages = (f"tesseract-ocr-{name.replace('_', '-')}" for name in error.models)
+            raise EngineUnavailableError(
                 f"{error}. On Debian: apt-get install {' '.join(packages)}. Elsewhere: put their"
                 " .traineddata files there, or set TESSDATA_PREFIX to where they are"
             ) from error
-        self._model = Reader("tesseract", "+".join(model_names(settings.languages)))
+        self._model = RecognitionModel("tesseract", "+".join(model_names(settings.languages)))
         self.info = EngineInfo(
             name="tesseract",
-            versions={"ocrstream": READING_VERSION, "tesseract": self._library.version},
+            versions={"ocrstream": RECOGNITION_VERSION, "tesseract": self._library.version},
             device="cpu",
             models=hash_files(self._library.model_files),
         )
 
     def warm_up(self) -> None:
-        """Its models are loaded from the start."""
+        """Loads nothing: the models are loaded from the start."""
 
     def recognize(
-        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
-    ) -> list[Outcome]:
+        self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
+    ) -> list[RecognitionOutcome]:
         return [self._recognize_one(*one) for one in zip(images, options, strict=True)]
 
-    def _recognize_one(self, image: RgbImage, options: ReadOptions) -> Outcome:
-        begun = time.perf_counter()
-        fitted = fit(
-            framed(even_light(image), _PAPER),
+    def _recognize_one(self, image: RgbImage, options: RecognitionOptions) -> RecognitionOutcome:
+        started_at = time.perf_counter()
+        resized = resize_to_limits(
+            add_margin(correct_illumination(image), _PAGE_MARGIN),
             min_side=_MIN_SIDE,
             max_side=_MAX_SIDE,
             max_ratio=_MAX_RATIO,
         )
-        found = self._read(fitted.pixels)
+        found = self._recognize_upright(resized.pixels)
         if found is None:
-            return Refused(error="Tesseract gave up on the image")
-        reading = PageReading(
-            [_scaled(line, fitted.scale, -_PAPER) for line in found.lines],
-            Treatment(turn=found.turn, skew=found.skew, shrink=round(max(fitted.scale), 3)),
-            {"recognize": time.perf_counter() - begun},
+            return RecognitionFailure(error="Tesseract failed on the image")
+        recognized_page = RecognizedPage(
+            [_scaled(line, resized.scale, -_PAGE_MARGIN) for line in found.lines],
+            Preprocessing(turn=found.turn, skew=found.skew, shrink=round(max(resized.scale), 3)),
+            {"recognize": time.perf_counter() - started_at},
         )
         return to_recognition(
-            reading,
+            recognized_page,
             image,
             options,
             info=self.info,
-            reader=self._model,
+            model=self._model,
             min_confidence=self._min_confidence,
         )
 
-    def _read(self, page: RgbImage) -> "_Reading | None":
-        """The page read upright; None if Tesseract gave up on it."""
-        found = self._read_upright(page)
+    def _recognize_upright(self, page: RgbImage) -> "_PageCandidate | None":
+        """The page's lines as read upright; None if Tesseract failed."""
+        found = self._best_orientation(page)
         if found is None:
             return None
-        found = self._read_larger(found)
+        found = self._retry_enlarged(found)
         lines = [self._turned_if_better(found.page.pixels, line) for line in found.lines]
-        return replace(found, lines=[_moved(line, found.page.back) for line in lines])
+        return replace(found, lines=[_moved(line, found.page.map_to_original) for line in lines])
 
-    def _read_upright(self, page: RgbImage) -> "_Reading | None":
-        skew = find_skew(page)
-        turn, sure = self._library.find_turn(turned(page, 0, skew).pixels)
-        first = self._read_turned(page, turn, skew)
-        if first is None or first.sureness >= _SURE_READING:
+    def _best_orientation(self, page: RgbImage) -> "_PageCandidate | None":
+        skew = estimate_skew(page)
+        turn, certainty = self._library.detect_orientation(rotate_and_deskew(page, 0, skew).pixels)
+        first = self._recognize_turned(page, turn, skew)
+        if first is None or first.confidence >= _GOOD_CONFIDENCE:
             return first
-        if turn == 0 and sure >= _SURE_TURN:
+        if turn == 0 and certainty >= _CERTAIN_ORIENTATION:
             return first
-        others = (self._read_turned(page, other, skew) for other in TURNS if other != turn)
+        others = (self._recognize_turned(page, other, skew) for other in TURNS if other != turn)
         return max([first, *filter(None, others)], key=lambda one: one.weight)
 
-    def _read_turned(self, page: RgbImage, turn: Turn, skew: float) -> "_Reading | None":
-        upright_page = turned(page, turn, skew)
+    def _recognize_turned(self, page: RgbImage, turn: Turn, skew: float) -> "_PageCandidate | None":
+        upright_page = rotate_and_deskew(page, turn, skew)
         upright_page = replace(upright_page, pixels=without_ruled_lines(upright_page.pixels))
-        lines = self._read_lines(upright_page.pixels)
+        lines = self._recognize_lines(upright_page.pixels)
         if lines is None:
             return None
-        return _Reading(lines, upright_page, turn, skew)
+        return _PageCandidate(lines, upright_page, turn, skew)
 
-    def _read_larger(self, found: "_Reading") -> "_Reading":
-        """The same page, twice as large, if its lines are small and read better so."""
+    def _retry_enlarged(self, found: "_PageCandidate") -> "_PageCandidate":
+        """Reads a page with small lines again, twice as large, and keeps the better result."""
         if not _are_small(found.lines):
             return found
-        lines = self._read_lines(enlarged(found.page.pixels, _ENLARGEMENT)) or ()
-        larger = replace(found, lines=[_scaled(line, _REDUCED) for line in lines])
+        lines = self._recognize_lines(enlarge(found.page.pixels, _ENLARGEMENT)) or ()
+        larger = replace(found, lines=[_scaled(line, _REDUCTION) for line in lines])
         return max(larger, found, key=lambda one: one.weight)
 
-    def _read_lines(self, page: RgbImage) -> list[Line] | None:
-        # Looking for the parts of a page it overlooks a lone line, above all a Korean one.
-        for layout in ("automatic", "column"):
-            found = self._library.read(page, layout)
+    def _recognize_lines(self, page: RgbImage) -> list[Line] | None:
+        # The layout analysis overlooks a single line, above all a Korean one.
+        for segmentation in ("automatic", "column"):
+            found = self._library.recognize(page, segmentation)
             if found is None:
                 return None
             if lines := list(parse_tsv(found)):
@@ -160,39 +166,43 @@ class TesseractEngine:
         return []
 
     def _turned_if_better(self, page: RgbImage, line: Line) -> Line:
-        """A line that reads badly, read upside down where that reads better."""
-        if line.confidence >= _DOUBTED:
+        """Reads a doubtful line upside down too, and keeps the better text."""
+        if line.confidence >= _DOUBTFUL:
             return line
         (left, top), _, (right, bottom), _ = (map(round, point) for point in line.corners)
         crop = np.pad(
-            page[top:bottom, left:right], ((_PAPER, _PAPER), (_PAPER, _PAPER), (0, 0)), mode="edge"
+            page[top:bottom, left:right],
+            ((_PAGE_MARGIN, _PAGE_MARGIN), (_PAGE_MARGIN, _PAGE_MARGIN), (0, 0)),
+            mode="edge",
         )
-        found = self._library.read(np.rot90(crop, 2), "line")
+        found = self._library.recognize(np.rot90(crop, 2), "line")
         read = next(parse_tsv(found or ""), None)
-        if read is None or read.confidence < line.confidence + _CLEARLY:
+        if read is None or read.confidence < line.confidence + _CLEARLY_BETTER:
             return line
         return _moved(
             read,
-            lambda corners: [(right + _PAPER - x, bottom + _PAPER - y) for x, y in corners],
+            lambda corners: [
+                (right + _PAGE_MARGIN - x, bottom + _PAGE_MARGIN - y) for x, y in corners
+            ],
         )
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """Lines, and the turned page that they were read on."""
+class _PageCandidate:
+    """The lines of a page in one orientation, and the turned page."""
 
     lines: list[Line]
-    page: Upright
+    page: DeskewedPage
     turn: Turn
     skew: float
 
     @property
     def weight(self) -> float:
-        """How much was read how surely."""
+        """The confidence of all characters, added up."""
         return sum(line.confidence * len(line.text) for line in self.lines)
 
     @property
-    def sureness(self) -> float:
+    def confidence(self) -> float:
         """The mean confidence of a character."""
         return self.weight / (sum(len(line.text) for line in self.lines) or 1)
 
@@ -216,7 +226,7 @@ def _scaled(line: Line, scale: tuple[float, float], offset: float = 0) -> Line:
 
 
 def model_names(languages: Sequence[str]) -> tuple[str, ...]:
-    """Tesseract's names for the languages; one that is not known stays as it is."""
+    """Tesseract's names for the languages; an unknown name stays as it is."""
     known = {name: find_language(name) for name in languages}
     return tuple(
         dict.fromkeys(name if one is None else one.tesseract for name, one in known.items())
@@ -235,7 +245,7 @@ def parse_tsv(tsv: str) -> Iterator[Line]:
     """The lines in Tesseract's tab-separated values.
 
     A row is level, page, block, paragraph, line, word, left, top, width, height, confidence in
-    percent, text. A line's row comes before those of its words.
+    percent, text. A line's row precedes those of its words.
     """
     rows = (_parse_row(row) for row in tsv.splitlines())
     pieces = (row for row in rows if row.level in (_LINE, _WORD))
@@ -243,7 +253,7 @@ def parse_tsv(tsv: str) -> Iterator[Line]:
         line, *rest = group
         words = [Word(row.text, row.confidence, row.box) for row in rest if row.text.strip()]
         if words:
-            yield line_of_words(words, line.box)
+            yield join_words(words, line.box)
 
 
 def _parse_row(row: str) -> _Row:
@@ -252,7 +262,7 @@ def _parse_row(row: str) -> _Row:
     return _Row(
         level=int(level),
         line=tuple(fields[:4]),
-        box=upright(left, top, left + width, top + height),
+        box=box_corners(left, top, left + width, top + height),
         confidence=float(fields[9]) / 100,
         text=fields[10],
     )

@@ -1,4 +1,4 @@
-"""Lines as areas of a map of text: the last step of Differentiable Binarization.
+"""Finds lines as areas of a text map: the last step of Differentiable Binarization.
 
 Minghui Liao et al., arXiv:1911.08947.
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ocrstream_worker.engines.text_map import TextMap
 
-# As PP-OCR's own post-processing has them, but for the threshold of an area, which is a setting.
+# The values of PP-OCR's post-processing; the threshold of an area is a setting.
 _PIXEL_THRESHOLD = 0.3
 _UNCLIP_RATIO = 1.6
 _MIN_SIDE = 3.0
@@ -20,10 +20,10 @@ _KERNEL = np.ones((2, 2), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
-class Area:
-    """A rectangle that may stand askew, in the page's pixels.
+class TextArea:
+    """A rectangle at any angle, in the page's pixels.
 
-    `along` is the direction of its longer side, of length 1; which of the two is left open.
+    `along`: the unit vector of its longer side, in either of its two directions.
     """
 
     center: NDArray[np.float64]
@@ -32,12 +32,12 @@ class Area:
     height: float
 
 
-def find_areas(text: TextMap, threshold: float) -> list[Area]:
-    """The areas that the map is sure of by `threshold`, 0 to 1, on average."""
+def find_text_areas(text: TextMap, threshold: float) -> list[TextArea]:
+    """The areas whose mean probability is at least `threshold`, 0 to 1."""
     return list(_areas(text, threshold))
 
 
-def _areas(text: TextMap, threshold: float) -> Iterator[Area]:
+def _areas(text: TextMap, threshold: float) -> Iterator[TextArea]:
     probabilities = text.probabilities
     mask = cv2.dilate((probabilities > _PIXEL_THRESHOLD * 255).astype(np.uint8), _KERNEL)
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
@@ -49,11 +49,11 @@ def _areas(text: TextMap, threshold: float) -> Iterator[Area]:
         corners = np.asarray(cv2.boxPoints(rectangle), np.float32)
         if _mean_inside(probabilities, corners) < threshold * 255:
             continue
-        # The network was taught lines that are thinner than they are, by this much on each side.
+        # The network was trained on lines that were shrunk on each side; this reverses it.
         grown = a * b * _UNCLIP_RATIO / (a + b)
         sides = corners[2] - corners[1], corners[1] - corners[0]
         side = max(sides, key=lambda one: float(np.linalg.norm(one))).astype(np.float64)
-        yield Area(
+        yield TextArea(
             center=(np.array(center, dtype=np.float64) - text.frame) * text.scale,
             along=side / np.linalg.norm(side),
             length=(max(a, b) + grown) * text.scale,

@@ -1,7 +1,7 @@
-"""Lines of Chinese and Japanese that run downwards, set again to run to the right.
+"""Rearranges vertical lines of Chinese and Japanese to run to the right.
 
-A recogniser that was taught lines reads a column turned on its side, but loses punctuation and the
-mark of long kana, which have other forms and places there (JIS X 4051).
+A recogniser trained on horizontal lines reads a column turned on its side, but loses punctuation
+and the mark of long kana, which have other forms and places there (JIS X 4051).
 """
 
 import math
@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 from ocrstream_worker.engines.port import RgbImage
 
-# Pixels that differ from the paper by so much are ink.
+# Ink differs from the paper by more than this.
 _INK = 40
-# Rules between columns stand at their edges.
+# The fraction of the width at each edge where rules between columns stand.
 _EDGE = 0.12
-# From the width of a column, as detection leaves it, to the distance of its characters.
+# Candidates for the distance of characters, as fractions of the detected column's width.
 _PITCHES = np.arange(0.6, 1.3, 0.015)
-# A cut through a character's gaps, twice as near, is no better.
+# Penalizes a wide pitch: at twice the characters' distance as little ink is cut.
 _PITCH_COST = 0.05
 
 
-def set_horizontally(column: RgbImage) -> RgbImage | None:
-    """The characters of an upright column side by side; None if it holds no two of them.
+def to_horizontal_line(column: RgbImage) -> RgbImage | None:
+    """Puts the characters of an upright column side by side; None for less than two.
 
-    A point's share of the length stays about the same.
+    A point keeps about its relative position along the line.
     """
     edge = round(column.shape[1] * _EDGE)
     column = column[:, edge : column.shape[1] - edge]
@@ -47,13 +47,13 @@ def set_horizontally(column: RgbImage) -> RgbImage | None:
 
 
 def _cuts(ink: NDArray[np.int64], first: int, last: int, width: int) -> list[int]:
-    """Rows between characters: at equal distances, where least ink is cut."""
+    """Finds rows between characters: equidistant, and where least ink is cut."""
     best, least = [first, last], np.inf
     usual = float(ink[first:last].mean())
     for share in _PITCHES:
         pitch = share * width
         count = max(1, math.ceil((last - first) / pitch))
-        # A column may begin or end with a mark that fills a part of its place.
+        # A column may begin or end with a mark that fills only a part of its cell.
         for begin in np.arange(first - pitch / 2, first + 1, max(1.0, pitch / 24)):
             inner = begin + pitch * np.arange(1, count + 1)
             inner = inner[inner < last - pitch / 5].round().astype(int)
@@ -75,7 +75,7 @@ def _squared(cell: RgbImage, side: int, paper: NDArray[np.float64]) -> RgbImage:
 
 
 def _horizontal(cell: RgbImage, paper: NDArray[np.float64]) -> RgbImage:
-    """The character's form in lines that run to the right."""
+    """The character's form in horizontal lines."""
     side = cell.shape[0]
     ink = np.abs(cell.astype(np.int16) - paper.astype(np.int16)).max(axis=2) > _INK
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
@@ -90,7 +90,7 @@ def _horizontal(cell: RgbImage, paper: NDArray[np.float64]) -> RgbImage:
 
 
 def _moved(cell: RgbImage, paper: NDArray[np.float64]) -> RgbImage:
-    """A comma or full stop, from the upper right corner of its place to the lower left."""
+    """Moves a comma or full stop from the upper right corner of its cell to the lower left."""
     side = cell.shape[0]
     matrix = np.array([[1, 0, -side * 0.5], [0, 1, side * 0.5]], dtype=np.float32)
     moved = cv2.warpAffine(

@@ -1,1 +1,1 @@
-"""From an image reference to the bytes of its file: an adapter for each scheme behind one port."""
+"""Fetches the file of an image reference: one adapter for each scheme, behind one port."""

@@ -1,4 +1,4 @@
-"""`file://`: files beneath the allowed folders."""
+"""Fetches `file://` references beneath the allowed folders."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,18 +7,18 @@ from pathlib import Path
 
 from ocrstream_runtime.errors import FetchError
 from ocrstream_runtime.local_files import AllowedFolders
-from ocrstream_worker.references.port import image_error
+from ocrstream_worker.references.port import to_image_error
 
 
 class FileFetcher:
-    """Reads files beneath `roots`, links resolved; on `threads`, for a file system may hang."""
+    """Reads files beneath `roots`, links resolved; on `threads`, because a file system may hang."""
 
     def __init__(self, roots: Iterable[Path], threads: Executor, *, max_bytes: int) -> None:
         self._folders = AllowedFolders(roots, max_bytes=max_bytes)
         self._threads = threads
 
     async def fetch(self, reference: str) -> bytes:
-        """As the port says."""
+        """See `Fetcher.fetch`."""
         return await asyncio.get_running_loop().run_in_executor(
             self._threads, self._read, reference
         )
@@ -27,4 +27,4 @@ class FileFetcher:
         try:
             return self._folders.read(reference)
         except FetchError as error:
-            raise image_error(error) from error
+            raise to_image_error(error) from error

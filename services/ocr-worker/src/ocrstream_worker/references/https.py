@@ -1,4 +1,4 @@
-"""`https://`: files of the hosts that are allowed, never from inside the network."""
+"""Fetches `https://` references from the allowed hosts, never from inside the network."""
 
 import ssl
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ import httpcore
 from ocrstream_runtime.errors import AddressRefusedError, FetchError, UnknownHostError
 from ocrstream_runtime.references import read_limited
 from ocrstream_schemas.events import Reason
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
-from ocrstream_worker.references.port import image_error
+from ocrstream_worker.errors import PermanentImageError, TransientImageError
+from ocrstream_worker.references.port import to_image_error
 
-_MOST_REDIRECTS = 3
+_MAX_REDIRECTS = 3
 _CONNECT_TIMEOUT_S = 10.0
 _DEFAULT_PORT = 443
 _OK = 200
 _REDIRECTS = {301, 302, 303, 307, 308}
-_MISSING = {404, 410}
-_LATER = {408, 425, 429}
+_NOT_FOUND = {404, 410}
+_RETRYABLE = {408, 425, 429}
 _HEADERS: dict[str | bytes, str | bytes] = {
     "user-agent": "ocrstream",
     "accept": "image/*, */*;q=0.1",
@@ -28,7 +28,7 @@ _HEADERS: dict[str | bytes, str | bytes] = {
 
 
 class Host(NamedTuple):
-    """Who may be asked."""
+    """A host and port that references may point to."""
 
     name: str
     port: int
@@ -39,32 +39,31 @@ class Host(NamedTuple):
 
 
 class Address(NamedTuple):
-    """A URL; `target` is path and query as they are sent."""
+    """A URL; `target` is its path and query as sent."""
 
     host: Host
     target: str
 
     def __str__(self) -> str:
-        # A query may be what gives access.
+        # A query may contain a secret.
         return f"https://{self.host}{self.target.partition('?')[0]}"
 
     @property
     def url(self) -> str:
-        """The whole of it."""
+        """The whole URL."""
         return f"https://{self.host}{self.target}"
 
 
 def parse_hosts(text: str) -> frozenset[Host]:
-    """`host` or `host:port`, separated by commas. Raises ValueError."""
-    return frozenset(_host(part.strip()) for part in text.split(",") if part.strip())
+    """Parses `host` or `host:port`, separated by commas. Raises ValueError."""
+    return frozenset(_parse_host(part.strip()) for part in text.split(",") if part.strip())
 
 
 class HttpsFetcher:
     """GETs files of the `allowed` hosts, without credentials, proxies or cookies.
 
-    Each redirect's target must be allowed as the reference itself. `backend` decides which
-    addresses are connected to; certificates are checked against the system's authorities, or those
-    that `SSL_CERT_FILE` names.
+    A redirect's target must be allowed too. `backend` decides which addresses it connects to.
+    Certificates are checked against the system's authorities, or those that `SSL_CERT_FILE` names.
     """
 
     def __init__(
@@ -80,23 +79,25 @@ class HttpsFetcher:
         )
 
     async def aclose(self) -> None:
-        """Closes its connections."""
+        """Closes the connections."""
         await self._pool.aclose()
 
     async def fetch(self, reference: str) -> bytes:
-        """As the port says."""
-        address = self._checked(reference)
-        for _ in range(_MOST_REDIRECTS + 1):
-            answer = await self._get(address)
-            if isinstance(answer, bytes):
-                return answer
-            address = self._checked(urljoin(address.url, answer), redirected_by=address)
-        raise ImageRejected(
-            Reason.REFUSED, f"{address} is the end of more than {_MOST_REDIRECTS} redirects"
+        """See `Fetcher.fetch`."""
+        address = self._parse_allowed(reference)
+        for _ in range(_MAX_REDIRECTS + 1):
+            response_or_location = await self._get(address)
+            if isinstance(response_or_location, bytes):
+                return response_or_location
+            address = self._parse_allowed(
+                urljoin(address.url, response_or_location), redirected_by=address
+            )
+        raise PermanentImageError(
+            Reason.REFUSED, f"{address} follows more than {_MAX_REDIRECTS} redirects"
         )
 
     async def _get(self, address: Address) -> bytes | str:
-        """The file, or where it is said to be."""
+        """Returns the file, or the location of a redirect."""
         url = httpcore.URL(
             scheme="https", host=address.host.name, port=address.host.port, target=address.target
         )
@@ -111,18 +112,18 @@ class HttpsFetcher:
                 }
                 if response.status in _REDIRECTS and "location" in headers:
                     return headers["location"]
-                _check(address, response.status, headers)
-                told = headers.get("content-length", "")
+                _check_response(address, response.status, headers)
+                content_length = headers.get("content-length", "")
                 return await read_limited(
                     str(address),
-                    int(told) if told.isdecimal() else None,
+                    int(content_length) if content_length.isdecimal() else None,
                     response.aiter_stream(),
                     self._max_bytes,
                 )
         except FetchError as error:
-            raise image_error(error) from error
+            raise to_image_error(error) from error
         except AddressRefusedError as error:
-            raise ImageRejected(
+            raise PermanentImageError(
                 Reason.REFUSED,
                 f"{address}: {error}; to allow its network, add it to"
                 " OCRSTREAM_HTTPS_ALLOWED_NETWORKS and restart the worker",
@@ -133,28 +134,27 @@ class HttpsFetcher:
             httpcore.TimeoutException,
             httpcore.ProtocolError,
         ) as error:
-            raise _translated(error, address) from error
+            raise _to_image_error(error, address) from error
 
-    def _checked(self, text: str, redirected_by: Address | None = None) -> Address:
+    def _parse_allowed(self, text: str, redirected_by: Address | None = None) -> Address:
         by = f" (redirected by {redirected_by})" if redirected_by else ""
         try:
-            address = _address(text)
+            address = _parse_address(text)
         except ValueError as error:
-            raise ImageRejected(Reason.REFUSED, f"the reference {error}{by}") from error
+            raise PermanentImageError(Reason.REFUSED, f"the reference {error}{by}") from error
         if address.host not in self._allowed:
             known = ", ".join(sorted(map(str, self._allowed))) or "none"
-            raise ImageRejected(
+            raise PermanentImageError(
                 Reason.REFUSED,
-                f"{address}: {address.host} is none of the hosts that references may point to"
-                f" ({known}){by}; to allow it, add it to OCRSTREAM_HTTPS_HOSTS (comma-separated)"
-                " and restart the worker",
+                f"{address}: {address.host} is not an allowed host ({known}){by}; to allow it, add"
+                " it to OCRSTREAM_HTTPS_HOSTS (comma-separated) and restart the worker",
             )
         return address
 
 
-def _host(text: str) -> Host:
+def _parse_host(text: str) -> Host:
     try:
-        address = _address(f"https://{text}")
+        address = _parse_address(f"https://{text}")
     except ValueError as error:
         raise ValueError(f"{text!r} {error}") from error
     if address.target != "/":
@@ -162,9 +162,9 @@ def _host(text: str) -> Host:
     return address.host
 
 
-def _address(text: str) -> Address:
-    """Raises ValueError, which never repeats the text: it may hold a password."""
-    # What a parser would strip, encode or read otherwise than the next one.
+def _parse_address(text: str) -> Address:
+    """Parses a URL. The message of its ValueError omits the URL, which may hold a password."""
+    # Characters that URL parsers treat differently.
     if not text.isascii() or not text.isprintable() or set(text) & set(' "<>\\^`{|}'):
         raise ValueError("holds a character that must be percent-encoded")
     try:
@@ -177,35 +177,46 @@ def _address(text: str) -> Address:
     if not parts.hostname:
         raise ValueError("names no host")
     if "@" in parts.netloc:
-        raise ValueError("holds a user or password, which everybody who sees it could use")
+        raise ValueError(
+            "holds a user or password, which everybody who sees the reference could use"
+        )
     host = Host(parts.hostname, _DEFAULT_PORT if port is None else port)
     return Address(host, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
 
 
-def _check(address: Address, status: int, headers: Mapping[str, str]) -> None:
-    if status in _LATER or status >= 500:
-        raise ImageUnreachable(Reason.TIMEOUT, f"{address} could not be read: answered {status}")
-    if status in _MISSING:
-        raise ImageRejected(Reason.NOT_FOUND, f"{address} does not exist: answered {status}")
+def _check_response(address: Address, status: int, headers: Mapping[str, str]) -> None:
+    if status in _RETRYABLE or status >= 500:
+        raise TransientImageError(
+            Reason.TIMEOUT, f"{address} could not be read: the host answered {status}"
+        )
+    if status in _NOT_FOUND:
+        raise PermanentImageError(
+            Reason.NOT_FOUND, f"{address} does not exist: the host answered {status}"
+        )
     if status != _OK:
-        raise ImageRejected(Reason.REFUSED, f"{address} is not given: answered {status}")
+        raise PermanentImageError(
+            Reason.REFUSED, f"{address} is refused: the host answered {status}"
+        )
     encoding = headers.get("content-encoding", "identity")
     if encoding != "identity":
-        raise ImageRejected(
-            Reason.REFUSED, f"{address} comes encoded as {encoding}, which was not asked for"
+        raise PermanentImageError(
+            Reason.REFUSED,
+            f"{address} was sent with content encoding {encoding}, which was not requested",
         )
 
 
-def _translated(error: Exception, address: Address) -> ImageRejected | ImageUnreachable:
+def _to_image_error(
+    error: Exception, address: Address
+) -> PermanentImageError | TransientImageError:
     untrusted: BaseException | None = error
     while untrusted is not None and not isinstance(untrusted, ssl.SSLCertVerificationError):
         untrusted = untrusted.__cause__ or untrusted.__context__
     if untrusted is not None:
-        return ImageRejected(
+        return PermanentImageError(
             Reason.REFUSED,
             f"{address}: the host's certificate is not trusted: {untrusted.verify_message};"
-            " an authority of your own is named by SSL_CERT_FILE",
+            " set SSL_CERT_FILE to trust an authority of your own",
         )
-    return ImageUnreachable(
+    return TransientImageError(
         Reason.TIMEOUT, f"{address} could not be read: {error or type(error).__name__}"
     )

@@ -1,4 +1,4 @@
-"""The port that every kind of reference stands behind, and the register of them by scheme."""
+"""The port of the fetchers, and their registry by scheme."""
 
 import asyncio
 import re
@@ -7,57 +7,57 @@ from typing import Protocol
 
 from ocrstream_runtime.errors import FetchError, FetchFailure
 from ocrstream_schemas.events import Reason
-from ocrstream_worker.image_errors import ImageRejected, ImageUnreachable
+from ocrstream_worker.errors import PermanentImageError, TransientImageError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
 class Fetcher(Protocol):
-    """What an adapter implements."""
+    """Fetches the file of a reference."""
 
     async def fetch(self, reference: str) -> bytes:
-        """The file's bytes, no more than are allowed; any number of calls at the same time.
+        """Returns the file's bytes, up to the allowed size. Calls may overlap.
 
-        What must not be read is refused before anybody is asked for it. Raises ImageRejected
-        (not_found, refused, too_large) and, for trouble that may pass, ImageUnreachable.
+        A forbidden reference is refused before any request. Raises PermanentImageError (not_found,
+        refused, too_large), and TransientImageError for a failure that a retry may avoid.
         """
         ...
 
 
-class References:
-    """A fetcher itself: the one of the reference's scheme, for `timeout_s` at most."""
+class FetcherRegistry:
+    """Fetches with the fetcher of the reference's scheme, for `timeout_s` at most."""
 
     def __init__(self, fetchers: Mapping[str, Fetcher], timeout_s: float) -> None:
         self._fetchers = fetchers
         self._timeout_s = timeout_s
 
     async def fetch(self, reference: str) -> bytes:
-        """As `Fetcher` says."""
-        fetcher = self._of_scheme(reference)
+        """See `Fetcher.fetch`."""
+        fetcher = self._fetcher_for(reference)
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await fetcher.fetch(reference)
         except TimeoutError as error:
-            raise ImageUnreachable(
+            raise TransientImageError(
                 Reason.TIMEOUT,
-                f"the file was not there within {self._timeout_s:g} s (OCRSTREAM_FETCH_TIMEOUT_S)",
+                f"the file was not fetched in {self._timeout_s:g} s (OCRSTREAM_FETCH_TIMEOUT_S)",
             ) from error
 
-    def _of_scheme(self, reference: str) -> Fetcher:
-        found = _SCHEME.match(reference)
-        scheme = found[1].lower() if found else ""
+    def _fetcher_for(self, reference: str) -> Fetcher:
+        match = _SCHEME.match(reference)
+        scheme = match[1].lower() if match else ""
         if scheme in self._fetchers:
             return self._fetchers[scheme]
         known = ", ".join(f"{one}://" for one in self._fetchers)
-        what = f"begins with {scheme}:, which is not read" if scheme else "is no URL"
-        raise ImageRejected(
+        problem = f"begins with {scheme}:, which is not supported" if scheme else "is no URL"
+        raise PermanentImageError(
             Reason.REFUSED,
-            f"the reference {what}; there are {known}; a path is file:///folder/a.png",
+            f"the reference {problem}; supported are {known}; a path is file:///folder/a.png",
         )
 
 
-def image_error(error: FetchError) -> ImageRejected | ImageUnreachable:
-    """What an unreadable file means for its image."""
+def to_image_error(error: FetchError) -> PermanentImageError | TransientImageError:
+    """The error of the image whose file cannot be read."""
     if error.failure is FetchFailure.UNREACHABLE:
-        return ImageUnreachable(Reason.TIMEOUT, str(error))
-    return ImageRejected(Reason(error.failure.value), str(error))
+        return TransientImageError(Reason.TIMEOUT, str(error))
+    return PermanentImageError(Reason(error.failure.value), str(error))

@@ -7,7 +7,13 @@ import io
 
 from PIL import Image
 
-from ocrstream_imaging import first_frame, is_turned, lies_on_its_side, load_upright, plain
+from ocrstream_imaging import (
+    first_frame,
+    load_upright,
+    needs_exif_transpose,
+    swaps_width_and_height,
+    to_basic_mode,
+)
 from ocrstream_recorder.errors import TooLargeToShowError
 from ocrstream_recorder.pictures.wire import MAX_PICTURE_BYTES, ConversionTask, Converted, MediaType
 
@@ -31,7 +37,7 @@ def convert(content: bytes, task: ConversionTask) -> tuple[Converted, bytes]:
             return Converted(*image.size, kind), b""
         lossy = image.format in _LOSSY
         size = _load_upright(image, task)
-        picture = plain(image)
+        picture = to_basic_mode(image)
     return _encoded(picture, size, task.width, lossy=lossy)
 
 
@@ -46,7 +52,7 @@ def _unchanged_type(image: Image.Image) -> MediaType | None:
     alike = (
         not image.has_transparency_data
         and not getattr(image, "is_animated", False)
-        and not is_turned(image)
+        and not needs_exif_transpose(image)
     )
     return kind if alike else None
 
@@ -55,7 +61,7 @@ def _load_upright(image: Image.Image, task: ConversionTask) -> tuple[int, int]:
     """Decodes the image no larger than needed; returns the size of the whole image."""
     whole = image.size
     smaller = task.width is not None and image.draft(None, _least_size(image, task.width))
-    if smaller and lies_on_its_side(image):
+    if smaller and swaps_width_and_height(image):
         whole = whole[1], whole[0]
     load_upright(image, task.max_pixels)
     return whole if smaller else image.size
@@ -63,7 +69,7 @@ def _load_upright(image: Image.Image, task: ConversionTask) -> tuple[int, int]:
 
 def _least_size(image: Image.Image, width: int) -> tuple[int, int]:
     """The least size to which a decoder that can skip pixels may reduce the image."""
-    side = image.height if lies_on_its_side(image) else image.width
+    side = image.height if swaps_width_and_height(image) else image.width
     scale = min(1.0, 2 * width / side)
     return max(1, int(image.width * scale)), max(1, int(image.height * scale))
 

@@ -1,6 +1,6 @@
-"""The decoder's process: makes pixels of the files that the worker lays into shared buffers.
+"""The decoder's process: decodes the files in shared buffers.
 
-Run as `python -m ocrstream_worker.decoder_child` by a `ChildPool`.
+A `ChildPool` runs it as `python -m ocrstream_worker.decoder_server`.
 """
 
 import sys
@@ -14,35 +14,35 @@ from ocrstream_sandbox.shared_buffers import BufferMappings
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.engines.pixels import writable_raster
-from ocrstream_worker.image_errors import ImageRejected
+from ocrstream_worker.errors import PermanentImageError
 
 
-class File(msgspec.Struct, frozen=True):
-    """A job: the buffer's first `size` bytes are a file, which its pixels are to replace."""
+class DecodeJob(msgspec.Struct, frozen=True):
+    """A job: the buffer's first `size` bytes are a file; its pixels replace it."""
 
     buffer_fd: int
     size: int
 
 
-class Decoded(msgspec.Struct, frozen=True, tag=True):
+class DecodedImage(msgspec.Struct, frozen=True, tag=True):
     """The buffer holds the pixels."""
 
     height: int
     width: int
 
 
-class Rejected(msgspec.Struct, frozen=True, tag=True):
-    """The file gives no pixels, and would not the next time either."""
+class RejectedImage(msgspec.Struct, frozen=True, tag=True):
+    """The file cannot be decoded; a retry fails the same way."""
 
     reason: Reason
     error: str
 
 
-Answer = Decoded | Rejected
+DecodeResult = DecodedImage | RejectedImage
 
 
-class DecodingHandler:
-    """One file after the other."""
+class DecoderHandler:
+    """Decodes one file after another."""
 
     info = b""
 
@@ -52,26 +52,26 @@ class DecodingHandler:
 
     def handle(self, jobs: Sequence[bytes]) -> list[bytes]:
         return [
-            msgspec.msgpack.encode(self._decode(msgspec.msgpack.decode(job, type=File)))
+            msgspec.msgpack.encode(self._decode(msgspec.msgpack.decode(job, type=DecodeJob)))
             for job in jobs
         ]
 
-    def _decode(self, file: File) -> Answer:
+    def _decode(self, job: DecodeJob) -> DecodeResult:
         try:
-            data = self._mappings.read(file.buffer_fd, file.size)
-            make_raster = partial(writable_raster, self._mappings, file.buffer_fd)
+            data = self._mappings.read(job.buffer_fd, job.size)
+            make_raster = partial(writable_raster, self._mappings, job.buffer_fd)
             pixels = self._decoder.decode(data, make_raster)
-        except ImageRejected as error:
-            return Rejected(error.reason, str(error))
+        except PermanentImageError as error:
+            return RejectedImage(error.reason, str(error))
         except MemoryError:
-            return Rejected(
+            return RejectedImage(
                 Reason.TOO_LARGE,
                 "the image needs more memory to decode than is allowed"
                 " (OCRSTREAM_DECODER_MEMORY_MIB)",
             )
         height, width = pixels.shape[:2]
-        return Decoded(height, width)
+        return DecodedImage(height, width)
 
 
 if __name__ == "__main__":
-    sys.exit(serve(DecodingHandler))
+    sys.exit(serve(DecoderHandler))

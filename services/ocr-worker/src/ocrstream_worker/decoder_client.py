@@ -1,4 +1,4 @@
-"""The decoders as the worker uses them: in processes that may crash, hang or run out of memory."""
+"""Decodes images in child processes, which may crash, hang or run out of memory."""
 
 import os
 from types import TracebackType
@@ -12,16 +12,19 @@ from ocrstream_sandbox.observer import PoolObserver
 from ocrstream_sandbox.pool import ChildPool
 from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool
 from ocrstream_worker.decode import DecodeLimits
-from ocrstream_worker.decoder_child import Answer, Decoded, File
-from ocrstream_worker.image_errors import ImageRejected
+from ocrstream_worker.decoder_server import DecodedImage, DecodeJob, DecodeResult
+from ocrstream_worker.errors import PermanentImageError
 
-# A decoder's libraries need no threads of their own beside it.
-_NO_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+# Several decoders run in parallel: their libraries need no further threads.
+_SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_results: msgspec.msgpack.Decoder[DecodeResult] = msgspec.msgpack.Decoder(DecodeResult)
 
 
-class Decoders:
-    """`processes` of them, each with one file at a time; longer than `timeout_s` is a hang."""
+class DecoderClient:
+    """`processes` decoders, each with one file at a time.
+
+    A decoder that works longer than `timeout_s` on a file hangs.
+    """
 
     def __init__(
         self,
@@ -35,10 +38,10 @@ class Decoders:
     ) -> None:
         spec = ChildSpec(
             name="decoder",
-            module="ocrstream_worker.decoder_child",
+            module="ocrstream_worker.decoder_server",
             settings=msgspec.msgpack.encode(decoding),
             fds=buffers.fds,
-            environment={**os.environ, **_NO_THREADS},
+            environment={**os.environ, **_SINGLE_THREADED},
             depth=1,
             job_timeout_s=timeout_s,
             limits=limits or ChildLimits(),
@@ -47,29 +50,29 @@ class Decoders:
 
     @property
     def pids(self) -> list[int]:
-        """The processes that decode now."""
+        """The process ids of the running decoders."""
         return self._pool.pids
 
     async def check(self) -> None:
-        """Raises NotReadyError while they die at all images, or get too little CPU for any."""
+        """Raises NotReady while the decoders crash at every image or get too little CPU."""
         await self._pool.check()
 
     async def wait_ready(self) -> None:
-        """Waits for the first. Raises ChildUnavailableError if there is no hope of one."""
+        """Waits for the first decoder. Raises ChildUnavailableError if none can start."""
         await self._pool.wait_ready()
 
     async def decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]:
-        """Turns the file that is the buffer's first `size` bytes into pixels: height and width.
+        """Replaces the file, the buffer's first `size` bytes, by its pixels.
 
-        Raises ImageRejected, ChildDiedError (the file may be the cause), ChildStarvedError and
-        ChildUnavailableError.
+        Returns their height and width. Raises PermanentImageError, ChildDiedError (the file may be
+        the cause), ChildStarvedError and ChildUnavailableError.
         """
         buffer.retain()
-        job = msgspec.msgpack.encode(File(buffer.fd, size))
-        answer = _answers.decode(await self._pool.call(job, on_settled=buffer.release))
-        if isinstance(answer, Decoded):
-            return answer.height, answer.width
-        raise ImageRejected(answer.reason, answer.error)
+        job = msgspec.msgpack.encode(DecodeJob(buffer.fd, size))
+        result = _results.decode(await self._pool.call(job, on_settled=buffer.release))
+        if isinstance(result, DecodedImage):
+            return result.height, result.width
+        raise PermanentImageError(result.reason, result.error)
 
     async def __aenter__(self) -> Self:
         await self._pool.__aenter__()

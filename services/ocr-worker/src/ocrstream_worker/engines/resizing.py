@@ -1,4 +1,4 @@
-"""Rasters that engines cannot take as they are: tiny, thin, or longer than they allow."""
+"""Resizes images that engines do not accept: tiny, thin, or too long."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,21 @@ from ocrstream_worker.engines.port import RgbImage
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A raster, and how many pixels of the original one of its own is, in x and y."""
+class ResizedImage:
+    """The resized pixels; `scale`: original pixels per pixel, in x and y."""
 
     pixels: RgbImage
     scale: tuple[float, float] = (1.0, 1.0)
 
 
-def is_thin(image: RgbImage, max_ratio: float) -> bool:
-    """Whether one side is more than `max_ratio` times the other."""
-    height, width = image.shape[:2]
-    return max(height, width) > max_ratio * min(height, width)
+def resize_to_limits(
+    image: RgbImage, *, min_side: int, max_side: int, max_ratio: float
+) -> ResizedImage:
+    """Shrinks an image that is longer than `max_side`, then pads it with white.
 
-
-def fit(image: RgbImage, *, min_side: int, max_side: int, max_ratio: float) -> Fitted:
-    """The image, shrunk if it is longer than `max_side`, then widened with white.
-
-    Widened to the right and bottom, so that places stay, until no side is shorter than `min_side`
-    and none more than `max_ratio` times the other. Shrunk first: a line of a hundred million pixels
-    would fill the memory.
+    Padding at the right and bottom, which keeps coordinates, makes no side shorter than `min_side`
+    and none more than `max_ratio` times the other. Shrinking comes first: a padded line of a
+    hundred million pixels would not fit into memory.
     """
     height, width = image.shape[:2]
     scale = (1.0, 1.0)
@@ -41,4 +37,4 @@ def fit(image: RgbImage, *, min_side: int, max_side: int, max_ratio: float) -> F
     right, bottom = max(least - width, 0), max(least - height, 0)
     if right or bottom:
         image = np.pad(image, ((0, bottom), (0, right), (0, 0)), constant_values=255)
-    return Fitted(image, scale)
+    return ResizedImage(image, scale)

@@ -1,6 +1,6 @@
-"""The engine as the worker uses it: in a process of its own, where it may crash or hang.
+"""Runs the engine in a child process, where it may crash or hang.
 
-async with EngineProcess(settings, buffers) as engine:
+async with EngineClient(settings, buffers) as engine:
     outcome = await engine.recognize(buffer, height, width)
 """
 
@@ -16,16 +16,21 @@ from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_sandbox.observer import PoolObserver
 from ocrstream_sandbox.pool import ChildPool
 from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool
-from ocrstream_worker.engines.child import Raster
-from ocrstream_worker.engines.port import EngineInfo, EngineSettings, Outcome, ReadOptions
+from ocrstream_worker.engines.engine_server import RecognizeJob
+from ocrstream_worker.engines.port import (
+    EngineInfo,
+    EngineSettings,
+    RecognitionOptions,
+    RecognitionOutcome,
+)
 
-_outcomes: msgspec.msgpack.Decoder[Outcome] = msgspec.msgpack.Decoder(Outcome)
+_outcomes: msgspec.msgpack.Decoder[RecognitionOutcome] = msgspec.msgpack.Decoder(RecognitionOutcome)
 
 
-class EngineProcess:
-    """The engine, and a new one whenever it dies.
+class EngineClient:
+    """The engine's process, replaced whenever it dies.
 
-    Images that come while it works are read up to `batch_size` in one go; it never waits for more.
+    It recognises up to `batch_size` waiting images in one batch, and never waits for more.
     """
 
     def __init__(
@@ -39,7 +44,7 @@ class EngineProcess:
     ) -> None:
         spec = ChildSpec(
             name="engine",
-            module="ocrstream_worker.engines.child",
+            module="ocrstream_worker.engines.engine_server",
             settings=msgspec.msgpack.encode(settings),
             fds=buffers.fds,
             environment={**os.environ, **_thread_limits(settings.threads)},
@@ -52,20 +57,20 @@ class EngineProcess:
 
     @property
     def ready(self) -> bool:
-        """Whether the engine is warm and works on what it gets."""
+        """Whether the engine accepts images."""
         return self._pool.ready
 
     @property
     def pid(self) -> int | None:
-        """The process that takes images now, if there is one."""
+        """The process that accepts images now, or None."""
         return next(iter(self._pool.pids), None)
 
     async def check(self) -> None:
-        """Raises NotReadyError while it dies at all images, or gets too little CPU for any."""
+        """Raises NotReady while the engine crashes at every image or gets too little CPU."""
         await self._pool.check()
 
     async def wait_ready(self) -> EngineInfo:
-        """Waits for the first warm-up. Raises ChildUnavailableError if there is no hope of one."""
+        """Waits until the engine is warm. Raises ChildUnavailableError if it cannot start."""
         return msgspec.msgpack.decode(await self._pool.wait_ready(), type=EngineInfo)
 
     async def recognize(
@@ -73,24 +78,23 @@ class EngineProcess:
         buffer: SharedBuffer,
         height: int,
         width: int,
-        options: ReadOptions,
+        options: RecognitionOptions,
         *,
-        alone: bool = False,
-        on_begun: Callable[[], None] = lambda: None,
-    ) -> Outcome:
-        """Reads the pixels that lie in the buffer. `alone`: not in one go with other images.
+        isolated: bool = False,
+        on_started: Callable[[], None] = lambda: None,
+    ) -> RecognitionOutcome:
+        """Recognises the pixels in the buffer. `isolated`: in a batch of its own.
 
-        `on_begun` is called when the engine begins; cancelled before that, it never does.
-
-        Raises ChildDiedError if the process ended or hung while it worked on this image,
-        ChildStarvedError if it got too little CPU for it, and ChildUnavailableError.
+        Calls `on_started` when the engine starts the image; a call that is cancelled before
+        prevents it. Raises ChildDiedError if the process exited or hung while it worked on this
+        image, ChildStarvedError if it got too little CPU for it, and ChildUnavailableError.
         """
         buffer.retain()
-        job = msgspec.msgpack.encode(Raster(buffer.fd, height, width, options))
-        answer = await self._pool.call(
-            job, alone=alone, on_begun=on_begun, on_settled=buffer.release
+        job = msgspec.msgpack.encode(RecognizeJob(buffer.fd, height, width, options))
+        result = await self._pool.call(
+            job, isolated=isolated, on_started=on_started, on_settled=buffer.release
         )
-        return _outcomes.decode(answer)
+        return _outcomes.decode(result)
 
     async def __aenter__(self) -> Self:
         """Starts the engine; does not wait until it is ready."""
@@ -103,11 +107,11 @@ class EngineProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ends the process. Calls still waiting raise ChildDiedError."""
+        """Ends the process. Unfinished calls raise ChildDiedError."""
         await self._pool.__aexit__(kind, error, trace)
 
 
 def _thread_limits(threads: int) -> dict[str, str]:
-    # Read by OpenMP, BLAS and torch when they are loaded, so it must be in the environment.
+    # OpenMP, BLAS and torch read the environment when they are loaded.
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return dict.fromkeys(names, str(threads))

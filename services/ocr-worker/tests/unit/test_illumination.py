@@ -3,8 +3,8 @@
 import numpy as np
 from engine_pages import blank, needs_tesseract, page
 
-from ocrstream_worker.engines.even_light import even_light
-from ocrstream_worker.engines.port import EngineSettings, ReadOptions, Recognition, RgbImage
+from ocrstream_worker.engines.illumination import correct_illumination
+from ocrstream_worker.engines.port import EngineSettings, Recognition, RecognitionOptions, RgbImage
 from ocrstream_worker.engines.tesseract import TesseractEngine
 
 
@@ -15,7 +15,7 @@ def lit_from_the_right(image: RgbImage) -> RgbImage:
 
 def test_paper_becomes_as_light_everywhere() -> None:
     dark = lit_from_the_right(page("UNEVEN", width=900, height=500))
-    evened = even_light(dark)
+    evened = correct_illumination(dark)
     paper, before = evened[300:480:20, 20::40, 0], dark[300:480:20, 20::40, 0]
     assert int(np.ptp(before)) > 130
     assert int(np.ptp(paper[:, 2:-2])) < 60
@@ -25,14 +25,14 @@ def test_paper_becomes_as_light_everywhere() -> None:
 
 def test_a_page_that_is_lit_evenly_or_dark_is_left_alone() -> None:
     for image in (page("EVEN"), blank(40, 40), 255 - page("DARK"), np.zeros((9, 9, 3), np.uint8)):
-        assert even_light(image) is image
+        assert correct_illumination(image) is image
 
 
 def test_tesseract_reads_a_page_that_is_lit_from_one_side() -> None:
     needs_tesseract("eng")
     image = lit_from_the_right(page("FROM LEFT TO RIGHT", width=800, height=400))
     (outcome,) = TesseractEngine(EngineSettings(engine="tesseract")).recognize(
-        [image], [ReadOptions()]
+        [image], [RecognitionOptions()]
     )
     assert isinstance(outcome, Recognition)
     assert [box.text for box in outcome.boxes] == ["FROM LEFT TO RIGHT"]

@@ -1,8 +1,8 @@
-"""The order of rows by a recursive XY-cut that knows columns.
+"""Orders rows by a recursive XY-cut that recognises columns.
 
-Cut by horizontal gaps alone, two columns with level lines fall apart line by line; cut by vertical
-gaps alone, a headline joins the columns below it. So the page is cut into strips first, and strips
-next to each other that are cut by the same vertical gap are one band, to be cut there.
+A cut along horizontal gaps alone splits two columns with level lines line by line; a cut along
+vertical gaps alone joins columns below a headline. So the page is cut into strips first. Adjacent
+strips that the same vertical gap cuts form a band, which is then cut at that gap.
 """
 
 import math
@@ -13,19 +13,19 @@ from ocrstream_layout.rows import Row
 
 Interval = tuple[float, float]
 
-# All of these are in line heights.
-_NEAR = 2.0  # strips so far from each other belong together
+# In line heights, unless a comment says otherwise.
+_NEAR = 2.0  # strips at most this far apart may belong together
 _NEAR_ABOVE = 1.625  # a title stands further above columns than text that is double-spaced
-_TRIM_ACROSS, _TRIM_ALONG = 0.25, 0.1  # what of a line's box may overlap others
+_TRIM_ACROSS, _TRIM_ALONG = 0.25, 0.1  # how much of a line's box may overlap others
 _NARROWEST = 0.1
 _LARGE = 1.5  # of a headline
-_FOOTER = 2  # lines that are no more may be a footer
-# Real pages are done after some ten cuts; boxes that spiral inwards are not worth more.
+_FOOTER = 2  # at most this many lines are a footer
+# Real pages need about ten levels of cuts; boxes that spiral inwards would need many more.
 _DEEPEST = 40
 
 
 class _Strip(NamedTuple):
-    """Rows between two horizontal gaps; `free` are the gaps beside and between them."""
+    """Rows between two horizontal gaps; `free` are the gaps beside and between the rows."""
 
     rows: list[Row]
     extent: Interval
@@ -36,15 +36,15 @@ class _Strip(NamedTuple):
         return self.free[1:-1]
 
 
-def cut(rows: Sequence[Row], line_height: float) -> list[Row]:
-    """The rows in reading order; they must come from the top."""
+def xy_cut(rows: Sequence[Row], line_height: float) -> list[Row]:
+    """Returns the rows in reading order; `rows` is sorted from the top."""
     return _cut(list(rows), line_height, 0)
 
 
 def _cut(rows: list[Row], line_height: float, depth: int) -> list[Row]:
     if len(rows) < 2 or depth == _DEEPEST:
         return rows
-    # A stack is cut last, so that columns stay whole whose lines fill each other's gaps.
+    # Stacks are cut last: columns whose lines fill each other's gaps stay whole.
     for whole_stacks in (True, False):
         parts = _bands(_strips(rows, line_height, whole_stacks=whole_stacks), line_height)
         if len(parts) == 1:
@@ -66,7 +66,7 @@ def _strips(rows: Sequence[Row], line_height: float, *, whole_stacks: bool) -> l
 
 
 def _bands(strips: Sequence[_Strip], line_height: float) -> list[list[Row]]:
-    """Strips that are cut by the same gaps, together; the others each by itself."""
+    """Joins strips that the same gaps cut; every other strip is a band of its own."""
     bands: list[list[_Strip]] = []
     at = 0
     while at < len(strips):
@@ -77,7 +77,7 @@ def _bands(strips: Sequence[_Strip], line_height: float) -> list[list[Row]]:
             continue
         end, gaps = _end_of_band(strips, at, line_height)
         band = list(strips[at:end])
-        # A column may begin above the one before it, beside a figure.
+        # A column may begin above its left neighbour, beside a figure.
         while bands and not bands[-1][-1].gaps and len(bands[-1]) == 1:
             (above,) = bands[-1]
             near = band[0].extent[0] - above.extent[1] <= _NEAR_ABOVE * line_height
@@ -96,15 +96,15 @@ def _bands(strips: Sequence[_Strip], line_height: float) -> list[list[Row]]:
 def _end_of_band(
     strips: Sequence[_Strip], begin: int, line_height: float
 ) -> tuple[int, list[Interval]]:
-    """Where the columns end that begin at a strip, and the gaps that all of them have.
+    """Finds where the columns that begin at a strip end, and the gaps that all of them share.
 
-    Below, one column may go on longer than the others, and beneath a figure. A line or two far
-    below them all are a footer.
+    One column may continue below the others, and beneath a figure. One or two lines far below all
+    columns are a footer.
     """
     gaps = strips[begin].gaps
     end, certain = begin + 1, gaps
-    since = begin  # where the strips begin that are near each other
-    rows = 0  # in them
+    since = begin  # the first of the strips that are near each other
+    rows = 0  # the number of rows in them
     for at in range(begin + 1, len(strips)):
         shared = _shared(gaps, strips[at].free, line_height)
         if not shared:
@@ -121,7 +121,7 @@ def _end_of_band(
 def _shared(
     first: Sequence[Interval], second: Sequence[Interval], line_height: float
 ) -> list[Interval]:
-    """What two lists of gaps, each in order, have in common and is wide enough."""
+    """The parts that two sorted lists of gaps have in common and that are wide enough."""
     found: list[Interval] = []
     i = j = 0
     while i < len(first) and j < len(second):
@@ -136,7 +136,7 @@ def _shared(
 
 
 def _groups(intervals: Sequence[Interval]) -> list[tuple[list[int], Interval]]:
-    """Indices of intervals that overlap or touch, in order, and what they cover."""
+    """Groups intervals that overlap or touch: their indices, in order, and their extent."""
     groups: list[tuple[list[int], Interval]] = []
     for index in sorted(range(len(intervals)), key=lambda at: (intervals[at], at)):
         low, high = intervals[index]
@@ -152,7 +152,7 @@ def _groups(intervals: Sequence[Interval]) -> list[tuple[list[int], Interval]]:
 def _core(row: Row, line_height: float, whole_stacks: bool) -> Interval:
     trim = _TRIM_ACROSS * min(row.height, 2 * line_height)
     bottom = row.bottom - trim
-    return row.top + trim, max(bottom, row.until) if whole_stacks else bottom
+    return row.top + trim, max(bottom, row.next_line_y) if whole_stacks else bottom
 
 
 def _widths(rows: Sequence[Row], line_height: float) -> list[Interval]:

@@ -1,4 +1,4 @@
-"""A page turned until its lines are level, for engines that read level lines only."""
+"""Turns and deskews a page, for engines that read level lines only."""
 
 from dataclasses import dataclass
 
@@ -9,33 +9,33 @@ from PIL import Image
 from ocrstream_worker.engines.lines import Corners
 from ocrstream_worker.engines.port import RgbImage, Turn
 
-# Enough to see lines of ten pixels on an A4 page at 150 dpi; more would take longer.
+# Shows lines of ten pixels on an A4 page at 150 dpi; more would take longer.
 _SIDE = 1_000
 _MAX_SKEW = 16.0
 _COARSE_DEGREES, _FINE_DEGREES = 1.0, 0.1
-# Less does no harm to engines, and turning would blur the page.
+# Engines cope with less, and the rotation would blur the page.
 _LEAST_SKEW = 0.3
-# On a thinner page, shrunk to that side, rows tell nothing; one line leaves no room to be askew.
+# Rows of a smaller (shrunk) page tell nothing.
 _LEAST_SIDE = 32
-# A long strip grows many times when it is levelled. A square page of a hundred megapixels fits.
+# A long strip grows many times when it is deskewed. A square page of a hundred megapixels fits.
 _MAX_LEVELLED_PIXELS = 160_000_000
 
 
 @dataclass(frozen=True)
-class Upright:
-    """A turned page, and the way back to the page as it came: `original @ (x, y, 1)`."""
+class DeskewedPage:
+    """A turned page, and the transform to the original page: `to_original @ (x, y, 1)`."""
 
     pixels: RgbImage
-    original: NDArray[np.float64]
+    to_original: NDArray[np.float64]
 
-    def back(self, corners: Corners) -> list[list[float]]:
-        """Points of the turned page where they are on the page as it came."""
+    def map_to_original(self, corners: Corners) -> list[list[float]]:
+        """Maps points of the turned page to the original page."""
         points = np.column_stack([np.asarray(corners, dtype=np.float64), np.ones(len(corners))])
-        return (points @ self.original.T).tolist()
+        return (points @ self.to_original.T).tolist()
 
 
-def framed(image: RgbImage, width: int) -> RgbImage:
-    """The page in a frame of its paper's colour, so many pixels wide."""
+def add_margin(image: RgbImage, width: int) -> RgbImage:
+    """Adds a margin of the paper's colour, `width` pixels wide."""
     height, length = image.shape[:2]
     edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
     page = np.empty((height + 2 * width, length + 2 * width, 3), dtype=np.uint8)
@@ -44,28 +44,28 @@ def framed(image: RgbImage, width: int) -> RgbImage:
     return page
 
 
-def enlarged(image: RgbImage, factor: int) -> RgbImage:
-    """So many times as large along each side."""
+def enlarge(image: RgbImage, factor: int) -> RgbImage:
+    """Enlarges each side by the factor."""
     height, width = image.shape[:2]
     size = (width * factor, height * factor)
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
 
 
-def turned(image: RgbImage, turn: Turn, skew: float) -> Upright:
-    """The page turned clockwise by `turn` degrees, then by `skew` more; the corners become paper.
+def rotate_and_deskew(image: RgbImage, turn: Turn, skew: float) -> DeskewedPage:
+    """Turns the page clockwise by `turn` degrees, then by `skew` more; fills corners with paper.
 
-    `skew`: by how many degrees lines rise to the right once the page is turned.
+    `skew`: the degrees by which lines rise to the right once the page is turned.
     """
     pixels = np.rot90(image, -turn // 90)
     height, width = image.shape[:2]
-    back = {
+    to_original = {
         0: [[1, 0, 0], [0, 1, 0]],
         90: [[0, 1, 0], [-1, 0, height]],
         180: [[-1, 0, width], [0, -1, height]],
         270: [[0, -1, width], [1, 0, 0]],
     }[turn]
     if not skew:
-        return Upright(np.ascontiguousarray(pixels), np.array(back, dtype=np.float64))
+        return DeskewedPage(np.ascontiguousarray(pixels), np.array(to_original, dtype=np.float64))
     height, width = pixels.shape[:2]
     paper = tuple(int(value) for value in np.median(pixels[:: max(1, height // 200)], axis=(0, 1)))
     level = np.asarray(
@@ -74,24 +74,24 @@ def turned(image: RgbImage, turn: Turn, skew: float) -> Upright:
         )
     )
     angle = np.radians(skew)
-    # Clockwise on the screen, about the middle.
+    # Clockwise on the screen, about the center.
     inverse = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     middle = np.array([width / 2, height / 2])
     new_middle = np.array([level.shape[1] / 2, level.shape[0] / 2])
     unskew = np.eye(3)
     unskew[:2, :2] = inverse
     unskew[:2, 2] = middle - inverse @ new_middle
-    return Upright(level, np.array(back, dtype=np.float64) @ unskew)
+    return DeskewedPage(level, np.array(to_original, dtype=np.float64) @ unskew)
 
 
-def find_skew(image: RgbImage) -> float:
-    """By how many degrees, -16 to 16, the lines of a page rise to the right, or run askew of
+def estimate_skew(image: RgbImage) -> float:
+    """The degrees, -16 to 16, by which the lines of a page rise to the right.
 
-    upright where they are turned by a quarter; 0 if it is too little to matter, cannot be told, or
-    would make too large a page.
+    For lines that are turned by a quarter it is their angle to the vertical. 0 if the skew is too
+    small to matter, cannot be estimated, or would make the page too large.
 
-    At the right angle lines and the gaps between them are told best by how much ink a row has: the
-    sum of squared differences of neighbouring rows is greatest (W. Postl, US patent 4723297).
+    At the right angle, rows differ most in their amount of ink: the sum of squared differences of
+    neighbouring rows is greatest (W. Postl, US patent 4723297).
     """
     ink = _ink(image)
     if min(ink.shape) < _LEAST_SIDE or not ink.any():
@@ -133,5 +133,5 @@ def _sharpness(
     return max(float(np.square(np.diff(one)).sum()) for one in (rows, columns))
 
 
-def _bins(places: NDArray[np.float64]) -> NDArray[np.int64]:
-    return (places - places.min()).astype(np.int64)
+def _bins(positions: NDArray[np.float64]) -> NDArray[np.int64]:
+    return (positions - positions.min()).astype(np.int64)

@@ -25,10 +25,10 @@ from ocrstream_sandbox.shared_buffers import SharedBufferPool, write_bytes
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.child_metrics import ChildMetrics
 from ocrstream_worker.decode import DecodeLimits, Decoder
-from ocrstream_worker.decoders import Decoders
+from ocrstream_worker.decoder_client import DecoderClient
 from ocrstream_worker.engines.pixels import read_pixels
 from ocrstream_worker.engines.port import RgbImage
-from ocrstream_worker.image_errors import ImageRejected
+from ocrstream_worker.errors import PermanentImageError
 
 MEMORY_MIB = 512
 # Beside its data a process holds its libraries and the buffer that it writes to.
@@ -43,9 +43,9 @@ SEED = int(os.environ.get("OCRSTREAM_TEST_SEED", "20240607"))
 
 
 class Room:
-    """Decoders and their buffers."""
+    """A decoder client and its buffers."""
 
-    def __init__(self, buffers: SharedBufferPool, decoders: Decoders) -> None:
+    def __init__(self, buffers: SharedBufferPool, decoders: DecoderClient) -> None:
         self._buffers = buffers
         self.decoders = decoders
 
@@ -59,7 +59,7 @@ class Room:
         """What became of a file, in a word."""
         try:
             await self.decode(file)
-        except ImageRejected as error:
+        except PermanentImageError as error:
             return error.reason
         except ChildDiedError as error:
             return "hung" if error.hung else "died"
@@ -75,7 +75,7 @@ async def room(
     timeout_s: float = 10.0,
 ) -> AsyncGenerator[Room]:
     with contextlib.closing(SharedBufferPool(4)) as buffers:
-        made = Decoders(
+        made = DecoderClient(
             DecodeLimits(max_pixels=max_pixels, max_frames=100),
             buffers,
             processes=processes,
@@ -195,7 +195,7 @@ async def test_more_memory_than_allowed_is_the_images_fault_and_no_death() -> No
     before = restarts()
     large = saved(Image.new("RGBA", (8_000, 8_000)), "PNG", compress_level=1)
     async with room(max_pixels=100_000_000, memory_mib=300) as decoding:
-        with pytest.raises(ImageRejected, match="OCRSTREAM_DECODER_MEMORY_MIB") as caught:
+        with pytest.raises(PermanentImageError, match="OCRSTREAM_DECODER_MEMORY_MIB") as caught:
             await decoding.decode(large)
         assert caught.value.reason is Reason.TOO_LARGE
         assert (await decoding.decode(GOOD)).shape == (120, 160, 3)

@@ -21,7 +21,7 @@ from ocrstream_schemas.events import (
 from ocrstream_schemas.ids import RecordRef, ocr_task_id
 from ocrstream_schemas.topics import OCR_RESULTS, TASKS_LIFECYCLE
 from ocrstream_worker.engines.port import Recognition
-from ocrstream_worker.outcomes import Attempt, Message
+from ocrstream_worker.result_events import ImageAttempt, OutgoingEvent
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ENDED = BEGAN + timedelta(seconds=2)
@@ -41,24 +41,24 @@ IMAGE = ImageSubmitted(
     options={"reuse": True, "nested": {"a": [1]}},
     batch_total=9,
 )
-ATTEMPT = Attempt(IMAGE, 3, BEGAN, "worker-1")
+ATTEMPT = ImageAttempt(IMAGE, 3, BEGAN, "worker-1")
 BOX = TextBox(text="Total", confidence=0.5, bbox=((0, 0), (4, 0), (4, 2), (0, 2)))
 PROVENANCE = Provenance(engine="noop", width=4, height=2)
 # What only the submission itself says.
 NOT_REPEATED = {"type", "batch_total"}
 
 MESSAGES = {
-    "started": ATTEMPT.started(),
-    "retried": ATTEMPT.retried(Reason.ENGINE, "it died", 2.0),
-    "revoked": ATTEMPT.revoked(ENDED),
-    "failed": ATTEMPT.failed(Reason.NOT_FOUND, "gone", ENDED),
-    "succeeded": ATTEMPT.recognized(Recognition(boxes=(BOX,), provenance=PROVENANCE), ENDED),
-    "blank": ATTEMPT.recognized(Recognition(boxes=(), provenance=PROVENANCE), ENDED),
+    "started": ATTEMPT.started_event(),
+    "retried": ATTEMPT.retried_event(Reason.ENGINE, "it died", 2.0),
+    "revoked": ATTEMPT.revoked_event(ENDED),
+    "failed": ATTEMPT.failed_event(Reason.NOT_FOUND, "gone", ENDED),
+    "succeeded": ATTEMPT.recognized_event(Recognition(boxes=(BOX,), provenance=PROVENANCE), ENDED),
+    "blank": ATTEMPT.recognized_event(Recognition(boxes=(), provenance=PROVENANCE), ENDED),
 }
 
 
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES.keys())
-def test_readers_get_the_event_and_the_whole_context(message: Message) -> None:
+def test_readers_get_the_event_and_the_whole_context(message: OutgoingEvent) -> None:
     event = decode(message.topic, message.value, RecordRef(message.topic, 0, 0, 0))
     assert event == message.event or getattr(message.event, "task_id", "") is None
     submitted, said = msgspec.to_builtins(IMAGE), msgspec.to_builtins(event)

@@ -1,9 +1,8 @@
-"""Samples of 16 and 32 bits and floats, scaled to 8 bits.
+"""Scales samples of 16 bits, 32 bits and floats to 8 bits.
 
-A level is `sample * (255 / white) + 0.5` in single precision, cut off to 0..255 and rounded down.
-White is 65535 in a mode of 16 bits. Elsewhere no range is declared: white is the first usual
-greatest value that no sample of the image exceeds, or else the greatest sample. What is no number
-is black.
+A level is `sample * (255 / white) + 0.5` in single precision, clipped to 0..255 and rounded down.
+White is 65535 in modes of 16 bits. Other modes declare no range: white is the smallest of the usual
+maxima that no sample of the image exceeds, or else the greatest sample. NaN becomes black.
 """
 
 from array import array
@@ -20,13 +19,16 @@ _FLOAT_WHITES = (1.0, 255.0, 65535.0)
 _GREATEST_FLOAT = 3.4028234663852886e38  # in single precision
 
 
-def is_deep(image: Image.Image) -> bool:
-    """Whether samples have more than 8 bits as Pillow decodes them."""
+def is_high_bit_depth(image: Image.Image) -> bool:
+    """Whether Pillow decodes samples with more than 8 bits."""
     return image.mode in {"I", "F"} or image.mode.startswith("I;16")
 
 
-def scaling(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """What makes mode L of a part of a deep image, which as a whole tells what white is."""
+def eight_bit_converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """Returns a function that converts a part of the image to mode L.
+
+    White is found in the whole image.
+    """
     if image.mode == "F":
         greatest = max(_greatest(_positive(strip)) for _, strip in strips(image))
         white = next((white for white in _FLOAT_WHITES if greatest <= white), greatest)
@@ -40,7 +42,7 @@ def scaling(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
 
 
 def _sixteen_bits(image: Image.Image) -> Image.Image:
-    # In any precision: no sample comes nearer to a half than 0.5 / 257.
+    # Exact in any precision: no sample comes nearer to a half than 0.5 / 257.
     scale = _EIGHT_BITS / _SIXTEEN_BITS
     return image.convert("I").point(lambda sample: sample * scale + 0.5).convert("L")
 
@@ -50,14 +52,16 @@ def _floats(image: Image.Image, white: float) -> Image.Image:
 
 
 def _scaled(image: Image.Image, white: float) -> Image.Image:
-    """Two steps, because Pillow computes each in double precision and keeps it in single."""
+    """Scales in two steps, because Pillow computes each in double precision and stores it in
+    single.
+    """
     (scale,) = array("f", [_EIGHT_BITS / white])
     scaled = image.point(lambda sample: sample * scale + 0.0)
     return scaled.point(lambda sample: sample * 1.0 + 0.5).convert("L")
 
 
 def _positive(image: Image.Image) -> Image.Image:
-    """Zero in place of what is below it and of what is no number, which compares with nothing."""
+    """Replaces negative samples and NaN, which compares with nothing, by zero."""
     return ImageMath.lambda_eval(lambda of: of["max"](of["samples"], 0.0), samples=image)
 
 

@@ -11,18 +11,18 @@ import pytest
 
 from ocrstream_sandbox.errors import ChildDiedError, ChildUnavailableError
 from ocrstream_sandbox.shared_buffers import SharedBufferPool, write_bytes
-from ocrstream_worker.engines.child import recognize_each
+from ocrstream_worker.engines.engine_client import EngineClient
+from ocrstream_worker.engines.engine_server import recognize_each
+from ocrstream_worker.engines.errors import EngineBrokenError
 from ocrstream_worker.engines.port import (
-    EngineBroken,
     EngineInfo,
     EngineSettings,
-    Outcome,
-    ReadOptions,
     Recognition,
-    Refused,
+    RecognitionFailure,
+    RecognitionOptions,
+    RecognitionOutcome,
     RgbImage,
 )
-from ocrstream_worker.engines.process import EngineProcess
 
 
 def image(width: int = 40, height: int = 30) -> RgbImage:
@@ -32,7 +32,7 @@ def image(width: int = 40, height: int = 30) -> RgbImage:
 class Reader:
     """A noop engine and its buffers."""
 
-    def __init__(self, buffers: SharedBufferPool, engine: EngineProcess) -> None:
+    def __init__(self, buffers: SharedBufferPool, engine: EngineClient) -> None:
         self._buffers = buffers
         self.engine = engine
 
@@ -41,7 +41,7 @@ class Reader:
         with await self._buffers.acquire() as buffer:
             write_bytes(buffer.fd, pixels.tobytes())
             height, width = pixels.shape[:2]
-            outcome = await self.engine.recognize(buffer, height, width, ReadOptions())
+            outcome = await self.engine.recognize(buffer, height, width, RecognitionOptions())
         assert isinstance(outcome, Recognition)
         provenance = outcome.provenance
         assert provenance.width
@@ -55,7 +55,7 @@ async def noop(image_s: float = 0.0, timeout_s: float = 60.0) -> AsyncGenerator[
         engine="noop", noop_boxes=3, noop_image_s=image_s, image_timeout_s=timeout_s
     )
     with contextlib.closing(SharedBufferPool(4)) as buffers:
-        async with EngineProcess(settings, buffers) as engine:
+        async with EngineClient(settings, buffers) as engine:
             info = await engine.wait_ready()
             assert info.name == "noop"
             assert engine.ready
@@ -93,7 +93,7 @@ async def test_a_death_costs_only_the_image_in_work(number: signal.Signals) -> N
 
 async def test_an_engine_that_is_not_installed_says_how_to_get_it() -> None:
     with contextlib.closing(SharedBufferPool(1)) as buffers:
-        async with EngineProcess(EngineSettings(engine="doctr"), buffers) as engine:
+        async with EngineClient(EngineSettings(engine="doctr"), buffers) as engine:
             with pytest.raises(ChildUnavailableError, match=r"ocrstream-worker\[doctr\]"):
                 await engine.wait_ready()
             assert not engine.ready
@@ -110,25 +110,27 @@ class _Picky:
     def warm_up(self) -> None: ...
 
     def recognize(
-        self, images: Sequence[RgbImage], options: Sequence[ReadOptions]
-    ) -> list[Outcome]:
+        self, images: Sequence[RgbImage], options: Sequence[RecognitionOptions]
+    ) -> list[RecognitionOutcome]:
         if any(one.shape[1] == 13 for one in images):
             raise self.error
-        return [Refused(error=f"{one.shape[1]}") for one in images]
+        return [RecognitionFailure(error=f"{one.shape[1]}") for one in images]
 
 
 def test_an_image_that_the_engine_fails_on_costs_its_neighbours_nothing() -> None:
-    outcomes = recognize_each(_Picky(), [image(12), image(13), image(14)], [ReadOptions()] * 3)
+    outcomes = recognize_each(
+        _Picky(), [image(12), image(13), image(14)], [RecognitionOptions()] * 3
+    )
     assert outcomes == [
-        Refused(error="12"),
-        Refused(error="ValueError: unlucky"),
-        Refused(error="14"),
+        RecognitionFailure(error="12"),
+        RecognitionFailure(error="ValueError: unlucky"),
+        RecognitionFailure(error="14"),
     ]
 
 
-@pytest.mark.parametrize("error", [EngineBroken("gone"), MemoryError()])
+@pytest.mark.parametrize("error", [EngineBrokenError("gone"), MemoryError()])
 def test_a_broken_engine_is_no_fault_of_an_image(error: Exception) -> None:
     engine = _Picky()
     engine.error = error
     with pytest.raises(type(error)):
-        recognize_each(engine, [image(13)], [ReadOptions()])
+        recognize_each(engine, [image(13)], [RecognitionOptions()])
