@@ -5,8 +5,7 @@ import asyncio
 import structlog
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from ocrstream_runtime.clock import ClockRefusedError
-from ocrstream_runtime.errors import NotReadyError, RecordTooLargeError
+from ocrstream_runtime.errors import ClockRefusedError, NotReadyError, RecordTooLargeError
 from ocrstream_runtime.kafka import check_size
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_runtime.renewable_producer import RenewableProducer

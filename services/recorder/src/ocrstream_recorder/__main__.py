@@ -52,7 +52,8 @@ def _migrate(settings: DatabaseSettings) -> None:
 
 
 def _skip(settings: DatabaseSettings, topic: str, number: int) -> None:
-    from ocrstream_recorder.recording.poll_writer.skip import CannotSkipError, skip  # noqa: PLC0415
+    from ocrstream_recorder.errors import CannotSkipError  # noqa: PLC0415
+    from ocrstream_recorder.recording.skip import skip  # noqa: PLC0415
 
     configure_logs("ocrstream-recorder", settings.log_level)
     try:

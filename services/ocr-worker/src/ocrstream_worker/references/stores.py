@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 
 from ocrstream_runtime.errors import FetchError
-from ocrstream_runtime.object_stores import AllowedStores, Place
+from ocrstream_runtime.object_stores import AllowedStores, ObjectLocation
 from ocrstream_worker.references.port import to_image_error
 
 
 class ObjectStoreFetcher:
     """Reads objects beneath the `allowed` places."""
 
-    def __init__(self, allowed: Iterable[Place], *, max_bytes: int) -> None:
+    def __init__(self, allowed: Iterable[ObjectLocation], *, max_bytes: int) -> None:
         # The client does not retry: the pipeline's retry policy does, and processes other images
         # meanwhile.
         self._stores = AllowedStores(allowed, max_bytes=max_bytes)

@@ -21,11 +21,12 @@ def convert(job: bytes, content: bytes) -> tuple[bytes, bytes]:
 def _convert(content: bytes, task: ConversionTask) -> tuple[ConversionResult, bytes]:
     # Imported within the limits, and only in this process.
     from ocrstream_imaging import ImageFileError, TooManyPixelsError  # noqa: PLC0415
+    from ocrstream_recorder.errors import TooLargeToShowError  # noqa: PLC0415
     from ocrstream_recorder.pictures import conversion  # noqa: PLC0415
 
     try:
         return conversion.convert(content, task)
-    except (TooManyPixelsError, conversion.TooLargeToShowError) as error:
+    except (TooManyPixelsError, TooLargeToShowError) as error:
         return ConversionRefused(str(error), too_large=True), b""
     except ImageFileError as error:
         return ConversionRefused(str(error)), b""

@@ -27,7 +27,7 @@ class ImageSource:
             if _scheme(reference) == "file":
                 return self._folders.read(reference)
         except FetchError as error:
-            raise NoPictureError(str(error), PictureFailure(error.trouble.value)) from error
+            raise NoPictureError(str(error), PictureFailure(error.failure.value)) from error
         raise NoPictureError(
             f"the recorder does not read {_scheme(reference)}:// references",
             PictureFailure.ELSEWHERE,
