@@ -1,6 +1,6 @@
 """What can still be read of a record that is no valid event."""
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -22,8 +22,15 @@ class Salvaged(msgspec.Struct, frozen=True, kw_only=True):
     task_name: str | None = None
 
 
-def salvage(topic: str, value: bytes | None, ref: RecordRef) -> Salvaged | None:
-    """The image a broken record is about, or None if that cannot be told."""
+class SalvagedRecord(NamedTuple):
+    """What a broken record names: its image and its batch, each None if that cannot be read."""
+
+    image: Salvaged | None
+    batch_id: str | None
+
+
+def salvage(topic: str, value: bytes | None, ref: RecordRef) -> SalvagedRecord:
+    """What can be read of a broken record; its value is parsed once."""
     fields = _fields(value)
     batch_id = _valid(fields, "batch_id", Identifier)
     index = _valid(fields, "index", Index)
@@ -32,8 +39,8 @@ def salvage(topic: str, value: bytes | None, ref: RecordRef) -> Salvaged | None:
     if chain_id is None and is_images_topic(topic) and image_path and not fields.get("chain_id"):
         chain_id = derive_chain_id(batch_id, index, image_path, ref, value or b"")
     if chain_id is None:
-        return None
-    return Salvaged(
+        return SalvagedRecord(None, batch_id)
+    image = Salvaged(
         chain_id=chain_id,
         run=_valid(fields, "run", Run) or 1,
         batch_id=batch_id,
@@ -42,11 +49,7 @@ def salvage(topic: str, value: bytes | None, ref: RecordRef) -> Salvaged | None:
         task_id=_valid(fields, "task_id", Identifier),
         task_name=_valid(fields, "task_name", Name),
     )
-
-
-def salvage_batch_id(value: bytes | None) -> str | None:
-    """The batch that a broken record names, or None if that cannot be told."""
-    return _valid(_fields(value), "batch_id", Identifier)
+    return SalvagedRecord(image, batch_id)
 
 
 def _fields(value: bytes | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from ocrstream_recorder.api import search
 from ocrstream_recorder.api.direct_reads import DirectReads
 from ocrstream_recorder.api.search import Searches
 from ocrstream_recorder.search import queries as store_search
-from ocrstream_recorder.search.index import Backlog
+from ocrstream_recorder.search.index import IndexBacklog
 
 
 class Reads:
@@ -38,11 +38,11 @@ async def test_what_waits_is_counted_once_a_second(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(search, "time", clock)
     searches = Searches(cast("DirectReads", reads))
     for asked in (1, 2):
-        assert await searches.lag() == Backlog(0, 1.5)
+        assert await searches.lag() == IndexBacklog(0, 1.5)
         assert reads.asked == asked
     reads.waiting = 7
     for clock.now_s in (100.0, 100.5, 101.0):
-        assert await searches.lag() == Backlog(7, 1.5)
+        assert await searches.lag() == IndexBacklog(7, 1.5)
     assert reads.asked == 3
     clock.now_s, reads.waiting = 101.1, 0
-    assert await searches.lag() == Backlog(0, 1.5)
+    assert await searches.lag() == IndexBacklog(0, 1.5)

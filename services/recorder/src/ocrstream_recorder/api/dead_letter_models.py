@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ocrstream_recorder.api.cursors import MAX_ROW_ID
 from ocrstream_recorder.api.models import with_example
 from ocrstream_recorder.database.tables import DeadLetter
-from ocrstream_recorder.dead_letters.rejection import RejectionReason
+from ocrstream_recorder.rules.rejection import RejectionReason
 
 DeadLetterState = Literal["open", "redriven", "dropped"]
 

@@ -10,7 +10,7 @@ from ocrstream_recorder.api.dead_letter_models import DeadLetterItem, DeadLetter
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.sessions import open_session
 from ocrstream_recorder.database.tables import UTC_NOW, DeadLetter
-from ocrstream_recorder.dead_letters.rejection import RejectionReason
+from ocrstream_recorder.rules.rejection import RejectionReason
 
 _NOW = text(UTC_NOW.text)
 

@@ -21,9 +21,13 @@ from ocrstream_recorder.api.dead_letter_views import DeadLetterViews
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.parameters import Cursor, Limit, Text
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
-from ocrstream_recorder.dead_letters.redrive import Failure, kept_of_row, origin_of_row, redrive
-from ocrstream_recorder.dead_letters.rejection import RejectionReason
-from ocrstream_recorder.errors import DeadLetterDeletedError, DeadLettersUnavailableError
+from ocrstream_recorder.dead_letters.redrive import kept_of_row, origin_of_row, redrive
+from ocrstream_recorder.errors import (
+    DeadLetterDeletedError,
+    DeadLettersUnavailableError,
+    NotRedrivenError,
+)
+from ocrstream_recorder.rules.rejection import RejectionReason
 from ocrstream_runtime.problems import Problem
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
@@ -107,9 +111,18 @@ async def redrive_dead_letters(asked: Redrive, views: Views, letters: Letters) -
 
     Asking again is safe: those that were redriven and have not failed since are left as they are.
     """
+    failures: list[NotDone] = []
     try:
         async with letters.reader() as reader, letters.sender() as sender:
-            failures = await redrive(asked.ids, asked.value, views, reader, sender)
+            for row_id in asked.ids:
+                row = await views.letter(row_id)
+                try:
+                    number = await redrive(row, asked.value, reader, sender)
+                except NotRedrivenError as error:
+                    failures.append(NotDone(id=row_id, detail=str(error)))
+                    continue
+                if number is not None:
+                    await views.mark_redriven(row_id, number)
     except DeadLettersUnavailableError as error:
         raise _kafka_unavailable() from error
     return _done(asked.ids, failures)
@@ -120,15 +133,13 @@ async def drop_dead_letters(asked: Drop, views: Views) -> Done:
     """Mark dead letters as dropped: they are not listed as open any more. Nothing is deleted."""
     dropped = await views.drop(asked.ids)
     missing = [one for one in asked.ids if one not in dropped]
-    return _done(asked.ids, [Failure(one, "there is no such dead letter") for one in missing])
+    failures = [NotDone(id=one, detail="there is no such dead letter") for one in missing]
+    return _done(asked.ids, failures)
 
 
-def _done(ids: Iterable[int], failures: list[Failure]) -> Done:
+def _done(ids: Iterable[int], failures: list[NotDone]) -> Done:
     failed = {failure.id for failure in failures}
-    return Done(
-        done=[one for one in ids if one not in failed],
-        failures=[NotDone(id=failure.id, detail=failure.detail) for failure in failures],
-    )
+    return Done(done=[one for one in ids if one not in failed], failures=failures)
 
 
 def _kafka_unavailable() -> Problem:

@@ -14,7 +14,7 @@ from ocrstream_recorder.api.image_models import TextBox
 from ocrstream_recorder.api.models import Page
 from ocrstream_recorder.api.stored_json import decode_stored, of_kind
 from ocrstream_recorder.search import queries
-from ocrstream_recorder.search.index import Backlog
+from ocrstream_recorder.search.index import IndexBacklog
 from ocrstream_recorder.search.queries import Candidate, Found
 from ocrstream_recorder.search.rules import (
     SearchMode,
@@ -114,17 +114,17 @@ class Searches:
 
     def __init__(self, reads: DirectReads) -> None:
         self._reads = reads
-        self._lag = Backlog(0, 0.0)
+        self._lag = IndexBacklog(0, 0.0)
         self._asked_at = 0.0
 
-    async def lag(self) -> Backlog:
+    async def lag(self) -> IndexBacklog:
         """How far the index is behind. If it is, that is up to a second old: counting what waits
         costs as much as a search. That nothing waits is never told of another moment.
         """
         asked_at = time.monotonic()
         if not self._lag.waiting or asked_at - self._asked_at > _LAG_HOLDS_S:
             ((waiting, oldest_s),) = await self._reads.rows(queries.LAG, {})
-            self._lag, self._asked_at = Backlog(waiting, oldest_s), asked_at
+            self._lag, self._asked_at = IndexBacklog(waiting, oldest_s), asked_at
         return self._lag
 
     async def candidates(self, grams: set[int], before: int, limit: int) -> Found:

@@ -1,1 +1,4 @@
-"""Exports: rows in, bytes out. Nothing here knows a database or HTTP."""
+"""Exports: rows in, bytes out. Nothing here knows a database or HTTP.
+
+Runs in the serving process.
+"""

@@ -1,1 +1,4 @@
-"""Images as files that browsers and PDFs can show, made by processes of their own."""
+"""Images as files that browsers and PDFs can show, made by child processes.
+
+Runs in the serving process.
+"""
