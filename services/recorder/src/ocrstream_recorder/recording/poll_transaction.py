@@ -185,7 +185,7 @@ def _write_chains(cursor: Cursor[Any], changes: PollChanges, widened: set[str]) 
     # Asked first, for most have a row: to make rows that only conflict would cost more.
     known_chains = chain_rows.known(cursor, changes.chains)
     new_chains = {
-        chain_id: _new_chain(changes.chains[chain_id], tasks.values())
+        chain_id: _chain_of(changes.chains[chain_id], tasks.values())
         for chain_id, tasks in changes.tasks_by_chain().items()
         if chain_id not in known_chains
     }
@@ -225,7 +225,7 @@ def _write_chains(cursor: Cursor[Any], changes: PollChanges, widened: set[str]) 
     return _WrittenChains(inserted, stored, new_chains, after, written_tasks)
 
 
-def _new_chain(state: ChainState, tasks: Iterable[TaskState]) -> Chain:
+def _chain_of(state: ChainState, tasks: Iterable[TaskState]) -> Chain:
     return Chain(state, chain_outcome(state, tasks))
 
 
@@ -251,7 +251,7 @@ def _after(
         if before is not None and state == before.chain.state and chain_id not in touched:
             after[chain_id] = before.chain
         else:
-            after[chain_id] = Chain(state, chain_outcome(state, by_chain[chain_id]))
+            after[chain_id] = _chain_of(state, by_chain[chain_id])
     return after
 
 
