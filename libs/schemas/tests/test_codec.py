@@ -30,7 +30,7 @@ from ocrstream_schemas.headers import (
     origin_of,
 )
 from ocrstream_schemas.ids import RecordRef
-from ocrstream_schemas.salvage import salvage, salvage_batch_id
+from ocrstream_schemas.salvage import salvage
 from ocrstream_schemas.topics import (
     BATCHES_COMMANDS,
     BATCHES_COMPLETED,
@@ -209,8 +209,9 @@ def test_no_bytes_do_anything_but_decode_or_be_refused(value: bytes) -> None:
     for topic in TOPIC_OF.values():
         with contextlib.suppress(InvalidRecordError):
             decode(topic, value, REF)
-        salvaged = salvage(topic, value, REF)
-        assert salvaged is None or 1 <= len(salvaged.chain_id) <= 255
+        image, batch_id = salvage(topic, value, REF)
+        assert image is None or 1 <= len(image.chain_id) <= 255
+        assert image is None or image.batch_id == batch_id
 
 
 def submitted(**fields: Any) -> AnyEvent:
@@ -303,7 +304,7 @@ def test_a_byte_order_mark_before_a_value_says_nothing() -> None:
     broken = SUBMISSION.replace(b"3", b"-3")
     marked = codecs.BOM_UTF8 + broken
     assert salvage(IMAGES_SUBMITTED, marked, REF) == salvage(IMAGES_SUBMITTED, broken, REF)
-    assert salvage_batch_id(marked) == "b"
+    assert salvage(IMAGES_SUBMITTED, marked, REF).batch_id == "b"
     with pytest.raises(InvalidRecordError):
         decode(IMAGES_SUBMITTED, codecs.BOM_UTF8 + marked, REF)
 
@@ -434,13 +435,37 @@ def test_what_is_broken_is_salvaged_as_far_as_it_is_valid() -> None:
     ).encode()
     with pytest.raises(InvalidRecordError):
         decode(IMAGES_SUBMITTED, value, REF)
-    found = salvage(IMAGES_SUBMITTED, value, REF)
+    found = salvage(IMAGES_SUBMITTED, value, REF).image
     whole = submitted(batch_id="b", index=4)
     assert isinstance(whole, ImageSubmitted)
     assert found is not None
     assert (found.chain_id, found.batch_id, found.index) == (whole.chain_id, "b", 4)
     assert (found.run, found.task_name) == (1, None)
-    assert salvage(OCR_RESULTS, value, REF) is None
+    assert salvage(OCR_RESULTS, value, REF) == (None, "b")
+
+
+@given(st.dictionaries(st.sampled_from(["chain_id", "batch_id", "index", "run"]), json_values))
+def test_the_batch_is_salvaged_alike_with_and_without_its_image(fields: dict[str, Any]) -> None:
+    unnamed = fields | {"chain_id": None}
+    named = fields | {"chain_id": "c"}
+    without, whole = (
+        salvage(OCR_RESULTS, json.dumps(value).encode(), REF) for value in (unnamed, named)
+    )
+    assert without == (None, whole.batch_id)
+    assert whole.image is not None
+    assert whole.image.batch_id == whole.batch_id
+
+
+def test_a_broken_value_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+
+    def parse(value: bytes) -> bytes:
+        parsed.append(value)
+        return value
+
+    monkeypatch.setattr("ocrstream_schemas.salvage.json_text", parse)
+    assert salvage(OCR_RESULTS, b'{"batch_id": "b"}', REF) == (None, "b")
+    assert len(parsed) == 1
 
 
 @pytest.mark.parametrize(

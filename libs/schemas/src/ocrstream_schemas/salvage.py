@@ -1,6 +1,6 @@
 """Extracts the identifying fields of an invalid record."""
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -22,8 +22,15 @@ class Salvaged(msgspec.Struct, frozen=True, kw_only=True):
     task_name: str | None = None
 
 
-def salvage(topic: str, value: bytes | None, ref: RecordRef) -> Salvaged | None:
-    """Returns the fields that identify the image of an invalid record, None if they are missing."""
+class SalvagedRecord(NamedTuple):
+    """The image and the batch that an invalid record names, each None if it names no valid one."""
+
+    image: Salvaged | None
+    batch_id: str | None
+
+
+def salvage(topic: str, value: bytes | None, ref: RecordRef) -> SalvagedRecord:
+    """Returns the identifying fields of an invalid record; parses its value once."""
     fields = _fields(value)
     batch_id = _valid(fields, "batch_id", Identifier)
     index = _valid(fields, "index", Index)
@@ -32,8 +39,8 @@ def salvage(topic: str, value: bytes | None, ref: RecordRef) -> Salvaged | None:
     if chain_id is None and is_images_topic(topic) and image_path and not fields.get("chain_id"):
         chain_id = derive_chain_id(batch_id, index, image_path, ref, value or b"")
     if chain_id is None:
-        return None
-    return Salvaged(
+        return SalvagedRecord(None, batch_id)
+    image = Salvaged(
         chain_id=chain_id,
         run=_valid(fields, "run", Run) or 1,
         batch_id=batch_id,
@@ -42,11 +49,7 @@ def salvage(topic: str, value: bytes | None, ref: RecordRef) -> Salvaged | None:
         task_id=_valid(fields, "task_id", Identifier),
         task_name=_valid(fields, "task_name", Name),
     )
-
-
-def salvage_batch_id(value: bytes | None) -> str | None:
-    """Returns the batch id in an invalid record, None if it has no valid one."""
-    return _valid(_fields(value), "batch_id", Identifier)
+    return SalvagedRecord(image, batch_id)
 
 
 def _fields(value: bytes | None) -> dict[str, Any]:

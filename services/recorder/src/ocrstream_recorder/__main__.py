@@ -10,7 +10,7 @@ import sys
 
 from sqlalchemy.exc import DBAPIError
 
-from ocrstream_recorder.errors import CannotTakeOverError
+from ocrstream_recorder.errors import CannotSkipError, CannotTakeOverError
 from ocrstream_recorder.migrations import migrate
 from ocrstream_recorder.settings import DatabaseSettings, RecordingSettings, ServingSettings
 from ocrstream_runtime.logs import configure_logs
@@ -52,7 +52,6 @@ def _migrate(settings: DatabaseSettings) -> None:
 
 
 def _skip(settings: DatabaseSettings, topic: str, number: int) -> None:
-    from ocrstream_recorder.errors import CannotSkipError  # noqa: PLC0415
     from ocrstream_recorder.recording.skip import skip  # noqa: PLC0415
 
     configure_logs("ocrstream-recorder", settings.log_level)

@@ -32,7 +32,7 @@ class ConcurrentChangeError(RecorderError):
 
 
 class PollAbandonedError(RecorderError):
-    """Some of the poll is not written: asked to let go, or the database refuses most of it."""
+    """Some of the poll is not written: release is requested, or the database refuses most of it."""
 
 
 class CannotSkipError(RecorderError):

@@ -53,7 +53,7 @@ logger = structlog.get_logger(__name__)
 SERVICE = "ocrstream-recorder"
 _STALLED_AFTER_S = 60.0
 _GC_THRESHOLD = 1_000_000
-# The one event at low load waits for polls that are judged beside it, at each await.
+# The one event at low load waits for polls that are decoded beside it, at each await.
 _SWITCH_INTERVAL_S = 0.001
 
 
@@ -75,7 +75,7 @@ async def run(settings: RecordingSettings) -> int:
     return await run_service(api, settings, stop, recorder.run())
 
 
-def _ask(connection: Connection[Any]) -> None:
+def _ping(connection: Connection[Any]) -> None:
     connection.execute("SELECT 1")
 
 
@@ -87,7 +87,7 @@ class _Recorder:
         self._health = health
         self._stop = stop
         self._client_id = client_id = f"recorder-{socket.gethostname()}-{os.getpid()}"
-        self._letters_producer = RenewableProducer(lambda: create_producer(settings, client_id))
+        self._dead_letter_producer = RenewableProducer(lambda: create_producer(settings, client_id))
         self._outbox_producer = RenewableProducer(
             lambda: create_producer(settings, f"{client_id}-outbox")
         )
@@ -96,25 +96,25 @@ class _Recorder:
             settings.database_url.get_secret_value(),
             transaction_idle_timeout_s=settings.transaction_idle_timeout_s,
         )
-        # One more, to ask what of the next poll is known.
-        self._writer = database(SERVICE, connections=WRITES_AT_ONCE + 1)
-        self._outbox = database(
+        # One more, to ask which records of the next poll are known.
+        self._poll_database = database(SERVICE, connections=WRITES_AT_ONCE + 1)
+        self._outbox_database = database(
             f"{SERVICE}-outbox", idle_session_timeout_s=sender.IDLE_SESSION_TIMEOUT_S
         )
-        self._due = database(f"{SERVICE}-due")
-        self._search = database(
+        self._due_database = database(f"{SERVICE}-due")
+        self._search_database = database(
             f"{SERVICE}-search", idle_session_timeout_s=indexer.IDLE_SESSION_TIMEOUT_S
         )
-        self._asked = database(f"{SERVICE}-health")
-        self._drain_limit = DeadLetterBreaker(settings.dead_letter_limit)
+        self._health_database = database(f"{SERVICE}-health")
+        self._breaker = DeadLetterBreaker(settings.dead_letter_limit)
         self._zone = DatabaseZone(settings.db_timezone)
         self._consumer: Consumer | None = None
         self._lag: LagWatch | None = None
-        health.add_check("database", lambda: self._asked.run(_ask))
+        health.add_check("database", lambda: self._health_database.run(_ping))
         health.add_check("recording", self._check)
         health.add_check("partitions", self._check_partitions)
         health.add_check("moving", self._check_moving)
-        health.add_check("dead_letters", self._drain_limit.check)
+        health.add_check("dead_letters", self._breaker.check)
 
     async def _check(self) -> None:
         """Raises NotReadyError or KafkaError while it does not record."""
@@ -140,7 +140,7 @@ class _Recorder:
         try:
             await retry(
                 "the database",
-                lambda: self._writer.run(migrate.check_revision),
+                lambda: self._poll_database.run(migrate.check_revision),
                 (DatabaseUnavailableError, WrongRevisionError),
                 self._stop,
             )
@@ -149,20 +149,20 @@ class _Recorder:
         except StoppedError:
             pass
         finally:
-            await self._letters_producer.aclose()
+            await self._dead_letter_producer.aclose()
             await self._outbox_producer.aclose()
             for database in (
-                self._writer,
-                self._outbox,
-                self._due,
-                self._search,
-                self._asked,
+                self._poll_database,
+                self._outbox_database,
+                self._due_database,
+                self._search_database,
+                self._health_database,
             ):
                 await database.close()
 
     async def _record(self, cluster_id: str) -> None:
         idle_timeout_s = self._settings.transaction_idle_timeout_s
-        sender = OutboxSender(self._outbox, self._outbox_producer, self._zone)
+        sender = OutboxSender(self._outbox_database, self._outbox_producer, self._zone)
         webhooks = self._webhooks()
 
         def on_outbox() -> None:
@@ -173,9 +173,9 @@ class _Recorder:
             group.create_task(self._read_clusters(cluster_id, on_outbox))
             group.create_task(sender.run(self._stop))
             group.create_task(webhooks.run(self._stop))
-            group.create_task(DeadlineWatch(self._due, sender.woken.set).run(self._stop))
-            group.create_task(watch_backlog(self._due, self._stop))
-            indexer = SearchIndexer(self._search, SERVICE, idle_timeout_s)
+            group.create_task(DeadlineWatch(self._due_database, sender.woken.set).run(self._stop))
+            group.create_task(watch_backlog(self._due_database, self._stop))
+            indexer = SearchIndexer(self._search_database, SERVICE, idle_timeout_s)
             group.create_task(indexer.run(self._stop))
 
     async def _read_clusters(self, cluster_id: str, on_outbox: Callable[[], None]) -> None:
@@ -186,7 +186,7 @@ class _Recorder:
                 if self._stop.is_set():
                     return
                 # A broker knows a producer by a number, which a new cluster gives to others.
-                self._letters_producer.renew()
+                self._dead_letter_producer.renew()
                 self._outbox_producer.renew()
                 cluster_id = await wait_for_cluster(
                     self._settings.kafka_bootstrap_servers, self._stop
@@ -202,12 +202,13 @@ class _Recorder:
             drain_timeout_s=30.0,
             session_timeout_s=settings.session_timeout_s,
         )
-        recording = PollWriter(
-            self._writer,
-            DeadLetterProducer(self._letters_producer, settings.group_id),
-            self._drain_limit,
+        size = TransactionSize(settings.poll_records, settings.transaction_idle_timeout_s)
+        writer = PollWriter(
+            self._poll_database,
+            DeadLetterProducer(self._dead_letter_producer, settings.group_id),
+            self._breaker,
             self._zone,
-            TransactionSize(settings.poll_records, settings.transaction_idle_timeout_s),
+            size,
             cluster_id=cluster_id,
             group_id=settings.group_id,
             on_outbox=on_outbox,
@@ -217,12 +218,12 @@ class _Recorder:
             Cluster(settings.kafka_bootstrap_servers, cluster_id) as cluster,
             asyncio.TaskGroup() as group,
         ):
-            consumer = Consumer(kafka, cluster, recording, self._drain_limit, stop=self._stop)
+            consumer = Consumer(kafka, cluster, writer, self._breaker, size, stop=self._stop)
             lag = LagWatch(
                 kafka, consumer, recording_metrics.LAG, tuple(RECORDED_TOPICS), _STALLED_AFTER_S
             )
-            self._health.add_check("reading", consumer.retrying.check)
-            self._health.add_check("writing", recording.retrying.check)
+            self._health.add_check("reading", consumer.retry_health.check)
+            self._health.add_check("writing", writer.retry_health.check)
             self._consumer, self._lag = consumer, lag
             group.create_task(lag.run(over))
             try:
@@ -243,7 +244,7 @@ class _Recorder:
         else:
             logger.info(OFF)
         return WebhookSender(
-            self._due,
+            self._due_database,
             client,
             timeout_s=settings.webhook_timeout_s,
             give_up_after_s=settings.webhook_give_up_after_s,

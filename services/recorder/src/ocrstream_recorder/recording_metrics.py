@@ -4,9 +4,9 @@ from typing import Literal, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from ocrstream_recorder.database.json_rows import Table
-from ocrstream_recorder.dead_letters.rejection import RejectionReason
+from ocrstream_recorder.database.typed_rows import Table
 from ocrstream_recorder.errors import IdleInTransactionError, SessionLostError
+from ocrstream_recorder.rules.rejection import RejectionReason
 from ocrstream_runtime.metrics import Family
 from ocrstream_schemas.events import WarningCode
 from ocrstream_schemas.topics import RECORDED_TOPICS, TOPICS

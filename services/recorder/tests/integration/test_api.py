@@ -8,9 +8,9 @@ import httpx
 import psycopg
 import pytest
 from read_api import get, read_api
+from write_poll import write_poll
 
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.recording import poll_transaction
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import (
@@ -70,8 +70,8 @@ async def api(database_url: str) -> AsyncGenerator[httpx.AsyncClient]:
     )
     events = [*images(), announcement, outcome(0), outcome(1, Reason.NOT_FOUND), started]
     with psycopg.connect(database_url, autocommit=True) as connection:
-        ledger = PollChanges(changes_of(event, zone.to_local) for event in events)
-        poll_transaction.write(connection, ledger, zone, "cluster", {})
+        changes = PollChanges(changes_of(event, zone.to_local) for event in events)
+        write_poll(connection, changes, zone)
     async with read_api(database_url, zone) as client:
         yield client
 

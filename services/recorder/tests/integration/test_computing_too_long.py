@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -50,18 +51,19 @@ class SlowPolls:
         self._fits = fits
         self._computes_s = 0.0
         self._is_fast = False
-        self._really_write = poll_transaction.write
+        self._really_advance = poll_transaction.advance_offsets
         self._really_insert = chain_rows.insert_new
-        monkeypatch.setattr(poll_transaction, "write", self._write)
+        monkeypatch.setattr(poll_transaction, "advance_offsets", self._advance)
         monkeypatch.setattr(chain_rows, "insert_new", self._insert)
 
-    def _write(self, *arguments: Any, **options: Any) -> poll_transaction.Written:
+    @contextmanager
+    def _advance(self, *arguments: Any, **options: Any) -> Generator[poll_transaction.AdvancedPoll]:
         self.sizes.append(sum(span.next - span.begin for span in arguments[4].values()))
         is_long = self.sizes[-1] > self._fits
         self._computes_s = 0 if self._is_fast else IDLE_TIMEOUT_S * (1.5 if is_long else 0.5)
-        written = self._really_write(*arguments, **options)
+        with self._really_advance(*arguments, **options) as advanced:
+            yield advanced
         self._is_fast = True
-        return written
 
     def _insert(self, *arguments: Any) -> dict[str, int]:
         time.sleep(self._computes_s)
@@ -108,34 +110,35 @@ async def test_a_poll_that_lost_its_session_is_halved_and_grows_again(
     writer: Writer, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     polls, before = SlowPolls(monkeypatch, fits=5), sessions_lost("poll", "idle_in_transaction")
-    fenced: list[int] = []
     records = [record(image(str(number)), number) for number in range(40)]
-    writing = asyncio.create_task(
-        writer.recording.record(
-            await writer.recording.prepare(records),
-            {(TOPIC, 0): 0},
-            lambda: fenced.append(len(polls.sizes)),
-        )
-    )
+    write = await writer.prepare(records, {(TOPIC, 0): 0})
+    writing = asyncio.create_task(write.run())
+
+    async def next_poll() -> int:
+        """Begins when it may; returns how many parts were begun before it."""
+        await write.offsets_advanced()
+        return len(polls.sizes)
+
+    following = asyncio.create_task(next_poll())
     trouble = await being_retried(writer)
     assert "IdleInTransaction: 25P03" in trouble
     assert "longer than 0.5 s (OCRSTREAM_TRANSACTION_IDLE_TIMEOUT_S)" in trouble
-    assert await writing == {(TOPIC, 0): 40}
+    assert (await writing).next_offsets == {(TOPIC, 0): 40}
     # The one of 5 took more than a quarter of what the database waits.
     assert polls.sizes[:5] == [40, 20, 10, 5, 1]
     assert max(polls.sizes[5:]) > 1
     assert sum(polls.sizes[3:]) == 40
     assert sessions_lost("poll", "idle_in_transaction") == before + 3
     # The next poll begins with the last part, not amid this one.
-    assert fenced == [len(polls.sizes)]
+    assert await following == len(polls.sizes)
     assert query(database_url, "SELECT count(*) FROM chain_executions") == [(40,)]
     assert query(database_url, "SELECT seen_images FROM batch_executions") == [(40,)]
-    await writer.recording.retrying.check()
+    await writer.polls.retry_health.check()
 
     offset = 40
-    while writer.recording.size.next < 80:
+    while writer.size.next < 80:
         more = [record(image(str(offset + number)), offset + number) for number in range(40)]
-        await writer.record(more, {(TOPIC, 0): offset})
+        await writer.write(more, {(TOPIC, 0): offset})
         offset += 40
     assert query(database_url, "SELECT count(*) FROM chain_executions") == [(offset,)]
 
@@ -144,20 +147,20 @@ async def test_a_poll_whose_session_somebody_ends_is_halved(
     writer: Writer, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    really_write = poll_transaction.write
+    really_advance = poll_transaction.advance_offsets
 
-    def write(
+    def advance_offsets(
         connection: Connection[Any], *arguments: Any, **options: Any
-    ) -> poll_transaction.Written:
+    ) -> AbstractContextManager[poll_transaction.AdvancedPoll]:
         sizes.append(sum(span.next - span.begin for span in arguments[3].values()))
         if len(sizes) == 1:
             query(database_url, f"SELECT pg_terminate_backend({connection.info.backend_pid})")
-        return really_write(connection, *arguments, **options)
+        return really_advance(connection, *arguments, **options)
 
-    monkeypatch.setattr(poll_transaction, "write", write)
+    monkeypatch.setattr(poll_transaction, "advance_offsets", advance_offsets)
     before = sessions_lost("poll", "other")
     records = [record(image(str(number)), number) for number in range(4)]
-    assert await writer.record(records, {(TOPIC, 0): 0}) == {(TOPIC, 0): 4}
+    assert await writer.write(records, {(TOPIC, 0): 0}) == {(TOPIC, 0): 4}
     assert sizes[:2] == [4, 2]
     assert query(database_url, "SELECT seen_images FROM batch_executions") == [(4,)]
     assert sessions_lost("poll", "other") == before + 1

@@ -23,8 +23,8 @@ from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_recorder.dead_letters.register import Coordinates
 from ocrstream_recorder.errors import DeadLetterDeletedError
 from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
-from ocrstream_recorder.recording.decoding import reject_record
 from ocrstream_recorder.recording.poll_writer import PollWriter
+from ocrstream_recorder.rules.rejection import Rejection
 from ocrstream_runtime.errors import NotReadyError
 from ocrstream_runtime.kafka import (
     RawRecord,
@@ -66,8 +66,8 @@ async def kept_and_read(bootstrap: str, record: RawRecord) -> tuple[Coordinates,
     """Where a dead letter is kept, and what is read of it there."""
     producer = RenewableProducer(lambda: create_producer(settings(bootstrap), "test"))
     # The longest error, of characters that grow most when they are encoded.
-    rejected = reject_record(record, "invalid", "\U0001f5bc" * 5000)
-    kept = await DeadLetterProducer(producer, "recorder").publish([rejected])
+    rejection = Rejection("invalid", "\U0001f5bc" * 5000)
+    kept = await DeadLetterProducer(producer, "recorder").publish([(record, rejection)])
     await producer.aclose()
     (place,) = kept.values()
     async with DeadLetterRecords(settings(bootstrap)).reader() as reader:
@@ -123,13 +123,13 @@ async def test_another_record_in_its_place_is_not_taken_for_it(kafka_bootstrap: 
 
 
 class Recorder:
-    """A recording with a real producer, about to write one poll of garbage and a good record."""
+    """A writer with a real producer, about to write one poll of garbage and a good record."""
 
     def __init__(self, bootstrap: str, database_url: str) -> None:
         self.database_url = database_url
         self._database = Database(database_url, "test")
         self._producer = RenewableProducer(lambda: create_producer(settings(bootstrap), "test"))
-        self._recording = PollWriter(
+        self._writer = PollWriter(
             self._database,
             DeadLetterProducer(self._producer, "recorder"),
             DeadLetterBreaker(100),
@@ -142,22 +142,21 @@ class Recorder:
 
     async def begin(self, record: RawRecord) -> "asyncio.Task[object]":
         begins = {(record.topic, record.partition): record.offset}
-        await self._recording.next_offsets(begins)
-        return asyncio.create_task(
-            self._recording.record(await self._recording.prepare([record]), begins)
-        )
+        await self._writer.next_offsets(begins)
+        poll = await self._writer.prepare([record])
+        return asyncio.create_task(self._writer.write(poll, begins, asyncio.Event()).run())
 
     async def has_trouble(self, writing: "asyncio.Task[object]") -> str:
         while not writing.done():
             try:
-                await self._recording.retrying.check()
+                await self._writer.retry_health.check()
             except NotReadyError as trouble:
                 return str(trouble)
             await asyncio.sleep(0.05)
         raise AssertionError(f"it was written, or failed: {writing}")
 
     async def has_no_trouble(self) -> None:
-        await self._recording.retrying.check()
+        await self._writer.retry_health.check()
 
     async def is_not_written(self, writing: "asyncio.Task[object]", record: RawRecord) -> None:
         """A poll that does not wait for its dead letters takes a small part of this time."""
@@ -183,7 +182,7 @@ async def recorder(module_broker: Broker, database_url: str) -> AsyncGenerator[R
     await recorder.close()
 
 
-LETTERS = dead_letter_topic(IMAGES_SUBMITTED)
+DEAD_LETTERS = dead_letter_topic(IMAGES_SUBMITTED)
 
 
 @asynccontextmanager
@@ -196,18 +195,18 @@ async def admin_of(broker: Broker) -> AsyncGenerator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def delete_letters(admin: AIOKafkaAdminClient) -> None:
+async def delete_dead_letters(admin: AIOKafkaAdminClient) -> None:
     """Returns when the broker has no such topic any more, some time after it was told."""
-    await admin.delete_topics([LETTERS])
+    await admin.delete_topics([DEAD_LETTERS])
     while True:
-        if LETTERS not in await admin.list_topics():
+        if DEAD_LETTERS not in await admin.list_topics():
             return
         await asyncio.sleep(0.05)
 
 
-async def limit_letters(admin: AIOKafkaAdminClient, max_message_bytes: int) -> None:
+async def limit_dead_letters(admin: AIOKafkaAdminClient, max_message_bytes: int) -> None:
     limit = {"max.message.bytes": str(max_message_bytes)}
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, LETTERS, limit)])
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, DEAD_LETTERS, limit)])
 
 
 async def until_refused(bootstrap: str) -> None:
@@ -215,7 +214,7 @@ async def until_refused(bootstrap: str) -> None:
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         while True:
             try:
-                await producer.send_and_wait(LETTERS, secrets.token_bytes(5000))
+                await producer.send_and_wait(DEAD_LETTERS, secrets.token_bytes(5000))
             except MessageSizeTooLargeError:
                 return
 
@@ -237,11 +236,11 @@ async def test_without_its_dead_letter_topic_nothing_moves_until_it_is_there(
 ) -> None:
     record = await written(module_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
     async with admin_of(module_broker) as admin:
-        await delete_letters(admin)
+        await delete_dead_letters(admin)
         writing = await recorder.begin(record)
-        assert LETTERS in await recorder.has_trouble(writing)
+        assert DEAD_LETTERS in await recorder.has_trouble(writing)
         assert recorder.moved(record) == 0
-        await admin.create_topics([NewTopic(LETTERS, 1, 1)])
+        await admin.create_topics([NewTopic(DEAD_LETTERS, 1, 1)])
     await writing
     assert recorder.moved(record) == 1
     await recorder.has_no_trouble()
@@ -256,11 +255,11 @@ async def test_a_dead_letter_topic_that_is_deleted_in_use_holds_up_only_while_it
     ]
     await (await recorder.begin(first))
     async with admin_of(module_broker) as admin:
-        await delete_letters(admin)
+        await delete_dead_letters(admin)
         writing = await recorder.begin(second)
         assert "dead letter" in await recorder.has_trouble(writing)
         assert recorder.moved(second) == 0
-        await admin.create_topics([NewTopic(LETTERS, 1, 1)])
+        await admin.create_topics([NewTopic(DEAD_LETTERS, 1, 1)])
     await writing
     assert recorder.moved(second) == 1
     await recorder.has_no_trouble()
@@ -273,16 +272,16 @@ async def test_a_broker_that_refuses_dead_letters_holds_up_only_while_it_does(
     first = await written(module_broker.bootstrap, IMAGES_SUBMITTED, b"garbage")
     second = await written(module_broker.bootstrap, IMAGES_SUBMITTED, secrets.token_bytes(5000))
     async with admin_of(module_broker) as admin:
-        await delete_letters(admin)
-        await admin.create_topics([NewTopic(LETTERS, 1, 1)])
+        await delete_dead_letters(admin)
+        await admin.create_topics([NewTopic(DEAD_LETTERS, 1, 1)])
         await (await recorder.begin(first))
-        await limit_letters(admin, 1000)
+        await limit_dead_letters(admin, 1000)
         await until_refused(module_broker.bootstrap)
         writing = await recorder.begin(second)
         assert "MessageSizeTooLarge" in await recorder.has_trouble(writing)
         # An idempotent producer that had one refused can never send to this partition again.
         await recorder.is_not_written(writing, second)
-        await limit_letters(admin, TOPICS[LETTERS].max_message_bytes)
+        await limit_dead_letters(admin, TOPICS[DEAD_LETTERS].max_message_bytes)
     await writing
     assert recorder.moved(second) == 1
     await recorder.has_no_trouble()

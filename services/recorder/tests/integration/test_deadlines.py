@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from psycopg import Connection
 from structlog.testing import capture_logs
+from write_poll import write_poll
 
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.outbox import deadline_rows
-from ocrstream_recorder.recording import poll_transaction
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.codec import decode, encode
@@ -28,8 +28,8 @@ FAR_AHEAD = datetime(2120, 1, 1, 12, tzinfo=UTC)
 
 
 def write(connection: Connection[Any], *events: AnyEvent) -> None:
-    ledger = PollChanges(changes_of(event, ZONE.to_local) for event in events)
-    poll_transaction.write(connection, ledger, ZONE, "cluster", {})
+    changes = PollChanges(changes_of(event, ZONE.to_local) for event in events)
+    write_poll(connection, changes, ZONE)
 
 
 def announced(batch_id: str, deadline: Any, total: int = 1) -> BatchSubmitted:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from psycopg import Connection
 from real_servers import fresh_database
+from write_poll import write_poll
 
 from ocrstream_local.processes import free_port
 from ocrstream_recorder.api import events
@@ -26,7 +27,6 @@ from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_recorder.progress.batch_watcher import BatchWatcher
-from ocrstream_recorder.recording import poll_transaction
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_runtime.health import Health
@@ -103,8 +103,8 @@ async def http() -> AsyncGenerator[httpx.AsyncClient]:
 
 
 def write(connection: Connection[Any], *told: AnyEvent) -> None:
-    ledger = PollChanges(changes_of(event, ZONE.to_local) for event in told)
-    poll_transaction.write(connection, ledger, ZONE, "cluster", {})
+    changes = PollChanges(changes_of(event, ZONE.to_local) for event in told)
+    write_poll(connection, changes, ZONE)
 
 
 def announce(connection: Connection[Any], batch_id: str = "b", images: int = IMAGES) -> None:

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from real_servers import fresh_database
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
+from write_poll import write_poll
 
 from ocrstream_recorder.database.tables import (
     BatchExecution,
@@ -22,7 +23,6 @@ from ocrstream_recorder.database.tables import (
     TaskLog,
 )
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.recording import poll_transaction
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import (
@@ -209,10 +209,10 @@ def test_the_same_batch_by_the_orm_and_by_events(
         psycopg.connect(database_url, autocommit=True) as by_events,
         psycopg.connect(by_orm, autocommit=True) as written,
     ):
-        ledger = PollChanges(
+        changes = PollChanges(
             changes_of(event, ZONE.to_local) for event in told(failing, images=5, chunk_size=2)
         )
-        poll_transaction.write(by_events, ledger, ZONE, "cluster", {})
+        write_poll(by_events, changes, ZONE)
         assert rows(written) == rows(by_events)
 
 

@@ -21,6 +21,7 @@ import uvicorn
 from alto_schema import alto_errors
 from PIL import Image
 from sqlalchemy import event
+from write_poll import write_poll
 
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase
@@ -29,7 +30,6 @@ from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_recorder.export.streams import MAX_EXPORTS
 from ocrstream_recorder.pictures.source import ImageSource
-from ocrstream_recorder.recording import poll_transaction
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_runtime.health import Health
@@ -87,8 +87,8 @@ def outcome(index: int, path: str, *boxes: TextBox, **told: Any) -> AnyEvent:
 def record(database_url: str) -> Record:
     def write(*events: AnyEvent) -> None:
         with psycopg.connect(database_url, autocommit=True) as connection:
-            ledger = PollChanges(changes_of(one, ZONE.to_local) for one in events)
-            poll_transaction.write(connection, ledger, ZONE, "cluster", {})
+            changes = PollChanges(changes_of(one, ZONE.to_local) for one in events)
+            write_poll(connection, changes, ZONE)
 
     return write
 

@@ -33,7 +33,7 @@ async def writer(database_url: str) -> AsyncGenerator[Writer]:
 
 async def read(writer: Writer, *records: RawRecord) -> list[bool]:
     """Write a poll from where it begins, whatever was read before; which records were known."""
-    await writer.recording.next_offsets(BEGINS)
+    await writer.polls.next_offsets(BEGINS)
     begins: dict[tuple[str, int], int] = {}
     for one in records:
         begins.setdefault((one.topic, one.partition), one.offset)
@@ -43,8 +43,8 @@ async def read(writer: Writer, *records: RawRecord) -> list[bool]:
             f"UPDATE recorder_offsets SET next_offset = {begin}"
             f" WHERE topic = '{topic}' AND partition = {partition}",
         )
-    prepared = await writer.recording.prepare(list(records))
-    await writer.recording.record(prepared, begins)
+    prepared = await writer.polls.prepare(list(records))
+    await writer.polls.write(prepared, begins, writer.release_requested).run()
     known = {(one.record.topic, one.record.offset): one.known for one in prepared.records}
     return [known[one.topic, one.offset] for one in records]
 
@@ -64,8 +64,8 @@ async def test_what_was_folded_is_known(writer: Writer, database_url: str) -> No
     assert await read(writer, first, second) == [True, False]
     assert await read(writer, first, second, third) == [True, True, False]
     assert await read(writer, first, second, third) == [True, True, True]
-    nexts = {(TOPIC, 0): 2, (RESULTS, 0): 1}
-    assert await writer.recording.next_offsets(BEGINS) == nexts
+    next_offsets = {(TOPIC, 0): 2, (RESULTS, 0): 1}
+    assert await writer.polls.next_offsets(BEGINS) == next_offsets
     assert counted() == before + 2
     assert query(database_url, BOXES) == [("text",)]
 
@@ -98,7 +98,9 @@ async def test_a_key_only_says_where_to_look(writer: Writer, database_url: str) 
     assert query(database_url, "SELECT seen_images FROM batch_executions") == [(2,)]
 
 
-async def test_what_became_a_dead_letter_is_judged_again(writer: Writer, database_url: str) -> None:
+async def test_what_became_a_dead_letter_is_decoded_again(
+    writer: Writer, database_url: str
+) -> None:
     query(
         database_url,
         "ALTER TABLE chain_executions ADD CONSTRAINT poison CHECK (chain_name <> 'poison')",
@@ -119,11 +121,11 @@ async def test_what_became_a_dead_letter_is_judged_again(writer: Writer, databas
 async def test_what_was_not_committed_is_not_known(writer: Writer, database_url: str) -> None:
     first = submission("a")
     await read(writer, submission("b"))
-    prepared = await writer.recording.prepare([first])
+    prepared = await writer.polls.prepare([first])
     with pytest.raises(OffsetsMovedError):
-        await writer.recording.record(prepared, {(TOPIC, 0): 0})
+        await writer.polls.write(prepared, {(TOPIC, 0): 0}, writer.release_requested).run()
     with psycopg.connect(database_url) as connection:
-        assert not chain_rows.folded(connection, chains_named_by([first]))
+        assert not chain_rows.known_fingerprints(connection, chains_named_by([first]))
     assert await read(writer, first) == [False]
 
 
@@ -131,7 +133,7 @@ async def test_if_nothing_can_be_asked_nothing_is_known(writer: Writer, database
     first = submission("a")
     await read(writer, first)
     query(database_url, "ALTER TABLE chain_executions RENAME COLUMN fingerprints TO elsewhere")
-    prepared = await writer.recording.prepare([first])
+    prepared = await writer.polls.prepare([first])
     assert not prepared.records[0].known
     query(database_url, "ALTER TABLE chain_executions RENAME COLUMN elsewhere TO fingerprints")
     assert await read(writer, first) == [True]

@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import Connection
 from real_servers import fresh_database
-from recorder_ledgers import History, dealt, histories, record, retry_request, told_by
-from recorder_oracle import Told, batches, retried
+from recorder_ledgers import History, contents_of, dealt, histories, record, retry_request
+from recorder_oracle import Content, batches, retried
 from recorder_rows import TABLES, check_batches_completed, check_rows, submit_again
+from write_poll import write_poll
 
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.errors import ConcurrentChangeError
-from ocrstream_recorder.recording import chain_rows, poll_transaction
+from ocrstream_recorder.recording import chain_rows
 from ocrstream_recorder.recording.decoding import chains_named_by, decode_record
 from ocrstream_recorder.recording.poll_transaction import Written
 from ocrstream_recorder.rules.poll_changes import PollChanges
@@ -73,12 +74,12 @@ def replicas(postgres_url: str) -> Generator[Replicas]:
 
 def write(connection: Connection[Any], records: list[RawRecord]) -> Written:
     """Write a poll as the recorder does; a deadlock would raise."""
-    known = chain_rows.folded(connection, chains_named_by(records))
-    judged = [decode_record(one, ZONE.to_local, known) for one in records]
-    ledger = PollChanges([one.changes for one in judged if one.changes is not None])
+    known = chain_rows.known_fingerprints(connection, chains_named_by(records))
+    decoded = [decode_record(one, ZONE.to_local, known) for one in records]
+    changes = PollChanges([one.changes for one in decoded if one.changes is not None])
     for _ in range(_ATTEMPTS):
         try:
-            return poll_transaction.write(connection, ledger, ZONE, "cluster", {})
+            return write_poll(connection, changes, ZONE)
         except (ConcurrentChangeError, psycopg.errors.UniqueViolation):
             # Two recorders asked for one public path at once, for one; the recorder tries again.
             continue
@@ -110,8 +111,8 @@ def outcomes(records: list[RawRecord], outcomes_of: Iterator[bool]) -> list[RawR
     return found
 
 
-def check(connection: Connection[Any], told: list[Told]) -> None:
-    check_rows(connection, told)
+def check(connection: Connection[Any], contents: list[Content]) -> None:
+    check_rows(connection, contents)
     check_batches_completed(connection)
 
 
@@ -122,10 +123,10 @@ def test_rows_are_what_the_records_say(replicas: Replicas, history: History, cha
     connection.execute(f"TRUNCATE {TABLES}")
     records = list(history.records)
     replicas.write(history.replicas)
-    check(connection, told_by(records))
+    check(connection, contents_of(records))
 
     # Ask for a retry of everything while all is quiet: which images it covers is known then.
-    known = told_by(records)
+    known = contents_of(records)
     before = len(submitted_again(connection))
     asked = [
         record(BATCHES_COMMANDS, encode(retry_request(batch_id, "last")), 3000)
@@ -142,8 +143,8 @@ def test_rows_are_what_the_records_say(replicas: Replicas, history: History, cha
     late = again + outcomes(again, iter(lambda: chance.random() < 0.7, None))
     records += late
     replicas.write(dealt(late, chance, len(history.replicas)))
-    told = told_by(records)
-    check(connection, told)
+    contents = contents_of(records)
+    check(connection, contents)
 
     # All of it once more changes nothing, and tells nobody; nor if no record is known any more.
     for _ in range(2):
@@ -151,5 +152,5 @@ def test_rows_are_what_the_records_say(replicas: Replicas, history: History, cha
         assert {rows.staged for rows in replayed.rows.values()} == {0}
         assert not replayed.batches_completed
         assert not replayed.retries
-        check(connection, told)
+        check(connection, contents)
         connection.execute("UPDATE chain_executions SET fingerprints = NULL")

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -15,7 +15,9 @@ from ocrstream_recorder.database.offsets import Partition
 from ocrstream_recorder.database.transaction_size import TransactionSize
 from ocrstream_recorder.recording.consumer import Consumer
 from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
-from ocrstream_recorder.recording.poll_writer import Poll, PollWriter
+from ocrstream_recorder.recording.poll import Poll
+from ocrstream_recorder.recording.poll_write import WrittenPoll
+from ocrstream_recorder.recording.poll_writer import PollWriter
 from ocrstream_runtime.cluster import Cluster
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_runtime.lifecycle import wait_for_event
@@ -27,16 +29,18 @@ pytestmark = pytest.mark.integration
 MAX_POLL_INTERVAL_S = 2.0
 
 
-class HeldRecording:
-    """Writes nothing until it is `released`; the next poll may begin at once if it is `fenced`."""
+class HeldWriter:
+    """Writes nothing until it is `released`; the next poll may begin at once if offsets are
+    `advanced`.
+    """
 
-    def __init__(self, poll_records: int = 1000, *, fenced: bool = False) -> None:
+    def __init__(self, poll_records: int = 1000, *, advanced: bool = False) -> None:
         self.size = TransactionSize(poll_records, 30.0)
-        self.release_requested = asyncio.Event()
         self.writing = asyncio.Event()
         self.writing_two = asyncio.Event()
-        self._fenced = fenced
-        self._writes = 0
+        self.release_requests: list[asyncio.Event] = []
+        self.advanced = advanced
+        self.writes = 0
         self.prepared: list[int] = []
         self.released = asyncio.Event()
 
@@ -44,26 +48,43 @@ class HeldRecording:
         return dict(if_unknown)
 
     async def dead_letters_before(
-        self, nexts: Mapping[Partition, int], _: int
+        self, next_offsets: Mapping[Partition, int], _: int
     ) -> dict[Partition, set[int]]:
-        return {partition: set() for partition in nexts}
+        return {partition: set() for partition in next_offsets}
 
     async def prepare(self, records: list[RawRecord]) -> Poll:
         self.prepared.append(len(records))
-        nexts = {(one.topic, one.partition): one.offset + 1 for one in records}
-        return Poll([], cast("Any", None), nexts)
+        next_offsets = {(one.topic, one.partition): one.offset + 1 for one in records}
+        return Poll([], cast("Any", None), next_offsets)
 
-    async def record(
-        self, poll: Poll, _: Mapping[Partition, int], on_fenced: Callable[[], None]
-    ) -> dict[Partition, int]:
-        self._writes += 1
-        (self.writing if self._writes == 1 else self.writing_two).set()
-        if self._fenced:
-            on_fenced()
-        await self.released.wait()
-        self._writes -= 1
-        on_fenced()
-        return poll.next_offsets
+    def write(
+        self, poll: Poll, _: Mapping[Partition, int], release_requested: asyncio.Event
+    ) -> "HeldWrite":
+        self.release_requests.append(release_requested)
+        return HeldWrite(self, poll)
+
+
+class HeldWrite:
+    """A write of a HeldWriter."""
+
+    def __init__(self, writer: HeldWriter, poll: Poll) -> None:
+        self._writer = writer
+        self._poll = poll
+        self._advanced = asyncio.Event()
+
+    async def offsets_advanced(self) -> None:
+        await self._advanced.wait()
+
+    async def run(self) -> WrittenPoll:
+        writer = self._writer
+        writer.writes += 1
+        (writer.writing if writer.writes == 1 else writer.writing_two).set()
+        if writer.advanced:
+            self._advanced.set()
+        await writer.released.wait()
+        writer.writes -= 1
+        self._advanced.set()
+        return WrittenPoll(self._poll.next_offsets, must_recount=False)
 
 
 def new_consumer(bootstrap: str) -> AIOKafkaConsumer:
@@ -80,13 +101,18 @@ def new_consumer(bootstrap: str) -> AIOKafkaConsumer:
 
 @asynccontextmanager
 async def member(
-    bootstrap: str, recording: HeldRecording, stop: asyncio.Event
+    bootstrap: str, writer: HeldWriter, stop: asyncio.Event
 ) -> AsyncGenerator[tuple[Consumer, AIOKafkaConsumer]]:
     kafka = new_consumer(bootstrap)
     async with Cluster(bootstrap, await find_cluster(bootstrap)) as cluster:
         yield (
             Consumer(
-                kafka, cluster, cast("PollWriter", recording), DeadLetterBreaker(100), stop=stop
+                kafka,
+                cluster,
+                cast("PollWriter", writer),
+                DeadLetterBreaker(100),
+                writer.size,
+                stop=stop,
             ),
             kafka,
         )
@@ -95,62 +121,62 @@ async def member(
 async def test_a_write_longer_than_the_poll_interval_keeps_the_membership(
     kafka_bootstrap: str,
 ) -> None:
-    recording, stop = HeldRecording(), asyncio.Event()
-    async with member(kafka_bootstrap, recording, stop) as (consumer, kafka):
+    writer, stop = HeldWriter(), asyncio.Event()
+    async with member(kafka_bootstrap, writer, stop) as (consumer, kafka):
         async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
             await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
             running = asyncio.create_task(consumer.run())
-            await recording.writing.wait()
+            await writer.writing.wait()
             # What comes next is not read before that is written.
             await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
         try:
-            # A member that leaves is told so, and lets go of what it writes.
+            # A member that leaves is told so, and requests the release of what it writes.
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(recording.release_requested.wait(), 3 * MAX_POLL_INTERVAL_S)
+                await asyncio.wait_for(writer.release_requests[0].wait(), 3 * MAX_POLL_INTERVAL_S)
             assert kafka.assignment()
         finally:
-            recording.released.set()
+            writer.released.set()
             stop.set()
             await running
 
 
-@pytest.mark.parametrize("much_waits", [True, False])
-async def test_two_polls_are_written_at_once_only_while_much_waits(
-    module_broker: Broker, much_waits: bool
+@pytest.mark.parametrize("backlogged", [True, False])
+async def test_two_polls_are_written_at_once_only_while_there_is_a_backlog(
+    module_broker: Broker, backlogged: bool
 ) -> None:
-    recording, stop = HeldRecording(4 if much_waits else 1000, fenced=True), asyncio.Event()
+    writer, stop = HeldWriter(4 if backlogged else 1000, advanced=True), asyncio.Event()
     bootstrap = module_broker.bootstrap
-    async with member(bootstrap, recording, stop) as (consumer, _):
+    async with member(bootstrap, writer, stop) as (consumer, _):
         async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
             running = asyncio.create_task(consumer.run())
             for _ in range(2):
                 await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
-                await recording.writing.wait()
+                await writer.writing.wait()
         try:
-            second = asyncio.wait_for(recording.writing_two.wait(), MAX_POLL_INTERVAL_S)
-            if much_waits:
+            second = asyncio.wait_for(writer.writing_two.wait(), MAX_POLL_INTERVAL_S)
+            if backlogged:
                 await second
             else:
                 with pytest.raises(TimeoutError):
                     await second
         finally:
-            recording.released.set()
+            writer.released.set()
             stop.set()
             await running
 
 
 async def test_no_more_is_read_at_once_than_may_be_written(module_broker: Broker) -> None:
-    recording, stop = HeldRecording(), asyncio.Event()
-    recording.released.set()
-    recording.size.failed(6)
+    writer, stop = HeldWriter(), asyncio.Event()
+    writer.released.set()
+    writer.size.failed(6)
     async with AIOKafkaProducer(bootstrap_servers=module_broker.bootstrap) as producer:
         for _ in range(10):
             await producer.send_and_wait(IMAGES_SUBMITTED, b"{}")
-    async with member(module_broker.bootstrap, recording, stop) as (consumer, _):
+    async with member(module_broker.bootstrap, writer, stop) as (consumer, _):
         running = asyncio.create_task(consumer.run())
         async with asyncio.timeout(60):
-            while sum(recording.prepared) < 10:
+            while sum(writer.prepared) < 10:
                 await wait_for_event(stop, 0.05)
         stop.set()
         await running
-    assert max(recording.prepared) == 3
+    assert max(writer.prepared) == 3

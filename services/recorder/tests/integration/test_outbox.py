@@ -14,7 +14,7 @@ from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.errors import DatabaseUnavailableError
 from ocrstream_recorder.outbox import outbox_rows
-from ocrstream_recorder.outbox.outbox_rows import Event
+from ocrstream_recorder.outbox.outbox_rows import OutboxEvent
 from ocrstream_recorder.outbox.sender import OutboxSender
 from ocrstream_schemas.topics import BATCHES_COMPLETED, TOPICS
 
@@ -86,14 +86,14 @@ async def running(database_url: str) -> AsyncGenerator[Running]:
     await running.end()
 
 
-def fill(url: str, *events: Event) -> None:
+def fill(url: str, *events: OutboxEvent) -> None:
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
         outbox_rows.insert(cursor, list(events))
 
 
-def event(number: int, size: int = 0) -> Event:
+def event(number: int, size: int = 0) -> OutboxEvent:
     value = {"type": "BatchCompleted", "number": number, "filler": "x" * size}
-    return Event(
+    return OutboxEvent(
         f"batch:{number}", BATCHES_COMPLETED, f"batch-{number % 3}", msgspec.json.encode(value)
     )
 

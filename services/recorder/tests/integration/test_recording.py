@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import psycopg
@@ -45,19 +46,21 @@ async def test_a_refusal_ends_the_trouble_before_it(
     writer: Writer, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query(database_url, "ALTER TABLE chain_executions ADD CHECK (chain_name <> 'poison')")
-    really_write = poll_transaction.write
+    really_advance = poll_transaction.advance_offsets
     troubles = [DatabaseUnavailableError("away")]
 
-    def write(*arguments: Any, **options: Any) -> poll_transaction.Written:
+    def advance_offsets(
+        *arguments: Any, **options: Any
+    ) -> AbstractContextManager[poll_transaction.AdvancedPoll]:
         if troubles:
             raise troubles.pop()
-        return really_write(*arguments, **options)
+        return really_advance(*arguments, **options)
 
-    monkeypatch.setattr(poll_transaction, "write", write)
-    await writer.record([record(image("a", chain_name="poison"), offset=0)], {(TOPIC, 0): 0})
+    monkeypatch.setattr(poll_transaction, "advance_offsets", advance_offsets)
+    await writer.write([record(image("a", chain_name="poison"), offset=0)], {(TOPIC, 0): 0})
     assert not troubles
     assert len(writer.dead_letters.kept) == 1
-    await writer.recording.retrying.check()
+    await writer.polls.retry_health.check()
 
 
 async def test_what_the_database_refuses_is_found_among_many(
@@ -73,11 +76,11 @@ async def test_what_the_database_refuses_is_found_among_many(
         )
         for number in range(30)
     ]
-    nexts = await writer.record(records, {(TOPIC, 0): 0, (TOPIC, 1): 0})
-    assert nexts == {(TOPIC, 0): 15, (TOPIC, 1): 15}
+    next_offsets = await writer.write(records, {(TOPIC, 0): 0, (TOPIC, 1): 0})
+    assert next_offsets == {(TOPIC, 0): 15, (TOPIC, 1): 15}
     kept = writer.dead_letters.kept
     assert {int(one.record.offset) * 2 + one.record.partition for one in kept} == poisoned
-    assert all(one.rejection and one.rejection.reason == "refused_by_database" for one in kept)
+    assert all(one.rejection.reason == "refused_by_database" for one in kept)
     outcomes = query(database_url, "SELECT chain_id, status, reason FROM chain_executions")
     assert len(outcomes) == 30
     assert {int(chain_id) for chain_id, _, reason in outcomes if reason == "dead_lettered"} == (
@@ -92,7 +95,7 @@ async def test_what_is_no_event_is_safe_before_anything_moves(
     writer: Writer, database_url: str
 ) -> None:
     writer.dead_letters.failures = 3
-    await writer.record([record(b"garbage", 0), record(image("good"), 1)], {(TOPIC, 0): 0})
+    await writer.write([record(b"garbage", 0), record(image("good"), 1)], {(TOPIC, 0): 0})
     assert writer.dead_letters.failures == 0
     assert [one.record.value for one in writer.dead_letters.kept] == [b"garbage"]
     assert query(database_url, "SELECT chain_id FROM chain_executions") == [("good",)]
@@ -115,14 +118,14 @@ async def test_rows_that_the_database_swallows_raise_an_alarm(
         name = "ocrstream_recorder_rows_missing_total"
         return {one: REGISTRY.get_sample_value(name, {"table": one}) or 0 for one in tables}
 
-    await writer.recording.next_offsets({(RESULTS, 0): 0})
+    await writer.polls.next_offsets({(RESULTS, 0): 0})
     before = missing()
-    await writer.record(
+    await writer.write(
         [result("a", "kept", 0), result("b", "kept", 1), result("a", "kept", 2)],
         {(RESULTS, 0): 0},
     )
     assert missing() == before
-    await writer.record([result("c", "swallowed", 3)], {(RESULTS, 0): 3})
+    await writer.write([result("c", "swallowed", 3)], {(RESULTS, 0): 3})
     assert missing() == before | {"boxes": before["boxes"] + 1}
 
 
@@ -131,8 +134,8 @@ async def test_a_broken_connection_is_made_anew(writer: Writer, database_url: st
         database_url,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test'",
     )
-    nexts = await writer.record([record(image("a"), 0)], {(TOPIC, 0): 0})
-    assert nexts == {(TOPIC, 0): 1}
+    next_offsets = await writer.write([record(image("a"), 0)], {(TOPIC, 0): 0})
+    assert next_offsets == {(TOPIC, 0): 1}
 
 
 async def test_what_another_owner_wrote_is_not_written_again(
@@ -140,20 +143,23 @@ async def test_what_another_owner_wrote_is_not_written_again(
 ) -> None:
     other = Writer(database_url)
     records = [record(image("a"), 0), record(image("b"), 1)]
-    await other.record(records, {(TOPIC, 0): 0})
+    await other.write(records, {(TOPIC, 0): 0})
     with pytest.raises(OffsetsMovedError):
-        await writer.record(records, {(TOPIC, 0): 0})
-    assert await writer.recording.next_offsets({(TOPIC, 0): 0}) == {(TOPIC, 0): 2}
+        await writer.write(records, {(TOPIC, 0): 0})
+    assert await writer.polls.next_offsets({(TOPIC, 0): 0}) == {(TOPIC, 0): 2}
     await other.database.close()
 
 
-async def test_lets_go_of_what_cannot_be_written() -> None:
+async def test_what_cannot_be_written_is_released() -> None:
     writer = Writer("postgresql://nobody@127.0.0.1:9/none")
-    writing = asyncio.create_task(writer.record([record(image("a"), 0)], {(TOPIC, 0): 0}))
+    write = await writer.prepare([record(image("a"), 0)], {(TOPIC, 0): 0})
+    writing = asyncio.create_task(write.run())
     await asyncio.sleep(0)
-    writer.recording.release_requested.set()
+    writer.release_requested.set()
     with pytest.raises(PollAbandonedError):
         await writing
+    # Whoever waits to begin the next poll does not wait for ever.
+    await write.offsets_advanced()
     await writer.database.close()
 
 
@@ -202,7 +208,7 @@ async def test_what_is_no_data_error_is_tried_again_until_it_is_mended(
     query(database_url, break_it)
     retries = counted("poll_retries_total")
     records = [record(image("a"), 0), record(b"garbage", 1), record(image("b"), 2)]
-    writing = asyncio.create_task(writer.record(records, {(TOPIC, 0): 0}))
+    writing = asyncio.create_task(writer.write(records, {(TOPIC, 0): 0}))
     while counted("poll_retries_total") < retries + 3:
         assert not writing.done()
         await asyncio.sleep(0.01)
@@ -211,7 +217,7 @@ async def test_what_is_no_data_error_is_tried_again_until_it_is_mended(
     assert len(writer.dead_letters.kept) == 1
     query(database_url, mend_it)
     assert await writing == {(TOPIC, 0): 3}
-    await writer.recording.retrying.check()
+    await writer.polls.retry_health.check()
     assert counted("retrying", work="write") == 0
     assert query(database_url, "SELECT chain_id FROM chain_executions ORDER BY 1") == [
         ("a",),
@@ -245,7 +251,7 @@ async def test_the_register_tells_of_each_dead_letter_what_can_be_read(
         record(image("good"), 3),
         record(image("bad", chain_name="poison"), 4),
     ]
-    await writer.record(records, {(TOPIC, 0): 0})
+    await writer.write(records, {(TOPIC, 0): 0})
     assert query(database_url, REGISTER) == [
         (TOPIC, 0, 0, "invalid", None, None, "open", 0),
         (TOPIC, 0, 1, "invalid", "c", "b", "open", 0),
@@ -260,9 +266,9 @@ async def test_a_poll_that_fails_registers_nothing_and_moves_nothing(
     writer: Writer, database_url: str
 ) -> None:
     other = Writer(database_url)
-    await other.record([record(b"garbage", 0)], {(TOPIC, 0): 0})
+    await other.write([record(b"garbage", 0)], {(TOPIC, 0): 0})
     with pytest.raises(OffsetsMovedError):
-        await writer.record([record(b"garbage", 0), record(b"more", 1)], {(TOPIC, 0): 0})
+        await writer.write([record(b"garbage", 0), record(b"more", 1)], {(TOPIC, 0): 0})
     await other.database.close()
     assert len(query(database_url, REGISTER)) == 1
 
@@ -276,7 +282,7 @@ def redriven(value: bytes, offset: int, number: int) -> RawRecord:
 async def test_a_redrive_that_fails_again_opens_its_dead_letter_and_a_copy_does_not(
     writer: Writer, database_url: str
 ) -> None:
-    await writer.record([record(b"garbage", 0)], {(TOPIC, 0): 0})
+    await writer.write([record(b"garbage", 0)], {(TOPIC, 0): 0})
 
     def state() -> str:
         ((found,),) = query(database_url, "SELECT state FROM recorder_dead_letters")
@@ -284,16 +290,16 @@ async def test_a_redrive_that_fails_again_opens_its_dead_letter_and_a_copy_does_
 
     query(database_url, "UPDATE recorder_dead_letters SET redrives = 1")
     assert state() == "redriven"
-    await writer.record([redriven(b"garbage", 1, number=1)], {(TOPIC, 0): 1})
+    await writer.write([redriven(b"garbage", 1, number=1)], {(TOPIC, 0): 1})
     assert state() == "open"
     query(database_url, "UPDATE recorder_dead_letters SET redrives = 2")
     # The first redrive came a second time; nothing new is known of the second.
-    await writer.record([redriven(b"garbage", 2, number=1)], {(TOPIC, 0): 2})
+    await writer.write([redriven(b"garbage", 2, number=1)], {(TOPIC, 0): 2})
     assert state() == "redriven"
     copies = [redriven(b"garbage", 3, number=2), redriven(b"garbage", 4, number=2)]
-    await writer.record(copies, {(TOPIC, 0): 3})
+    await writer.write(copies, {(TOPIC, 0): 3})
     assert state() == "open"
-    await writer.record([redriven(b"garbage", 5, number=1)], {(TOPIC, 0): 5})
+    await writer.write([redriven(b"garbage", 5, number=1)], {(TOPIC, 0): 5})
     assert state() == "open"
 
 
@@ -305,9 +311,9 @@ async def test_a_database_that_refuses_everything_does_not_drain_the_topic(
     query(database_url, f"ALTER TABLE chain_executions ADD {CHECK}")
     records = [record(image(str(n), chain_name="poison"), n) for n in range(50)]
     with pytest.raises(PollAbandonedError):
-        await writer.record(records, {(TOPIC, 0): 0})
-    nexts = await writer.recording.next_offsets({(TOPIC, 0): 0})
-    assert nexts == {(TOPIC, 0): 5}
-    assert await writer.recording.dead_letters_before(nexts, 3) == {(TOPIC, 0): {2, 3, 4}}
+        await writer.write(records, {(TOPIC, 0): 0})
+    next_offsets = await writer.polls.next_offsets({(TOPIC, 0): 0})
+    assert next_offsets == {(TOPIC, 0): 5}
+    assert await writer.polls.dead_letters_before(next_offsets, 3) == {(TOPIC, 0): {2, 3, 4}}
     assert len(writer.dead_letters.kept) == 5
     await writer.database.close()

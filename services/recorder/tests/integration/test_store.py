@@ -9,12 +9,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg import Connection
 from recorder_rows import TABLES, submit_again
+from write_poll import CLUSTER_ID, write_poll
 
 from ocrstream_recorder.database import offsets
 from ocrstream_recorder.database.offsets import Span
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.errors import OffsetsMovedError
-from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.recording.poll_transaction import Written
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import (
@@ -36,9 +37,9 @@ pytestmark = pytest.mark.integration
 ZONE = DatabaseZone("UTC")
 
 
-def write(connection: Connection[Any], events: list[AnyEvent]) -> poll_transaction.Written:
-    ledger = PollChanges(changes_of(event, ZONE.to_local) for event in events)
-    return poll_transaction.write(connection, ledger, ZONE, "cluster", {})
+def write(connection: Connection[Any], events: list[AnyEvent]) -> Written:
+    changes = PollChanges(changes_of(event, ZONE.to_local) for event in events)
+    return write_poll(connection, changes, ZONE)
 
 
 def submitted(index: int) -> ImageSubmitted:
@@ -67,15 +68,13 @@ def failed(index: int, reason: Reason = Reason.NOT_FOUND, run: int = 1) -> OcrFa
 def test_a_poll_is_written_once(connection: Connection[Any]) -> None:
     spans = {("images.submitted", 0): Span(5, 7)}
     with connection.transaction(), connection.cursor() as cursor:
-        assert offsets.next_offsets(cursor, "k", {("images.submitted", 0): 5}) == {
+        assert offsets.next_offsets(cursor, CLUSTER_ID, {("images.submitted", 0): 5}) == {
             ("images.submitted", 0): 5
         }
-    ledger = PollChanges([changes_of(submitted(0), ZONE.to_local)])
-    poll_transaction.write(connection, ledger, ZONE, "k", spans)
+    changes = PollChanges([changes_of(submitted(0), ZONE.to_local)])
+    write_poll(connection, changes, ZONE, spans)
     with pytest.raises(OffsetsMovedError):
-        poll_transaction.write(
-            connection, PollChanges([changes_of(submitted(1), ZONE.to_local)]), ZONE, "k", spans
-        )
+        write_poll(connection, PollChanges([changes_of(submitted(1), ZONE.to_local)]), ZONE, spans)
     assert connection.execute("SELECT chain_id FROM chain_executions").fetchall() == [("chain-0",)]
     assert connection.execute("SELECT next_offset FROM recorder_offsets").fetchall() == [(7,)]
 

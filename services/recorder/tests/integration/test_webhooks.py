@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 from webhook_receiver import SECRET, WebhookReceiver, status, webhook_receiver
+from write_poll import write_poll
 
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.database.zone import DatabaseZone
@@ -18,7 +19,6 @@ from ocrstream_recorder.outbox import webhook_rows as store
 from ocrstream_recorder.outbox import webhook_sender as sender_module
 from ocrstream_recorder.outbox.webhook_client import WebhookClient, parse_secrets
 from ocrstream_recorder.outbox.webhook_sender import WebhookSender, backoff_s
-from ocrstream_recorder.recording import poll_transaction
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
@@ -104,9 +104,7 @@ def complete(url: str, webhook_url: Any, batch_id: str = "b") -> None:
 
 def write(url: str, event: BatchSubmitted | BatchRevoked) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        poll_transaction.write(
-            connection, PollChanges([changes_of(event, ZONE.to_local)]), ZONE, "cluster", {}
-        )
+        write_poll(connection, PollChanges([changes_of(event, ZONE.to_local)]), ZONE)
 
 
 def rows(url: str) -> list[tuple[str, int, int, str, str | None]]:

@@ -15,11 +15,11 @@ import psycopg
 import pytest
 from psycopg import Connection
 from recorder_rows import check_batches_completed, check_rows
+from write_poll import write_poll
 
 from ocrstream_recorder.database import offsets
 from ocrstream_recorder.database.offsets import Span
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.recording import poll_transaction
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import (
@@ -93,8 +93,8 @@ def _write(connection: Connection[Any], events: list[AnyEvent], writer: int) -> 
     partition = ("ocr.results", writer)
     with connection.transaction(), connection.cursor() as cursor:
         begin = offsets.next_offsets(cursor, "cluster", {partition: 0})[partition]
-    ledger = PollChanges(changes_of(event, ZONE.to_local) for event in events)
-    poll_transaction.write(connection, ledger, ZONE, "cluster", {partition: Span(begin, begin + 1)})
+    changes = PollChanges(changes_of(event, ZONE.to_local) for event in events)
+    write_poll(connection, changes, ZONE, {partition: Span(begin, begin + 1)})
 
 
 @pytest.fixture
@@ -133,8 +133,8 @@ def read(number: int, text: str = "text", **fields: Any) -> OcrSucceeded:
     return OcrSucceeded(**defaults | fields)
 
 
-def check(writers: Writers, told: list[AnyEvent]) -> None:
-    check_rows(writers.own, list(told))
+def check(writers: Writers, written: list[AnyEvent]) -> None:
+    check_rows(writers.own, list(written))
     check_batches_completed(writers.own)
 
 
@@ -209,13 +209,13 @@ def crossing(
 
 def test_new_chains_are_inserted_in_one_order(writers: Writers) -> None:
     gate = "INSERT INTO chain_executions (chain_id, run) VALUES (%s, 1)"
-    told: list[AnyEvent] = []
+    written: list[AnyEvent] = []
     for turn in range(ROUNDS):
         chain_ids = [f"chain-{turn}-{number:02}" for number in range(KEYS)]
         events: list[AnyEvent] = [image(1, **ALONE, chain_id=one) for one in chain_ids]
         crossing(writers, gate, chain_ids[KEYS // 2], (events, events[::-1]))
-        told += events
-    check(writers, told)
+        written += events
+    check(writers, written)
 
 
 def test_chains_are_locked_in_one_order(writers: Writers) -> None:
@@ -228,8 +228,8 @@ def test_chains_are_locked_in_one_order(writers: Writers) -> None:
 
 
 def test_images_are_locked_in_one_order(writers: Writers) -> None:
-    told: list[AnyEvent] = [read(number, **ALONE) for number in range(KEYS)]
-    writers.write(told)
+    written: list[AnyEvent] = [read(number, **ALONE) for number in range(KEYS)]
+    writers.write(written)
     gate = "SELECT FROM ocr_executions WHERE image_path = %s FOR UPDATE"
     for turn in range(ROUNDS):
         polls: list[list[AnyEvent]] = [
@@ -237,13 +237,13 @@ def test_images_are_locked_in_one_order(writers: Writers) -> None:
             for writer in range(2)
         ]
         crossing(writers, gate, f"file:///{KEYS // 2}.png", (polls[0], polls[1][::-1]))
-        told += polls[0] + polls[1]
-    check(writers, told)
+        written += polls[0] + polls[1]
+    check(writers, written)
 
 
 def test_batches_are_locked_in_one_order(writers: Writers) -> None:
-    told: list[AnyEvent] = [image(number) for number in range(KEYS)]
-    writers.write(told)
+    written: list[AnyEvent] = [image(number) for number in range(KEYS)]
+    writers.write(written)
     # Not stronger, or the foreign keys of new chains would already wait for it.
     gate = "SELECT FROM batch_executions WHERE batch_id = %s FOR NO KEY UPDATE"
     for turn in range(ROUNDS):
@@ -252,5 +252,5 @@ def test_batches_are_locked_in_one_order(writers: Writers) -> None:
             for writer in range(2)
         ]
         crossing(writers, gate, f"batch-{KEYS // 2}", (polls[0], polls[1][::-1]))
-        told += polls[0] + polls[1]
-    check(writers, told)
+        written += polls[0] + polls[1]
+    check(writers, written)

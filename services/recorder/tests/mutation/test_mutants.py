@@ -96,7 +96,7 @@ MUTANTS = (
     Mutant(
         "chunks counted blindly",
         "recording/batch_counts.py",
-        "in ((before, batch.was, -1), (now, batch.outcome, 1)):",
+        "in ((before, batch.outcome_before, -1), (now, batch.outcome, 1)):",
         "in ((now, batch.outcome, 1),):",
         LEDGERS,
     ),
@@ -110,7 +110,7 @@ MUTANTS = (
     Mutant(
         "no revision for a reopened batch",
         "recording/batch_counts.py",
-        "(batch.was.ended or batch.outcome.ended)",
+        "(batch.outcome_before.ended or batch.outcome.ended)",
         "batch.outcome.ended",
         LEDGERS,
     ),
@@ -152,15 +152,15 @@ MUTANTS = (
     Mutant(
         "the first result in the table holds its path",
         "recording/image_rows.py",
-        "images[path].key > key",
-        "False",
+        "image.key > RegisterKey(",
+        "False and RegisterKey(",
         LEDGERS,
     ),
     Mutant(
         "the last result in the table holds its path",
         "recording/image_rows.py",
-        "images[path].key > key",
-        "True",
+        "image.key > RegisterKey(",
+        "True or RegisterKey(",
         LEDGERS,
     ),
     Mutant(
@@ -173,15 +173,15 @@ MUTANTS = (
     Mutant(
         "the attempt is not of the provenance",
         "rules/row_changes.py",
-        "stored_form(told, event.attempt)",
-        "stored_form(told, 1)",
+        "stored_form(event.provenance, event.attempt)",
+        "stored_form(event.provenance, 1)",
         RULES,
     ),
     Mutant(
         "a result leaves the provenance of the one before",
         "recording/image_rows.py",
-        'SET {assignments(_UPDATED, "id")}',
-        "SET {assignments({k: v for k, v in _UPDATED.items() if k != 'provenance'}, \"id\")}",
+        "SET {assignments(_COLUMNS)}",
+        "SET {assignments({k: v for k, v in _COLUMNS.items() if k != 'provenance'})}",
         LEDGERS,
     ),
     Mutant(
@@ -216,7 +216,7 @@ MUTANTS = (
     Mutant(
         "a record is known by its chain",
         "recording/decoding.py",
-        "if mark in known:",
+        "if record_fingerprint in known:",
         "if known:",
         LEDGERS,
     ),
@@ -230,12 +230,12 @@ MUTANTS = (
     Mutant(
         "a dead letter is known",
         "recording/decoding.py",
-        "return DecodedRecord(record, changes_of_dead_letter(salvaged), rejection)",
-        "said = changes_of_dead_letter(salvaged)\n"
+        "return DecodedRecord(record, changes_of_dead_letter(image), rejection)",
+        "changes = changes_of_dead_letter(image)\n"
         "    mark = fingerprint(record.topic, record.value, record_ref(record))\n"
-        "    said = msgspec.structs.replace(said, fingerprint=mark)\n"
-        "    return DecodedRecord(record, said, rejection)",
-        f"{KNOWN}::test_what_became_a_dead_letter_is_judged_again",
+        "    changes = msgspec.structs.replace(changes, fingerprint=mark)\n"
+        "    return DecodedRecord(record, changes, rejection)",
+        f"{KNOWN}::test_what_became_a_dead_letter_is_decoded_again",
     ),
     Mutant(
         "a transaction never grows again",
@@ -267,30 +267,30 @@ MUTANTS = (
     ),
     Mutant(
         "a lost session says nothing of the next poll",
-        "recording/poll_writer.py",
-        "self.size.failed(records)",
+        "recording/poll_write.py",
+        "size.failed(count)",
         "pass",
         f"{LOST_SESSIONS}::test_a_poll_whose_session_somebody_ends_is_halved",
     ),
     Mutant(
         "a poll is written whole whatever fits",
-        "recording/poll_writer.py",
-        "judged[: self.size.next]",
-        "judged",
+        "recording/poll_write.py",
+        "records[: size.next]",
+        "records",
         f"{LOST_SESSIONS}::test_a_poll_whose_session_somebody_ends_is_halved",
     ),
     Mutant(
         "of a poll in parts only the first is written",
-        "recording/poll_writer.py",
-        "if len(written.records) < len(judged):",
+        "recording/poll_write.py",
+        "if written < len(records):",
         "if False:",
         f"{LOST_SESSIONS}::test_a_poll_whose_session_somebody_ends_is_halved",
     ),
     Mutant(
         "the next poll begins amid one in parts",
-        "recording/poll_writer.py",
-        "on_fenced=on_fenced if records == len(judged) else _nothing",
-        "on_fenced=on_fenced",
+        "recording/poll_write.py",
+        "if ends_poll:",
+        "if True:",
         f"{LOST_SESSIONS}::test_a_poll_that_lost_its_session_is_halved_and_grows_again",
     ),
     Mutant(
@@ -339,7 +339,7 @@ WHERE o.id = g.id AND o.public_path IS NULL""",
     Mutant(
         "the session that indexes idles while it computes",
         "search/indexer.py",
-        "                    await self._look()",
+        "                    await self._observe_polls()",
         "                    pass",
         f"{LOST_SESSIONS}::test_what_takes_long_to_index_is_indexed",
     ),

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+from write_poll import write_poll
 
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.recording import poll_transaction
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import (
@@ -140,8 +140,8 @@ def events_of(which: int) -> Iterator[AnyEvent]:
 
 def write(url: str, told: Iterable[AnyEvent], zone: DatabaseZone) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        ledger = PollChanges(changes_of(event, zone.to_local) for event in told)
-        poll_transaction.write(connection, ledger, zone, "cluster", {})
+        changes = PollChanges(changes_of(event, zone.to_local) for event in told)
+        write_poll(connection, changes, zone)
 
 
 def fill(url: str, zone: DatabaseZone) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 from hypothesis import strategies as st
 from recorder_events import events, moments, provenances, topic_of
-from recorder_oracle import Told
+from recorder_oracle import Content
 
 from ocrstream_runtime.kafka import RawRecord, record_ref
 from ocrstream_schemas.codec import decode, encode
@@ -85,15 +85,15 @@ def record(topic: str, value: bytes, offset: int, timestamp_ms: int = 0) -> RawR
     )
 
 
-def told_by(records: list[RawRecord]) -> list[Told]:
+def contents_of(records: list[RawRecord]) -> list[Content]:
     """What records say, for the oracle; one that names nothing says nothing."""
-    told: list[Told | None] = []
+    contents: list[Content | None] = []
     for one in records:
         try:
-            told.append(decode(one.topic, one.value, record_ref(one)))
+            contents.append(decode(one.topic, one.value, record_ref(one)))
         except InvalidRecordError:
-            told.append(salvage(one.topic, one.value, record_ref(one)))
-    return [one for one in told if one is not None]
+            contents.append(salvage(one.topic, one.value, record_ref(one)).image)
+    return [one for one in contents if one is not None]
 
 
 @st.composite
@@ -138,18 +138,18 @@ def _task(draw: st.DrawFn, context: dict[str, Any], stage: str) -> list[Event]:
     worker = draw(st.sampled_from([None, "w"]))
     named: dict[str, Any] = {"task_name": stage, "task_id": task_id, "worker": worker}
     lifecycle: dict[str, Any] = context | named
-    told: list[Event] = []
+    story: list[Event] = []
     if stage == "ocr" and draw(st.integers(0, 3)):
         hint = draw(st.sampled_from([None, None, 1, 3]))
-        told.append(ImageSubmitted(**context, batch_total=hint))
+        story.append(ImageSubmitted(**context, batch_total=hint))
     attempts = draw(st.integers(1, 3))
     if task_id is not None and draw(st.booleans()):
-        told.append(TaskSubmitted(**lifecycle))
+        story.append(TaskSubmitted(**lifecycle))
         for attempt in range(1, attempts):
             fields: dict[str, Any] = lifecycle | {"attempt": attempt, "started_at": draw(moments)}
-            told.append(TaskStarted(**fields))
+            story.append(TaskStarted(**fields))
             if draw(st.booleans()):
-                told.append(TaskRetried(**fields, error="e", reason=Reason.ENGINE))
+                story.append(TaskRetried(**fields, error="e", reason=Reason.ENGINE))
     outcome = draw(st.sampled_from(_OUTCOMES))
     fields = lifecycle | {"attempt": attempts}
     fields |= {"started_at": draw(st.none() | moments), "finished_at": draw(st.none() | moments)}
@@ -157,22 +157,22 @@ def _task(draw: st.DrawFn, context: dict[str, Any], stage: str) -> list[Event]:
     how: dict[str, Any] = {"provenance": draw(st.none() | provenances)}
     match outcome, stage:
         case "success", "ocr":
-            told.append(OcrSucceeded(**fields, **how, boxes=draw(_boxes())))
+            story.append(OcrSucceeded(**fields, **how, boxes=draw(_boxes())))
         case "no_text", "ocr":
-            told.append(OcrSucceeded(**fields, **how, boxes=()))
+            story.append(OcrSucceeded(**fields, **how, boxes=()))
         case (("failure" | "revoked"), "ocr"):
             reason = Reason.REVOKED if outcome == "revoked" else Reason.NOT_FOUND
-            told.append(OcrFailed(**fields, **how, reason=reason, error=error))
+            story.append(OcrFailed(**fields, **how, reason=reason, error=error))
         case "success", _:
-            told.append(TaskSucceeded(**fields))
+            story.append(TaskSucceeded(**fields))
         case "revoked", _:
-            told.append(TaskRevoked(**fields, error=error))
+            story.append(TaskRevoked(**fields, error=error))
         case (("failure" | "no_text"), _):
             reason = Reason.REVOKED if outcome == "no_text" else Reason.ENGINE
-            told.append(TaskFailed(**fields, reason=reason, error=error))
+            story.append(TaskFailed(**fields, reason=reason, error=error))
         case _:
             pass
-    return told
+    return story
 
 
 @st.composite
@@ -180,12 +180,12 @@ def _chain(draw: st.DrawFn, number: int) -> list[Event]:
     batch_id = draw(st.sampled_from([None, *_BATCHES, *_BATCHES[:1] * 3]))
     context = draw(_context(number, batch_id))
     stages = draw(st.sampled_from(_STAGES))
-    told: list[Event] = []
+    story: list[Event] = []
     for run in range(1, 1 + draw(st.sampled_from([1, 1, 1, 2]))):
         context |= {"run": run, "total_tasks": draw(st.sampled_from([len(stages), None]))}
         for stage in stages:
-            told += draw(_task(context, stage))
-    return [_leaving_out(event, draw(st.sampled_from(_LEFT_OUT))) for event in told]
+            story += draw(_task(context, stage))
+    return [_leaving_out(event, draw(st.sampled_from(_LEFT_OUT))) for event in story]
 
 
 def _leaving_out(event: Event, fields: tuple[str, ...]) -> Event:
@@ -202,7 +202,7 @@ def retry_request(batch_id: str, request_id: str, **fields: Any) -> BatchRetryRe
 
 @st.composite
 def _commands(draw: st.DrawFn, batch_id: str) -> list[Event]:
-    told: list[Event] = [
+    story: list[Event] = [
         BatchSubmitted(
             batch_id=batch_id,
             batch_name=draw(st.sampled_from([None, "n", "m"])),
@@ -216,11 +216,11 @@ def _commands(draw: st.DrawFn, batch_id: str) -> list[Event]:
         for _ in range(draw(st.sampled_from([0, 1, 1, 2])))
     ]
     if not draw(st.integers(0, 4)):
-        told.append(BatchRevoked(batch_id=batch_id, run=draw(st.integers(1, 2)), revoked_at=None))
+        story.append(BatchRevoked(batch_id=batch_id, run=draw(st.integers(1, 2)), revoked_at=None))
     if not draw(st.integers(0, 4)):
         name = draw(st.sampled_from(["plain", "with-no-text"]))
-        told.append(retry_request(batch_id, name, requested_at=draw(moments)))
-    return told
+        story.append(retry_request(batch_id, name, requested_at=draw(moments)))
+    return story
 
 
 @st.composite
@@ -235,9 +235,9 @@ def _broken(draw: st.DrawFn, value: bytes) -> bytes:
 def _records(draw: st.DrawFn) -> list[RawRecord]:
     stories = [draw(_chain(number)) for number in range(draw(st.integers(1, 4)))]
     stories += [draw(_commands(batch_id)) for batch_id in _BATCHES]
-    told = [event for story in stories for event in story]
-    told += draw(st.lists(events(), min_size=0 if told else 1, max_size=4))
-    values = [(topic_of(event), encode(event)) for event in told]
+    story = [event for story in stories for event in story]
+    story += draw(st.lists(events(), min_size=0 if story else 1, max_size=4))
+    values = [(topic_of(event), encode(event)) for event in story]
     for at in draw(st.sets(st.integers(0, len(values) - 1), max_size=2)):
         topic, value = values[at]
         broken = topic, draw(_broken(value))

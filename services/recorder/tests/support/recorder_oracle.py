@@ -1,4 +1,4 @@
-"""What the rows must be, told from the whole set of records in the plainest way.
+"""What the rows must be, derived from the whole set of records in the plainest way.
 
 Written from the rules' text, not from the recorder's code: it never folds, it looks at everything.
 A row is a dict of all columns but ids, `created_at`, `updated_at`, `revision` and `public_path`.
@@ -33,8 +33,8 @@ from ocrstream_schemas.ids import ocr_task_id
 from ocrstream_schemas.salvage import Salvaged
 
 Row = dict[str, Any]
-Told = AnyEvent | Salvaged
-"""What a record tells: its event, or what could still be read of a broken one."""
+Content = AnyEvent | Salvaged
+"""The content of a record: its event, or what could still be read of a broken one."""
 
 _COMMANDS = BatchSubmitted | BatchRevoked | BatchRetryRequested
 _DONE = {"SUCCESS", "FAILURE", "REVOKED"}
@@ -56,7 +56,7 @@ def _naive(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=None)
 
 
-def _told(values: Iterable[Any]) -> list[Any]:
+def _not_none(values: Iterable[Any]) -> list[Any]:
     return [value for value in values if value is not None]
 
 
@@ -117,9 +117,9 @@ def _strength(row: Row) -> tuple[int, int, bytes]:
     return rank, level, _digest([row[name] for name in names])
 
 
-def tasks(told: list[Told]) -> dict[str, Row]:
+def tasks(contents: list[Content]) -> dict[str, Row]:
     """Every task by its id."""
-    statements = _told(_statement(event) for event in told)
+    statements = _not_none(_statement(event) for event in contents)
     found: dict[str, Row] = {}
     for task_id in {row["task_id"] for row in statements}:
         mine = [row for row in statements if row["task_id"] == task_id]
@@ -139,7 +139,7 @@ _SOURCES = {ImageSubmitted: 2, OcrSucceeded: 1, OcrFailed: 1, BatchSubmitted: 3}
 def _best(events: list[Any], field: str) -> tuple[Any, int]:
     """The value of a descriptive field: highest run, then best source, then greatest hash.
 
-    And its rank, 0 if nobody said anything.
+    And its rank, 0 if no event gave a value.
     """
 
     def rank(event: Any) -> int:
@@ -152,10 +152,10 @@ def _best(events: list[Any], field: str) -> tuple[Any, int]:
     return getattr(best, field), rank(best)
 
 
-def chains(told: list[Told]) -> dict[str, Row]:
+def chains(contents: list[Content]) -> dict[str, Row]:
     """Every chain by its id."""
-    of_chains: list[Any] = [event for event in told if not isinstance(event, _COMMANDS)]
-    all_tasks = tasks(told)
+    of_chains: list[Any] = [event for event in contents if not isinstance(event, _COMMANDS)]
+    all_tasks = tasks(contents)
     return {
         chain_id: _chain(
             chain_id,
@@ -183,7 +183,7 @@ def _chain_status(current: list[Row], total: int) -> str:
 
 def _chain(chain_id: str, mine: list[Any], its_tasks: list[Row]) -> Row:
     run = max(event.run for event in mine)
-    total = max(_told(getattr(event, "total_tasks", None) for event in mine), default=1)
+    total = max(_not_none(getattr(event, "total_tasks", None) for event in mine), default=1)
     current = [task for task in its_tasks if task["run"] == run]
     applied = [task for task in current if not _dead_lettered(task)]
     if _chain_status(applied, total) in _DONE:
@@ -194,10 +194,10 @@ def _chain(chain_id: str, mine: list[Any], its_tasks: list[Row]) -> Row:
     succeeded = [task for task in current if task["status"] == "SUCCESS"]
     finished = None
     if ended_badly:
-        finished = min(_told(task["finished_at"] for task in ended_badly), default=None)
+        finished = min(_not_none(task["finished_at"] for task in ended_badly), default=None)
     elif status == "SUCCESS":
-        finished = max(_told(task["finished_at"] for task in succeeded), default=None)
-    batch_id = min(_told(event.batch_id for event in mine), default=None)
+        finished = max(_not_none(task["finished_at"] for task in succeeded), default=None)
+    batch_id = min(_not_none(event.batch_id for event in mine), default=None)
     fields = ("chain_name", "initiated_by", *_IN_INPUT_DATA)
     best = {field: _best(mine, field) for field in fields}
     index, name, initiator = (best[field][0] for field in ("index", "chain_name", "initiated_by"))
@@ -207,7 +207,7 @@ def _chain(chain_id: str, mine: list[Any], its_tasks: list[Row]) -> Row:
     by_start = sorted(
         current, key=lambda task: (task["started_at"] is None, task["started_at"], task["task_id"])
     )
-    said = {field: best[field][0] for field in _IN_INPUT_DATA if best[field][0] is not None}
+    described = {field: best[field][0] for field in _IN_INPUT_DATA if best[field][0] is not None}
     return {
         "chain_id": chain_id,
         "celery_task_id": by_start[0]["task_id"] if by_start else None,
@@ -217,12 +217,12 @@ def _chain(chain_id: str, mine: list[Any], its_tasks: list[Row]) -> Row:
         "total_tasks": total,
         "completed_tasks": count["SUCCESS"],
         "failed_tasks": count["FAILURE"],
-        "started_at": min(_told(task["started_at"] for task in current), default=None),
+        "started_at": min(_not_none(task["started_at"] for task in current), default=None),
         "finished_at": finished,
         "chain_name": name,
         "initiated_by": "batch_ocr" if initiator is None and batch_id else initiator,
         "image_index": index,
-        "input_data": json(said),
+        "input_data": json(described),
         "final_result": None,
         "error_message": culprit["error"],
         "reason": culprit["reason"],
@@ -240,31 +240,31 @@ def _culprit(current: list[Row]) -> Row:
 
 def _moments(event: Any) -> list[datetime]:
     names = ("submitted_at", "started_at", "finished_at", "revoked_at")
-    return _told(_naive(getattr(event, name, None)) for name in names)
+    return _not_none(_naive(getattr(event, name, None)) for name in names)
 
 
-def _batch_id(event: Told) -> str | None:
+def _batch_id(event: Content) -> str | None:
     return None if isinstance(event, WorkerSeen) else event.batch_id
 
 
-def batches(told: list[Told]) -> dict[str, Row]:
+def batches(contents: list[Content]) -> dict[str, Row]:
     """Every batch by its id."""
-    all_chains = list(chains(told).values())
+    all_chains = list(chains(contents).values())
     return {
         batch_id: _batch(
             batch_id,
-            [event for event in told if _batch_id(event) == batch_id],
+            [event for event in contents if _batch_id(event) == batch_id],
             [chain for chain in all_chains if chain["batch_id"] == batch_id],
         )
-        for batch_id in set(map(_batch_id, told))
+        for batch_id in set(map(_batch_id, contents))
         if batch_id is not None
     }
 
 
 def _batch(batch_id: str, mine: list[Any], images: list[Row]) -> Row:
     announcements = [event for event in mine if isinstance(event, BatchSubmitted)]
-    announced = max(_told(event.total_images for event in announcements), default=None)
-    hinted = max(_told(getattr(event, "batch_total", None) for event in mine), default=None)
+    announced = max(_not_none(event.total_images for event in announcements), default=None)
+    hinted = max(_not_none(getattr(event, "batch_total", None) for event in mine), default=None)
     run = max((event.run for event in mine if not isinstance(event, _COMMANDS)), default=1)
     revoked_run = max((e.run for e in mine if isinstance(e, BatchRevoked)), default=0)
     cancelled = revoked_run >= run
@@ -287,7 +287,7 @@ def _batch(batch_id: str, mine: list[Any], images: list[Row]) -> Row:
     size = best["chunk_size"][0] or 10
     moments = [moment for event in mine for moment in _moments(event)]
     began = min(
-        _told(
+        _not_none(
             getattr(event, "submitted_at", None)
             for event in mine
             if not isinstance(event, _COMMANDS) and event.run == run
@@ -359,15 +359,15 @@ def _chunks(images: list[Row], total: int, size: int, *, ended: bool) -> Row:
     }
 
 
-def images(told: list[Told]) -> dict[str, Row]:
+def images(contents: list[Content]) -> dict[str, Row]:
     """The result that holds each path, with its boxes."""
-    return {path: _result(event) for path, event in _holders(told).items()}
+    return {path: _result(event) for path, event in _holders(contents).items()}
 
 
-def _holders(told: list[Told]) -> dict[str, OcrSucceeded | OcrFailed]:
+def _holders(contents: list[Content]) -> dict[str, OcrSucceeded | OcrFailed]:
     results = [
         event
-        for event in told
+        for event in contents
         if isinstance(event, OcrSucceeded | OcrFailed)
         and getattr(event, "reason", None) != "revoked"
     ]
@@ -377,18 +377,18 @@ def _holders(told: list[Told]) -> dict[str, OcrSucceeded | OcrFailed]:
     }
 
 
-def public_paths(told: list[Told]) -> dict[str, set[str | None]]:
+def public_paths(contents: list[Content]) -> dict[str, set[str | None]]:
     """What the public path of each image may be: none, or one that some result of it asked for."""
     found: dict[str, set[str | None]] = {}
-    for event in told:
+    for event in contents:
         if isinstance(event, OcrSucceeded | OcrFailed):
             found.setdefault(event.image_path, {None}).add(event.public_path)
     return found
 
 
-def asked_public_paths(told: list[Told]) -> dict[str, str | None]:
+def asked_public_paths(contents: list[Content]) -> dict[str, str | None]:
     """The public path that each image asks for at last."""
-    return {path: event.public_path for path, event in _holders(told).items()}
+    return {path: event.public_path for path, event in _holders(contents).items()}
 
 
 def _content(event: OcrSucceeded | OcrFailed) -> tuple[Any, Any, tuple[Any, ...]]:
@@ -404,18 +404,25 @@ def _result_key(event: OcrSucceeded | OcrFailed) -> tuple[Any, ...]:
     content = [error, reason, event.public_path, boxes]
     provenance = _provenance(event)
     digest = _digest(content if provenance is None else [*content, msgspec.Raw(provenance)])
-    told = provenance is not None
-    return _naive(event.submitted_at), event.run, event.chain_id, reason is None, told, digest
+    has_provenance = provenance is not None
+    return (
+        _naive(event.submitted_at),
+        event.run,
+        event.chain_id,
+        reason is None,
+        has_provenance,
+        digest,
+    )
 
 
 def _provenance(event: OcrSucceeded | OcrFailed) -> bytes | None:
-    """What the row keeps: all that the event says of it, and the attempt."""
+    """What the row keeps: all that the event has of it, and the attempt."""
     if event.provenance is None:
         return None
-    told: Row = msgspec.json.decode(msgspec.json.encode(event.provenance))
+    fields: Row = msgspec.json.decode(msgspec.json.encode(event.provenance))
     # Maps in the order of their keys, fields in that of the contract.
-    told = {name: msgspec.Raw(json(value) or b"") for name, value in told.items()}
-    return msgspec.json.encode({**told, "attempt": event.attempt})
+    fields = {name: msgspec.Raw(json(value) or b"") for name, value in fields.items()}
+    return msgspec.json.encode({**fields, "attempt": event.attempt})
 
 
 def _result(event: OcrSucceeded | OcrFailed) -> Row:
@@ -435,15 +442,15 @@ def _result(event: OcrSucceeded | OcrFailed) -> Row:
     }
 
 
-def retried(told: list[Told], batch_id: str, *, include_no_text: bool) -> dict[str, int]:
+def retried(contents: list[Content], batch_id: str, *, include_no_text: bool) -> dict[str, int]:
     """The chains that a request to retry submits again, each with the run that is next."""
-    batch = batches(told)[batch_id]
-    # A chain may have a later run than its batch, told of with another batch's id: such a run is
-    # not cancelled, and workers read it.
+    batch = batches(contents)[batch_id]
+    # A chain may have a later run than its batch, from an event with another batch's id: such a run
+    # is not cancelled, and workers read it.
     cancelled_run = batch["revoked_run"] if batch["revoked_run"] >= batch["run"] else 0
     return {
         chain["chain_id"]: max(chain["run"], batch["revoked_run"]) + 1
-        for chain in chains(told).values()
+        for chain in chains(contents).values()
         if chain["batch_id"] == batch_id
         and (chain["status"] in {"FAILURE", "REVOKED"} or chain["run"] <= cancelled_run)
         and chain["status"] != "SUCCESS"

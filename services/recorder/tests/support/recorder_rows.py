@@ -6,7 +6,7 @@ import msgspec
 import recorder_oracle as oracle
 from psycopg import Connection
 from psycopg.rows import dict_row
-from recorder_oracle import Row, Told
+from recorder_oracle import Content, Row
 
 from ocrstream_recorder.reprocessing import retries
 from ocrstream_schemas.events import BatchCompleted
@@ -32,7 +32,7 @@ _JSON = {"input_data", "options", "final_result", "failed_by_reason", "ranks", "
 _TASKS = """
 SELECT t.*, c.chain_id FROM task_logs t LEFT JOIN chain_executions c ON c.id = t.chain_execution_id
 """
-# A stub that only commands told of has no ranks yet.
+# A stub that only commands name has no ranks yet.
 _BATCHES = "SELECT *, coalesce(ranks, '{0,0,0,0,0}') AS ranks FROM batch_executions"
 _IMAGES = """
 SELECT o.*, convert_to(o.provenance::text, 'UTF8') AS provenance, coalesce((
@@ -51,19 +51,19 @@ FROM batch_executions
 """
 
 
-def check_rows(connection: Connection[Any], told: list[Told]) -> None:
+def check_rows(connection: Connection[Any], contents: list[Content]) -> None:
     """Every column of the five tables that follows from the records is what they say."""
-    _agree(_rows(connection, _TASKS, "task_id"), oracle.tasks(told))
-    _agree(_rows(connection, "SELECT * FROM chain_executions", "chain_id"), oracle.chains(told))
-    _agree(_rows(connection, _BATCHES, "batch_id"), oracle.batches(told))
-    _agree(_rows(connection, _IMAGES, "image_path"), oracle.images(told))
-    _check_public_paths(connection, told)
+    _agree(_rows(connection, _TASKS, "task_id"), oracle.tasks(contents))
+    _agree(_rows(connection, "SELECT * FROM chain_executions", "chain_id"), oracle.chains(contents))
+    _agree(_rows(connection, _BATCHES, "batch_id"), oracle.batches(contents))
+    _agree(_rows(connection, _IMAGES, "image_path"), oracle.images(contents))
+    _check_public_paths(connection, contents)
 
 
-def _check_public_paths(connection: Connection[Any], told: list[Told]) -> None:
+def _check_public_paths(connection: Connection[Any], contents: list[Content]) -> None:
     """Each image has one that it asked for; none goes without one that nobody has."""
     held = dict(connection.execute("SELECT image_path, public_path FROM ocr_executions"))
-    allowed, asked = oracle.public_paths(told), oracle.asked_public_paths(told)
+    allowed, asked = oracle.public_paths(contents), oracle.asked_public_paths(contents)
     for path, public_path in held.items():
         assert public_path in allowed[path]
         assert public_path is not None or asked[path] is None or asked[path] in held.values()
@@ -82,15 +82,15 @@ def submit_again(connection: Connection[Any], limit: int = 1000) -> list[int]:
 
 def check_batches_completed(connection: Connection[Any]) -> None:
     """One BatchCompleted a revision, none left out; the last equals the row in every field."""
-    told: dict[str, list[BatchCompleted]] = {}
+    completed: dict[str, list[BatchCompleted]] = {}
     for event_id, value in connection.execute(_COMPLETED):
         event = msgspec.json.decode(value, type=BatchCompleted)
         assert event_id == f"{event.batch_id}:{event.revision}"
-        told.setdefault(event.batch_id, []).append(event)
+        completed.setdefault(event.batch_id, []).append(event)
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(_REVISIONS).fetchall()
     for row in rows:
-        events = told.pop(row["batch_id"], [])
+        events = completed.pop(row["batch_id"], [])
         assert [event.revision for event in events] == list(range(1, row["revision"] + 1))
         ended = row.pop("ended")
         assert events or not ended
@@ -98,7 +98,7 @@ def check_batches_completed(connection: Connection[Any]) -> None:
             assert row == {name: getattr(events[-1], name) for name in row}
         elif events:
             assert events[-1].status not in {"SUCCESS", "FAILURE", "REVOKED"}
-    assert not told
+    assert not completed
 
 
 def _rows(connection: Connection[Any], query: LiteralString, key: str) -> dict[str, Row]:
@@ -119,11 +119,11 @@ def _agree(found: dict[str, Row], expected: dict[str, Row]) -> None:
     """Every column is either compared or known not to follow from the events."""
     assert found.keys() == expected.keys(), (found.keys(), expected.keys())
     for key, row in found.items():
-        told = {name: value for name, value in row.items() if name not in _NOT_OF_EVENTS}
-        assert told.keys() == expected[key].keys(), told.keys() ^ expected[key].keys()
+        derived = {name: value for name, value in row.items() if name not in _NOT_OF_EVENTS}
+        assert derived.keys() == expected[key].keys(), derived.keys() ^ expected[key].keys()
         wrong = {
-            name: f"{told[name]!r}, not {value!r}"
+            name: f"{derived[name]!r}, not {value!r}"
             for name, value in expected[key].items()
-            if told[name] != value
+            if derived[name] != value
         }
         assert not wrong, (key, wrong)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import psycopg
 from aiokafka import ConsumerRecord
@@ -11,11 +11,12 @@ from aiokafka.errors import KafkaConnectionError
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.database.transaction_size import TransactionSize
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.dead_letters.producer import Kept
+from ocrstream_recorder.dead_letters.producer import DeadLetterProducer, KeptAt
 from ocrstream_recorder.dead_letters.register import Coordinates
 from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
-from ocrstream_recorder.recording.decoding import DecodedRecord
+from ocrstream_recorder.recording.poll_write import PollWrite
 from ocrstream_recorder.recording.poll_writer import PollWriter
+from ocrstream_recorder.rules.rejection import Rejection
 from ocrstream_runtime.errors import NotReadyError
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.codec import encode
@@ -25,26 +26,33 @@ TOPIC = "images.submitted"
 RESULTS = "ocr.results"
 
 
-class DeadLetterProducer:
+class DeadLetter(NamedTuple):
+    """A record that was rejected."""
+
+    record: RawRecord
+    rejection: Rejection
+
+
+class ListedDeadLetters:
     """Keeps what it is given; fails `failures` times first."""
 
     def __init__(self) -> None:
-        self.kept: list[DecodedRecord] = []
+        self.kept: list[DeadLetter] = []
         self.failures = 0
 
-    async def publish(self, judged: Iterable[DecodedRecord]) -> Kept:
-        """As the real ones do."""
-        rejected = [one for one in judged if one.rejection]
-        if rejected and self.failures:
+    async def publish(self, rejected: Iterable[tuple[RawRecord, Rejection]]) -> KeptAt:
+        """As the real producer does."""
+        dead_letters = [DeadLetter(*one) for one in rejected]
+        if dead_letters and self.failures:
             self.failures -= 1
             raise KafkaConnectionError("no broker")
-        kept: Kept = {}
-        for one in rejected:
+        kept_at: KeptAt = {}
+        for one in dead_letters:
             self.kept.append(one)
             place = Coordinates(f"{one.record.topic}.dlq", 0, len(self.kept) - 1)
             origin = one.record
-            kept[Coordinates(origin.topic, origin.partition, origin.offset)] = place
-        return kept
+            kept_at[Coordinates(origin.topic, origin.partition, origin.offset)] = place
+        return kept_at
 
 
 class Writer:
@@ -53,34 +61,42 @@ class Writer:
     def __init__(self, url: str, limit: int = 100, *, idle_timeout_s: float = 30.0) -> None:
         self.url = url
         self.database = Database(url, "test", transaction_idle_timeout_s=idle_timeout_s)
-        self.dead_letters = DeadLetterProducer()
-        self.recording = PollWriter(
+        self.dead_letters = ListedDeadLetters()
+        self.size = TransactionSize(2_000, idle_timeout_s)
+        self.release_requested = asyncio.Event()
+        self.polls = PollWriter(
             self.database,
-            self.dead_letters,
+            cast("DeadLetterProducer", self.dead_letters),
             DeadLetterBreaker(limit),
             DatabaseZone("UTC"),
-            TransactionSize(2_000, idle_timeout_s),
+            self.size,
             cluster_id="cluster",
             group_id="recorder",
             on_outbox=lambda: None,
         )
 
-    async def record(
+    async def prepare(
+        self, records: list[RawRecord], begins: dict[tuple[str, int], int]
+    ) -> PollWrite:
+        """Prepare a poll; it is written when it is run."""
+        return self.polls.write(await self.polls.prepare(records), begins, self.release_requested)
+
+    async def write(
         self, records: list[RawRecord], begins: dict[tuple[str, int], int]
     ) -> dict[tuple[str, int], int]:
-        """Prepare a poll and write it."""
-        return await self.recording.record(await self.recording.prepare(records), begins)
+        """Prepare a poll and write it; returns where its partitions stand then."""
+        return (await (await self.prepare(records, begins)).run()).next_offsets
 
     async def begin(self) -> None:
         """Two partitions stand at their first offset."""
-        await self.recording.next_offsets({(TOPIC, 0): 0, (TOPIC, 1): 0})
+        await self.polls.next_offsets({(TOPIC, 0): 0, (TOPIC, 1): 0})
 
 
 async def being_retried(writer: Writer) -> str:
-    """What readiness tells, as soon as it tells something."""
+    """What readiness shows, as soon as it shows something."""
     while True:
         try:
-            await writer.recording.retrying.check()
+            await writer.polls.retry_health.check()
         except NotReadyError as trouble:
             return str(trouble)
         await asyncio.sleep(0.01)

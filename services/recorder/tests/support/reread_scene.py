@@ -5,9 +5,10 @@ from typing import Any
 
 import httpx
 from psycopg import Connection
+from write_poll import write_poll
 
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.recording.poll_transaction import Written
 from ocrstream_recorder.reprocessing import rereads
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
@@ -27,9 +28,9 @@ ZONE = DatabaseZone("Asia/Seoul")
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def write(connection: Connection[Any], *events: AnyEvent) -> poll_transaction.Written:
-    ledger = PollChanges(changes_of(event, ZONE.to_local) for event in events)
-    return poll_transaction.write(connection, ledger, ZONE, "cluster", {})
+def write(connection: Connection[Any], *events: AnyEvent) -> Written:
+    changes = PollChanges(changes_of(event, ZONE.to_local) for event in events)
+    return write_poll(connection, changes, ZONE)
 
 
 def box(text: str, confidence: float) -> TextBox:

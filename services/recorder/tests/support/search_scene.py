@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 from psycopg import Connection
 from read_api import read_api
+from write_poll import write_poll
 
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.recording import poll_transaction
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_recorder.search import index
@@ -79,8 +79,8 @@ def submit(connection: Connection[Any], name: str, batch_id: str) -> None:
 
 
 def _write(connection: Connection[Any], events: Sequence[AnyEvent]) -> None:
-    ledger = PollChanges(changes_of(event, _ZONE.to_local) for event in events)
-    poll_transaction.write(connection, ledger, _ZONE, "cluster", {})
+    changes = PollChanges(changes_of(event, _ZONE.to_local) for event in events)
+    write_poll(connection, changes, _ZONE)
 
 
 def index_all(connection: Connection[Any], at_once: int = 50) -> int:

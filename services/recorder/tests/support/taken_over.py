@@ -8,9 +8,10 @@ from typing import Any, LiteralString
 import psycopg
 from old_database import TABLES
 from psycopg import Connection
+from write_poll import write_poll
 
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.recording import poll_transaction
+from ocrstream_recorder.recording.poll_transaction import Written
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.events import AnyEvent, OcrSucceeded, TextBox
@@ -26,11 +27,9 @@ def open_database(url: str) -> Generator[Connection[Any]]:
         yield connection
 
 
-def write(
-    connection: Connection[Any], *events: AnyEvent, zone: DatabaseZone = UTC_ZONE
-) -> poll_transaction.Written:
-    ledger = PollChanges(changes_of(event, zone.to_local) for event in events)
-    return poll_transaction.write(connection, ledger, zone, "cluster", {})
+def write(connection: Connection[Any], *events: AnyEvent, zone: DatabaseZone = UTC_ZONE) -> Written:
+    changes = PollChanges(changes_of(event, zone.to_local) for event in events)
+    return write_poll(connection, changes, zone)
 
 
 def one(connection: Connection[Any], query: LiteralString, *parameters: Any) -> tuple[Any, ...]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorder_events import events, topic_of
-from recorder_ledgers import History, histories, record, told_by
-from recorder_oracle import Told, batches, chains, images, json, tasks
+from recorder_ledgers import History, contents_of, histories, record
+from recorder_oracle import Content, batches, chains, images, json, tasks
 
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.recording.decoding import decode_record
@@ -30,24 +30,24 @@ from ocrstream_schemas.topics import BATCHES_COMMANDS, OCR_RESULTS, TASKS_LIFECY
 to_local = DatabaseZone("UTC").to_local
 
 
-def contributions(records: list[RawRecord]) -> list[RowChanges]:
-    judged = [decode_record(one, to_local) for one in records]
-    return [one.changes for one in judged if one.changes is not None]
+def changes_of(records: list[RawRecord]) -> list[RowChanges]:
+    decoded = [decode_record(one, to_local) for one in records]
+    return [one.changes for one in decoded if one.changes is not None]
 
 
 def fold(polls: list[list[RawRecord]]) -> PollChanges:
     """Each poll on its own, then poll by poll into what was before, as the recorder does."""
     whole = PollChanges()
     for poll in polls:
-        ledger = PollChanges(contributions(poll))
+        changes = PollChanges(changes_of(poll))
         pairs: list[tuple[dict[str, Any], dict[str, Any]]] = [
-            (whole.tasks, ledger.tasks),
-            (whole.chains, ledger.chains),
-            (whole.batches, ledger.batches),
-            (whole.images, ledger.images),
+            (whole.tasks, changes.tasks),
+            (whole.chains, changes.chains),
+            (whole.batches, changes.batches),
+            (whole.images, changes.images),
         ]
-        for kept, said in pairs:
-            for key, state in said.items():
+        for kept, added in pairs:
+            for key, state in added.items():
                 kept[key] = kept[key].join(state) if key in kept else state
     return whole
 
@@ -56,9 +56,9 @@ def agrees(found: Any, row: dict[str, Any], *names: str) -> None:
     assert {name: getattr(found, name) for name in names} == {name: row[name] for name in names}
 
 
-def check_tasks(told: list[Told], ledger: PollChanges) -> None:
-    expected = tasks(told)
-    found = ledger.tasks
+def check_tasks(contents: list[Content], changes: PollChanges) -> None:
+    expected = tasks(contents)
+    found = changes.tasks
     assert found.keys() == expected.keys()
     for task_id, row in expected.items():
         agrees(
@@ -69,12 +69,12 @@ def check_tasks(told: list[Told], ledger: PollChanges) -> None:
         )
 
 
-def check_chains(told: list[Told], ledger: PollChanges) -> None:
-    expected = chains(told)
-    assert ledger.chains.keys() == expected.keys()
-    by_chain = ledger.tasks_by_chain()
+def check_chains(contents: list[Content], changes: PollChanges) -> None:
+    expected = chains(contents)
+    assert changes.chains.keys() == expected.keys()
+    by_chain = changes.tasks_by_chain()
     for chain_id, row in expected.items():
-        state = ledger.chains[chain_id]
+        state = changes.chains[chain_id]
         outcome = chain_outcome(state, by_chain[chain_id].values())
         agrees(state, row, "batch_id", "run", "total_tasks")
         agrees(outcome, row, "status", "completed_tasks", "failed_tasks", "reason")
@@ -88,19 +88,20 @@ def check_chains(told: list[Told], ledger: PollChanges) -> None:
             row["initiated_by"],
             row["image_index"],
         )
-        given = {name: value for name, value in state.described().items() if value is not None}
-        for name in ("chain_name", "initiated_by"):
-            given.pop(name, None)
+        fields = {"index": state.index, **state.fields._asdict()}
+        for name in ("chain_name", "initiated_by", "image_index"):
+            del fields[name]
+        given = {name: value for name, value in fields.items() if value is not None}
         assert json(given) == row["input_data"]
 
 
-def check_batches(told: list[Told], ledger: PollChanges) -> None:
-    expected = batches(told)
-    assert ledger.batches.keys() == expected.keys()
-    by_chain = ledger.tasks_by_chain()
+def check_batches(contents: list[Content], changes: PollChanges) -> None:
+    expected = batches(contents)
+    assert changes.batches.keys() == expected.keys()
+    by_chain = changes.tasks_by_chain()
     for batch_id, row in expected.items():
-        state, tally, chunks = ledger.batches[batch_id], Tally(), dict[int, ChunkTally]()
-        for chain_id, chain in ledger.chains.items():
+        state, tally, chunks = changes.batches[batch_id], Tally(), dict[int, ChunkTally]()
+        for chain_id, chain in changes.chains.items():
             if chain.batch_id == batch_id:
                 outcome = chain_outcome(chain, by_chain[chain_id].values())
                 tally.count(chain, outcome)
@@ -127,8 +128,8 @@ def check_batches(told: list[Told], ledger: PollChanges) -> None:
             assert counts.completed + counts.failed == counts.total
 
 
-def check_images(told: list[Told], ledger: PollChanges) -> None:
-    expected, found = images(told), ledger.images
+def check_images(contents: list[Content], changes: PollChanges) -> None:
+    expected, found = images(contents), changes.images
     assert found.keys() == expected.keys()
     for path, row in expected.items():
         names = ("chain_id", "status", "error", "reason", "run", "submitted_at", "value_digest")
@@ -142,25 +143,23 @@ def check_images(told: list[Told], ledger: PollChanges) -> None:
 @settings(max_examples=300)
 @given(histories())
 def test_states_are_what_the_events_say(history: History) -> None:
-    told, ledger = told_by(history.records), fold(history.polls)
-    check_tasks(told, ledger)
-    check_chains(told, ledger)
-    check_batches(told, ledger)
-    check_images(told, ledger)
+    contents, changes = contents_of(history.records), fold(history.polls)
+    check_tasks(contents, changes)
+    check_chains(contents, changes)
+    check_batches(contents, changes)
+    check_images(contents, changes)
 
 
 @given(st.lists(events(), min_size=2, max_size=12))
-def test_joins_are_commutative_associative_and_idempotent(told: list[Event]) -> None:
-    records = [record(topic_of(event), encode(event), at) for at, event in enumerate(told)]
+def test_joins_are_commutative_associative_and_idempotent(some_events: list[Event]) -> None:
+    records = [record(topic_of(event), encode(event), at) for at, event in enumerate(some_events)]
     for kind, key in (
         ("task", "task_id"),
         ("chain", "chain_id"),
         ("batch", "batch_id"),
         ("image", "image_path"),
     ):
-        states = [
-            state for one in contributions(records) if (state := getattr(one, kind)) is not None
-        ]
+        states = [state for one in changes_of(records) if (state := getattr(one, kind)) is not None]
         same = [state for state in states if getattr(state, key) == getattr(states[0], key)]
         for a in same[:4]:
             assert a.join(a) == a
@@ -170,16 +169,16 @@ def test_joins_are_commutative_associative_and_idempotent(told: list[Event]) -> 
                     assert a.join(b).join(c) == a.join(b.join(c))
 
 
-def told_of(*said: tuple[str, dict[str, Any]]) -> PollChanges:
+def changes_by(*values: tuple[str, dict[str, Any]]) -> PollChanges:
     records = [
-        record(topic, msgspec.json.encode(fields), at) for at, (topic, fields) in enumerate(said)
+        record(topic, msgspec.json.encode(fields), at) for at, (topic, fields) in enumerate(values)
     ]
-    return PollChanges(contributions(records))
+    return PollChanges(changes_of(records))
 
 
-def outcome_of(ledger: PollChanges) -> ChainOutcome:
-    (chain,) = ledger.chains.values()
-    return chain_outcome(chain, ledger.tasks.values())
+def outcome_of(changes: PollChanges) -> ChainOutcome:
+    (chain,) = changes.chains.values()
+    return chain_outcome(chain, changes.tasks.values())
 
 
 BROKEN = (OCR_RESULTS, {"type": "OcrSucceeded", "chain_id": "c", "task_id": 5})
@@ -197,17 +196,17 @@ def test_a_dead_letter_that_named_no_task_gives_way_to_any_outcome(
     real: dict[str, Any], status: str
 ) -> None:
     named = {"chain_id": "c", "task_id": "celery's", "task_name": "ocr"}
-    outcome = outcome_of(told_of(BROKEN, (TASKS_LIFECYCLE, real | named)))
+    outcome = outcome_of(changes_by(BROKEN, (TASKS_LIFECYCLE, real | named)))
     assert outcome.status == status
     assert outcome.failed_tasks == (status == "FAILURE")
 
 
 def test_a_retry_stays_one_whatever_its_reason() -> None:
-    said = {"type": "TaskRetried", "chain_id": "c", "task_id": "t", "task_name": "ocr"}
-    began = said | {"type": "TaskStarted", "attempt": 2}
+    retried = {"type": "TaskRetried", "chain_id": "c", "task_id": "t", "task_name": "ocr"}
+    began = retried | {"type": "TaskStarted", "attempt": 2}
     reason = {"reason": "dead_lettered"}
-    ledger = told_of((TASKS_LIFECYCLE, said | reason), (TASKS_LIFECYCLE, began))
-    assert ledger.tasks["t"].status == "STARTED"
+    changes = changes_by((TASKS_LIFECYCLE, retried | reason), (TASKS_LIFECYCLE, began))
+    assert changes.tasks["t"].status == "STARTED"
 
 
 @pytest.mark.parametrize("other", [1.0, True])
@@ -216,5 +215,5 @@ def test_equal_means_equal_as_json(other: float) -> None:
         (BATCHES_COMMANDS, {"type": "BatchSubmitted", "batch_id": "b", "options": {"n": value}})
         for value in (1, other)
     )
-    assert told_of(first, second).batches == told_of(second, first).batches
-    assert told_of(first).batches != told_of(second).batches
+    assert changes_by(first, second).batches == changes_by(second, first).batches
+    assert changes_by(first).batches != changes_by(second).batches

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.errors import IdleInTransactionError
 from ocrstream_recorder.search import indexer
-from ocrstream_recorder.search.index import Backlog, QueuedImage
+from ocrstream_recorder.search.index import IndexBacklog, QueuedImage
 from ocrstream_recorder.search.indexer import Piece, SearchIndexer
 
 PIECE_S = 0.1
@@ -44,7 +44,7 @@ class Scene:
                 raise IdleInTransactionError("25P03")
             return Piece(len(argument), PIECE_S)
         is_look = work.__name__ == "_is_recording"
-        return self._is_recording(self.now_s) if is_look else Backlog(0, 0.0)
+        return self._is_recording(self.now_s) if is_look else IndexBacklog(0, 0.0)
 
     async def is_set_within(self, stop: asyncio.Event, seconds: float) -> bool:
         self._pass(seconds)

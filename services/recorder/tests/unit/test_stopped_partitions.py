@@ -59,7 +59,7 @@ def test_those_that_are_stopped_are_looked_at_now_and_then(
     stopped.stop(PLACE, 3, 4, 9)
     assert stopped.not_due() == set()
     assert stopped.not_due() == {PLACE}
-    monkeypatch.setattr(stopped_partitions, "_LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(stopped_partitions, "_CHECK_INTERVAL_S", 0.0)
     stopped = StoppedPartitions()
     stopped.stop(PLACE, 3, 4, 9)
     assert stopped.not_due() == stopped.not_due() == set()

@@ -19,9 +19,13 @@ from ocrstream_recorder.api.http import Responses, Text, with_example
 from ocrstream_recorder.api.paging import MAX_ROW_ID, Cursor, Limit, Page, decode_number, page_of
 from ocrstream_recorder.database.tables import UTC_NOW, DeadLetter
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
-from ocrstream_recorder.dead_letters.redrive import Failure, kept_of_row, origin_of_row, redrive
-from ocrstream_recorder.dead_letters.rejection import RejectionReason
-from ocrstream_recorder.errors import DeadLetterDeletedError, DeadLettersUnavailableError
+from ocrstream_recorder.dead_letters.redrive import kept_of_row, origin_of_row, redrive
+from ocrstream_recorder.errors import (
+    DeadLetterDeletedError,
+    DeadLettersUnavailableError,
+    NotRedrivenError,
+)
+from ocrstream_recorder.rules.rejection import RejectionReason
 from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
@@ -339,9 +343,18 @@ async def redrive_dead_letters(request: Redrive, rows: Rows, records: Records) -
     Repeating the request is safe: a dead letter that was redriven and has not failed since is not
     sent again.
     """
+    failures: list[NotDone] = []
     try:
         async with records.reader() as reader, records.sender() as sender:
-            failures = await redrive(request.ids, request.value, rows, reader, sender)
+            for letter_id in request.ids:
+                row = await rows.letter(letter_id)
+                try:
+                    number = await redrive(row, request.value, reader, sender)
+                except NotRedrivenError as error:
+                    failures.append(NotDone(id=letter_id, detail=str(error)))
+                    continue
+                if number is not None:
+                    await rows.mark_redriven(letter_id, number)
     except DeadLettersUnavailableError as error:
         raise _kafka_unavailable() from error
     return _done(request.ids, failures)
@@ -352,15 +365,15 @@ async def drop_dead_letters(request: Drop, rows: Rows) -> Done:
     """Mark dead letters as dropped, so that they are no longer open. Nothing is deleted."""
     dropped = await rows.drop(request.ids)
     missing = [letter_id for letter_id in request.ids if letter_id not in dropped]
-    failures = [Failure(letter_id, "there is no such dead letter") for letter_id in missing]
+    failures = [NotDone(id=one, detail="there is no such dead letter") for one in missing]
     return _done(request.ids, failures)
 
 
-def _done(ids: Iterable[int], failures: list[Failure]) -> Done:
+def _done(ids: Iterable[int], failures: list[NotDone]) -> Done:
     failed = {failure.id for failure in failures}
     return Done(
         done=[letter_id for letter_id in ids if letter_id not in failed],
-        failures=[NotDone(id=failure.id, detail=failure.detail) for failure in failures],
+        failures=failures,
     )
 
 

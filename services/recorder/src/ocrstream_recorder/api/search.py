@@ -14,7 +14,7 @@ from ocrstream_recorder.api.paging import Page, decode_cursor, encode_cursor
 from ocrstream_recorder.api.queries import QuerySource, SqlQuery
 from ocrstream_recorder.api.rows import decode_stored, of_kind
 from ocrstream_recorder.search import queries as search_queries
-from ocrstream_recorder.search.index import Backlog
+from ocrstream_recorder.search.index import IndexBacklog
 from ocrstream_recorder.search.queries import Candidate, Found
 from ocrstream_recorder.search.rules import (
     SearchMode,
@@ -111,10 +111,10 @@ class SearchQueries:
 
     def __init__(self, source: QuerySource) -> None:
         self._source = source
-        self._lag = Backlog(0, 0.0)
+        self._lag = IndexBacklog(0, 0.0)
         self._measured_at = 0.0
 
-    async def lag(self) -> Backlog:
+    async def lag(self) -> IndexBacklog:
         """How far the index is behind.
 
         A lag may be a second old, since counting costs as much as a search. An index that is not
@@ -123,7 +123,7 @@ class SearchQueries:
         now = time.monotonic()
         if not self._lag.waiting or now - self._measured_at > _LAG_TTL_S:
             ((waiting, oldest_s),) = await self._source.rows(_LAG)
-            self._lag, self._measured_at = Backlog(waiting, oldest_s), now
+            self._lag, self._measured_at = IndexBacklog(waiting, oldest_s), now
         return self._lag
 
     async def candidates(self, grams: set[int], before: int, limit: int) -> Found:

@@ -1,1 +1,5 @@
-"""The database: its tables, connections and column conversions, for all processes."""
+"""The database: its tables, connections and column conversions.
+
+Runs in both processes; in the recording one alone: `transaction_size`; in the serving one alone:
+`executions`, `tables`.
+"""

@@ -61,7 +61,7 @@ class Database:
         )
         self._application_name = application_name
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="database")
-        self._mine = threading.local()
+        self._local = threading.local()
         self._connections: list[psycopg.Connection[Any]] = []
 
     async def run(self, work: Callable[[psycopg.Connection[Any]], ResultT]) -> ResultT:
@@ -101,10 +101,10 @@ class Database:
             raise kind(f"{state or type(error).__name__}: {error}") from error
 
     def _connection(self) -> psycopg.Connection[Any]:
-        mine: psycopg.Connection[Any] | None = getattr(self._mine, "connection", None)
-        if mine is None or mine.closed:
-            self._connections = [one for one in self._connections if not one.closed]
-            mine = self._mine.connection = psycopg.connect(
+        connection: psycopg.Connection[Any] | None = getattr(self._local, "connection", None)
+        if connection is None or connection.closed:
+            self._connections = [kept for kept in self._connections if not kept.closed]
+            connection = self._local.connection = psycopg.connect(
                 self._url,
                 autocommit=True,
                 connect_timeout=_CONNECT_TIMEOUT_S,
@@ -112,25 +112,25 @@ class Database:
                 application_name=self._application_name,
                 **_KEEPALIVE,
             )
-            self._mine.ended_by = None
-            mine.add_notice_handler(self._note)
+            self._local.ended_by = None
+            connection.add_notice_handler(self._note)
             # The very decoder that read the events, so that what comes back equals what went in.
-            set_json_loads(msgspec.json.decode, mine)
-            self._connections.append(mine)
-        return mine
+            set_json_loads(msgspec.json.decode, connection)
+            self._connections.append(connection)
+        return connection
 
     def _ended_by(self, connection: psycopg.Connection[Any]) -> str | None:
-        """The SQLSTATE that the server ended a lost session with, if it said one.
+        """The SQLSTATE that the server ended a lost session with, if it named one.
 
-        To libpq it is a notice where a statement was not sent yet, and psycopg tells of nothing but
+        To libpq it is a notice where a statement was not sent yet, and psycopg reports nothing but
         a broken connection.
         """
         connection.pgconn.get_result()  # lets libpq read what came last
-        return self._mine.ended_by
+        return self._local.ended_by
 
     def _note(self, notice: psycopg.errors.Diagnostic) -> None:
         if notice.severity_nonlocalized == "FATAL":
-            self._mine.ended_by = notice.sqlstate
+            self._local.ended_by = notice.sqlstate
 
 
 def _kind_of(error: psycopg.Error) -> type[DataRefusedError | DatabaseUnavailableError]:

@@ -1,4 +1,4 @@
-"""What code that writes rows one by one, through the ORM, calls on them; the rules are `domain`'s.
+"""What code that writes rows one by one, through the ORM, calls on them; `rules` has the rules.
 
 Columns that follow from the counts are set with them, those that the recorder added too. Times are
 the tables', without zone: `at` is when it happened, now in UTC if not given. Nothing is flushed or

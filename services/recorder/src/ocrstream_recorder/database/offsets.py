@@ -1,35 +1,47 @@
-"""Where each partition's next poll begins: a fence that makes a poll happen once."""
+"""Where the next poll of each partition begins: a fence that lets one owner write each poll."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 from psycopg import Cursor
 
-from ocrstream_recorder.database.json_rows import Columns, records, rows_parameter
+from ocrstream_recorder.database.typed_rows import columns_of, records, rows_parameter
 from ocrstream_recorder.errors import OffsetsMovedError
 
-_COLUMNS: Columns = {"topic": "text", "partition": "int", "begin": "bigint", "next": "bigint"}
+
+class _StartRow(msgspec.Struct):
+    topic: Annotated[str, "text"]
+    partition: Annotated[int, "int"]
+    begin: Annotated[int, "bigint"]
+
+
+class _SpanRow(_StartRow):
+    next: Annotated[int, "bigint"]
+
+
+_SPANS = records(columns_of(_SpanRow))
+_STARTS = records(columns_of(_StartRow))
 
 # Held first, in a statement of its own: one that also compared the offsets would pass over a row
 # that another transaction is just moving, instead of waiting for it.
 _LOCK = f"""
 SELECT FROM recorder_offsets o
-JOIN {records(_COLUMNS)} ON o.topic = r.topic AND o.partition = r.partition
+JOIN {_SPANS} ON o.topic = r.topic AND o.partition = r.partition
 WHERE o.cluster_id = %s
 ORDER BY o.topic COLLATE "C", o.partition
 FOR NO KEY UPDATE OF o
 """
 _ADVANCE = f"""
 UPDATE recorder_offsets o SET next_offset = r.next
-FROM {records(_COLUMNS)}
+FROM {_SPANS}
 WHERE o.cluster_id = %s AND o.topic = r.topic AND o.partition = r.partition
   AND o.next_offset = r.begin
 """
 
-_START: Columns = {"topic": "text", "partition": "int", "begin": "bigint"}
 _START_MISSING = f"""
 INSERT INTO recorder_offsets (cluster_id, topic, partition, next_offset)
-SELECT %s, r.topic, r.partition, r.begin FROM {records(_START)}
+SELECT %s, r.topic, r.partition, r.begin FROM {_STARTS}
 ORDER BY r.topic COLLATE "C", r.partition
 ON CONFLICT DO NOTHING
 """
@@ -61,7 +73,7 @@ def advance(cursor: Cursor[Any], cluster_id: str, spans: Mapping[Partition, Span
     Raises OffsetsMovedError if one does not stand where the poll began.
     """
     rows = [
-        {"topic": topic, "partition": partition, "begin": span.begin, "next": span.next}
+        _SpanRow(topic, partition, span.begin, span.next)
         for (topic, partition), span in sorted(spans.items())
     ]
     if not rows:
@@ -77,10 +89,7 @@ def next_offsets(
     cursor: Cursor[Any], cluster_id: str, if_unknown: Mapping[Partition, int]
 ) -> dict[Partition, int]:
     """Where to go on with partitions; one not seen before begins where `if_unknown` says."""
-    rows = [
-        {"topic": topic, "partition": partition, "begin": begin}
-        for (topic, partition), begin in if_unknown.items()
-    ]
+    rows = [_StartRow(topic, partition, begin) for (topic, partition), begin in if_unknown.items()]
     cursor.execute(_START_MISSING, (cluster_id, rows_parameter(rows)))
     cursor.execute(_READ, (cluster_id,))
     stored = {(topic, partition): offset for topic, partition, offset in cursor}

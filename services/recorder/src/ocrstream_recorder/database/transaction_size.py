@@ -25,7 +25,7 @@ class TransactionSize:
         if took_s > self._longest_s:
             self._shrink_to(int(records * aim_s / took_s))
         elif took_s <= aim_s:
-            # A small one tells nothing of much larger ones.
+            # A small one does not show how long much larger ones take.
             self.next = max(self.next, min(self.most, 2 * records))
 
     def failed(self, records: int) -> None:

@@ -1,5 +1,5 @@
 """Dead letters: records that cannot be applied, where they are kept, and how they are sent again.
 
-The recording process writes them (`producer`, `breaker`); the serving process lists and redrives
-them (`records`, `redrive`); `register` is the table of both.
+Runs in both processes; in the recording one alone: `producer`; in the serving one alone: `records`,
+`redrive`.
 """

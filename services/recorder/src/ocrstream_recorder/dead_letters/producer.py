@@ -1,8 +1,8 @@
-"""Writes what cannot be applied to the dead-letter topic of where it came from."""
+"""Writes records that cannot be applied to the dead-letter topic of their origin."""
 
 import asyncio
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -11,8 +11,7 @@ from aiokafka.structs import RecordMetadata
 
 from ocrstream_recorder import recording_metrics
 from ocrstream_recorder.dead_letters.register import Coordinates
-from ocrstream_recorder.dead_letters.rejection import Rejection
-from ocrstream_recorder.recording.decoding import DecodedRecord
+from ocrstream_recorder.rules.rejection import Rejection
 from ocrstream_runtime.errors import RecordTooLargeError
 from ocrstream_runtime.kafka import RawRecord, check_size, record_ref
 from ocrstream_runtime.messaging_spans import send_span
@@ -35,98 +34,88 @@ _NO_KEY = b""
 # aiokafka waits for a topic that is not there, and for acknowledgements without an end.
 _TIMEOUT_S = 5.0
 
-Kept = dict[Coordinates, Coordinates]
-"""Of each rejected record, by where it was read: where its value is kept."""
-
-
-class DeadLetterSink(Protocol):
-    """Where rejected records go."""
-
-    async def publish(self, judged: Iterable[DecodedRecord], /) -> Kept:
-        """Returns when they are safe; raises KafkaError if they are not."""
-        ...
+KeptAt = dict[Coordinates, Coordinates]
+"""Where the value of each rejected record is kept, by where the record was read."""
 
 
 class _Sent(NamedTuple):
-    """A dead letter on its way; it is `whole` if it has its record's key and value."""
+    """A dead letter that is being sent; `whole` if it has the key and the value of its record."""
 
-    letter: asyncio.Future[RecordMetadata]
+    metadata: asyncio.Future[RecordMetadata]
     whole: bool
 
 
 class DeadLetterProducer:
-    """Sends rejected records on: key and value unchanged, headers tell why and where from."""
+    """Sends rejected records on: key and value unchanged, headers name reason and origin."""
 
     def __init__(self, producer: RenewableProducer, consumer: str) -> None:
         self._producer = producer
         self._consumer = consumer
-        self._on_their_way: dict[Coordinates, _Sent] = {}
+        self._unacknowledged: dict[Coordinates, _Sent] = {}
 
-    async def publish(self, judged: Iterable[DecodedRecord]) -> Kept:
-        """Returns when the broker has every rejected one; raises KafkaError if it has not.
+    async def publish(self, rejected: Iterable[tuple[RawRecord, Rejection]]) -> KeptAt:
+        """Returns when the broker has every rejected record; raises KafkaError if it has not.
 
-        At least once: a poll that is tried again writes its dead letters again, but for those that
-        may still arrive.
+        At least once: a poll that is tried again writes its dead letters again, except those whose
+        acknowledgement is still awaited.
         """
-        rejected = {
+        by_origin = {
             Coordinates(record.topic, record.partition, record.offset): (record, rejection)
-            for record, _, rejection in judged
-            if rejection is not None
+            for record, rejection in rejected
         }
-        if not rejected:
+        if not by_origin:
             return {}
         loop = asyncio.get_running_loop()
-        sent: list[_Sent] = []
+        all_sent: list[_Sent] = []
         try:
-            async with (
-                asyncio.timeout(_TIMEOUT_S) as patience,
-                self._producer.acquire() as producer,
-            ):
-                for origin, (record, rejection) in rejected.items():
-                    sent.append(await self._sent(producer, origin, record, rejection))
-                    patience.reschedule(loop.time() + _TIMEOUT_S)
-                for one in sent:
-                    await asyncio.wait([one.letter])
-                    patience.reschedule(loop.time() + _TIMEOUT_S)
-                # Each is looked at: asyncio tells of failures that nobody has seen.
-                failures = [failure for one in sent if (failure := one.letter.exception())]
+            async with asyncio.timeout(_TIMEOUT_S) as timeout, self._producer.acquire() as producer:
+                for origin, (record, rejection) in by_origin.items():
+                    all_sent.append(await self._send_once(producer, origin, record, rejection))
+                    timeout.reschedule(loop.time() + _TIMEOUT_S)
+                for sent in all_sent:
+                    await asyncio.wait([sent.metadata])
+                    timeout.reschedule(loop.time() + _TIMEOUT_S)
+                # Each is looked at: asyncio logs failures that nobody has retrieved.
+                failures = [failure for sent in all_sent if (failure := sent.metadata.exception())]
                 if failures:
                     raise failures[0]
         except TimeoutError:
-            topics = ", ".join(sorted({dead_letter_topic(origin.topic) for origin in rejected}))
+            topics = ", ".join(sorted({dead_letter_topic(origin.topic) for origin in by_origin}))
             raise KafkaTimeoutError(
                 f"the broker has taken no dead letter for {topics} for {_TIMEOUT_S:g} s:"
                 " is the topic there, with enough replicas in sync?"
             ) from None
-        self._on_their_way = {
-            origin: one for origin, one in self._on_their_way.items() if not one.letter.done()
+        self._unacknowledged = {
+            origin: sent
+            for origin, sent in self._unacknowledged.items()
+            if not sent.metadata.done()
         }
-        kept: Kept = {}
-        for origin, one in zip(rejected, sent, strict=True):
-            letter = one.letter.result()
-            here = Coordinates(letter.topic, letter.partition, letter.offset)
-            kept[origin] = here if one.whole else origin
-        return kept
+        kept_at: KeptAt = {}
+        for origin, sent in zip(by_origin, all_sent, strict=True):
+            metadata = sent.metadata.result()
+            here = Coordinates(metadata.topic, metadata.partition, metadata.offset)
+            kept_at[origin] = here if sent.whole else origin
+        return kept_at
 
-    async def _sent(
+    async def _send_once(
         self,
         producer: AIOKafkaProducer,
         origin: Coordinates,
         record: RawRecord,
         rejection: Rejection,
     ) -> _Sent:
-        """Its letter, a new one unless the last one may still arrive."""
-        sent = self._on_their_way.get(origin)
-        if sent is None or sent.letter.done():
-            sent = self._on_their_way[origin] = await self._send(producer, record, rejection)
+        """Send its dead letter, unless the last one may still be acknowledged."""
+        sent = self._unacknowledged.get(origin)
+        if sent is None or sent.metadata.done():
+            sent = self._unacknowledged[origin] = await self._send(producer, record, rejection)
         return sent
 
     async def _send(
         self, producer: AIOKafkaProducer, record: RawRecord, rejection: Rejection
     ) -> _Sent:
         topic = dead_letter_topic(record.topic)
-        with send_span(topic, record.key, context=trace_context(record.headers)) as carried_on:
-            headers = self._headers(record, rejection) + carried_on
+        with send_span(topic, record.key, context=trace_context(record.headers)) as span_headers:
+            headers = self._headers(record, rejection) + span_headers
             key, value, whole = record.key, record.value, True
             if key is None and value is None:
                 key = _NO_KEY
@@ -134,8 +123,8 @@ class DeadLetterProducer:
                 check_size(topic, key, value, headers)
             except RecordTooLargeError as too_large:
                 # Compressed it fitted into its own topic, where it can still be read.
-                told = f"{rejection.error} (value left out, it is kept at its origin: {too_large})"
-                headers = self._headers(record, rejection._replace(error=told)) + carried_on
+                error = f"{rejection.error} (value left out, it is kept at its origin: {too_large})"
+                headers = self._headers(record, rejection._replace(error=error)) + span_headers
                 key, value, whole = _NO_KEY, None, False
             ref = record_ref(record)
             logger.warning(
@@ -147,8 +136,8 @@ class DeadLetterProducer:
                 error=rejection.error[:_ERROR_MAX_LENGTH],
             )
             recording_metrics.DEAD_LETTERS.labels(record.topic, rejection.reason).inc()
-            letter = await producer.send(topic, key=key, value=value, headers=headers)
-        return _Sent(letter, whole)
+            metadata = await producer.send(topic, key=key, value=value, headers=headers)
+        return _Sent(metadata, whole)
 
     def _headers(self, record: RawRecord, rejection: Rejection) -> Headers:
         error = storable_error(rejection.error)
@@ -162,5 +151,5 @@ class DeadLetterProducer:
 
 def storable_error(error: str) -> str:
     """The error as every header and column can hold it: no longer, no lone surrogates, no NUL."""
-    told = error[:_ERROR_MAX_LENGTH].encode("utf-8", "backslashreplace").decode()
-    return told.replace("\0", "\\0")
+    encodable = error[:_ERROR_MAX_LENGTH].encode("utf-8", "backslashreplace").decode()
+    return encodable.replace("\0", "\\0")

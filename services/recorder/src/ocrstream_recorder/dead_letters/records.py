@@ -1,6 +1,6 @@
-"""Dead letters as they lie in Kafka: read where they are kept, and sent to their origin again.
+"""Dead letters in Kafka: read where they are kept, and sent to their origin topics again.
 
-It has clients of its own for each use, so that nothing it does can stop the recording.
+Each use has clients of its own, so that nothing here can stop the recording.
 """
 
 import asyncio
@@ -38,40 +38,40 @@ def _unavailable() -> Generator[None]:
 
 
 class DeadLetterReader:
-    """Reads dead letters; those that lie one behind the other fastest."""
+    """Reads dead letters; consecutive ones fastest."""
 
     def __init__(self, kafka: AIOKafkaConsumer) -> None:
         self._kafka = kafka
-        self._logs: dict[TopicPartition, range] = {}
-        self._at: tuple[TopicPartition, int] | None = None
+        self._log_ranges: dict[TopicPartition, range] = {}
+        self._position: tuple[TopicPartition, int] | None = None
 
     async def read(self, kept: Coordinates, origin: RecordRef) -> RawRecord:
         """The record with the key and value of the dead letter with this origin.
 
-        Raises DeadLetterDeletedError, also if another record stands there now, and
+        Raises DeadLetterDeletedError, also if another record has these coordinates now, and
         DeadLettersUnavailableError.
         """
-        place = TopicPartition(kept.topic, kept.partition)
+        partition = TopicPartition(kept.topic, kept.partition)
         with _unavailable():
             async with asyncio.timeout(_TIMEOUT_S):
-                record = await self._read(place, kept.offset)
+                record = await self._read(partition, kept.offset)
         if record is None or record.offset != kept.offset or record_ref(record) != origin:
             raise DeadLetterDeletedError
         return record
 
-    async def _read(self, place: TopicPartition, offset: int) -> RawRecord | None:
-        if (place, offset) != self._at:
-            self._kafka.assign([place])
-            if place not in self._logs:
-                first = await self._kafka.beginning_offsets([place])
-                end = await self._kafka.end_offsets([place])
-                self._logs[place] = range(first[place], end[place])
-            if offset not in self._logs[place]:
-                self._at = None
+    async def _read(self, partition: TopicPartition, offset: int) -> RawRecord | None:
+        if (partition, offset) != self._position:
+            self._kafka.assign([partition])
+            if partition not in self._log_ranges:
+                first = await self._kafka.beginning_offsets([partition])
+                end = await self._kafka.end_offsets([partition])
+                self._log_ranges[partition] = range(first[partition], end[partition])
+            if offset not in self._log_ranges[partition]:
+                self._position = None
                 return None
-            self._kafka.seek(place, offset)
+            self._kafka.seek(partition, offset)
         record = await self._kafka.getone()
-        self._at = place, record.offset + 1
+        self._position = partition, record.offset + 1
         return record
 
 
@@ -84,18 +84,18 @@ class Redriver:
     async def send(
         self, key: bytes | None, value: bytes | None, origin: RecordRef, redrive: int
     ) -> None:
-        """Returns when the broker has it; `redrive`: the how-manieth of this dead letter it is.
+        """Returns when the broker has it; `redrive` numbers those of this dead letter, from 1.
 
         Raises RecordTooLarge, DeadLettersUnavailableError.
         """
-        with send_span(origin.topic, key) as carried_on, _unavailable(), translate_clock_errors():
-            headers = [*origin_headers(origin), (REDRIVE, str(redrive).encode()), *carried_on]
+        with send_span(origin.topic, key) as span_headers, _unavailable(), translate_clock_errors():
+            headers = [*origin_headers(origin), (REDRIVE, str(redrive).encode()), *span_headers]
             check_size(origin.topic, key, value, headers)
             await self._producer.send_and_wait(origin.topic, value, key=key, headers=headers)
 
 
 class DeadLetterRecords:
-    """Where dead letters are read and sent."""
+    """Opens clients that read and send dead letters."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings

@@ -1,7 +1,6 @@
-"""Redrives: what is sent instead of a dead letter, and what is written of it."""
+"""Redrives: a dead letter is sent to its origin topic again, as it was or corrected."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import msgspec
 
@@ -17,54 +16,18 @@ from ocrstream_schemas.salvage import salvage
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 
-class Failure(NamedTuple):
-    """A dead letter that something was not done to, and why."""
-
-    id: int
-    detail: str
-
-
-class Register(Protocol):
-    """The rows of dead letters."""
-
-    async def letter(self, letter_id: int, /) -> DeadLetter | None:
-        """One of them."""
-        ...
-
-    async def mark_redriven(self, letter_id: int, redrive: int, /) -> None:
-        """Say that its redrive of this number was sent."""
-        ...
-
-
 async def redrive(
-    ids: Sequence[int],
-    correction: dict[str, Any] | None,
-    register: Register,
-    reader: DeadLetterReader,
-    sender: Redriver,
-) -> list[Failure]:
-    """Send dead letters to their origin topics again; `correction` is what to send instead.
-
-    Each is marked once the broker has it; if that is lost it is sent again, which counts once.
-    Those that were redriven and have not failed since are left as they are. Returns those that
-    cannot be redriven. Raises DeadLettersUnavailableError.
-    """
-    failures: list[Failure] = []
-    for letter_id in ids:
-        try:
-            await _redrive(await register.letter(letter_id), correction, register, reader, sender)
-        except NotRedrivenError as why:
-            failures.append(Failure(letter_id, str(why)))
-    return failures
-
-
-async def _redrive(
     row: DeadLetter | None,
     correction: dict[str, Any] | None,
-    register: Register,
     reader: DeadLetterReader,
     sender: Redriver,
-) -> None:
+) -> int | None:
+    """Send a dead letter to its origin topic again; `correction` is what to send instead.
+
+    Returns once the broker has it: the number of the redrive, which its row is then marked with; if
+    that is lost it is sent again, which counts once. None: it was redriven and has not failed
+    since, so it is left as it is. Raises NotRedrivenError, DeadLettersUnavailableError.
+    """
     if row is None:
         raise NotRedrivenError("there is no such dead letter")
     if row.topic not in RECORDED_TOPICS:
@@ -74,21 +37,21 @@ async def _redrive(
     if row.state == "redriven":
         if correction is not None:
             raise NotRedrivenError("it was redriven already, and has not failed since")
-        return
+        return None
     origin = origin_of_row(row)
     try:
-        letter = await reader.read(kept_of_row(row), origin)
+        record = await reader.read(kept_of_row(row), origin)
     except DeadLetterDeletedError as gone:
         raise NotRedrivenError("Kafka has deleted it; submit its image again") from gone
-    value = letter.value
+    value = record.value
     if correction is not None:
         value = corrected(origin, value, correction)
     number = max(row.redrives, row.failed_redrive) + 1
     try:
-        await sender.send(letter.key, value, origin, number)
+        await sender.send(record.key, value, origin, number)
     except RecordTooLargeError as error:
         raise NotRedrivenError(f"{error}; redrive it with a smaller value") from error
-    await register.mark_redriven(row.id, number)
+    return number
 
 
 def corrected(origin: RecordRef, value: bytes | None, correction: dict[str, Any]) -> bytes:
@@ -98,7 +61,7 @@ def corrected(origin: RecordRef, value: bytes | None, correction: dict[str, Any]
     NotRedrivenError if it is no event of the topic, or about another image.
     """
     fields = dict(correction)
-    counted = salvage(origin.topic, value, origin)
+    counted = salvage(origin.topic, value, origin).image
     if counted is not None:
         fields = {"chain_id": counted.chain_id, "run": counted.run, **fields}
     encoded = msgspec.json.encode(fields)

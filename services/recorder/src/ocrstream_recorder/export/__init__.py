@@ -1,1 +1,4 @@
-"""Exports: images in, bytes of documents out. It imports neither database nor HTTP."""
+"""Exports: rows in, bytes out. Nothing here knows a database or HTTP.
+
+Runs in the serving process.
+"""

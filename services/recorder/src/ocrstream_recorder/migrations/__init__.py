@@ -1,4 +1,4 @@
-"""Migrations: Alembic revisions of the database.
+"""Migrations: Alembic revisions of the database, carried out by `ocrstream-recorder migrate`.
 
-Runs in `ocrstream-recorder migrate`; the recording process checks that it was run.
+Every process that uses the database checks its revision first. Runs in both processes.
 """

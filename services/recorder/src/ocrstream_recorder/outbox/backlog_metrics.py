@@ -1,4 +1,4 @@
-"""Tells how much waits to leave the database."""
+"""Measures how much waits to leave the database."""
 
 import asyncio
 from typing import Any

@@ -6,6 +6,7 @@ from typing import Any
 from psycopg import Cursor
 
 from ocrstream_recorder.outbox import outbox_rows
+from ocrstream_recorder.outbox.outbox_rows import OutboxEvent
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import BatchRevoked
 from ocrstream_schemas.topics import BATCHES_COMMANDS
@@ -33,7 +34,7 @@ def revoke_due(cursor: Cursor[Any], limit: int) -> int:
     outbox_rows.insert(
         cursor,
         [
-            outbox_rows.Event(
+            OutboxEvent(
                 f"{batch_id}:{INITIATOR}:{run}",
                 BATCHES_COMMANDS,
                 batch_id,

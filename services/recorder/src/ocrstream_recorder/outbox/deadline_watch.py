@@ -20,7 +20,7 @@ _BATCHES_AT_ONCE = 200
 
 
 class DeadlineWatch:
-    """Looks every second for deadlines that have passed; `on_outbox` is told of new rows."""
+    """Looks every second for deadlines that have passed; calls `on_outbox` after it wrote rows."""
 
     def __init__(self, database: Database, on_outbox: Callable[[], None]) -> None:
         self._database = database

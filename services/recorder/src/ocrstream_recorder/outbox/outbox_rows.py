@@ -1,4 +1,4 @@
-"""Records to be published: written with the rows they tell of, deleted when the broker has them."""
+"""Records to be published: written with the rows they are about, deleted once published."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ ORDER BY id
 """
 
 
-class Event(NamedTuple):
+class OutboxEvent(NamedTuple):
     """A record to be published; `event_id` is its CloudEvents id."""
 
     event_id: str
@@ -40,14 +40,14 @@ class OutboxRow(NamedTuple):
     value: bytes
 
 
-class Backlog(NamedTuple):
+class OutboxBacklog(NamedTuple):
     """What waits to be published; the oldest row's commit was `oldest_s` seconds ago, or less."""
 
     rows: int
     oldest_s: float
 
 
-def insert(cursor: Cursor[Any], events: list[Event]) -> None:
+def insert(cursor: Cursor[Any], events: list[OutboxEvent]) -> None:
     """Add records. Those of one key are in order if whoever adds them holds that key's row."""
     if events:
         cursor.executemany(_INSERT, events)
@@ -74,11 +74,11 @@ def delete(cursor: Cursor[Any], ids: list[int]) -> None:
     cursor.execute("DELETE FROM recorder_outbox WHERE id = ANY(%s)", (ids,))
 
 
-def backlog(cursor: Cursor[Any]) -> Backlog:
+def backlog(cursor: Cursor[Any]) -> OutboxBacklog:
     """How many records wait, and for how long."""
     row = cursor.execute(
         "SELECT count(*), extract(epoch FROM timezone('utc', now()) - min(created_at))::float8"
         " FROM recorder_outbox"
     ).fetchone()
     count, oldest_s = row or (0, None)
-    return Backlog(count, max(0.0, oldest_s or 0.0))
+    return OutboxBacklog(count, max(0.0, oldest_s or 0.0))

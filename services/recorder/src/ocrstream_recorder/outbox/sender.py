@@ -99,7 +99,7 @@ class OutboxSender:
         for row in rows:
             by_key[row.topic, row.key].append(row)
         waiting = [deque(queue) for queue in by_key.values()]
-        safe: list[OutboxRow] = []
+        sent: list[OutboxRow] = []
         failures: list[BaseException] = []
         while waiting:
             # The first of each key; those that follow wait until it is acknowledged.
@@ -110,11 +110,11 @@ class OutboxSender:
                 if isinstance(result, BaseException):
                     failures.append(result)
                 else:
-                    safe.append(queue.popleft())
+                    sent.append(queue.popleft())
                     acknowledged.append(queue)
             waiting = [queue for queue in acknowledged if queue]
-        await self._delete([row.id for row in safe])
-        for row in safe:
+        await self._delete([row.id for row in sent])
+        for row in sent:
             recording_metrics.OUTBOX_PUBLISHED.labels(row.topic).inc()
         if failures:
             raise failures[0]
@@ -135,8 +135,8 @@ class OutboxSender:
         """Begin to send a record; done when the broker has it, or at once if it fits no topic."""
         key = row.key.encode()
         event_type = msgspec.json.decode(row.value, type=_Typed).type
-        with send_span(row.topic, key) as carried_on:
-            headers = [*cloud_event_headers_of(event_type, SOURCE, row.event_id), *carried_on]
+        with send_span(row.topic, key) as span_headers:
+            headers = [*cloud_event_headers_of(event_type, SOURCE, row.event_id), *span_headers]
             try:
                 check_size(row.topic, key, row.value, headers)
             except RecordTooLargeError as error:

@@ -24,12 +24,12 @@ _GONE = 410
 def parse_secrets(text: str) -> tuple[bytes, ...]:
     """Keys of `whsec_…` secrets, separated by spaces. Raises ValueError, which repeats none."""
     keys: list[bytes] = []
-    for one in text.split():
+    for secret in text.split():
         try:
-            key = base64.b64decode(one.removeprefix(_SECRET_PREFIX), validate=True)
+            key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
         except binascii.Error:
             key = b""
-        if not one.startswith(_SECRET_PREFIX) or (
+        if not secret.startswith(_SECRET_PREFIX) or (
             not _SECRET_MIN_BYTES <= len(key) <= _SECRET_MAX_BYTES
         ):
             raise ValueError(
@@ -101,8 +101,8 @@ def _check(response: httpcore.Response) -> None:
         return
     if 300 <= status < 400:
         raise DeliveryFailedError(f"answered {status}; redirects are not followed")
-    told = {name.lower(): value for name, value in response.headers}
-    retry_after = told.get(b"retry-after", b"")
+    headers = {name.lower(): value for name, value in response.headers}
+    retry_after = headers.get(b"retry-after", b"")
     raise DeliveryFailedError(
         f"answered {status}",
         final=status == _GONE,

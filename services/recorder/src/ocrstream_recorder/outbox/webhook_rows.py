@@ -18,13 +18,13 @@ class DeliveryState(StrEnum):
 _INSERT = """
 INSERT INTO recorder_webhooks (batch_id, revision, url, value) VALUES (%s, %s, %s, %s)
 """
-# A revision tells the whole row: once there is a newer one nobody needs the older.
+# A revision holds the whole row: once there is a newer one nobody needs the older.
 _SUPERSEDE = """
 UPDATE recorder_webhooks w SET state = 'superseded', next_attempt_at = NULL, ended_at = now()
 FROM unnest(%s::text[], %s::int[]) AS newer(batch_id, revision)
 WHERE w.batch_id = newer.batch_id AND w.revision < newer.revision AND w.state = 'pending'
 """
-# Whoever claims an attempt has until `next_attempt_at` to tell how it went. If it dies, the next
+# Whoever claims an attempt has until `next_attempt_at` to write how it went. If it dies, the next
 # attempt begins then.
 _CLAIM = """
 UPDATE recorder_webhooks w
@@ -65,7 +65,7 @@ class Delivery(NamedTuple):
     value: bytes
 
 
-class Attempt(NamedTuple):
+class DeliveryAttempt(NamedTuple):
     """A claimed attempt, from 1, of a delivery that is `age_s` old."""
 
     id: int
@@ -80,23 +80,31 @@ def insert(cursor: Cursor[Any], deliveries: list[Delivery]) -> None:
         return
     cursor.execute(
         _SUPERSEDE,
-        ([one.batch_id for one in deliveries], [one.revision for one in deliveries]),
+        (
+            [delivery.batch_id for delivery in deliveries],
+            [delivery.revision for delivery in deliveries],
+        ),
     )
     cursor.executemany(_INSERT, deliveries)
 
 
-def claim(cursor: Cursor[Any], limit: int, lease_s: float) -> list[Attempt]:
+def claim(cursor: Cursor[Any], limit: int, lease_s: float) -> list[DeliveryAttempt]:
     """Begin the next attempt of up to `limit` deliveries that are due; nobody else gets them."""
     cursor.execute(_CLAIM, (lease_s, limit))
-    return [Attempt(row[0], Delivery(*row[1:5]), row[5], row[6]) for row in cursor]
+    return [
+        DeliveryAttempt(row_id, Delivery(batch_id, revision, url, value), number, age_s)
+        for row_id, batch_id, revision, url, value, number, age_s in cursor
+    ]
 
 
-def delivered(cursor: Cursor[Any], attempt: Attempt) -> None:
+def delivered(cursor: Cursor[Any], attempt: DeliveryAttempt) -> None:
     """The receiver has it."""
     cursor.execute(_DELIVERED, (attempt.id,))
 
 
-def failed(cursor: Cursor[Any], attempt: Attempt, error: str, again_in_s: float | None) -> None:
+def failed(
+    cursor: Cursor[Any], attempt: DeliveryAttempt, error: str, again_in_s: float | None
+) -> None:
     """The attempt failed; the next begins in `again_in_s`, None: there is none."""
     cursor.execute(
         _FAILED,

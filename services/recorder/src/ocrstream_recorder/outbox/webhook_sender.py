@@ -18,7 +18,7 @@ from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.errors import DatabaseUnavailableError, DeliveryFailedError
 from ocrstream_recorder.outbox import webhook_rows
 from ocrstream_recorder.outbox.webhook_client import WebhookClient
-from ocrstream_recorder.outbox.webhook_rows import Attempt
+from ocrstream_recorder.outbox.webhook_rows import DeliveryAttempt
 from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_schemas.batch_options import WebhookUrl, parse_webhook_url
 from ocrstream_schemas.errors import InvalidOptionError
@@ -72,14 +72,14 @@ class WebhookSender:
             if self._client is not None:
                 await self._client.close()
 
-    async def _claim(self) -> list[Attempt]:
+    async def _claim(self) -> list[DeliveryAttempt]:
         room = _AT_ONCE - self._in_flight
         if not room:
             return []
-        claimed = await self._ask(lambda cursor: webhook_rows.claim(cursor, room, self._lease_s))
+        claimed = await self._run(lambda cursor: webhook_rows.claim(cursor, room, self._lease_s))
         return claimed or []
 
-    async def _deliver(self, attempt: Attempt) -> None:
+    async def _deliver(self, attempt: DeliveryAttempt) -> None:
         url: WebhookUrl | None = None
         try:
             if self._client is None:
@@ -93,13 +93,13 @@ class WebhookSender:
             await self._failed(attempt, url, failure)
         else:
             recording_metrics.WEBHOOK_ATTEMPTS.labels("delivered").inc()
-            await self._ask(lambda cursor: webhook_rows.delivered(cursor, attempt))
+            await self._run(lambda cursor: webhook_rows.delivered(cursor, attempt))
         finally:
             self._in_flight -= 1
             self.woken.set()
 
     async def _failed(
-        self, attempt: Attempt, url: WebhookUrl | None, failure: DeliveryFailedError
+        self, attempt: DeliveryAttempt, url: WebhookUrl | None, failure: DeliveryFailedError
     ) -> None:
         again_in_s = backoff_s(attempt.number, failure.retry_after_s)
         gives_up = failure.final or attempt.age_s + again_in_s > self._give_up_after_s
@@ -114,13 +114,13 @@ class WebhookSender:
             error=str(failure),
             again_in_s=None if gives_up else round(again_in_s, 1),
         )
-        await self._ask(
+        await self._run(
             lambda cursor: webhook_rows.failed(
                 cursor, attempt, str(failure), None if gives_up else again_in_s
             )
         )
 
-    async def _ask(self, work: Callable[[Cursor[Any]], ResultT]) -> ResultT | None:
+    async def _run(self, work: Callable[[Cursor[Any]], ResultT]) -> ResultT | None:
         """What `work` returns; None if the database cannot now: then the attempt's lease ends."""
 
         def run(connection: Connection[Any]) -> ResultT:
@@ -134,7 +134,7 @@ class WebhookSender:
             return None
 
 
-def message_id(attempt: Attempt) -> str:
+def message_id(attempt: DeliveryAttempt) -> str:
     """The same for every attempt at a revision; text that any header can hold."""
     return str(
         uuid5(_MESSAGE_NAMESPACE, f"{attempt.delivery.batch_id}:{attempt.delivery.revision}")

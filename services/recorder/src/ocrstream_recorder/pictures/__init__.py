@@ -1,1 +1,4 @@
-"""Image files in a form that browsers and PDFs show, converted in child processes."""
+"""Images as files that browsers and PDFs can show, made by child processes.
+
+Runs in the serving process.
+"""

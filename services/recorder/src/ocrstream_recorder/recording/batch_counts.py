@@ -1,4 +1,4 @@
-"""The last step of a poll: what was said of batches, and their images counted by difference."""
+"""The last step of a poll: batches are joined, and their images counted by difference."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import structlog
 from psycopg import Cursor
 
-from ocrstream_recorder.database.json_rows import RowCount
+from ocrstream_recorder.database.typed_rows import RowCount
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.outbox import outbox_rows, webhook_rows
+from ocrstream_recorder.outbox.outbox_rows import OutboxEvent
 from ocrstream_recorder.recording import batch_rows
-from ocrstream_recorder.recording.batch_rows import Chunks, StoredBatch
+from ocrstream_recorder.recording.batch_rows import BatchRow, Chunks, StoredBatch
 from ocrstream_recorder.rules.batch import (
     BatchOutcome,
     BatchState,
@@ -24,7 +25,7 @@ from ocrstream_recorder.rules.batch import (
     chunk_ended,
     countable_chunks,
 )
-from ocrstream_recorder.rules.chain import ChainOutcome, ChainState
+from ocrstream_recorder.rules.chain import Chain
 from ocrstream_recorder.rules.deadline import cancel_due_at
 from ocrstream_schemas.batch_options import WEBHOOK_URL, deadline_of
 from ocrstream_schemas.codec import encode
@@ -34,27 +35,25 @@ from ocrstream_schemas.topics import BATCHES_COMPLETED
 
 logger = structlog.get_logger(__name__)
 
-Chain = tuple[ChainState, ChainOutcome]
-
 
 class WrittenBatches(NamedTuple):
-    """Batches whose rows changed, and those that BatchCompleted tells of."""
+    """Batches whose rows changed, and how many BatchCompleted events follow."""
 
     rows: RowCount
     completed: int
 
 
 class _Change:
-    """How the images of one batch changed: their tally, and by index what chunks are made of."""
+    """How the images of one batch changed: all of them, and by index for the chunks."""
 
     def __init__(self) -> None:
         self.tally = Tally()
         self.by_index: defaultdict[int, ChunkTally] = defaultdict(ChunkTally)
 
-    def count(self, chain: ChainState, outcome: ChainOutcome, times: int) -> None:
-        self.tally.count(chain, outcome, times)
-        if chain.index is not None:
-            self.by_index[chain.index].count(outcome, times)
+    def count(self, chain: Chain, times: int) -> None:
+        self.tally.count(chain.state, chain.outcome, times)
+        if chain.state.index is not None:
+            self.by_index[chain.state.index].count(chain.outcome, times)
 
     def by_chunk(self, chunk_size: int) -> dict[int, ChunkTally]:
         """Chunks that changed, by number."""
@@ -71,7 +70,7 @@ class _Batch(NamedTuple):
     """A batch under its lock, before and after the poll; chunks are still to be counted."""
 
     stored: StoredBatch
-    was: BatchOutcome
+    outcome_before: BatchOutcome
     state: BatchState
     tally: Tally
     outcome: BatchOutcome
@@ -84,47 +83,52 @@ class _Batch(NamedTuple):
 
     @property
     def recount(self) -> bool:
-        """Whether all chunks are to be counted, since differences do not tell or are too many."""
-        before = countable_chunks(self.stored.state.chunk_size, self.stored.tally, self.was)
+        """Whether to count all chunks, because differences do not suffice or are too many."""
+        before = countable_chunks(
+            self.stored.state.chunk_size, self.stored.tally, self.outcome_before
+        )
         return (
             not (before and self.total_chunks)
             or self.stored.state.chunk_size != self.state.chunk_size
-            or (self.was.ended and not self.outcome.ended)
+            or (self.outcome_before.ended and not self.outcome.ended)
             or len(self.resized_chunks) > self.changed_indexes
         )
 
     @property
     def resized_chunks(self) -> range:
-        """Chunks that get another size from another total, as each new image of a batch brings
-        that nobody announced so large.
+        """Chunks that another total resizes. An unannounced batch grows with each image, so its
+        chunk counts are derived again.
         """
         size = self.state.chunk_size
-        less, more = sorted((self.was.total_images, self.outcome.total_images))
+        less, more = sorted((self.outcome_before.total_images, self.outcome.total_images))
         return range(0) if less == more else range(less // size, -(-more // size))
 
 
 def write(
     cursor: Cursor[Any],
-    said: Mapping[str, BatchState],
+    states: Mapping[str, BatchState],
     chains: Iterable[tuple[Chain | None, Chain]],
     zone: DatabaseZone,
 ) -> WrittenBatches | None:
-    """Join what was said, move the counts by how `chains` changed; None if a batch has no row."""
+    """Join `states` into the batches and move their counts by how `chains`, each before and after
+    the poll, changed; None if a batch has no row.
+    """
     changes: defaultdict[str, _Change] = defaultdict(_Change)
     for before, after in chains:
         if before == after:
             continue
         for chain, times in ((before, -1), (after, 1)):
-            if chain is not None and chain[0].batch_id is not None:
-                changes[chain[0].batch_id].count(*chain, times)
-    wanted = said.keys() | changes.keys()
+            if chain is not None and chain.state.batch_id is not None:
+                changes[chain.state.batch_id].count(chain, times)
+    wanted = states.keys() | changes.keys()
     if not wanted:
         return WrittenBatches(RowCount(0, 0), 0)
     locked = batch_rows.lock(cursor, wanted)
     if locked.keys() != wanted:
         return None
     touched = [
-        _fold(stored, said.get(batch_id), changes[batch_id]) for batch_id, stored in locked.items()
+        _join(stored, states.get(batch_id), changes[batch_id])
+        for batch_id, stored in locked.items()
     ]
     rows, events = _rows(touched, *_count_chunks(cursor, touched), zone)
     written = batch_rows.update(cursor, rows)
@@ -133,22 +137,22 @@ def write(
     return WrittenBatches(RowCount(len(rows), written), len(events))
 
 
-def _fold(stored: StoredBatch, said: BatchState | None, change: _Change) -> _Batch:
-    state = stored.state if said is None else stored.state.join(said)
+def _join(stored: StoredBatch, state: BatchState | None, change: _Change) -> _Batch:
+    joined = stored.state if state is None else stored.state.join(state)
     tally = stored.tally.add(change.tally)
     return _Batch(
         stored,
         batch_outcome(stored.state, stored.tally),
-        state,
+        joined,
         tally,
-        batch_outcome(state, tally),
-        change.by_chunk(state.chunk_size),
+        batch_outcome(joined, tally),
+        change.by_chunk(joined.chunk_size),
         len(change.by_index),
     )
 
 
 def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, Chunks]:
-    everything = batch_rows.count_all_chunks(
+    recounted = batch_rows.count_all_chunks(
         cursor,
         {
             batch.state.batch_id: batch.state.chunk_size
@@ -165,31 +169,33 @@ def _count_chunks(cursor: Cursor[Any], touched: list[_Batch]) -> tuple[Chunks, C
             for number in batch.changed_chunks.keys() | set(batch.resized_chunks)
         ],
     )
-    return everything, changed
+    return recounted, changed
 
 
 def _rows(
-    touched: list[_Batch], everything: Chunks, changed: Chunks, zone: DatabaseZone
-) -> tuple[list[dict[str, Any]], list[BatchCompleted]]:
-    rows: list[dict[str, Any]] = []
+    touched: list[_Batch], recounted: Chunks, changed: Chunks, zone: DatabaseZone
+) -> tuple[list[BatchRow], list[BatchCompleted]]:
+    rows: list[BatchRow] = []
     events: list[BatchCompleted] = []
     for batch in touched:
         batch_id, stored = batch.state.batch_id, batch.stored
         if batch.recount:
-            found = everything.get(batch_id, {})
-            chunks = chunk_counts(batch.state, batch.tally, batch.outcome, found)
+            tallies = recounted.get(batch_id, {})
+            chunks = chunk_counts(batch.state, batch.tally, batch.outcome, tallies)
         else:
             chunks = _moved(batch, changed.get(batch_id, {}))
-        before = batch_rows.row_of(stored, stored.state, stored.tally, batch.was, stored.chunks)
+        before = batch_rows.row_of(
+            stored, stored.state, stored.tally, batch.outcome_before, stored.chunks
+        )
         after = batch_rows.row_of(stored, batch.state, batch.tally, batch.outcome, chunks)
-        after["cancel_due_at"] = _cancel_due_at(batch, zone)
+        after.cancel_due_at = _cancel_due_at(batch, zone)
         if before == after:
             continue
-        if (batch.was.ended or batch.outcome.ended) and (
+        if (batch.outcome_before.ended or batch.outcome.ended) and (
             batch_rows.public_part(before) != batch_rows.public_part(after)
         ):
-            after["revision"] += 1
-            events.append(_completed(batch, after["revision"], zone))
+            after.revision += 1
+            events.append(_completed(batch, after.revision, zone))
         rows.append(after)
     return rows, events
 
@@ -201,7 +207,7 @@ def _moved(batch: _Batch, counted: Mapping[int, ChunkTally]) -> ChunkCounts:
     for number, now in counted.items():
         change = batch.changed_chunks.get(number, ChunkTally())
         before = ChunkTally(now.succeeded - change.succeeded, now.done - change.done)
-        for tally, outcome, times in ((before, batch.was, -1), (now, batch.outcome, 1)):
+        for tally, outcome, times in ((before, batch.outcome_before, -1), (now, batch.outcome, 1)):
             succeeded, done = chunk_ended(
                 number, tally, batch.state.chunk_size, outcome.total_images
             )
@@ -229,7 +235,7 @@ def _cancel_due_at(batch: _Batch, zone: DatabaseZone) -> datetime | None:
 
 
 def _deliveries(touched: list[_Batch], events: list[BatchCompleted]) -> list[webhook_rows.Delivery]:
-    """What webhooks are to be told; whether their URL can be used is judged when it is."""
+    """The deliveries to webhooks; whether a URL can be used is checked when it is used."""
     urls = {batch.state.batch_id: batch.state.options.get(WEBHOOK_URL) for batch in touched}
     return [
         webhook_rows.Delivery(
@@ -240,15 +246,14 @@ def _deliveries(touched: list[_Batch], events: list[BatchCompleted]) -> list[web
     ]
 
 
-def _event(completed: BatchCompleted) -> outbox_rows.Event:
+def _event(completed: BatchCompleted) -> OutboxEvent:
     batch_id = completed.batch_id
     event_id = f"{batch_id}:{completed.revision}"
-    return outbox_rows.Event(event_id, BATCHES_COMPLETED, batch_id, encode(completed))
+    return OutboxEvent(event_id, BATCHES_COMPLETED, batch_id, encode(completed))
 
 
 def _completed(batch: _Batch, revision: int, zone: DatabaseZone) -> BatchCompleted:
     state, outcome = batch.state, batch.outcome
-    described = state.described()
     return BatchCompleted(
         batch_id=state.batch_id,
         revision=revision,
@@ -258,8 +263,8 @@ def _completed(batch: _Batch, revision: int, zone: DatabaseZone) -> BatchComplet
         failed_images=outcome.failed_images,
         revoked_images=outcome.revoked_images,
         failed_by_reason=dict(sorted(batch.tally.reasons.items())),
-        batch_name=described["batch_name"],
-        initiated_by=described["initiated_by"],
+        batch_name=state.fields.batch_name,
+        initiated_by=state.fields.initiated_by,
         started_at=outcome.started_at and zone.to_utc(outcome.started_at),
         finished_at=outcome.finished_at and zone.to_utc(outcome.finished_at),
     )

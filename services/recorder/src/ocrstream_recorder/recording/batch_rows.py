@@ -3,13 +3,22 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 from psycopg import Cursor
 
-from ocrstream_recorder.database.json_rows import Columns, assignments, records, rows_parameter
+from ocrstream_recorder.database.typed_rows import (
+    Columns,
+    TableRow,
+    assignments,
+    columns_of,
+    records,
+    rows_parameter,
+    select_list,
+)
 from ocrstream_recorder.rules.batch import (
-    BATCH_FIELDS,
+    BatchFields,
     BatchOutcome,
     BatchState,
     ChunkCounts,
@@ -18,45 +27,86 @@ from ocrstream_recorder.rules.batch import (
     batch_outcome,
     countable_chunks,
 )
-from ocrstream_recorder.rules.canonical import document, greatest
+from ocrstream_recorder.rules.canonical_json import canonical_json
 from ocrstream_recorder.rules.description import Description, Source
+from ocrstream_recorder.rules.lattice import greatest
+from ocrstream_recorder.rules.status import ProcessStatus
 from ocrstream_recorder.rules.throughput import WINDOW_S
 
-_COLUMNS: Columns = {
-    "id": "bigint",
-    "batch_name": "text",
-    "status": "text",
-    "total_images": "int",
-    "completed_images": "int",
-    "failed_images": "int",
-    "total_chunks": "int",
-    "completed_chunks": "int",
-    "failed_chunks": "int",
-    "chunk_size": "int",
-    "started_at": "timestamp",
-    "finished_at": "timestamp",
-    "initiated_by": "text",
-    "input_data": "json",
-    "options": "json",
-    "final_result": "json",
-    "total_known": "bool",
-    "seen_images": "int",
-    "revoked_images": "int",
-    "revision": "int",
-    "ended": "bool",
-    "run": "int",
-    "revoked_run": "int",
-    "announced_total": "int",
-    "hinted_total": "int",
-    "begun_images": "int",
-    "revoked_chains": "int",
-    "unindexed_images": "int",
-    "failed_by_reason": "json",
-    "last_event_at": "timestamp",
-    "ranks": "bigint[]",
-    "run_began_at": "timestamp",
-    "cancel_due_at": "timestamptz",
-}
+
+class BatchRow(TableRow):
+    """A batch as it is written."""
+
+    batch_name: Annotated[str | None, "text"]
+    status: Annotated[ProcessStatus, "text"]
+    total_images: Annotated[int, "int"]
+    completed_images: Annotated[int, "int"]
+    failed_images: Annotated[int, "int"]
+    total_chunks: Annotated[int, "int"]
+    completed_chunks: Annotated[int, "int"]
+    failed_chunks: Annotated[int, "int"]
+    chunk_size: Annotated[int, "int"]
+    started_at: Annotated[datetime | None, "timestamp"]
+    finished_at: Annotated[datetime | None, "timestamp"]
+    initiated_by: Annotated[str | None, "text"]
+    input_data: Annotated[msgspec.Raw | None, "json"]
+    options: Annotated[msgspec.Raw | None, "json"]
+    final_result: Annotated[dict[str, Any] | None, "json"]
+    total_known: Annotated[bool, "bool"]
+    seen_images: Annotated[int, "int"]
+    revoked_images: Annotated[int, "int"]
+    revision: Annotated[int, "int"]
+    ended: Annotated[bool, "bool"]
+    run: Annotated[int, "int"]
+    revoked_run: Annotated[int, "int"]
+    announced_total: Annotated[int | None, "int"]
+    hinted_total: Annotated[int | None, "int"]
+    begun_images: Annotated[int, "int"]
+    revoked_chains: Annotated[int, "int"]
+    unindexed_images: Annotated[int, "int"]
+    failed_by_reason: Annotated[dict[str, int], "json"]
+    last_event_at: Annotated[datetime | None, "timestamp"]
+    ranks: Annotated[tuple[int, ...], "bigint[]"]
+    run_began_at: Annotated[datetime | None, "timestamp"]
+    cancel_due_at: Annotated[datetime | None, "timestamptz"]
+
+
+class _LockedRow(NamedTuple):
+    """A stub has no ranks; a row from before the recorder may lack any number."""
+
+    id: int
+    batch_id: str
+    announced_total: int | None
+    hinted_total: int | None
+    run: int
+    revoked_run: int
+    started_at: datetime | None
+    last_event_at: datetime | None
+    batch_name: str | None
+    initiated_by: str | None
+    options: Any
+    input_data: Any
+    chunk_size: int | None
+    ranks: list[int] | None
+    seen_images: int
+    begun_images: int
+    completed_images: int | None
+    failed_images: int | None
+    revoked_chains: int
+    unindexed_images: int
+    failed_by_reason: dict[str, int]
+    total_chunks: int
+    completed_chunks: int
+    failed_chunks: int
+    revision: int
+    run_began_at: datetime | None
+    cancel_due_at: datetime | None
+    total_images: int | None
+    finished_at: datetime | None
+
+
+_COLUMNS = columns_of(BatchRow)
+_UPDATED: Columns = {"id": "bigint", **_COLUMNS}
 
 # The filter first: an insert that conflicts burns a number of the id's sequence.
 _STUB = """
@@ -67,13 +117,8 @@ ORDER BY b COLLATE "C"
 ON CONFLICT (batch_id) DO NOTHING
 """
 
-_LOCK = """
-SELECT id, batch_id, announced_total, hinted_total, run, revoked_run, started_at, last_event_at,
-       batch_name, initiated_by, options, input_data, chunk_size, ranks,
-       seen_images, begun_images, completed_images, failed_images, revoked_chains,
-       unindexed_images, failed_by_reason,
-       total_chunks, completed_chunks, failed_chunks, revision, run_began_at, cancel_due_at,
-       total_images, finished_at
+_LOCK = f"""
+SELECT {select_list(_LockedRow)}
 FROM batch_executions
 WHERE batch_id = ANY(%s)
 ORDER BY batch_id COLLATE "C"
@@ -81,7 +126,7 @@ FOR NO KEY UPDATE
 """
 
 # Images done lately, older ones weighing less. Rounded, or ever smaller weights would end in an
-# error of the server's.
+# error of the server.
 _RECENT = """
 round((
     b.recent_images
@@ -91,9 +136,9 @@ round((
 )::numeric, 6)
 """
 _UPDATE = f"""
-UPDATE batch_executions b SET {assignments(_COLUMNS, "id")},
+UPDATE batch_executions b SET {assignments(_COLUMNS)},
     recent_images = {_RECENT}, recent_at = greatest(b.recent_at, now())
-FROM {records(_COLUMNS)} WHERE b.id = r.id
+FROM {records(_UPDATED)} WHERE b.id = r.id
 """
 
 _COUNT = """
@@ -158,10 +203,10 @@ def insert_stubs(cursor: Cursor[Any], batch_ids: Iterable[str]) -> None:
 def lock(cursor: Cursor[Any], batch_ids: Iterable[str]) -> dict[str, StoredBatch]:
     """Lock the rows, in the order of their keys, and load them."""
     cursor.execute(_LOCK, (sorted(batch_ids),))
-    return {row[1]: _stored(row) for row in cursor}
+    return {row.batch_id: _stored(row) for row in map(_LockedRow._make, cursor)}
 
 
-def update(cursor: Cursor[Any], rows: list[dict[str, Any]]) -> int:
+def update(cursor: Cursor[Any], rows: list[BatchRow]) -> int:
     """Write rows made by `row_of`, which are locked; return how many the server wrote."""
     if not rows:
         return 0
@@ -187,47 +232,51 @@ def count_chunks(cursor: Cursor[Any], wanted: Iterable[tuple[str, int, int]]) ->
 
 def row_of(
     stored: StoredBatch, state: BatchState, tally: Tally, outcome: BatchOutcome, chunks: ChunkCounts
-) -> dict[str, Any]:
+) -> BatchRow:
     """The row as it is to be written, its revision and its due cancel unchanged."""
-    described = state.described()
+    fields = state.fields
     reasons = dict(sorted(tally.reasons.items()))
-    return {
-        **described,
-        "id": stored.id,
-        "status": outcome.status,
-        "total_images": outcome.total_images,
-        "completed_images": outcome.completed_images,
-        "failed_images": outcome.failed_images,
-        "total_chunks": chunks.total,
-        "completed_chunks": chunks.completed,
-        "failed_chunks": chunks.failed,
-        "chunk_size": state.chunk_size,
-        "started_at": outcome.started_at,
-        "finished_at": outcome.finished_at,
-        "final_result": {"failed_by_reason": reasons} if outcome.ended else None,
-        "total_known": outcome.total_known,
-        "seen_images": tally.seen,
-        "revoked_images": outcome.revoked_images,
-        "revision": stored.revision,
-        "ended": outcome.ended,
-        "run": state.run,
-        "revoked_run": state.revoked_run,
-        "announced_total": state.announced_total,
-        "hinted_total": state.hinted_total,
-        "begun_images": tally.begun,
-        "revoked_chains": tally.revoked,
-        "unindexed_images": tally.unindexed,
-        "failed_by_reason": reasons,
-        "last_event_at": state.last_at,
-        "ranks": state.description.ranks,
-        "run_began_at": state.run_began_at,
-        "cancel_due_at": stored.cancel_due_at,
-    }
+    return BatchRow(
+        id=stored.id,
+        batch_name=fields.batch_name,
+        status=outcome.status,
+        total_images=outcome.total_images,
+        completed_images=outcome.completed_images,
+        failed_images=outcome.failed_images,
+        total_chunks=chunks.total,
+        completed_chunks=chunks.completed,
+        failed_chunks=chunks.failed,
+        chunk_size=state.chunk_size,
+        started_at=outcome.started_at,
+        finished_at=outcome.finished_at,
+        initiated_by=fields.initiated_by,
+        input_data=fields.input_data,
+        options=fields.options,
+        final_result={"failed_by_reason": reasons} if outcome.ended else None,
+        total_known=outcome.total_known,
+        seen_images=tally.seen,
+        revoked_images=outcome.revoked_images,
+        revision=stored.revision,
+        ended=outcome.ended,
+        run=state.run,
+        revoked_run=state.revoked_run,
+        announced_total=state.announced_total,
+        hinted_total=state.hinted_total,
+        begun_images=tally.begun,
+        revoked_chains=tally.revoked,
+        unindexed_images=tally.unindexed,
+        failed_by_reason=reasons,
+        last_event_at=state.last_at,
+        ranks=state.description.ranks,
+        run_began_at=state.run_began_at,
+        cancel_due_at=stored.cancel_due_at,
+    )
 
 
-def public_part(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a row readers see."""
-    return {name: value for name, value in row.items() if name not in _INTERNAL}
+def public_part(row: BatchRow) -> dict[str, Any]:
+    """The columns of a row that readers see."""
+    columns = msgspec.structs.asdict(row)
+    return {name: value for name, value in columns.items() if name not in _INTERNAL}
 
 
 def _chunks(cursor: Cursor[Any]) -> Chunks:
@@ -237,52 +286,55 @@ def _chunks(cursor: Cursor[Any]) -> Chunks:
     return found
 
 
-def _stored(row: tuple[Any, ...]) -> StoredBatch:
-    row_id, batch_id, announced, hinted, run, revoked_run, first_at, last_at = row[:8]
-    name, initiator, options, input_data, chunk_size = row[8:13]
-    told = (name, initiator, document(options), document(input_data), chunk_size)
-    if run == 0:
-        return _taken_over(row, told)
-    ranks = row[13] or (0,) * len(BATCH_FIELDS)
-    seen, begun, completed, failed, revoked, unindexed, reasons = row[14:21]
-    values = tuple(value if rank else None for value, rank in zip(told, ranks, strict=True))
-    return StoredBatch(
-        row_id,
-        BatchState(
-            batch_id,
-            announced,
-            hinted,
-            max(run, 1),
-            revoked_run,
-            first_at,
-            last_at,
-            Description(values, tuple(ranks)),
-            row[25],
-        ),
-        Tally(seen, begun, completed, failed, revoked, unindexed, Counter(reasons)),
-        ChunkCounts(*row[21:24]),
-        row[24],
-        row[26],
+def _stored(row: _LockedRow) -> StoredBatch:
+    fields = BatchFields(
+        row.batch_name,
+        row.initiated_by,
+        canonical_json(row.options),
+        canonical_json(row.input_data),
+        row.chunk_size,
     )
+    if row.run == 0:
+        return _taken_over(row, fields)
+    state = BatchState(
+        row.batch_id,
+        row.announced_total,
+        row.hinted_total,
+        row.run,
+        row.revoked_run,
+        row.started_at,
+        row.last_event_at,
+        Description.of_row(fields, row.ranks or (0,) * len(fields)),
+        row.run_began_at,
+    )
+    tally = Tally(
+        row.seen_images,
+        row.begun_images,
+        row.completed_images or 0,
+        row.failed_images or 0,
+        row.revoked_chains,
+        row.unindexed_images,
+        Counter(row.failed_by_reason),
+    )
+    chunks = ChunkCounts(row.total_chunks, row.completed_chunks, row.failed_chunks)
+    return StoredBatch(row.id, state, tally, chunks, row.revision, row.cancel_due_at)
 
 
-def _taken_over(row: tuple[Any, ...], told: tuple[Any, ...]) -> StoredBatch:
-    """A batch from before the recorder, of which the first event tells now.
+def _taken_over(row: _LockedRow, fields: BatchFields) -> StoredBatch:
+    """A batch from before the recorder, which an event is about for the first time now.
 
-    Its total holds as announced, its images as counted, what it says of itself as said by a run
-    before the first. Where its images stand in it is not known, so it has no chunks once some
-    are done.
+    Its total counts as announced, its images as counted, its fields as described by a run before
+    the first. Where its images stand in it is not known, so it has no chunks once some are done.
     """
-    row_id, batch_id, first_at, finished_at = row[0], row[1], row[6], row[28]
-    completed, failed, total = row[16] or 0, row[17] or 0, row[27]
+    completed, failed = row.completed_images or 0, row.failed_images or 0
     done = completed + failed
     state = BatchState(
-        batch_id,
-        announced_total=total or None,
-        first_at=first_at,
-        last_at=greatest(first_at, finished_at),
-        description=Description.of(told, 0, Source.ANNOUNCEMENT),
+        row.batch_id,
+        announced_total=row.total_images or None,
+        first_at=row.started_at,
+        last_at=greatest(row.started_at, row.finished_at),
+        description=Description.of(fields, 0, Source.ANNOUNCEMENT),
     )
     tally = Tally(seen=done, completed=completed, failed=failed, unindexed=done)
-    chunks = countable_chunks(state.chunk_size, tally, batch_outcome(state, tally))
-    return StoredBatch(row_id, state, tally, ChunkCounts(chunks), row[24], row[26])
+    chunks = ChunkCounts(countable_chunks(state.chunk_size, tally, batch_outcome(state, tally)))
+    return StoredBatch(row.id, state, tally, chunks, row.revision, row.cancel_due_at)

@@ -1,44 +1,80 @@
 """Rows of chain_executions: insert what is new, lock what is there, write what changed."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 from psycopg import Connection, Cursor
 
-from ocrstream_recorder.database.json_rows import Columns, assignments, records, rows_parameter
-from ocrstream_recorder.rules.canonical import document
-from ocrstream_recorder.rules.chain import CHAIN_FIELDS, ChainOutcome, ChainState
+from ocrstream_recorder.database.typed_rows import (
+    Columns,
+    TableRow,
+    assignments,
+    columns_of,
+    records,
+    rows_parameter,
+    select_list,
+)
+from ocrstream_recorder.rules.canonical_json import canonical_json
+from ocrstream_recorder.rules.chain import Chain, ChainFields, ChainOutcome, ChainState
 from ocrstream_recorder.rules.description import Description
-from ocrstream_recorder.rules.fingerprints import fingerprints
+from ocrstream_recorder.rules.fingerprints import split_fingerprints
 from ocrstream_recorder.rules.status import ProcessStatus
 from ocrstream_schemas.events import Reason
 
-_COLUMNS: Columns = {
-    "chain_id": "text",
-    "celery_task_id": "text",
-    "chain_name": "text",
-    "batch_id": "text",
-    "status": "text",
-    "total_tasks": "int",
-    "completed_tasks": "int",
-    "failed_tasks": "int",
-    "started_at": "timestamp",
-    "finished_at": "timestamp",
-    "initiated_by": "text",
-    "input_data": "json",
-    "error_message": "text",
-    "run": "int",
-    "image_index": "int",
-    "reason": "text",
-    "ranks": "bigint[]",
-    "fingerprints": "bytea",
-}
+
+class ChainRow(TableRow):
+    """A chain as it is written; `fingerprints` is text of bytea."""
+
+    chain_id: Annotated[str, "text"]
+    celery_task_id: Annotated[str | None, "text"]
+    chain_name: Annotated[str | None, "text"]
+    batch_id: Annotated[str | None, "text"]
+    status: Annotated[ProcessStatus, "text"]
+    total_tasks: Annotated[int, "int"]
+    completed_tasks: Annotated[int, "int"]
+    failed_tasks: Annotated[int, "int"]
+    started_at: Annotated[datetime | None, "timestamp"]
+    finished_at: Annotated[datetime | None, "timestamp"]
+    initiated_by: Annotated[str | None, "text"]
+    input_data: Annotated[dict[str, Any], "json"]
+    error_message: Annotated[str | None, "text"]
+    run: Annotated[int, "int"]
+    image_index: Annotated[int | None, "int"]
+    reason: Annotated[Reason | None, "text"]
+    ranks: Annotated[tuple[int, ...], "bigint[]"]
+    fingerprints: Annotated[str, "bytea"]
+
+
+class _LockedRow(NamedTuple):
+    id: int
+    chain_id: str
+    batch_id: str | None
+    run: int
+    total_tasks: int
+    chain_name: str | None
+    initiated_by: str | None
+    input_data: dict[str, Any]
+    ranks: list[int]
+    status: str
+    completed_tasks: int
+    failed_tasks: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    celery_task_id: str | None
+    reason: str | None
+    error_message: str | None
+    fingerprints: bytes | None
+
+
+_COLUMNS = columns_of(ChainRow)
 _UPDATED: Columns = {"id": "bigint", **_COLUMNS}
 _NAMES = ", ".join(_COLUMNS)
 
 _KNOWN = "SELECT chain_id FROM chain_executions WHERE chain_id = ANY(%s) AND run > 0"
 
-_FOLDED = """
+_FINGERPRINTS = """
 SELECT fingerprints FROM chain_executions
 WHERE chain_id = ANY(%s) AND run > 0 AND fingerprints IS NOT NULL
 """
@@ -51,10 +87,8 @@ ON CONFLICT (chain_id) WHERE run > 0 DO NOTHING
 RETURNING chain_id, id
 """
 
-_LOCK = """
-SELECT id, chain_id, batch_id, run, total_tasks, chain_name, initiated_by, input_data, ranks,
-       status, completed_tasks, failed_tasks, started_at, finished_at, celery_task_id, reason,
-       error_message, fingerprints
+_LOCK = f"""
+SELECT {select_list(_LockedRow)}
 FROM chain_executions
 WHERE chain_id = ANY(%s) AND run > 0
 ORDER BY chain_id COLLATE "C"
@@ -62,29 +96,17 @@ FOR NO KEY UPDATE
 """
 
 _UPDATE = f"""
-UPDATE chain_executions c SET {assignments(_UPDATED, "id")}
+UPDATE chain_executions c SET {assignments(_COLUMNS)}
 FROM {records(_UPDATED)} WHERE c.id = r.id
 """
-
-# These descriptive fields have no column of their own; `input_data` keeps them by name.
-_IN_INPUT_DATA = CHAIN_FIELDS[2:]
-
-
-class ChainRow(NamedTuple):
-    """A chain and the fingerprints that it keeps, as its row is to tell."""
-
-    state: ChainState
-    outcome: ChainOutcome
-    folded: bytes
 
 
 class StoredChain(NamedTuple):
     """A chain's row."""
 
     id: int
-    state: ChainState
-    outcome: ChainOutcome
-    folded: bytes
+    chain: Chain
+    fingerprints: bytes
 
 
 def known(cursor: Cursor[Any], chain_ids: Iterable[str]) -> set[str]:
@@ -96,16 +118,15 @@ def known(cursor: Cursor[Any], chain_ids: Iterable[str]) -> set[str]:
     return {chain_id for (chain_id,) in cursor}
 
 
-def folded(connection: Connection[Any], chain_ids: Iterable[str]) -> set[bytes]:
-    """Fingerprints of records that are folded, as far as these chains keep them."""
+def known_fingerprints(connection: Connection[Any], chain_ids: Iterable[str]) -> set[bytes]:
+    """The fingerprints that these chains keep."""
     with connection.cursor(binary=True) as cursor:
-        cursor.execute(_FOLDED, (list(chain_ids),))
-        return {one for (kept,) in cursor for one in fingerprints(kept)}
+        cursor.execute(_FINGERPRINTS, (list(chain_ids),))
+        return {one for (kept,) in cursor for one in split_fingerprints(kept)}
 
 
-def insert_new(cursor: Cursor[Any], chains: Iterable[ChainRow]) -> dict[str, int]:
+def insert_new(cursor: Cursor[Any], rows: list[ChainRow]) -> dict[str, int]:
     """Insert those that have no row; return their row ids by chain_id."""
-    rows = [_row(chain) for chain in chains]
     if not rows:
         return {}
     cursor.execute(_INSERT, (rows_parameter(rows),))
@@ -118,63 +139,86 @@ def lock(cursor: Cursor[Any], chain_ids: Iterable[str]) -> dict[str, StoredChain
     if not wanted:
         return {}
     cursor.execute(_LOCK, (wanted,))
-    return {row[1]: _stored(row) for row in cursor}
+    return {row.chain_id: _stored(row) for row in map(_LockedRow._make, cursor)}
 
 
-def update(cursor: Cursor[Any], changed: Iterable[tuple[int, ChainRow]]) -> int:
-    """Write rows that are locked; return how many the server wrote."""
-    rows = [{"id": row_id, **_row(chain)} for row_id, chain in changed]
+def update(cursor: Cursor[Any], rows: list[ChainRow]) -> int:
+    """Write rows that are locked, found by their ids; return how many the server wrote."""
     if not rows:
         return 0
     return cursor.execute(_UPDATE, (rows_parameter(rows),)).rowcount
 
 
-def _row(chain: ChainRow) -> dict[str, Any]:
-    state, outcome, folded = chain
-    described = state.described()
-    return {
-        "chain_id": state.chain_id,
-        "celery_task_id": outcome.first_task_id,
-        "chain_name": state.name,
-        "batch_id": state.batch_id,
-        "status": outcome.status,
-        "total_tasks": state.total_tasks,
-        "completed_tasks": outcome.completed_tasks,
-        "failed_tasks": outcome.failed_tasks,
-        "started_at": outcome.started_at,
-        "finished_at": outcome.finished_at,
-        "initiated_by": state.initiator,
-        "input_data": {
-            name: described[name] for name in _IN_INPUT_DATA if described[name] is not None
-        },
-        "error_message": outcome.error,
-        "run": state.run,
-        "image_index": state.index,
-        "reason": outcome.reason,
-        "ranks": state.description.ranks,
-        "fingerprints": "\\x" + folded.hex(),
-    }
-
-
-def _stored(row: tuple[Any, ...]) -> StoredChain:
-    row_id, chain_id, batch_id, run, total_tasks, name, initiator, input_data, ranks = row[:9]
-    status, completed, failed, started_at, finished_at = row[9:14]
-    first_task_id, reason, error, folded = row[14:]
-    said = (input_data.get(field) for field in _IN_INPUT_DATA[:-1])
-    told = (name, initiator, *said, document(input_data.get("options")))
-    values = tuple(value if rank else None for value, rank in zip(told, ranks, strict=True))
-    return StoredChain(
-        row_id,
-        ChainState(chain_id, batch_id, run, total_tasks, Description(values, tuple(ranks))),
-        ChainOutcome(
-            ProcessStatus(status),
-            completed,
-            failed,
-            started_at,
-            finished_at,
-            first_task_id,
-            None if reason is None else Reason(reason),
-            error,
-        ),
-        folded or b"",
+def row_of(
+    chain: Chain, fingerprints: bytes, row_id: int | msgspec.UnsetType = msgspec.UNSET
+) -> ChainRow:
+    """The chain's row, with the fingerprints that it keeps; `row_id` if there is one already."""
+    state, outcome = chain
+    fields = state.fields
+    return ChainRow(
+        state.chain_id,
+        outcome.first_task_id,
+        state.name,
+        state.batch_id,
+        outcome.status,
+        state.total_tasks,
+        outcome.completed_tasks,
+        outcome.failed_tasks,
+        outcome.started_at,
+        outcome.finished_at,
+        state.initiator,
+        _input_data(fields),
+        outcome.error,
+        state.run,
+        fields.image_index,
+        outcome.reason,
+        state.description.ranks,
+        "\\x" + fingerprints.hex(),
+        id=row_id,
     )
+
+
+def _input_data(fields: ChainFields) -> dict[str, Any]:
+    """The descriptive fields that have no column of their own, by the events' names."""
+    _, _, index, image_path, public_path, source_name, page, options = fields
+    named = {
+        "index": index,
+        "image_path": image_path,
+        "public_path": public_path,
+        "source_name": source_name,
+        "page": page,
+        "options": options,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _stored(row: _LockedRow) -> StoredChain:
+    kept = row.input_data.get
+    fields = ChainFields(
+        row.chain_name,
+        row.initiated_by,
+        kept("index"),
+        kept("image_path"),
+        kept("public_path"),
+        kept("source_name"),
+        kept("page"),
+        canonical_json(kept("options")),
+    )
+    state = ChainState(
+        row.chain_id,
+        row.batch_id,
+        row.run,
+        row.total_tasks,
+        Description.of_row(fields, row.ranks),
+    )
+    outcome = ChainOutcome(
+        ProcessStatus(row.status),
+        row.completed_tasks,
+        row.failed_tasks,
+        row.started_at,
+        row.finished_at,
+        row.celery_task_id,
+        None if row.reason is None else Reason(row.reason),
+        row.error_message,
+    )
+    return StoredChain(row.id, Chain(state, outcome), row.fingerprints or b"")

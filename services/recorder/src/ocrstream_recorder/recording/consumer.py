@@ -1,11 +1,11 @@
 """Reads the topics and has them recorded: poll, write, then commit for the lag metrics.
 
-While much waits, the next poll is read, judged, folded and begun while one is written: two
+While there is a backlog, the next poll is read, decoded, folded and begun while one is written: two
 transactions overlap, in the order of their offsets. Else one is written at a time, and what comes
 meanwhile is the next. Where to go on stands in the database alone, so every partition is sought
 there after each assignment, and whenever a poll was not written as it was read: because another
-replica was faster, or to let go of it. Offsets mean something in one cluster only: which one
-answers is asked after each poll and each seek, before anything comes of what was read.
+replica was faster, or because the poll was abandoned. Offsets mean something in one cluster only:
+which one answers is asked after each poll and each seek, before anything comes of what was read.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from ocrstream_recorder import recording_metrics
+from ocrstream_recorder.database.transaction_size import TransactionSize
 from ocrstream_recorder.errors import (
     DatabaseUnavailableError,
     DataRefusedError,
@@ -26,7 +27,9 @@ from ocrstream_recorder.errors import (
     PollAbandonedError,
 )
 from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
-from ocrstream_recorder.recording.poll_writer import Poll, PollWriter
+from ocrstream_recorder.recording.poll import Poll
+from ocrstream_recorder.recording.poll_write import PollWrite
+from ocrstream_recorder.recording.poll_writer import PollWriter
 from ocrstream_recorder.recording.retry_health import RetryHealth
 from ocrstream_recorder.recording.stopped_partitions import StoppedPartitions
 from ocrstream_runtime.cluster import Cluster
@@ -36,16 +39,14 @@ from ocrstream_schemas.topics import RECORDED_TOPICS, is_images_topic
 
 logger = structlog.get_logger(__name__)
 
-Found = dict[TopicPartition, list[RawRecord]]
-
 _IDLE_POLL_MS = 500
 _COMMIT_INTERVAL_S = 1.0
 # aiokafka tries a commit again for as long as the broker is away.
 _COMMIT_TIMEOUT_S = 3.0
-# Asking for this gives nothing, but tells the group that the member lives: one that has not asked
+# Asking for this gives nothing, but shows the group that the member lives: one that has not asked
 # for `max_poll_interval_ms` leaves, and joins again only once it asks.
 _NO_PARTITION = TopicPartition("", 0)
-_STAY_INTERVAL_S = 1.0
+_MEMBERSHIP_INTERVAL_S = 1.0
 _BACKOFF_S = 1.0
 WRITES_AT_ONCE = 2
 # From this part of the most that a poll may have, another one is written at the same time. Smaller
@@ -54,23 +55,28 @@ _LARGE_POLL = 0.25
 
 
 class Consumer(ConsumerRebalanceListener):
-    """One member of the recorders' consumer group; `kafka` is started by `run` and stopped."""
+    """One member of the recorders' consumer group; `kafka` is started by `run` and stopped.
+
+    A poll has at most as many records as `size` says.
+    """
 
     def __init__(
         self,
         kafka: AIOKafkaConsumer,
         cluster: Cluster,
-        recording: PollWriter,
-        drain_limit: DeadLetterBreaker,
+        writer: PollWriter,
+        breaker: DeadLetterBreaker,
+        size: TransactionSize,
         *,
         stop: asyncio.Event,
     ) -> None:
         self._kafka = kafka
         self._cluster = cluster
         self._stop = stop
-        self._recording = recording
-        self._drain_limit = drain_limit
-        self.retrying = RetryHealth("reading is", recording_metrics.RETRYING.labels("read"))
+        self._writer = writer
+        self._breaker = breaker
+        self._size = size
+        self.retry_health = RetryHealth("reading is", recording_metrics.RETRYING.labels("read"))
         # Partitions that were sought, with the offset that the next poll begins at; and those up
         # to which all is written.
         self._positions: dict[TopicPartition, int] = {}
@@ -79,10 +85,9 @@ class Consumer(ConsumerRebalanceListener):
         # What was read in an earlier epoch is not written any more.
         self._epoch = 0
         self._writes: set[asyncio.Task[None]] = set()
+        self._last_write: PollWrite | None = None
+        self._release_requested = asyncio.Event()
         self._backlogged = False
-        # Set when the last write that began has moved its offsets, or is over.
-        self._fenced = asyncio.Event()
-        self._fenced.set()
         # Held while it is decided whether one more write begins.
         self._gate = asyncio.Lock()
         self._failure: Exception | None = None
@@ -94,55 +99,56 @@ class Consumer(ConsumerRebalanceListener):
         """How many records are written."""
 
     async def run(self) -> None:
-        """Record until `stop` is set; then finish the poll under way, or give it back.
+        """Record until `stop` is set; then finish the poll under way, or abandon it.
 
         Raises ClusterChangedError, with what was read of the old one written, when another cluster
         answers; and what a write raised that means that this process can write no more.
         """
-        stopping = asyncio.create_task(self._let_go_when_stopped())
+        stopping = asyncio.create_task(self._release_when_stopped())
         self._kafka.subscribe(RECORDED_TOPICS, listener=self)
         await self._kafka.start()
-        staying = asyncio.create_task(self._stay_while_writing())
+        staying = asyncio.create_task(self._keep_membership_while_writing())
         try:
             while not self._stop.is_set() and self._failure is None:
                 try:
                     await self._step()
-                    self.retrying.ended(self)
+                    self.retry_health.ended(self)
                 except (KafkaError, DatabaseUnavailableError, DataRefusedError) as error:
-                    self.retrying.failed(error, self)
+                    self.retry_health.failed(error, self)
                     logger.warning("cannot read on now", error=str(error), backoff_s=_BACKOFF_S)
                     # What was polled and not written must be polled again.
-                    await self._settle()
+                    await self._wait_for_writes()
                     self._forget_positions()
                     await asyncio.sleep(_BACKOFF_S)
-            await self._settle()
+            await self._wait_for_writes()
             await self._commit()
         except ClusterChangedError:
-            await self._settle()
+            await self._wait_for_writes()
             raise
         finally:
-            self.retrying.ended(self)
+            self.retry_health.ended(self)
             self.stopped.clear()
-            self._drain_limit.forget()
+            self._breaker.clear()
             stopping.cancel()
             staying.cancel()
             await stop_consumer(self._kafka)
         if self._failure is not None:
             raise self._failure
 
-    async def _let_go_when_stopped(self) -> None:
+    async def _release_when_stopped(self) -> None:
         await self._stop.wait()
-        self._recording.release_requested.set()
+        self._release_requested.set()
 
-    async def _stay_while_writing(self) -> None:
+    async def _keep_membership_while_writing(self) -> None:
         """A write may take as long as the database is away; nothing is read meanwhile.
 
-        Apart from the loop that reads: what it holds while it waits, a rebalance may wait for.
+        This is another task than the loop that reads: a rebalance waits for the records that this
+        consumer still holds.
         """
         while True:
-            await asyncio.sleep(_STAY_INTERVAL_S)
+            await asyncio.sleep(_MEMBERSHIP_INTERVAL_S)
             if self._writes:
-                # What is wrong with the group is told to the loop that reads, too.
+                # The loop that reads meets whatever is wrong with the group, too.
                 with contextlib.suppress(KafkaError):
                     await self._kafka.getmany(_NO_PARTITION, timeout_ms=0)
 
@@ -151,14 +157,14 @@ class Consumer(ConsumerRebalanceListener):
         self, revoked: Iterable[TopicPartition]
     ) -> None:
         """Waits for the poll under way; one that cannot be written is left to the next owner."""
-        self._recording.release_requested.set()
+        self._release_requested.set()
         async with self._gate:
-            await self._settle()
+            await self._wait_for_writes()
             if not self._stop.is_set():
-                self._recording.release_requested.clear()
+                self._release_requested.clear()
             await self._commit()
             self._forget_positions()
-            self._drain_limit.forget()
+            self._breaker.clear()
             self.stopped.clear()
 
     # aiokafka awaits what its listeners return, which its types do not say.
@@ -178,60 +184,71 @@ class Consumer(ConsumerRebalanceListener):
 
     async def _step(self) -> None:
         if not self._backlogged:
-            await self._settle()
+            await self._wait_for_writes()
         if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:
             await self._commit()
         assigned = self._kafka.assignment()
         unsought = assigned - self._positions.keys() - self.stopped.not_due()
         if unsought:
-            await self._settle()
+            await self._wait_for_writes()
             await self._seek(unsought)
         sought = self._positions.keys() & assigned
-        readable = sorted(filter(self._drain_limit.may_read, sought))
+        readable = sorted(filter(self._breaker.may_read, sought))
         epoch = self._epoch
-        found = await self._poll(readable)
+        polled = await self._poll(readable)
         await self._cluster.check()
-        count = sum(map(len, found.values()))
-        self._backlogged = count >= _LARGE_POLL * self._recording.size.most
+        count = sum(map(len, polled.values()))
+        self._backlogged = count >= _LARGE_POLL * self._size.most
         records = [
             record
-            for partition, part in found.items()
+            for partition, part in polled.items()
             if partition in self._positions and await self._follows(partition, part[0].offset)
             for record in part
         ]
         if not records:
             return
-        poll = await self._recording.prepare(records)
+        poll = await self._writer.prepare(records)
         async with self._gate:
-            await self._fenced.wait()
-            await self._settle(WRITES_AT_ONCE - 1)
+            if self._last_write is not None:
+                await self._last_write.offsets_advanced()
+            await self._wait_for_writes(WRITES_AT_ONCE - 1)
             # Else its partitions are their next owner's, or have to be read again.
             if epoch == self._epoch:
-                self._fenced = asyncio.Event()
-                admitted, begins = self._admit(poll)
-                write = asyncio.create_task(self._record(admitted, begins, epoch, self._fenced))
-                self._writes.add(write)
-                write.add_done_callback(self._writes.discard)
+                self._begin_write(poll, epoch)
+
+    def _begin_write(self, poll: Poll, epoch: int) -> None:
+        admitted, begins = self._admit(poll)
+        self._last_write = self._writer.write(
+            admitted,
+            {(one.topic, one.partition): offset for one, offset in begins.items()},
+            self._release_requested,
+        )
+        task = asyncio.create_task(self._finish_write(self._last_write, admitted, epoch))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
 
     def _admit(self, poll: Poll) -> tuple[Poll, dict[TopicPartition, int]]:
         """What of a poll may be written now, and where it begins; the rest will be read again."""
-        admitted = self._drain_limit.admit(poll.records)
+        admitted = self._breaker.admit(poll.records)
         if len(admitted) == len(poll.records):
-            return poll, self._pass(poll)
+            return poll, self._advance_positions(poll)
         part = Poll.of(admitted)
-        begins = self._pass(part)
+        begins = self._advance_positions(part)
         for partition in begins:
             self._kafka.seek(partition, self._positions[partition])
         return part, begins
 
-    def _pass(self, poll: Poll) -> dict[TopicPartition, int]:
+    def _advance_positions(self, poll: Poll) -> dict[TopicPartition, int]:
         """Move the positions past a poll; returns where they stood."""
-        nexts = {TopicPartition(*one): offset for one, offset in poll.next_offsets.items()}
-        begins = {partition: self._positions[partition] for partition in nexts}
-        self._positions |= nexts
+        after = {
+            TopicPartition(topic, number): offset
+            for (topic, number), offset in poll.next_offsets.items()
+        }
+        begins = {partition: self._positions[partition] for partition in after}
+        self._positions |= after
         return begins
 
-    async def _settle(self, at_most: int = 0) -> None:
+    async def _wait_for_writes(self, at_most: int = 0) -> None:
         """Returns when no more than so many polls are being written."""
         while len(self._writes) > at_most:
             await asyncio.wait(self._writes, return_when=asyncio.FIRST_COMPLETED)
@@ -241,36 +258,27 @@ class Consumer(ConsumerRebalanceListener):
         self._positions.clear()
         self._written.clear()
 
-    async def _poll(self, partitions: list[TopicPartition]) -> Found:
+    async def _poll(
+        self, partitions: list[TopicPartition]
+    ) -> dict[TopicPartition, list[RawRecord]]:
         if not partitions:
             return await self._kafka.getmany(_NO_PARTITION, timeout_ms=_IDLE_POLL_MS)
-        found: Found = {}
-        room = self._recording.size.next
+        polled: dict[TopicPartition, list[RawRecord]] = {}
+        room = self._size.next
         # Outcomes before submissions: what is finished needs to be known soonest.
         for images in (False, True):
             group = [one for one in partitions if is_images_topic(one.topic) is images]
             if group and room:
                 records = await self._kafka.getmany(*group, timeout_ms=0, max_records=room)
-                found |= records
+                polled |= records
                 room -= sum(map(len, records.values()))
-        return found or await self._kafka.getmany(
-            *partitions, timeout_ms=_IDLE_POLL_MS, max_records=self._recording.size.next
+        return polled or await self._kafka.getmany(
+            *partitions, timeout_ms=_IDLE_POLL_MS, max_records=self._size.next
         )
 
-    async def _record(
-        self, poll: Poll, begins: dict[TopicPartition, int], epoch: int, fenced: asyncio.Event
-    ) -> None:
-        loop = asyncio.get_running_loop()
-
-        def on_fenced() -> None:
-            loop.call_soon_threadsafe(fenced.set)
-
+    async def _finish_write(self, write: PollWrite, poll: Poll, epoch: int) -> None:
         try:
-            nexts = await self._recording.record(
-                poll,
-                {(one.topic, one.partition): offset for one, offset in begins.items()},
-                on_fenced,
-            )
+            written = await write.run()
         except (OffsetsMovedError, PollAbandonedError) as why:
             # Nobody knows how much of it is written; the database does.
             if isinstance(why, OffsetsMovedError):
@@ -282,14 +290,11 @@ class Consumer(ConsumerRebalanceListener):
         else:
             self.finished += len(poll.records)
             if epoch == self._epoch:
-                for (topic, partition), offset in nexts.items():
-                    self._written[TopicPartition(topic, partition)] = offset
-            if self._drain_limit.must_recount:
+                for (topic, number), offset in written.next_offsets.items():
+                    self._written[TopicPartition(topic, number)] = offset
+            if written.must_recount:
                 # Sought again, partitions are counted again.
-                self._drain_limit.must_recount = False
                 self._forget_positions()
-        finally:
-            fenced.set()
 
     async def _seek(self, partitions: set[TopicPartition]) -> None:
         # Before, too: another cluster may have no topics yet, and they would be waited for.
@@ -297,20 +302,20 @@ class Consumer(ConsumerRebalanceListener):
         beginnings = await self._kafka.beginning_offsets(partitions)
         ends = await self._kafka.end_offsets(partitions)
         await self._cluster.check()
-        stored = await self._recording.next_offsets(
+        stored = await self._writer.next_offsets(
             {(one.topic, one.partition): beginnings[one] for one in partitions}
         )
-        dead = await self._recording.dead_letters_before(stored, self._drain_limit.window)
+        dead = await self._writer.dead_letters_before(stored, self._breaker.window)
         for one in partitions:
-            offset = stored[one.topic, one.partition]
+            partition = (one.topic, one.partition)
+            offset = stored[partition]
             if self.stopped.remains(one, offset, beginnings[one], ends[one]):
                 continue
             try:
                 self._kafka.seek(one, offset)
             except IllegalStateError:
                 continue  # revoked meanwhile
-            partition = (one.topic, one.partition)
-            self._drain_limit.begin(partition, offset, dead[partition])
+            self._breaker.begin(partition, offset, dead[partition])
             self._positions[one] = self._written[one] = offset
 
     async def _follows(self, partition: TopicPartition, offset: int) -> bool:

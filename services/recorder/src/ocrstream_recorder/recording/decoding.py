@@ -1,4 +1,4 @@
-"""Decodes records: what each one changes in which rows, or why it goes to the dead-letter topic."""
+"""Decodes records: what each changes in which rows, or why it goes to the dead-letter topic."""
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from ocrstream_recorder.dead_letters.rejection import Rejection, RejectionReason
 from ocrstream_recorder.rules.fingerprints import fingerprint
+from ocrstream_recorder.rules.rejection import Rejection, RejectionReason
 from ocrstream_recorder.rules.row_changes import (
     RowChanges,
     ToLocal,
@@ -17,7 +17,7 @@ from ocrstream_recorder.rules.row_changes import (
 from ocrstream_runtime.kafka import RawRecord, record_ref
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.errors import InvalidRecordError
-from ocrstream_schemas.salvage import salvage, salvage_batch_id
+from ocrstream_schemas.salvage import salvage
 
 
 class DecodedRecord(NamedTuple):
@@ -32,6 +32,15 @@ class DecodedRecord(NamedTuple):
         """Whether its fingerprint is stored, so that it changes nothing."""
         return self.changes is None and self.rejection is None
 
+    @property
+    def contributes_rows(self) -> bool:
+        """Whether the database stores anything that the record contains."""
+        rejection = self.rejection
+        return self.changes is not None or (
+            rejection is not None
+            and (rejection.chain_id is not None or rejection.batch_id is not None)
+        )
+
 
 def chains_named_by(records: Iterable[RawRecord]) -> set[str]:
     """The chains that may keep fingerprints of these records; keys are all there is to go by."""
@@ -45,25 +54,24 @@ def decode_record(
 ) -> DecodedRecord:
     """Decode a record, unless its fingerprint is `known`; one that is no event is rejected."""
     ref = record_ref(record)
-    mark = fingerprint(record.topic, record.value, ref)
-    if mark in known:
+    record_fingerprint = fingerprint(record.topic, record.value, ref)
+    if record_fingerprint in known:
         return DecodedRecord(record, None)
     try:
         event = decode(record.topic, record.value, ref)
     except InvalidRecordError as error:
         return reject_record(record, "invalid", str(error))
-    said = changes_of(event, to_local)
-    return DecodedRecord(record, msgspec.structs.replace(said, fingerprint=mark))
+    changes = changes_of(event, to_local)
+    return DecodedRecord(record, msgspec.structs.replace(changes, fingerprint=record_fingerprint))
 
 
 def reject_record(record: RawRecord, reason: RejectionReason, error: str) -> DecodedRecord:
     """A record that cannot be applied as it is: the chain it names, if it does, has failed."""
-    salvaged = salvage(record.topic, record.value, record_ref(record))
-    if salvaged is None:
-        batch_id = salvage_batch_id(record.value)
+    image, batch_id = salvage(record.topic, record.value, record_ref(record))
+    if image is None:
         return DecodedRecord(record, None, Rejection(reason, error, batch_id=batch_id))
-    rejection = Rejection(reason, error, salvaged.chain_id, salvaged.batch_id)
-    return DecodedRecord(record, changes_of_dead_letter(salvaged), rejection)
+    rejection = Rejection(reason, error, image.chain_id, batch_id)
+    return DecodedRecord(record, changes_of_dead_letter(image), rejection)
 
 
 def reject_unreadable(record: RawRecord, rejection: Rejection) -> DecodedRecord:

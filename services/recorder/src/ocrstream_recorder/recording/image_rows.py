@@ -2,35 +2,66 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from itertools import chain, repeat
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from psycopg import Cursor
 
-from ocrstream_recorder.database.json_rows import (
+from ocrstream_recorder.database.typed_rows import (
     Columns,
     RowCount,
+    TableRow,
     assignments,
+    columns_of,
     records,
     rows_parameter,
+    select_list,
 )
-from ocrstream_recorder.rules.image import ImageState
+from ocrstream_recorder.rules.image import ImageState, RegisterKey
 from ocrstream_recorder.rules.status import ImageStatus
-from ocrstream_schemas.events import TextBox
+from ocrstream_schemas.events import Reason, TextBox
 
-_COLUMNS: Columns = {
-    "chain_id": "text",
-    "image_path": "text",
-    "status": "text",
-    "error": "text",
-    "run": "int",
-    "submitted_at": "timestamp",
-    "reason": "text",
-    "value_digest": "bytea",
-    "text_box_count": "int",
-    "provenance": "json",
-}
+
+class _ImageRow(TableRow):
+    chain_id: Annotated[str, "text"]
+    image_path: Annotated[str, "text"]
+    status: Annotated[ImageStatus, "text"]
+    error: Annotated[str | None, "text"]
+    run: Annotated[int, "int"]
+    submitted_at: Annotated[datetime, "timestamp"]
+    reason: Annotated[Reason | None, "text"]
+    value_digest: Annotated[str, "bytea"]
+    text_box_count: Annotated[int, "int"]
+    provenance: Annotated[msgspec.Raw | None, "json"]
+
+
+class _LockedRow(NamedTuple):
+    """A row from before the recorder has a path alone."""
+
+    id: int
+    image_path: str
+    submitted_at: datetime | None
+    run: int
+    chain_id: str
+    status: str
+    has_provenance: Annotated[bool, "provenance IS NOT NULL"]
+    value_digest: bytes
+
+    def is_below(self, image: ImageState) -> bool:
+        """Whether the image holds the path; any result replaces a row from before the recorder."""
+        return self.submitted_at is None or image.key > RegisterKey(
+            self.submitted_at,
+            self.run,
+            self.chain_id,
+            self.status == ImageStatus.SUCCESS,
+            self.has_provenance,
+            self.value_digest,
+        )
+
+
+_COLUMNS = columns_of(_ImageRow)
 _UPDATED: Columns = {"id": "bigint", **_COLUMNS}
 _NAMES = ", ".join(_COLUMNS)
 
@@ -43,8 +74,8 @@ ON CONFLICT (image_path) DO NOTHING
 RETURNING image_path, id
 """
 
-_LOCK = """
-SELECT id, image_path, submitted_at, run, chain_id, status, provenance IS NOT NULL, value_digest
+_LOCK = f"""
+SELECT {select_list(_LockedRow)}
 FROM ocr_executions
 WHERE image_path = ANY(%s)
 ORDER BY image_path COLLATE "C"
@@ -52,7 +83,7 @@ FOR NO KEY UPDATE
 """
 
 _UPDATE = f"""
-UPDATE ocr_executions o SET {assignments(_UPDATED, "id")}
+UPDATE ocr_executions o SET {assignments(_COLUMNS)}
 FROM {records(_UPDATED)} WHERE o.id = r.id
 """
 
@@ -78,7 +109,7 @@ _BBOX = msgspec.json.Encoder()
 
 
 class WrittenImages(NamedTuple):
-    """What was written: rows, boxes, and public paths that somebody else holds.
+    """What was written: rows, boxes, and public paths that another image holds.
 
     `warnings` counts the rows that have one, by its code.
     """
@@ -90,7 +121,7 @@ class WrittenImages(NamedTuple):
 
 
 class LockedImages(NamedTuple):
-    """Results that hold their path from now on, with their row ids; their boxes are to come."""
+    """Results that hold their path from now on, with their row ids; their boxes come later."""
 
     holders: list[tuple[int, ImageState]]
     replaced: list[int]
@@ -111,13 +142,11 @@ def write_rows(cursor: Cursor[Any], images: Mapping[str, ImageState]) -> LockedI
     written = len(holders)
     locked = _locked(cursor, images.keys() - {image.image_path for _, image in holders})
     replaced = [
-        (row_id, images[path])
-        for row_id, path, key in locked
-        if key is None or images[path].key > key
+        (row.id, images[row.image_path]) for row in locked if row.is_below(images[row.image_path])
     ]
     staged = len(images) - len(locked) + len(replaced)
     if replaced:
-        rows = [{"id": row_id, **_row(image)} for row_id, image in replaced]
+        rows = [_row(image, row_id) for row_id, image in replaced]
         written += cursor.execute(_UPDATE, (rows_parameter(rows),)).rowcount
         holders += replaced
     return LockedImages(holders, [row_id for row_id, _ in replaced], RowCount(staged, written))
@@ -135,21 +164,12 @@ def write_boxes(cursor: Cursor[Any], locked: LockedImages) -> WrittenImages:
     return WrittenImages(locked.rows, boxes, refused, warnings)
 
 
-def _locked(cursor: Cursor[Any], paths: Iterable[str]) -> list[tuple[int, str, Any]]:
+def _locked(cursor: Cursor[Any], paths: Iterable[str]) -> list[_LockedRow]:
     wanted = sorted(paths)
     if not wanted:
         return []
     cursor.execute(_LOCK, (wanted,))
-    locked: list[tuple[int, str, Any]] = []
-    for row_id, path, submitted_at, run, chain_id, status, told, value_digest in cursor:
-        # A row from before the recorder has no time of submission; any result replaces it.
-        key = (
-            None
-            if submitted_at is None
-            else (submitted_at, run, chain_id, status == ImageStatus.SUCCESS, told, value_digest)
-        )
-        locked.append((row_id, path, key))
-    return locked
+    return [*map(_LockedRow._make, cursor)]
 
 
 def _copy_boxes(cursor: Cursor[Any], holders: list[tuple[int, ImageState]]) -> RowCount:
@@ -193,16 +213,17 @@ def _grant_public_paths(cursor: Cursor[Any], holders: list[tuple[int, ImageState
     return refused[0] if refused else 0
 
 
-def _row(image: ImageState) -> dict[str, Any]:
-    return {
-        "chain_id": image.chain_id,
-        "image_path": image.image_path,
-        "status": image.status,
-        "error": image.error,
-        "run": image.run,
-        "submitted_at": image.submitted_at,
-        "reason": image.reason,
-        "value_digest": "\\x" + image.value_digest.hex(),
-        "text_box_count": len(image.boxes),
-        "provenance": image.provenance,
-    }
+def _row(image: ImageState, row_id: int | msgspec.UnsetType = msgspec.UNSET) -> _ImageRow:
+    return _ImageRow(
+        image.chain_id,
+        image.image_path,
+        image.status,
+        image.error,
+        image.run,
+        image.submitted_at,
+        image.reason,
+        "\\x" + image.value_digest.hex(),
+        len(image.boxes),
+        image.provenance,
+        id=row_id,
+    )

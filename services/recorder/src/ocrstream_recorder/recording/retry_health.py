@@ -1,4 +1,4 @@
-"""Whether something fails and is tried again: what readiness and a metric tell of it."""
+"""Whether something fails and is tried again: what readiness and a metric show of it."""
 
 import time
 from collections.abc import Hashable
@@ -15,9 +15,9 @@ class _Failure(NamedTuple):
 
 
 class RetryHealth:
-    """What is tried again until it succeeds; `gauge` is 1 while that is true of anything.
+    """Operations that are tried again until they succeed; `gauge` is 1 while there is any.
 
-    Several may be at a time, told apart by `this`: the success of one hides no other's failure.
+    `what` is what readiness calls them. The success of one hides no other's failure.
     """
 
     def __init__(self, what: str, gauge: Gauge) -> None:
@@ -25,20 +25,20 @@ class RetryHealth:
         self._gauge = gauge
         self._failures: dict[Hashable, _Failure] = {}
 
-    def failed(self, error: Exception, this: Hashable) -> None:
-        """An attempt at `this` failed, another one follows."""
-        before = self._failures.get(this)
+    def failed(self, error: Exception, operation: Hashable) -> None:
+        """An attempt at the operation failed, another one follows."""
+        before = self._failures.get(operation)
         since = before.since if before else time.monotonic()
-        self._failures[this] = _Failure(since, f"{type(error).__name__}: {error}")
+        self._failures[operation] = _Failure(since, f"{type(error).__name__}: {error}")
         self._gauge.set(1)
 
-    def ended(self, this: Hashable) -> None:
-        """An attempt at `this` succeeded, or it is not tried any more."""
-        if self._failures.pop(this, None) and not self._failures:
+    def ended(self, operation: Hashable) -> None:
+        """An attempt at the operation succeeded, or it is not tried any more."""
+        if self._failures.pop(operation, None) and not self._failures:
             self._gauge.set(0)
 
     async def check(self) -> None:
-        """Raises NotReadyError while anything is tried again; tells of what fails for longest."""
+        """Raises NotReadyError while anything is tried again; names what fails for longest."""
         if self._failures:
             failure = min(self._failures.values())
             for_s = time.monotonic() - failure.since

@@ -1,6 +1,6 @@
 """Partitions that are not read, because the stored offset is not in their log.
 
-Whether to go on without what is missing is for a person to say, by `ocrstream-recorder skip`.
+A person decides whether to go on without what is missing, by `ocrstream-recorder skip`.
 """
 
 import time
@@ -16,8 +16,8 @@ from ocrstream_schemas.topics import RECORDED_TOPICS
 
 logger = structlog.get_logger(__name__)
 
-_LOOK_AGAIN_S = 5.0
-_TOLD_AT_MOST = 3
+_CHECK_INTERVAL_S = 5.0
+_NAMED_AT_MOST = 3
 
 
 class _Stop(NamedTuple):
@@ -26,17 +26,17 @@ class _Stop(NamedTuple):
 
 
 class StoppedPartitions:
-    """Those of one recorder; every few seconds it looks whether somebody has moved their offset."""
+    """Those of one recorder; every few seconds it checks whether somebody moved their offsets."""
 
     def __init__(self) -> None:
         self._stops: dict[TopicPartition, _Stop] = {}
-        self._look_at = 0.0
+        self._next_check_at = 0.0
 
     def not_due(self) -> set[TopicPartition]:
-        """Those that need not be looked at now."""
-        if time.monotonic() < self._look_at:
+        """Those that need not be checked now."""
+        if time.monotonic() < self._next_check_at:
             return set(self._stops)
-        self._look_at = time.monotonic() + _LOOK_AGAIN_S
+        self._next_check_at = time.monotonic() + _CHECK_INTERVAL_S
         return set()
 
     def remains(self, partition: TopicPartition, stored: int, begin: int, end: int) -> bool:
@@ -55,7 +55,7 @@ class StoppedPartitions:
             logger.warning(
                 "partition goes on", topic=partition.topic, partition=partition.partition, at=stored
             )
-            self._tell()
+            self._set_gauge()
         return False
 
     def stop(self, partition: TopicPartition, stored: int, begin: int, end: int) -> None:
@@ -81,26 +81,28 @@ class StoppedPartitions:
             why=why,
         )
         self._stops[partition] = _Stop(stored, why)
-        self._tell()
+        self._set_gauge()
 
     def clear(self) -> None:
         """All partitions are given away."""
         self._stops.clear()
-        self._tell()
+        self._set_gauge()
 
     async def check(self) -> None:
         """Raises NotReadyError while partitions are stopped."""
         if not self._stops:
             return
-        told = [
-            f"{one.topic} {one.partition}: {stop.why}" for one, stop in sorted(self._stops.items())
+        reasons = [
+            f"{partition.topic} {partition.partition}: {stop.why}"
+            for partition, stop in sorted(self._stops.items())
         ]
-        more = f"; and {len(told) - _TOLD_AT_MOST} more" if len(told) > _TOLD_AT_MOST else ""
+        count = len(reasons)
+        more = f"; and {count - _NAMED_AT_MOST} more" if count > _NAMED_AT_MOST else ""
         raise NotReadyError(
-            f"{len(told)} partitions are not read. {'; '.join(told[:_TOLD_AT_MOST])}{more}"
+            f"{count} partitions are not read. {'; '.join(reasons[:_NAMED_AT_MOST])}{more}"
         )
 
-    def _tell(self) -> None:
-        stopped = Counter(one.topic for one in self._stops)
+    def _set_gauge(self) -> None:
+        stopped = Counter(partition.topic for partition in self._stops)
         for topic in RECORDED_TOPICS:
             recording_metrics.PARTITIONS_STOPPED.labels(topic).set(stopped[topic])

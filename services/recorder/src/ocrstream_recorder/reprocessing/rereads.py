@@ -17,8 +17,8 @@ from ocrstream_recorder.reprocessing.resubmission import (
     INDEXED,
     LOOKED_AT,
     UNINDEXED,
+    KeysetPosition,
     Part,
-    Place,
     event_topic,
     event_value,
 )
@@ -187,9 +187,9 @@ def submit_part(cursor: Cursor[Any], limit: int, zone: DatabaseZone) -> Part | N
     if found is None:
         return None
     request_id, batch_id, condition, lane, requested_at, *after = found
-    place = Place(*after)
+    position = KeysetPosition(*after)
     parameters = _parameters(batch_id, requested_at, zone) | {
-        **place._asdict(),
+        **position._asdict(),
         "request_id": request_id,
         "limit": limit,
         "lane": lane,
@@ -201,11 +201,11 @@ def submit_part(cursor: Cursor[Any], limit: int, zone: DatabaseZone) -> Part | N
     if batch_id is None:
         part = _SOME_OF_EVERYTHING
     else:
-        part = UNINDEXED if place.after_index is None else INDEXED
+        part = UNINDEXED if position.after_index is None else INDEXED
     sql = _SEND.replace("{part}", part).replace("{chosen}", _chosen(batch_id, parsed, parameters))
     told = cursor.execute(cast("LiteralString", sql), parameters).fetchone()
     images, boxes, looked_at, last_index, last_id = cast("_Told", told)
-    following = place.after(looked_at, last_index, last_id, limit)
+    following = position.after(looked_at, last_index, last_id, limit)
     cursor.execute(
         _ADVANCE, (following is not None, *(following or (None, 0)), images, boxes, request_id)
     )

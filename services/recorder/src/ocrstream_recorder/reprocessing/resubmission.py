@@ -23,7 +23,7 @@ LOOKED_AT = """
 (SELECT count(*) FROM part), (SELECT max(image_index) FROM part),
 (SELECT id FROM part ORDER BY image_index DESC, id DESC LIMIT 1)
 """
-"""What `Place.after` wants to know of the rows of `part`."""
+"""What `KeysetPosition.after` needs of the rows of `part`."""
 
 
 class Part(NamedTuple):
@@ -33,7 +33,7 @@ class Part(NamedTuple):
     submitted: int
 
 
-class Place(NamedTuple):
+class KeysetPosition(NamedTuple):
     """Where the next part begins; of a batch, -1: at its first index, None: past all of them."""
 
     after_index: int | None
@@ -41,14 +41,14 @@ class Place(NamedTuple):
 
     def after(
         self, looked_at: int, last_index: int | None, last_id: int | None, limit: int
-    ) -> "Place | None":
-        """The place after a part of `looked_at` rows, `limit` at most; None: that was the last."""
+    ) -> "KeysetPosition | None":
+        """The position after a part of `looked_at` rows, `limit` at most; None after the last."""
         if looked_at == limit and last_id is not None:
-            return Place(last_index, last_id)
-        return None if self.after_index is None else Place(None, 0)
+            return KeysetPosition(last_index, last_id)
+        return None if self.after_index is None else KeysetPosition(None, 0)
 
 
-BATCH_BEGIN = Place(-1, 0)
+BATCH_BEGIN = KeysetPosition(-1, 0)
 
 
 def event_value(

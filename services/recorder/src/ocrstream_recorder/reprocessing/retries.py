@@ -10,8 +10,8 @@ from ocrstream_recorder.reprocessing.resubmission import (
     INDEXED,
     LOOKED_AT,
     UNINDEXED,
+    KeysetPosition,
     Part,
-    Place,
     event_topic,
     event_value,
 )
@@ -68,26 +68,24 @@ UPDATE recorder_retries SET pending = %s, after_index = %s, after_id = %s
 WHERE batch_id = %s AND request_id = %s
 """
 
-_Told = tuple[int, int, int | None, int | None]
 
+def request(cursor: Cursor[Any], requested: BatchRetryRequested, zone: DatabaseZone) -> bool:
+    """Note a retry; False if this request was noted before. The batch must have a row.
 
-def request(cursor: Cursor[Any], asked: BatchRetryRequested, zone: DatabaseZone) -> bool:
-    """Note a retry; False if its batch was asked the same before. The batch must have a row.
-
-    Its images count as submitted when it was asked for, but not before anything that is known of
+    Its images count as submitted when it was requested, but not before anything that is known of
     the batch: by a clock that is behind, the new run's results would else not hold their paths.
     """
     cursor.execute(
-        "SELECT last_event_at FROM batch_executions WHERE batch_id = %s", (asked.batch_id,)
+        "SELECT last_event_at FROM batch_executions WHERE batch_id = %s", (requested.batch_id,)
     )
     known = [zone.to_utc(moment) for (moment,) in cursor if moment is not None]
     cursor.execute(
         _REQUEST,
         {
-            "request_id": asked.request_id,
-            "batch_id": asked.batch_id,
-            "requested_at": max([cast("datetime", asked.requested_at), *known]),
-            "include_no_text": asked.include_no_text,
+            "request_id": requested.request_id,
+            "batch_id": requested.batch_id,
+            "requested_at": max([cast("datetime", requested.requested_at), *known]),
+            "include_no_text": requested.include_no_text,
         },
     )
     return cursor.rowcount > 0
@@ -102,13 +100,13 @@ def submit_part(cursor: Cursor[Any], limit: int) -> Part | None:
     if found is None:
         return None
     request_id, batch_id, requested_at, include_no_text, cancelled_run, *after = found
-    place = Place(*after)
-    told = cursor.execute(
-        _SUBMIT_UNINDEXED if place.after_index is None else _SUBMIT_INDEXED,
+    position = KeysetPosition(*after)
+    counts = cursor.execute(
+        _SUBMIT_UNINDEXED if position.after_index is None else _SUBMIT_INDEXED,
         {
             "request_id": request_id,
             "batch_id": batch_id,
-            **place._asdict(),
+            **position._asdict(),
             "submitted_at": cast("datetime", requested_at).isoformat(),
             "include_no_text": include_no_text,
             "cancelled_run": cancelled_run,
@@ -118,9 +116,9 @@ def submit_part(cursor: Cursor[Any], limit: int) -> Part | None:
         },
     ).fetchone()
     submitted, looked_at, last_index, last_id = cast(
-        "tuple[int, int, int | None, int | None]", told
+        "tuple[int, int, int | None, int | None]", counts
     )
-    following = place.after(looked_at, last_index, last_id, limit)
+    following = position.after(looked_at, last_index, last_id, limit)
     cursor.execute(
         _ADVANCE, (following is not None, *(following or (None, 0)), batch_id, request_id)
     )

@@ -3,19 +3,29 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from ocrstream_recorder.rules.canonical import greatest, least
 from ocrstream_recorder.rules.chain import ChainOutcome, ChainState
 from ocrstream_recorder.rules.description import Description
+from ocrstream_recorder.rules.lattice import greatest, least
 from ocrstream_recorder.rules.status import DONE, ProcessStatus
 
 DEFAULT_CHUNK_SIZE = 10
 
-BATCH_FIELDS = ("batch_name", "initiated_by", "options", "input_data", "chunk_size")
-NOTHING_ANNOUNCED = Description((None,) * len(BATCH_FIELDS), (0,) * len(BATCH_FIELDS))
+
+class BatchFields(NamedTuple):
+    """What describes a batch; `options` and `input_data` are canonical JSON."""
+
+    batch_name: str | None = None
+    initiated_by: str | None = None
+    options: msgspec.Raw | None = None
+    input_data: msgspec.Raw | None = None
+    chunk_size: int | None = None
+
+
+NOTHING_ANNOUNCED = Description(BatchFields(), (0,) * len(BatchFields._fields))
 
 
 class BatchState(msgspec.Struct, frozen=True):
@@ -24,7 +34,7 @@ class BatchState(msgspec.Struct, frozen=True):
     `announced_total` is the greatest by BatchSubmitted, `hinted_total` the greatest `batch_total`
     of its images; `run` the highest of any image, `revoked_run` the highest cancelled (0: none).
     `run_began_at` is when the first image of `run` was submitted.
-    `first_at` and `last_at` are the extremes of all times its events tell.
+    `first_at` and `last_at` are the extremes of all times in its events.
     """
 
     batch_id: str
@@ -34,7 +44,7 @@ class BatchState(msgspec.Struct, frozen=True):
     revoked_run: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
-    description: Description = NOTHING_ANNOUNCED
+    description: Description[BatchFields] = NOTHING_ANNOUNCED
     run_began_at: datetime | None = None
 
     def join(self, other: "BatchState") -> "BatchState":
@@ -58,22 +68,23 @@ class BatchState(msgspec.Struct, frozen=True):
             return least(self.run_began_at, other.run_began_at)
         return (self if self.run > other.run else other).run_began_at
 
-    def described(self) -> dict[str, Any]:
-        """The descriptive fields by name; None where nobody said anything."""
-        return dict(zip(BATCH_FIELDS, self.description.values, strict=True))
+    @property
+    def fields(self) -> BatchFields:
+        """The descriptive fields; None where no event gave a value."""
+        return self.description.values
 
     @property
     def options(self) -> dict[str, Any]:
-        """What was asked for; empty if nobody asked for anything."""
-        told = self.described()["options"]
-        options = None if told is None else msgspec.json.decode(told)
+        """The options of the batch; empty if no event gave any."""
+        given = self.fields.options
+        options = None if given is None else msgspec.json.decode(given)
         # A batch from before the recorder may have anything there.
         return options if isinstance(options, dict) else {}
 
     @property
     def chunk_size(self) -> int:
         """Images per chunk."""
-        return self.described()["chunk_size"] or DEFAULT_CHUNK_SIZE
+        return self.fields.chunk_size or DEFAULT_CHUNK_SIZE
 
     @property
     def cancelled(self) -> bool:
@@ -155,7 +166,7 @@ def batch_outcome(batch: BatchState, tally: Tally) -> BatchOutcome:
     total = max(promised, tally.seen) if promised is not None else 0
     revoked = tally.revoked
     if batch.cancelled:
-        # A cancelled batch ends at once, though nobody said how many images it was to have.
+        # A cancelled batch ends at once, though its total may be unknown.
         total = max(total, tally.seen)
         revoked = total - tally.completed - tally.failed
     done = tally.completed + tally.failed + revoked

@@ -1,4 +1,4 @@
-"""The order in which the boxes of a stored result are told: everywhere the one."""
+"""The order of the boxes of a stored result, the same for every reader."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
-from ocrstream_recorder.rules.canonical import greatest, least
 from ocrstream_recorder.rules.description import Description
+from ocrstream_recorder.rules.lattice import greatest, least
 from ocrstream_recorder.rules.status import DONE, ProcessStatus
 from ocrstream_recorder.rules.task import TaskState
 from ocrstream_schemas.events import Reason
@@ -16,18 +16,30 @@ from ocrstream_schemas.events import Reason
 DEFAULT_INITIATOR = "batch_ocr"
 
 
+class ChainFields(NamedTuple):
+    """What describes a chain; `options` is canonical JSON."""
+
+    chain_name: str | None = None
+    initiated_by: str | None = None
+    image_index: int | None = None
+    image_path: str | None = None
+    public_path: str | None = None
+    source_name: str | None = None
+    page: int | None = None
+    options: msgspec.Raw | None = None
+
+
 class ChainState(msgspec.Struct, frozen=True):
     """What events say of a chain itself. `run` is the highest seen, `total_tasks` the greatest.
 
-    Of several batches named the least owns the chain. `description` holds, in this order,
-    the fields of `ChainState.FIELDS`.
+    Of several batches named the least owns the chain.
     """
 
     chain_id: str
     batch_id: str | None
     run: int
     total_tasks: int
-    description: Description
+    description: Description[ChainFields]
 
     def join(self, other: "ChainState") -> "ChainState":
         """The state after both."""
@@ -41,19 +53,20 @@ class ChainState(msgspec.Struct, frozen=True):
             self.description.join(other.description),
         )
 
-    def described(self) -> dict[str, Any]:
-        """The descriptive fields by name; None where nobody said anything."""
-        return dict(zip(CHAIN_FIELDS, self.description.values, strict=True))
+    @property
+    def fields(self) -> ChainFields:
+        """The descriptive fields; None where no event gave a value."""
+        return self.description.values
 
     @property
     def index(self) -> int | None:
         """The image's place in its batch."""
-        return self.description.values[_INDEX]
+        return self.description.values.image_index
 
     @property
     def name(self) -> str | None:
         """Its given name, else one after its place in the batch."""
-        given: str | None = self.description.values[_NAME]
+        given = self.fields.chain_name
         if given is None and self.batch_id is not None and self.index is not None:
             return f"batch_image_{self.index}"
         return given
@@ -61,23 +74,8 @@ class ChainState(msgspec.Struct, frozen=True):
     @property
     def initiator(self) -> str | None:
         """Who asked for it; for an image of a batch `batch_ocr` unless an event says otherwise."""
-        given: str | None = self.description.values[_INITIATOR]
+        given = self.fields.initiated_by
         return DEFAULT_INITIATOR if given is None and self.batch_id is not None else given
-
-
-CHAIN_FIELDS = (
-    "chain_name",
-    "initiated_by",
-    "index",
-    "image_path",
-    "public_path",
-    "source_name",
-    "page",
-    "options",
-)
-_NAME, _INITIATOR, _INDEX = (
-    CHAIN_FIELDS.index(name) for name in ("chain_name", "initiated_by", "index")
-)
 
 
 class ChainOutcome(msgspec.Struct, frozen=True):
@@ -94,6 +92,13 @@ class ChainOutcome(msgspec.Struct, frozen=True):
     first_task_id: str | None = None
     reason: Reason | None = None
     error: str | None = None
+
+
+class Chain(NamedTuple):
+    """A chain with what follows from its tasks."""
+
+    state: ChainState
+    outcome: ChainOutcome
 
 
 def chain_outcome(chain: ChainState, tasks: Iterable[TaskState]) -> ChainOutcome:

@@ -13,7 +13,7 @@ def cancel_due_at(
     """The instant to cancel the batch's current run at; None: there is nothing to cancel.
 
     A deadline holds for the run that it was set for and for retries that begin before it. One that
-    begins after it was asked for by somebody who knew, so it has none.
+    begins after it was requested by somebody who knew the deadline, so it has none.
     """
     if deadline is None or ended:
         return None

@@ -1,15 +1,16 @@
 """Descriptive fields: names, initiators, options. The value from the best source holds."""
 
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ocrstream_recorder.rules.canonical import digest
+from ocrstream_recorder.rules.lattice import digest
 
 
 class Source(IntEnum):
-    """Who said it, the more trusted the greater."""
+    """Who described something, the more trusted the greater."""
 
     LIFECYCLE = 0
     RESULT = 1
@@ -19,20 +20,30 @@ class Source(IntEnum):
 
 _SOURCES = len(Source)
 
+FieldsT = TypeVar("FieldsT", bound=tuple[Any, ...])
+"""A NamedTuple of descriptive fields."""
 
-class Description(msgspec.Struct, frozen=True):
-    """Values of a fixed list of fields, each with the rank of who said it (0: nobody did)."""
 
-    values: tuple[Any, ...]
+class Description(msgspec.Struct, Generic[FieldsT], frozen=True):
+    """Descriptive fields, and of each the rank of whoever gave its value; 0: nobody did."""
+
+    values: FieldsT
     ranks: tuple[int, ...]
 
     @classmethod
-    def of(cls, values: tuple[Any, ...], run: int, source: Source) -> "Description":
-        """What one event says; None says nothing. A higher run beats any source."""
+    def of(cls, fields: FieldsT, run: int, source: Source) -> "Description[FieldsT]":
+        """What one event describes; None describes nothing. A higher run beats any source."""
         rank = _SOURCES * run + source
-        return cls(values, tuple([0 if value is None else rank for value in values]))
+        return cls(fields, tuple([0 if value is None else rank for value in fields]))
 
-    def join(self, other: "Description") -> "Description":
+    @classmethod
+    def of_row(cls, fields: FieldsT, ranks: Iterable[int]) -> "Description[FieldsT]":
+        """What a row keeps; of a field that nobody described it may hold a default."""
+        kept = tuple(ranks)
+        values = [value if rank else None for value, rank in zip(fields, kept, strict=True)]
+        return cls(_like(fields, values), kept)
+
+    def join(self, other: "Description[FieldsT]") -> "Description[FieldsT]":
         """Field by field the value of the greater rank, ties by the values' digests."""
         if self.ranks == other.ranks and self.values == other.values:
             return self
@@ -43,9 +54,13 @@ class Description(msgspec.Struct, frozen=True):
             )
         ]
         return Description(
-            tuple(side.values[field] for field, side in enumerate(chosen)),
-            tuple(side.ranks[field] for field, side in enumerate(chosen)),
+            _like(self.values, [side.values[field] for field, side in enumerate(chosen)]),
+            tuple([side.ranks[field] for field, side in enumerate(chosen)]),
         )
+
+
+def _like(fields: FieldsT, values: list[Any]) -> FieldsT:
+    return tuple.__new__(type(fields), values)
 
 
 def _holds(mine: Any, my_rank: int, theirs: Any, their_rank: int) -> bool:

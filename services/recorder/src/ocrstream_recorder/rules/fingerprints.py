@@ -1,6 +1,6 @@
-"""Records known again: the row of a chain keeps fingerprints of the records folded into it.
+"""Records recognized: the row of a chain keeps fingerprints of the records folded into it.
 
-A record whose fingerprint is kept anywhere need not be decoded: what it says is part of the states,
+A record whose fingerprint is kept anywhere need not be decoded: it is part of the states already,
 and joining it once more would change none. The chain is only where to look for it.
 """
 
@@ -10,7 +10,7 @@ from hashlib import blake2b
 from ocrstream_schemas.ids import RecordRef
 
 RULES = 2
-"""What records mean. With any change of that it is raised, so that all count as new."""
+"""The version of what records mean; any change raises it, so that all records count as new."""
 KEPT = 16
 """How many a chain keeps, the newest. A record beyond is decoded again and changes nothing."""
 SIZE = 16
@@ -23,17 +23,17 @@ def fingerprint(topic: str, value: bytes | None, ref: RecordRef) -> bytes:
     Besides topic and value these are the coordinates that it first had, which ids and times are
     taken from where the value leaves them out. No topic holds NUL.
     """
-    place = f"{ref.topic}\0{ref.partition}\0{ref.offset}\0{ref.timestamp_ms}"
-    digest = blake2b(f"{RULES}\0{topic}\0{place}\0".encode(), digest_size=SIZE)
+    origin = f"{ref.topic}\0{ref.partition}\0{ref.offset}\0{ref.timestamp_ms}"
+    digest = blake2b(f"{RULES}\0{topic}\0{origin}\0".encode(), digest_size=SIZE)
     digest.update(value or b"")
     return digest.digest()
 
 
 def remember(kept: bytes, more: Iterable[bytes]) -> bytes:
-    """What is kept after further fingerprints, one behind the other, the newest last."""
-    return b"".join(list(dict.fromkeys([*fingerprints(kept), *more]))[-KEPT:])
+    """The fingerprints to keep after further ones, one behind the other, the newest last."""
+    return b"".join(list(dict.fromkeys([*split_fingerprints(kept), *more]))[-KEPT:])
 
 
-def fingerprints(kept: bytes) -> list[bytes]:
-    """Those that are kept."""
+def split_fingerprints(kept: bytes) -> list[bytes]:
+    """The fingerprints in what a row keeps."""
     return [kept[at : at + SIZE] for at in range(0, len(kept), SIZE)]

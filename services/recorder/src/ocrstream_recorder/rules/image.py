@@ -1,12 +1,28 @@
 """The OCR result of an image path: a register that the greatest result holds."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
-from ocrstream_recorder.rules.canonical import digest
+from ocrstream_recorder.rules.lattice import digest
 from ocrstream_recorder.rules.status import ImageStatus
 from ocrstream_schemas.events import Reason, TextBox
+
+
+class RegisterKey(NamedTuple):
+    """What decides between two results of a path: the greatest holds it.
+
+    One with provenance is above one without: so a row that an older recorder wrote without it is
+    completed when its record is folded again.
+    """
+
+    submitted_at: datetime
+    run: int
+    chain_id: str
+    succeeded: bool
+    has_provenance: bool
+    value_digest: bytes
 
 
 class ImageState(msgspec.Struct, frozen=True):
@@ -27,13 +43,9 @@ class ImageState(msgspec.Struct, frozen=True):
     """The codes in the provenance, each once."""
 
     @property
-    def key(self) -> tuple[datetime, int, str, bool, bool, bytes]:
-        """What decides between two results: the greatest holds.
-
-        One that tells what read it is above one that does not: so a row that an older recorder
-        wrote without it is completed when its record is folded again.
-        """
-        return (
+    def key(self) -> RegisterKey:
+        """What decides whether it holds its path."""
+        return RegisterKey(
             self.submitted_at,
             self.run,
             self.chain_id,

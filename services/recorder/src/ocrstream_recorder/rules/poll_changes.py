@@ -1,4 +1,4 @@
-"""Events folded per row: what a poll, or any set of events, says of every row it touches."""
+"""Events folded per row: what a poll, or any set of events, changes in every row it touches."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -22,32 +22,32 @@ _StateT = TypeVar("_StateT", bound=_State)
 class PollChanges:
     """States by key: tasks by task_id, chains by chain_id, batches by batch_id, images by path.
 
-    Retries are by their batch and request. `folded`: fingerprints of records by chain_id.
+    Retries are by their batch and request. `fingerprints` of records are by chain_id.
     """
 
-    def __init__(self, contributions: Iterable[RowChanges] = ()) -> None:
+    def __init__(self, changes: Iterable[RowChanges] = ()) -> None:
         self.tasks: dict[str, TaskState] = {}
         self.chains: dict[str, ChainState] = {}
         self.batches: dict[str, BatchState] = {}
         self.images: dict[str, ImageState] = {}
         self.retries: dict[tuple[str, str], BatchRetryRequested] = {}
-        self.folded: defaultdict[str, list[bytes]] = defaultdict(list)
-        for contribution in contributions:
-            self.add(contribution)
+        self.fingerprints: defaultdict[str, list[bytes]] = defaultdict(list)
+        for changes_of_record in changes:
+            self.add(changes_of_record)
 
-    def add(self, contribution: RowChanges) -> None:
-        """Fold one event in."""
-        if contribution.task is not None:
-            _join(self.tasks, contribution.task.task_id, contribution.task)
-        if contribution.chain is not None:
-            _join(self.chains, contribution.chain.chain_id, contribution.chain)
-            if contribution.fingerprint is not None:
-                self.folded[contribution.chain.chain_id].append(contribution.fingerprint)
-        if contribution.batch is not None:
-            _join(self.batches, contribution.batch.batch_id, contribution.batch)
-        if contribution.image is not None:
-            _join(self.images, contribution.image.image_path, contribution.image)
-        if (retry := contribution.retry) is not None:
+    def add(self, changes: RowChanges) -> None:
+        """Fold the changes of one event in."""
+        if changes.task is not None:
+            _join(self.tasks, changes.task.task_id, changes.task)
+        if changes.chain is not None:
+            _join(self.chains, changes.chain.chain_id, changes.chain)
+            if changes.fingerprint is not None:
+                self.fingerprints[changes.chain.chain_id].append(changes.fingerprint)
+        if changes.batch is not None:
+            _join(self.batches, changes.batch.batch_id, changes.batch)
+        if changes.image is not None:
+            _join(self.images, changes.image.image_path, changes.image)
+        if (retry := changes.retry) is not None:
             self.retries.setdefault((retry.batch_id, retry.request_id), retry)
 
     def tasks_by_chain(self) -> dict[str, dict[str, TaskState]]:

@@ -1,4 +1,4 @@
-"""What one event contributes to each row it touches."""
+"""What one event changes in each row it touches."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import msgspec
 
-from ocrstream_recorder.rules.batch import BatchState
-from ocrstream_recorder.rules.canonical import document
-from ocrstream_recorder.rules.chain import CHAIN_FIELDS, ChainState
+from ocrstream_recorder.rules.batch import BatchFields, BatchState
+from ocrstream_recorder.rules.canonical_json import canonical_json
+from ocrstream_recorder.rules.chain import ChainFields, ChainState
 from ocrstream_recorder.rules.description import Description, Source
 from ocrstream_recorder.rules.image import ImageState, value_digest
 from ocrstream_recorder.rules.provenance import stored_form
@@ -28,6 +28,7 @@ from ocrstream_schemas.events import (
     OcrEvent,
     OcrFailed,
     OcrSucceeded,
+    Provenance,
     Reason,
     TaskFailed,
     TaskRetried,
@@ -62,7 +63,7 @@ class RowChanges(msgspec.Struct, frozen=True):
 
 
 def changes_of(event: AnyEvent, to_local: ToLocal) -> RowChanges:
-    """What `event`, as `codec.decode` completes it, says of each row."""
+    """What `event`, as `codec.decode` completes it, changes in each row."""
     match event:
         case ImageSubmitted():
             return _submission(event, to_local)
@@ -71,17 +72,17 @@ def changes_of(event: AnyEvent, to_local: ToLocal) -> RowChanges:
         case BatchSubmitted() | BatchRevoked() | BatchRetryRequested():
             return _command(event, to_local)
         case BatchCompleted():
-            raise TypeError("BatchCompleted is what the recorder says, not what it hears")
+            raise TypeError("the recorder sends BatchCompleted and reads none")
         case WorkerSeen():
-            raise TypeError("WorkerSeen tells of no image and is not recorded")
+            raise TypeError("WorkerSeen is about no image and is not recorded")
         case _:
             return _lifecycle(event, to_local)
 
 
 def changes_of_dead_letter(salvaged: Salvaged) -> RowChanges:
-    """What a dead-lettered record still says: its chain failed, unless a real outcome is known."""
+    """What a dead-lettered record changes: its chain failed, unless a real outcome is known."""
     chain_id, run = salvaged.chain_id, salvaged.run
-    said = (None, None, salvaged.index, salvaged.image_path, None, None, None, None)
+    fields = ChainFields(image_index=salvaged.index, image_path=salvaged.image_path)
     return RowChanges(
         task=TaskState(
             salvaged.task_id or ocr_task_id(chain_id, OCR_TASK_NAME, run),
@@ -97,7 +98,7 @@ def changes_of_dead_letter(salvaged: Salvaged) -> RowChanges:
             salvaged.batch_id,
             run,
             1,
-            Description.of(said, run, Source.LIFECYCLE),
+            Description.of(fields, run, Source.LIFECYCLE),
         ),
         batch=None if salvaged.batch_id is None else BatchState(salvaged.batch_id, run=run),
     )
@@ -150,8 +151,7 @@ def _result(event: OcrEvent, to_local: ToLocal) -> RowChanges:
         worker=event.worker,
     )
     status = ImageStatus.SUCCESS if reason is None else ImageStatus.FAILED
-    told = event.provenance
-    provenance = None if told is None else stored_form(told, event.attempt)
+    provenance = None if event.provenance is None else stored_form(event.provenance, event.attempt)
     image = ImageState(
         event.image_path,
         to_local(cast("datetime", event.submitted_at)),  # filled in by codec.decode
@@ -164,7 +164,7 @@ def _result(event: OcrEvent, to_local: ToLocal) -> RowChanges:
         event.public_path,
         boxes,
         provenance,
-        () if told is None else tuple(dict.fromkeys(one.code for one in told.warnings)),
+        _warning_codes(event.provenance),
     )
     return RowChanges(
         task,
@@ -172,6 +172,13 @@ def _result(event: OcrEvent, to_local: ToLocal) -> RowChanges:
         _batch(event, [started_at, finished_at], to_local),
         None if revoked else image,
     )
+
+
+def _warning_codes(provenance: Provenance | None) -> tuple[str, ...]:
+    """The codes of its warnings, each once."""
+    if provenance is None:
+        return ()
+    return tuple(dict.fromkeys(warning.code for warning in provenance.warnings))
 
 
 def _lifecycle(event: LifecycleEvent, to_local: ToLocal) -> RowChanges:
@@ -221,11 +228,11 @@ def _command(
     match event:
         case BatchSubmitted():
             moment = _local(event.submitted_at, to_local)
-            said = (
+            fields = BatchFields(
                 event.batch_name,
                 event.initiated_by,
-                document(event.options),
-                document(event.input_data),
+                canonical_json(event.options),
+                canonical_json(event.input_data),
                 event.chunk_size,
             )
             return RowChanges(
@@ -234,7 +241,7 @@ def _command(
                     announced_total=event.total_images,
                     first_at=moment,
                     last_at=moment,
-                    description=Description.of(said, 1, Source.ANNOUNCEMENT),
+                    description=Description.of(fields, 1, Source.ANNOUNCEMENT),
                 )
             )
         case BatchRevoked():
@@ -245,22 +252,25 @@ def _command(
                 )
             )
         case BatchRetryRequested():
-            # It tells no time: the batch goes on when an image is submitted again, if one is.
+            # It has no time: the batch goes on when an image is submitted again, if one is.
             return RowChanges(batch=BatchState(event.batch_id), retry=event)
 
 
 _ImageEvent = ImageSubmitted | LifecycleEvent | OcrEvent
-_chain_fields: Callable[[_ImageEvent], tuple[Any, ...]] = attrgetter(*CHAIN_FIELDS[:-1])
+_fields_of: Callable[[_ImageEvent], tuple[Any, ...]] = attrgetter(
+    *("chain_name", "initiated_by", "index", "image_path", "public_path", "source_name", "page")
+)
+"""All of ChainFields but the options, in its order; several times as fast as one by one."""
 
 
 def _chain(event: _ImageEvent, source: Source) -> ChainState:
-    said = (*_chain_fields(event), document(event.options))
+    fields = ChainFields._make((*_fields_of(event), canonical_json(event.options)))
     return ChainState(
         cast("str", event.chain_id),
         event.batch_id,
         event.run,
         event.total_tasks or 1,
-        Description.of(said, event.run, source),
+        Description.of(fields, event.run, source),
     )
 
 
@@ -272,14 +282,15 @@ def _batch(
 ) -> BatchState | None:
     if event.batch_id is None:
         return None
-    told = [moment for moment in (_local(event.submitted_at, to_local), *moments) if moment]
+    submitted_at = _local(event.submitted_at, to_local)
+    known = [moment for moment in (submitted_at, *moments) if moment]
     return BatchState(
         event.batch_id,
         hinted_total=hinted_total,
         run=event.run,
-        first_at=min(told, default=None),
-        last_at=max(told, default=None),
-        run_began_at=_local(event.submitted_at, to_local),
+        first_at=min(known, default=None),
+        last_at=max(known, default=None),
+        run_began_at=submitted_at,
     )
 
 

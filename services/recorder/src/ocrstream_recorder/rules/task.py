@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ocrstream_recorder.rules.canonical import digest
+from ocrstream_recorder.rules.lattice import digest
 from ocrstream_recorder.rules.status import ProcessStatus
 from ocrstream_schemas.events import Reason
 
@@ -18,7 +18,7 @@ _RANKS = {
 
 
 class TaskState(msgspec.Struct, frozen=True):
-    """A task as the greatest event about it tells.
+    """A task as the greatest event about it has it.
 
     `attempt` is the holding event's, `highest_attempt` the greatest seen in `run`. Times are
     without zone, in the database's.
@@ -40,8 +40,8 @@ class TaskState(msgspec.Struct, frozen=True):
     def join(self, other: "TaskState") -> "TaskState":
         """The state after both: the greatest (run, rank, level, digest) holds.
 
-        A task belongs to one chain. Where events disagree the least chain_id owns it, and what was
-        said of it for other chains does not count.
+        A task belongs to one chain. Where events disagree the least chain_id owns it, and events
+        about it that name other chains do not count.
         """
         if self == other:
             return self

@@ -1,4 +1,4 @@
 """Search: parts of words in any script, over all text boxes.
 
-The recording process keeps the index (`indexer`); the serving process queries it (`queries`).
+Runs in both processes; in the recording one alone: `indexer`; in the serving one alone: `queries`.
 """

@@ -62,7 +62,7 @@ WHERE characters_to_here <= %s OR characters_to_here = characters
 ORDER BY newest DESC
 """
 # Rows stay until their keys stand, which refer to them.
-_STILL = """
+_CURRENT = """
 SELECT o.id, o.version, c.batch_id
 FROM (
     SELECT id, chain_id, xmin::text AS version FROM ocr_executions
@@ -114,14 +114,14 @@ class QueuedImage(NamedTuple):
 
 
 class ImageGrams(NamedTuple):
-    """What an image is found by, its batch aside."""
+    """The grams that an image is found by, without the one of its batch."""
 
     image: QueuedImage
     grams: set[int]
 
 
-class Backlog(NamedTuple):
-    """What is not searched for yet: images, as often as they were written, and since when."""
+class IndexBacklog(NamedTuple):
+    """How many images wait to be indexed, each as often as it was written, and for how long."""
 
     waiting: int
     oldest_s: float
@@ -151,7 +151,7 @@ def read(cursor: Cursor[Any], at_most: int, characters: int) -> list[QueuedImage
 
 
 def grams_of(image: QueuedImage) -> ImageGrams:
-    """What an image is found by. It computes for long where there is much text."""
+    """The grams that an image is found by. It computes for long where there is much text."""
     return ImageGrams(image, grams_of_text(image_text(_in_order(image.texts or [], image.bboxes))))
 
 
@@ -164,24 +164,26 @@ def write(cursor: Cursor[Any], found: Sequence[ImageGrams]) -> int:
     if cursor.execute(_LOCK_TRANSACTION, (LOCK_KEY,)).fetchone() == (False,):
         return 0
     # A statement of its own, after the lock: nobody has written keys of what is newer than it sees.
-    still = {
+    current = {
         row_id: (version, batch_id)
-        for row_id, version, batch_id in cursor.execute(_STILL, ([one.image.id for one in found],))
+        for row_id, version, batch_id in cursor.execute(
+            _CURRENT, ([image.id for image, _ in found],)
+        )
     }
     done: list[int] = []
     gone: list[int] = []
     written: dict[int, str] = {}
     for image, grams in found:
-        version, batch_id = still.get(image.id, (None, None))
+        version, batch_id = current.get(image.id, (None, None))
         if version != image.version:
             continue
         done += image.queued
         if version is None or not grams:
             gone.append(image.id)
             continue
-        grams_too = grams if batch_id is None else {*grams, gram_of_batch(batch_id)}
-        made = keys(grams_too, image.id >> SEGMENT_BITS)
-        written[image.id] = "{" + ",".join(map(str, made)) + "}"
+        all_grams = grams if batch_id is None else {*grams, gram_of_batch(batch_id)}
+        image_keys = keys(all_grams, image.id >> SEGMENT_BITS)
+        written[image.id] = "{" + ",".join(map(str, image_keys)) + "}"
     if gone:
         cursor.execute(_REMOVE, (gone,))
     if written:
@@ -196,7 +198,7 @@ def _in_order(texts: list[str], bboxes: list[str] | None) -> list[str]:
     """Texts in reading order; without `bboxes` they are stored so."""
     placed = list(zip(texts, bboxes or texts, strict=True))
     ordered = boxes_in_order(
-        placed, lambda one: json.loads(one[1]), lambda one: one[0], ordered=bboxes is None
+        placed, lambda box: json.loads(box[1]), lambda box: box[0], ordered=bboxes is None
     )
     return [text for text, _ in ordered]
 
@@ -213,7 +215,7 @@ def is_recording(cursor: Cursor[Any], application_name: str) -> bool:
     return cursor.fetchone() == (True,)
 
 
-def backlog(cursor: Cursor[Any]) -> Backlog:
+def backlog(cursor: Cursor[Any]) -> IndexBacklog:
     """How far the index is behind."""
     row = cursor.execute(sql.SQL(BACKLOG).format(at_most=_COUNTED_ROWS)).fetchone()
-    return Backlog(*row) if row else Backlog(0, 0.0)
+    return IndexBacklog(*row) if row else IndexBacklog(0, 0.0)

@@ -1,4 +1,4 @@
-"""Makes what images are searched by, behind the polls and giving way to them."""
+"""Makes the search keys of images, after the polls and giving way to them."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ _CHARACTERS_AT_ONCE = 100_000
 _INTERVAL_S = 0.5
 _RETRY_S = 5.0
 _MEASURE_INTERVAL_S = 5.0
-_LOOK_INTERVAL_S = 0.05
+_OBSERVE_INTERVAL_S = 0.05
 _REMEMBERED_S = 2.0
 _AT_REST = 0.01
 # While polls are written without a pause, one twenty-fifth of the time is its own.
@@ -60,8 +60,8 @@ class SearchIndexer:
         self._database = database
         self._size = TransactionSize(_IMAGES_AT_REST, idle_timeout_s)
         self._recorder_name = recorder_name
-        self._recording = 0.0  # of the last seconds, the part in which polls were written
-        self._looked_at = time.monotonic()
+        self._polling_share = 0.0  # of the last seconds, the part in which polls were written
+        self._observed_at = time.monotonic()
         self._measured_at = -_MEASURE_INTERVAL_S
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -76,7 +76,7 @@ class SearchIndexer:
                 await self._measure()
                 if piece.images:
                     await self._give_way(piece.took_s, stop)
-                    if piece.images >= limit and self._recording < _AT_REST:
+                    if piece.images >= limit and self._polling_share < _AT_REST:
                         at_once = _IMAGES_AT_REST
                 else:
                     await wait_for_event(stop, _INTERVAL_S)
@@ -94,11 +94,11 @@ class SearchIndexer:
             return Piece(0, 0.0)
         computing = asyncio.create_task(asyncio.to_thread(_compute, queued))
         while not computing.done():
-            if not (await asyncio.wait([computing], timeout=_LOOK_INTERVAL_S))[0]:
+            if not (await asyncio.wait([computing], timeout=_OBSERVE_INTERVAL_S))[0]:
                 # Asked something, the session stays the one that indexes; writing needs no more of
                 # it than that it is there.
                 with contextlib.suppress(DatabaseUnavailableError):
-                    await self._look()
+                    await self._observe_polls()
         written = await self._database.run(partial(_write, await computing))
         self._size.committed(len(queued), written.took_s)
         return Piece(written.images, time.monotonic() - began)
@@ -110,20 +110,22 @@ class SearchIndexer:
         """
         began = time.monotonic()
         while True:
-            is_recording = await self._look()
+            is_recording = await self._observe_polls()
             rested_s = time.monotonic() - began
             if rested_s >= _REST_FACTOR * took_s:
                 return
-            if not is_recording and took_s <= (1 - self._recording) ** 2 * (took_s + rested_s):
+            if not is_recording and took_s <= (1 - self._polling_share) ** 2 * (took_s + rested_s):
                 return
-            if await wait_for_event(stop, _LOOK_INTERVAL_S):
+            if await wait_for_event(stop, _OBSERVE_INTERVAL_S):
                 return
 
-    async def _look(self) -> bool:
+    async def _observe_polls(self) -> bool:
         is_recording = await self._database.run(self._is_recording)
-        gone_s = time.monotonic() - self._looked_at
-        self._looked_at += gone_s
-        self._recording += (is_recording - self._recording) * -math.expm1(-gone_s / _REMEMBERED_S)
+        gone_s = time.monotonic() - self._observed_at
+        self._observed_at += gone_s
+        self._polling_share += (is_recording - self._polling_share) * -math.expm1(
+            -gone_s / _REMEMBERED_S
+        )
         return is_recording
 
     def _is_recording(self, connection: Connection[Any]) -> bool:
@@ -157,6 +159,6 @@ def _write(found: list[ImageGrams], connection: Connection[Any]) -> Piece:
     return Piece(images, time.monotonic() - began)
 
 
-def _backlog(connection: Connection[Any]) -> index.Backlog:
+def _backlog(connection: Connection[Any]) -> index.IndexBacklog:
     with connection.cursor() as cursor:
         return index.backlog(cursor)

@@ -1,4 +1,4 @@
-"""Takeover of a database that an older system filled.
+"""Takeover of a database that an older system filled, by `ocrstream-recorder migrate`.
 
-Runs in `ocrstream-recorder migrate`.
+Runs in neither process.
 """

@@ -1,4 +1,4 @@
-"""Joins of single values: extremes where one may be unknown, the breaker of ties, equal JSON."""
+"""Joins of single values: extremes where one may be unknown, and what breaks a tie."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -10,24 +10,6 @@ Comparable = TypeVar("Comparable", int, str, datetime)
 
 # Binary: to write millions of floats as text takes five times as long.
 _BINARY = msgspec.msgpack.Encoder(order="deterministic")
-_JSON = msgspec.json.Encoder(order="deterministic")
-
-
-def digest(value: Any) -> bytes:
-    """SHA-256 of the value in MessagePack, keys sorted.
-
-    Of two different values of equal rank the one with the greater digest holds: an arbitrary
-    choice, but the same whatever came first.
-    """
-    return sha256(_BINARY.encode(value)).digest()
-
-
-def document(content: Any | None) -> msgspec.Raw | None:
-    """JSON of any shape as its canonical text, so that what is equal is written alike, too.
-
-    To Python 1, 1.0 and true are equal; a join that took one for another would keep the first.
-    """
-    return None if content is None else msgspec.Raw(_JSON.encode(content))
 
 
 def least(first: Comparable | None, second: Comparable | None) -> Comparable | None:
@@ -42,3 +24,12 @@ def greatest(first: Comparable | None, second: Comparable | None) -> Comparable 
     if first is None or second is None:
         return second if first is None else first
     return max(first, second)
+
+
+def digest(value: Any) -> bytes:
+    """SHA-256 of the value in MessagePack, keys sorted.
+
+    Of two different values of equal rank the one with the greater digest holds: an arbitrary
+    choice, but the same whatever came first.
+    """
+    return sha256(_BINARY.encode(value)).digest()

@@ -1,4 +1,4 @@
-"""How many dead letters a partition may become before it is throttled, and how it goes on."""
+"""How many dead letters open the circuit of a partition, and how it closes again."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrstream_recorder.dead_letters.rejection import Rejection
 from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.decoding import DecodedRecord
+from ocrstream_recorder.rules.rejection import Rejection
 from ocrstream_runtime.errors import NotReadyError
 
 TOPIC = "images.submitted"
@@ -26,7 +26,7 @@ class Clock:
         return self.now
 
 
-def judged(offset: int, rejection: Rejection | None, partition: int = 0) -> DecodedRecord:
+def decoded(offset: int, rejection: Rejection | None, partition: int = 0) -> DecodedRecord:
     record = ConsumerRecord[bytes | None, bytes | None](
         topic=TOPIC,
         partition=partition,
@@ -49,21 +49,21 @@ class Log:
     def __init__(self, verdicts: Sequence[Rejection | None], limit: int) -> None:
         self.verdicts = verdicts
         self.clock = Clock()
-        self.limit = DeadLetterBreaker(limit, self.clock)
+        self.breaker = DeadLetterBreaker(limit, self.clock)
         self.next = 0
-        self.limit.begin(PARTITION, 0, ())
+        self.breaker.begin(PARTITION, 0, ())
 
     def poll(self, size: int = 10_000) -> int:
         """Read once; returns how many records were written."""
-        if not self.limit.may_read(PARTITION):
+        if not self.breaker.may_read(PARTITION):
             return 0
         some = [
-            judged(offset, verdict)
+            decoded(offset, verdict)
             for offset, verdict in enumerate(self.verdicts[self.next : self.next + size], self.next)
         ]
-        admitted = self.limit.admit(some)
+        admitted = self.breaker.admit(some)
         assert admitted == some[: len(admitted)]
-        self.limit.written(admitted)
+        self.breaker.written(admitted)
         self.next += len(admitted)
         return len(admitted)
 
@@ -72,13 +72,13 @@ class Log:
         return {offset for offset in range(self.next) if self.verdicts[offset] is not None}
 
     def restart(self) -> None:
-        window = self.limit.window
-        self.limit = DeadLetterBreaker(self.limit.limit, self.clock)
+        window = self.breaker.window
+        self.breaker = DeadLetterBreaker(self.breaker.limit, self.clock)
         recent = {offset for offset in self.dead if offset >= self.next - window}
-        self.limit.begin(PARTITION, self.next, recent)
+        self.breaker.begin(PARTITION, self.next, recent)
 
 
-def test_what_is_all_bad_stops_at_the_limit_and_is_probed_ever_more_rarely() -> None:
+def test_what_is_all_bad_opens_at_the_limit_and_is_tried_ever_more_rarely() -> None:
     log = Log([INVALID] * 1000, limit=20)
     assert log.poll() == 20
     assert log.poll() == 0
@@ -91,7 +91,7 @@ def test_what_is_all_bad_stops_at_the_limit_and_is_probed_ever_more_rarely() -> 
     assert set(pauses[6:]) == {60}
 
 
-def test_a_restart_gives_no_new_allowance_but_one_probe() -> None:
+def test_a_restart_gives_no_new_allowance_but_one_trial() -> None:
     log = Log([INVALID] * 1000, limit=20)
     log.poll()
     for _ in range(5):
@@ -106,18 +106,18 @@ async def test_a_good_record_lets_it_go_on_at_once() -> None:
     with pytest.raises(
         NotReadyError, match=r"1 partitions of images\.submitted.*no JSON.*dlq list"
     ):
-        await log.limit.check()
+        await log.breaker.check()
     while log.next < 25:
         log.clock.now += 60
         log.poll()
     log.clock.now += 60
     assert log.poll() == 1
-    await log.limit.check()
+    await log.breaker.check()
     assert log.poll() == 499
 
 
 @given(st.lists(st.sampled_from([GOOD, INVALID]), max_size=300), st.integers(1, 40))
-def test_a_partition_is_throttled_only_where_dead_letters_outnumber_the_good(
+def test_a_circuit_opens_only_where_dead_letters_outnumber_the_good(
     verdicts: list[Rejection | None], limit: int
 ) -> None:
     log = Log(verdicts, limit)
@@ -147,7 +147,7 @@ def test_reading_in_parts_admits_what_reading_at_once_does(
     assert parts.next == whole.next
 
 
-def test_few_bad_ones_of_one_user_hold_nothing() -> None:
+def test_few_bad_ones_of_one_user_open_nothing() -> None:
     log = Log([GOOD] * 3 + [INVALID] * 10 + [GOOD] * 200, limit=100)
     assert log.poll() == 213
     quarter = Log([INVALID, GOOD, GOOD, GOOD] * 1000, limit=5)
@@ -155,37 +155,34 @@ def test_few_bad_ones_of_one_user_hold_nothing() -> None:
 
 
 def test_other_partitions_go_on() -> None:
-    limit = DeadLetterBreaker(3, Clock())
+    breaker = DeadLetterBreaker(3, Clock())
     for number in (0, 1):
-        limit.begin((TOPIC, number), 0, ())
-    bad = [judged(offset, INVALID, 0) for offset in range(10)]
-    good = [judged(offset, GOOD, 1) for offset in range(10)]
-    assert limit.admit(bad + good) == bad[:3] + good
-    assert (limit.may_read((TOPIC, 0)), limit.may_read((TOPIC, 1))) == (False, True)
+        breaker.begin((TOPIC, number), 0, ())
+    bad = [decoded(offset, INVALID, 0) for offset in range(10)]
+    good = [decoded(offset, GOOD, 1) for offset in range(10)]
+    assert breaker.admit(bad + good) == bad[:3] + good
+    assert (breaker.may_read((TOPIC, 0)), breaker.may_read((TOPIC, 1))) == (False, True)
 
 
-def test_what_the_database_refused_is_counted_anew_and_a_refused_probe_holds_on() -> None:
-    limit = DeadLetterBreaker(3, clock := Clock())
-    limit.begin(PARTITION, 0, ())
-    admitted = limit.admit([judged(offset, GOOD) for offset in range(3)])
-    limit.written([one._replace(rejection=REFUSED) for one in admitted])
-    assert limit.must_recount
-    limit.must_recount = False
-    limit.begin(PARTITION, 3, {0, 1, 2})
-    assert limit.may_read(PARTITION)
-    probe = limit.admit([judged(3, GOOD), judged(4, GOOD)])
-    assert [one.record.offset for one in probe] == [3]
-    limit.written([probe[0]._replace(rejection=REFUSED)])
-    assert not limit.must_recount
-    assert not limit.may_read(PARTITION)
+def test_what_the_database_refused_is_counted_anew_and_a_refused_trial_stays_open() -> None:
+    breaker = DeadLetterBreaker(3, clock := Clock())
+    breaker.begin(PARTITION, 0, ())
+    admitted = breaker.admit([decoded(offset, GOOD) for offset in range(3)])
+    assert breaker.written([one._replace(rejection=REFUSED) for one in admitted])
+    breaker.begin(PARTITION, 3, {0, 1, 2})
+    assert breaker.may_read(PARTITION)
+    trial = breaker.admit([decoded(3, GOOD), decoded(4, GOOD)])
+    assert [one.record.offset for one in trial] == [3]
+    assert not breaker.written([trial[0]._replace(rejection=REFUSED)])
+    assert not breaker.may_read(PARTITION)
     clock.now += 1
-    probe = limit.admit([judged(4, GOOD), judged(5, GOOD)])
-    limit.written(probe)
-    assert len(limit.admit([judged(5, GOOD), judged(6, GOOD)])) == 2
+    trial = breaker.admit([decoded(4, GOOD), decoded(5, GOOD)])
+    breaker.written(trial)
+    assert len(breaker.admit([decoded(5, GOOD), decoded(6, GOOD)])) == 2
 
 
 async def test_partitions_that_are_given_away_are_told_of_no_more() -> None:
     log = Log([INVALID] * 30, limit=20)
     log.poll()
-    log.limit.forget()
-    await log.limit.check()
+    log.breaker.clear()
+    await log.breaker.check()
