@@ -51,7 +51,7 @@ def test_an_engine_that_reads_is_told_of(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("OCRSTREAM_LANGUAGES", "de,ko")
     said = check_engine("noop")
     assert said == (
-        "The workers' engine noop reads nothing: it makes up lines (OCRSTREAM_LANGUAGES=de,ko)"
+        "The workers' engine noop reads nothing: it invents lines (OCRSTREAM_LANGUAGES=de,ko)"
     )
 
 

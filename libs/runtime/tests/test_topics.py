@@ -49,6 +49,6 @@ async def test_topics_are_found_once_they_were_created(monkeypatch: pytest.Monke
 
 async def test_topics_that_are_never_listed_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topics, "AIOKafkaAdminClient", LateBroker(late=float("inf")))
-    monkeypatch.setattr(topics, "_LISTED_WITHIN_S", 0.1)
+    monkeypatch.setattr(topics, "_LIST_TIMEOUT_S", 0.1)
     with pytest.raises(KafkaTimeoutError, match="did not list the new topics"):
         await ensure_topics("broker")

@@ -214,7 +214,7 @@ BREAKING: list[tuple[str, Change]] = [
         lambda new: new["channels"]["tasks.lifecycle"]["messages"].pop("TaskRetried"),
     ),
     (
-        "batches.completed: BatchRevoked is sent, which its readers do not know",
+        "batches.completed: the system sends BatchRevoked, which readers do not know",
         lambda new: new["channels"]["batches.completed"]["messages"].update(
             BatchRevoked={"$ref": "#/components/messages/BatchRevoked"}
         ),

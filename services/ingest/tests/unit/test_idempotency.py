@@ -136,7 +136,7 @@ async def test_a_disk_that_fails_when_a_key_is_looked_up(
     (settings.object_root / FOLDER).touch()
     refused = await post_references(api, "one")
     assert refused.status_code == 507, refused.text
-    assert "nothing was published" in refused.json()["detail"]
+    assert "published nothing" in refused.json()["detail"]
     assert not published(publisher)
 
 

@@ -51,7 +51,7 @@ async def test_a_store_that_hangs_holds_one_thread_only(
         begun.append(root)
         end.wait(30)
 
-    monkeypatch.setattr(object_store_check, "_try", hang)
+    monkeypatch.setattr(object_store_check, "_probe", hang)
     check = ObjectStoreCheck(tmp_path)
     for _ in range(3):
         with pytest.raises(TimeoutError):

@@ -60,5 +60,5 @@ async def test_others_may_not(
 
 @pytest.mark.parametrize("origins", ["*", "https://a.example,*", "ocr.example"])
 def test_only_origins_are_taken(settings: IngestSettings, origins: str) -> None:
-    with pytest.raises(ValidationError, match="is no origin"):
+    with pytest.raises(ValidationError, match="is not an origin"):
         settings.model_validate({**settings.model_dump(), "allowed_origins": origins})

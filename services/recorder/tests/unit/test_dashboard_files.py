@@ -174,5 +174,5 @@ def test_origins() -> None:
         "http://a;b",
         "",
     ):
-        with pytest.raises(ValueError, match="is no origin"):
+        with pytest.raises(ValueError, match="is not an origin"):
             web_origin(text)
