@@ -106,7 +106,7 @@ class WorkerSettings(ServiceSettings):
     lanes: str = DEFAULT_LANE
     """Lanes to serve, separated by commas, the most urgent first: default, urgent, gpu."""
     group_id: Annotated[str, Field(min_length=1, max_length=255)] = "ocr-worker"
-    """ImageConsumer group; workers that share one share the images."""
+    """The consumer group; workers in one group share the images."""
     heartbeat_interval_s: Annotated[float, Field(gt=0, le=HEARTBEAT_INTERVAL_MAX_S)] = 5.0
     """How often the worker publishes a heartbeat; after three intervals without one it is shown as
     not alive.

@@ -51,7 +51,7 @@ def test_rapidocr_is_proposed_where_tesseract_has_no_model() -> None:
 def test_for_an_unknown_language_nothing_is_proposed() -> None:
     found = check(EngineSettings(languages=("klingon",)))
     assert found.problem is not None
-    assert "no language or script klingon" in found.problem
+    assert "unknown language or script klingon" in found.problem
     assert found.proposals == ()
 
 

@@ -79,7 +79,7 @@ def test_a_line_begins_and_ends_where_its_words_do() -> None:
 
 
 def test_what_has_no_confidence_was_not_read() -> None:
-    assert "confidence of 0.00 on average" in detail([line("Total", math.nan, 100)])
+    assert "mean confidence of 0.00" in detail([line("Total", math.nan, 100)])
 
 
 def test_clean_pages_are_not_warned_of() -> None:
@@ -140,7 +140,7 @@ def test_letters_of_an_alphabet_that_the_model_half_knows() -> None:
 
 def test_the_detail_says_what_was_seen_and_what_would_read_it() -> None:
     text = detail(KOREAN_RECEIPT)
-    assert "confidence of 0.09 on average" in text
+    assert "mean confidence of 0.09" in text
     assert "2 of 6 lines were left out" in text
     assert "PP-OCRv6_rec_small.onnx (" in text
     assert "Chinese" in text
