@@ -7,7 +7,7 @@ long as the server needs for an answer of one row. `databases.py` has the sessio
 that write, or that read what they have just written.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Protocol
@@ -177,7 +177,7 @@ async def _rows(
 
 
 @contextmanager
-def _problems(on_timeout: str) -> Iterator[None]:
+def _problems(on_timeout: str) -> Generator[None]:
     try:
         yield
     except QueryCanceled as error:

@@ -7,6 +7,7 @@ import sys
 
 import msgspec
 
+from ocrstream_recorder.errors import TooLargeToShowError
 from ocrstream_recorder.pictures.wire import ConversionRefused, ConversionResult, ConversionTask
 from ocrstream_sandbox.contents import ContentHandler
 from ocrstream_sandbox.serve import serve
@@ -25,7 +26,7 @@ def _convert(content: bytes, task: ConversionTask) -> tuple[ConversionResult, by
 
     try:
         return conversion.convert(content, task)
-    except (TooManyPixelsError, conversion.TooLargeToShowError) as error:
+    except (TooManyPixelsError, TooLargeToShowError) as error:
         return ConversionRefused(str(error), too_large=True), b""
     except ImageFileError as error:
         return ConversionRefused(str(error)), b""
