@@ -42,7 +42,10 @@ function OneImage({ path }: { path: string }) {
   const navigate = route.useNavigate();
   const versions = useQuery(resultVersionsQuery(path)).data?.items ?? [];
   const reprocessing = versions[0]?.new === null;
-  const image = useQuery({ ...imageQuery(path), ...(reprocessing && { refetchInterval: SOON_MS }) });
+  const image = useQuery({
+    ...imageQuery(path),
+    ...(reprocessing && { refetchInterval: SOON_MS }),
+  });
   const chain = useQuery(chainQuery(image.data?.chain_id));
   const picture = usePicture(path);
   const select = useCallback(
