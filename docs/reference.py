@@ -19,7 +19,12 @@ from ocrstream_worker.settings import WorkerSettings
 
 HERE = Path(__file__).parent
 # Imported, they are in the registry.
-for module in ("ingest.metrics", "worker.metrics", "recorder.metrics", "recorder.serving_metrics"):
+for module in (
+    "ingest.metrics",
+    "worker.metrics",
+    "recorder.recording_metrics",
+    "recorder.serving_metrics",
+):
     import_module(f"ocrstream_{module}")
 
 

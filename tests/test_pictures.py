@@ -179,7 +179,7 @@ def test_a_small_file_with_too_many_pixels_is_refused(side: int, pool: PicturePo
 
 
 @pytest.mark.parametrize(
-    ("error", "trouble"),
+    ("error", "failure"),
     [
         (ChildDiedError("the process was killed"), PictureFailure.UNDECODABLE),
         (ChildStarvedError("too little CPU"), PictureFailure.UNREACHABLE),

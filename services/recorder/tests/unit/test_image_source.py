@@ -47,7 +47,7 @@ def test_files_and_objects_are_read(store: OddFiles, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "trouble", "says"),
+    ("name", "failure", "says"),
     [
         ("absent.png", PictureFailure.NOT_FOUND, "does not exist"),
         ("denied.png", PictureFailure.REFUSED, "see its credentials"),
@@ -65,7 +65,7 @@ def test_why_an_object_is_not_read(
 
 
 @pytest.mark.parametrize(
-    ("reference", "trouble"),
+    ("reference", "failure"),
     [
         ("s3://bucket/good.png", PictureFailure.REFUSED),
         ("s3://bucket/shown-not/good.png", PictureFailure.REFUSED),

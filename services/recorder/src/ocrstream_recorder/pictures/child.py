@@ -1,4 +1,4 @@
-"""Makes pictures of image files; a process of its own, for the files may be hostile.
+"""Converts image files to pictures, in a process of its own since the files may be hostile.
 
 Run as `python -m ocrstream_recorder.pictures.child` by a `BlockingChildPool`.
 """
@@ -8,29 +8,29 @@ import sys
 import msgspec
 
 from ocrstream_recorder.errors import TooLargeToShowError
-from ocrstream_recorder.pictures.wire import Answer, Refused, Task
+from ocrstream_recorder.pictures.wire import ConversionRefused, ConversionResult, ConversionTask
 from ocrstream_sandbox.contents import ContentHandler
 from ocrstream_sandbox.serve import serve
 
 
-def make(job: bytes, content: bytes) -> tuple[bytes, bytes]:
-    """Of a Task and an image file an Answer and the picture."""
-    answer, picture = _make(content, msgspec.msgpack.decode(job, type=Task))
-    return msgspec.msgpack.encode(answer), picture
+def convert(job: bytes, content: bytes) -> tuple[bytes, bytes]:
+    """A ConversionResult and the picture, for a ConversionTask and an image file."""
+    result, picture = _convert(content, msgspec.msgpack.decode(job, type=ConversionTask))
+    return msgspec.msgpack.encode(result), picture
 
 
-def _make(content: bytes, task: Task) -> tuple[Answer, bytes]:
-    # Loaded within the limits, and only in this process.
+def _convert(content: bytes, task: ConversionTask) -> tuple[ConversionResult, bytes]:
+    # Imported within the limits, and only in this process.
     from ocrstream_imaging import ImageFileError, TooManyPixelsError  # noqa: PLC0415
     from ocrstream_recorder.pictures import conversion  # noqa: PLC0415
 
     try:
-        return conversion.make(content, task)
+        return conversion.convert(content, task)
     except (TooManyPixelsError, TooLargeToShowError) as error:
-        return Refused(str(error), too_large=True), b""
+        return ConversionRefused(str(error), too_large=True), b""
     except ImageFileError as error:
-        return Refused(str(error)), b""
+        return ConversionRefused(str(error)), b""
 
 
 if __name__ == "__main__":
-    sys.exit(serve(lambda _: ContentHandler(make)))
+    sys.exit(serve(lambda _: ContentHandler(convert)))
