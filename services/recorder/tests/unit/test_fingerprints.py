@@ -13,8 +13,8 @@ from ocrstream_recorder.rules.fingerprints import (
     RULES,
     SIZE,
     fingerprint,
-    fingerprints,
     remember,
+    split_fingerprints,
 )
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.contract.examples import EXAMPLES
@@ -49,8 +49,8 @@ def test_the_newest_are_kept_each_once() -> None:
     kept = b""
     for mark in marks:
         kept = remember(remember(kept, [mark]), [mark, mark])
-    assert fingerprints(kept) == marks[-KEPT:]
-    assert fingerprints(remember(b"", marks[:2])) == marks[:2]
+    assert split_fingerprints(kept) == marks[-KEPT:]
+    assert split_fingerprints(remember(b"", marks[:2])) == marks[:2]
 
 
 def test_other_rules_make_other_fingerprints() -> None:
