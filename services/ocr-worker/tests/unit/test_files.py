@@ -89,7 +89,7 @@ async def test_a_link_within_the_roots_is_followed(fetcher: FileFetcher, root: P
         ("file:///a%00.png", "no absolute path"),
         ("file:///a.png?x=1", "%3F"),
         ("file:///a#1.png", "%23"),
-        ("file://[bad", "no URL"),
+        ("file://[bad", "not a URL"),
     ],
 )
 async def test_other_references_are_refused(
