@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 PAGE = HERE / "third-party-licences.md"
 LOCK = HERE.parent / "requirements" / "runtime.txt"
 BUNDLED = BUILT / "third-party-licences.md"
-"""What Vite writes of the packages that it bundles: `## name - version (licence)`, then its text."""
+"""What Vite tells of packages that it bundles: `## name - version (licence)`, then the text."""
 
 UNKNOWN = "unknown"
 
@@ -56,14 +56,17 @@ _INTRODUCTION = f"""# Third-party licences
 
 <!-- Written by `make licences`. -->
 
-What Ocrstream needs and does not contain, and what its dashboard contains, with the licences that the packages state, as
-[SPDX](https://spdx.org/licenses/) expressions. A test allows these and no others: {", ".join(sorted(ALLOWED))}.
+What Ocrstream needs and does not contain, and what its dashboard contains, with the licences that
+the packages state, as [SPDX](https://spdx.org/licenses/) expressions. A test allows these alone:
+{", ".join(sorted(ALLOWED))}.
 Packages under LGPL and MPL are used as they are: whoever changes one passes on its source.
 
-Wheels of others may bundle libraries with licences of their own, which are in their licence files and not here, like GEOS in
-shapely and FFmpeg in opencv-python-headless (LGPL-2.1). That matters to whoever passes on an image of a service: our wheels
-hold none of it. docTR, which `requirements/image-worker-gpu.txt` locks for the worker's GPU image alone, is not listed, nor is
-what it needs: the NVIDIA libraries among it are proprietary, under NVIDIA's terms.
+Wheels of others may bundle libraries with licences of their own, which their licence files tell and
+this page does not, like GEOS in shapely and FFmpeg in opencv-python-headless (LGPL-2.1). That
+matters to whoever passes on an image of a service; our wheels hold none of it.
+
+docTR and what it needs are not listed. `requirements/image-worker-gpu.txt` locks them for the
+worker's GPU image alone; the NVIDIA libraries among them are proprietary, under NVIDIA's terms.
 """
 _PYTHON = """## Python packages
 
@@ -71,13 +74,14 @@ Those of `requirements/runtime.txt` that Linux needs.
 """
 _DASHBOARD = """## JavaScript packages in the dashboard
 
-Their texts are in the recorder's wheel, in `ocrstream_recorder/dashboard/third-party-licences.md`.
+The licence files that they bring are in the recorder's wheel, in
+`ocrstream_recorder/dashboard/third-party-licences.md`.
 """
 
 
 @dataclass(frozen=True)
 class Package:
-    """`licence` is an SPDX expression, or `UNKNOWN`; `version` may be several, by Python's version."""
+    """`version` may be several, by Python's; `licence` is an SPDX expression, or `UNKNOWN`."""
 
     name: str
     version: str
@@ -85,7 +89,7 @@ class Package:
 
 
 def python_packages(lock: str) -> list[Package]:
-    """What a requirements file locks for this system; the licences are those of what is installed."""
+    """What a lock holds for this system; the licences are those of what is installed."""
     versions: dict[str, list[str]] = {}
     needed = set[str]()
     for line in re.findall(r"^[\w.-]+==.*", lock, re.M):

@@ -29,7 +29,9 @@ def test_every_licence_is_allowed() -> None:
 )
 def test_others_are_refused(licence: str) -> None:
     package = Package("other", "1.0", licence)
-    assert licences.refused([Package("known", "1.0", "MIT AND (0BSD OR ISC)"), package]) == [package]
+    assert licences.refused([Package("known", "1.0", "MIT AND (0BSD OR ISC)"), package]) == [
+        package
+    ]
 
 
 def test_a_bundled_package_without_a_licence_is_unknown() -> None:

@@ -1,4 +1,4 @@
-"""A release made as docs/releasing.md tells, what is in its wheels, and the client installed alone."""
+"""A release made as docs/releasing.md tells: what its wheels hold, and the client alone."""
 
 import json
 import os
@@ -209,7 +209,9 @@ def test_the_client_installed_alone_does_what_its_page_shows(
 ) -> None:
     alone = release.folder / ".local" / "try" / "bin"
     environment = {**system.environment, "PATH": f"{alone}:/usr/bin:/bin"}
-    loaded = "import json, sys, ocrstream_client as it; print(json.dumps([it.__file__, *sys.modules]))"
+    loaded = (
+        "import json, sys, ocrstream_client as it; print(json.dumps([it.__file__, *sys.modules]))"
+    )
     file, *modules = json.loads(run(system.folder, f"python -c '{loaded}'", environment))
     assert Path(file).is_relative_to(alone.parent)
     ours = {name.partition(".")[0] for name in modules if name.startswith("ocrstream")}
