@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
+from typing import Any
 
 import pytest
 from not_run import not_run
@@ -23,11 +24,16 @@ from ocrstream_recorder.api.dashboard import BUILT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
+
+def project(member: Path) -> dict[str, Any]:
+    return tomllib.loads((member / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
 ROOT = Path(__file__).parents[1]
 MEMBERS = sorted(
     folder for kind in ("libs", "services") for folder in (ROOT / kind).iterdir() if folder.is_dir()
 )
-PACKAGES = {next((folder / "src").iterdir()).name: folder for folder in MEMBERS}
+PACKAGES = {project(folder)["name"].replace("-", "_"): folder for folder in MEMBERS}
 CLIENT_README = PACKAGES["ocrstream_client"] / "README.md"
 DASHBOARD = BUILT.relative_to(ROOT).as_posix()
 VERSION = "0.2.0"
@@ -42,7 +48,8 @@ def run(folder: Path, script: str, environment: dict[str, str]) -> str:
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(Path.home()), **environment},
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -82,17 +89,18 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     shutil.copytree(BUILT, folder / DASHBOARD)
     for shared in (".venv", "services/recorder/dashboard/node_modules"):
         (folder / shared).symlink_to(ROOT / shared)
-    told = "test"
-    environment = {
-        name: told
-        for role in ("AUTHOR", "COMMITTER")
-        for name in (f"GIT_{role}_NAME", f"GIT_{role}_EMAIL")
-    }
     begin = f"""
         git init --quiet --bare {remote}
-        git init --quiet --initial-branch=main . && git remote add origin {remote}
-        git add . && git commit --quiet --message "Before" && git push --quiet -u origin main
+        git init --quiet --initial-branch=main
+        git config user.name Test
+        git config user.email test@localhost
+        git remote add origin {remote}
+        # As links they are no folders, which .gitignore names.
+        printf '.venv\nnode_modules\n' > .git/info/exclude
+        git add . && git commit --quiet --message Before && git push --quiet -u origin main
     """
+    # Nobody's own settings, which may ask for signatures.
+    environment = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     run(folder, begin, environment)
     with package_index() as index:
         publishing = {"UV_PUBLISH_URL": index.url, "UV_PUBLISH_TOKEN": "token"}
@@ -142,10 +150,10 @@ def test_a_wheel_holds_its_package_and_nothing_else(release: Release, package: s
     found = set(release.wheel(package).namelist())
     assert found == wanted | {f"{package}-{VERSION}.dist-info/{name}" for name in described}
     assert f"{package}/py.typed" in found
-    assert not [name for name in found if "test" in name]
+    assert not [name for name in found if "tests" in name.split("/")]
 
 
-def test_wheels_hold_what_is_no_code(release: Release) -> None:
+def test_wheels_hold_revisions_dashboard_and_contract(release: Release) -> None:
     recorder = release.wheel("ocrstream_recorder").namelist()
     revisions = list((BUILT.parent / "migrations" / "versions").glob("[0-9]*.py"))
     assert revisions
@@ -164,7 +172,7 @@ def test_a_source_distribution_holds_no_tests(release: Release, package: str) ->
     with tarfile.open(release.folder / f"dist/{package}-{VERSION}.tar.gz") as archive:
         names = [name.partition("/")[2] for name in archive.getnames()]
     assert {"LICENSE", "PKG-INFO", "README.md", "pyproject.toml"} <= set(names)
-    assert not [name for name in names if "test" in name or "node_modules" in name]
+    assert not [name for name in names if {"tests", "node_modules"} & set(name.split("/"))]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -198,10 +206,6 @@ def test_packages_need_each_other_in_one_version(release: Release, package: str)
 
 def test_what_is_not_published_cannot_be() -> None:
     assert "Private :: Do Not Upload" in project(ROOT / "deploy" / "local")["classifiers"]
-
-
-def project(member: Path) -> dict[str, list[str]]:
-    return tomllib.loads((member / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def test_the_client_installed_alone_does_what_its_page_shows(
