@@ -145,7 +145,7 @@ def _licence(installed: Distribution) -> str:
         return _BY_THEIR_FILES[name]
     for field in ("License-Expression", "License"):
         try:
-            return canonicalize_license_expression(metadata.get(field, ""))
+            return canonicalize_license_expression(metadata[field] if field in metadata else "")
         except InvalidLicenseExpression:
             continue
     told = [one.rpartition(" :: ")[2] for one in metadata.get_all("Classifier", [])]
