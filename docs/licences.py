@@ -143,9 +143,10 @@ def _licence(installed: Distribution) -> str:
     name, metadata = installed.name.lower(), installed.metadata
     if name in _BY_THEIR_FILES:
         return _BY_THEIR_FILES[name]
-    for field in ("License-Expression", "License"):
+    expressions = metadata.get_all("License-Expression", []) + metadata.get_all("License", [])
+    for expression in expressions:
         try:
-            return canonicalize_license_expression(metadata[field] if field in metadata else "")
+            return canonicalize_license_expression(expression)
         except InvalidLicenseExpression:
             continue
     told = [one.rpartition(" :: ")[2] for one in metadata.get_all("Classifier", [])]
