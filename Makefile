@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MEMBERS := libs/schemas libs/layout libs/imaging libs/runtime libs/sandbox libs/client services/ingest services/ocr-worker services/recorder deploy/local
 EDITABLE := $(addprefix -e ,$(MEMBERS))
+PUBLISHED := $(filter-out deploy/local,$(MEMBERS))
 WORKERS ?= 2
 ENGINE ?= rapidocr
 DASHBOARD := services/recorder/dashboard
@@ -29,7 +30,12 @@ help: ## Show this list
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@
 
-.venv/dev.stamp: .venv/runtime.stamp requirements/dev.txt
+.venv/release.stamp: .venv/uv.stamp requirements/build.txt requirements/release.txt
+	@echo "Installing what builds and checks wheels into .venv (a few seconds)"
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements/build.txt -r requirements/release.txt
+	@touch $@
+
+.venv/dev.stamp: .venv/runtime.stamp .venv/release.stamp requirements/dev.txt
 	@echo "Installing what checks and tests need into .venv (about 150 MB, under a minute)"
 	@$(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
@@ -95,6 +101,7 @@ lock: .venv/uv.stamp ## Resolve the dependencies again into requirements/*.txt
 	$(BIN)/$(LOCK) requirements/node.in -o requirements/node.txt
 	$(BIN)/$(LOCK) --override requirements/overrides.txt $(NO_MEMBERS) --extra rapidocr $(PYPROJECTS) -o requirements/runtime.txt
 	$(BIN)/$(LOCK) -c requirements/runtime.txt --group pyproject.toml:dev -o requirements/dev.txt
+	$(BIN)/$(LOCK) -c requirements/build.txt -c requirements/runtime.txt -c requirements/dev.txt --group pyproject.toml:release -o requirements/release.txt
 	$(BIN)/$(IMAGE_LOCK) services/ingest/pyproject.toml -o requirements/image-ingest.txt
 	$(BIN)/$(IMAGE_LOCK) --extra rapidocr services/ocr-worker/pyproject.toml -o requirements/image-worker-cpu.txt
 	$(BIN)/$(IMAGE_LOCK) --extra doctr services/ocr-worker/pyproject.toml -o requirements/image-worker-gpu.txt
@@ -182,6 +189,18 @@ dashboard-types: .venv/runtime.stamp $(DASHBOARD)/node_modules/dev.stamp ## Writ
 .PHONY: contract
 contract: .venv/runtime.stamp ## Write the event contract: JSON Schemas, AsyncAPI, examples
 	@$(BIN)/python -m ocrstream_schemas.contract
+
+.PHONY: licences
+licences: .venv/dev.stamp $(DASHBOARD_BUILT) ## Write the page of third-party licences
+	@$(BIN)/python docs/licences.py
+
+# ---- release -------------------------------------------------------------------------------------
+
+.PHONY: wheels
+wheels: .venv/release.stamp $(DASHBOARD_BUILT) ## Build what a release publishes into dist, and check it
+	@rm -rf dist
+	@for member in $(PUBLISHED); do $(BIN)/uv build --quiet --python $(BIN)/python --no-build-isolation --out-dir dist $$member || exit; done
+	@$(BIN)/twine check --strict dist/*
 
 # ---- tests ---------------------------------------------------------------------------------------
 

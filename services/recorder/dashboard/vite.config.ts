@@ -19,6 +19,7 @@ export default defineConfig({
   build: {
     outDir: "../src/ocrstream_recorder/dashboard",
     emptyOutDir: true,
+    license: { fileName: "third-party-licences.md" },
     target: ["chrome111", "firefox114", "safari16.4"],
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
