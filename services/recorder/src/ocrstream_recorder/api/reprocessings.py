@@ -30,8 +30,8 @@ from ocrstream_recorder.database.tables import (
     KeptResultVersion,
 )
 from ocrstream_recorder.database.zone import DatabaseZone
-from ocrstream_recorder.reprocessing import rereads
-from ocrstream_recorder.reprocessing.rereads import Statement
+from ocrstream_recorder.reprocessing import requests
+from ocrstream_recorder.reprocessing.requests import Statement
 from ocrstream_recorder.reprocessing.rules import FIELDS, MAX_LENGTH, parse_condition
 from ocrstream_recorder.rules.status import ProcessStatus
 from ocrstream_runtime.errors import ProblemError
@@ -159,14 +159,14 @@ class ReprocessingRows:
         """What a reprocessing of the selection would send now."""
         condition = None if selection.where is None else parse_condition(selection.where)
         now = datetime.now(UTC)
-        statement = rereads.count_statement(selection.batch_id, condition, now, self._zone)
+        statement = requests.count_statement(selection.batch_id, condition, now, self._zone)
         async with open_session(self._engine) as session:
             images, boxes = (await _execute(session, statement)).one()
         return SelectionCount(images=images, boxes=boxes)
 
     async def request(self, request: ReprocessRequest) -> Reprocessing:
         """Write the request, unless its id was used before; returns the reprocessing of the id."""
-        statement = rereads.request_statement(
+        statement = requests.request_statement(
             request.request_id, request.batch_id, request.where, request.lane
         )
         async with open_session(self._writing_engine) as session:

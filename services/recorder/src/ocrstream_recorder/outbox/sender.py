@@ -21,7 +21,7 @@ from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.errors import DatabaseUnavailableError, DataRefusedError, SessionLostError
 from ocrstream_recorder.outbox import outbox_rows
 from ocrstream_recorder.outbox.outbox_rows import OutboxRow
-from ocrstream_recorder.reprocessing import rereads, retries
+from ocrstream_recorder.reprocessing import requests, retries
 from ocrstream_runtime.errors import RecordTooLargeError
 from ocrstream_runtime.kafka import check_size
 from ocrstream_runtime.lifecycle import wait_for_event
@@ -91,7 +91,7 @@ class OutboxSender:
         with connection.transaction(), connection.cursor() as cursor:
             part = retries.submit_part(cursor, _CHAINS_AT_ONCE)
             if part is None:
-                part = rereads.submit_part(cursor, _CHAINS_AT_ONCE, self._zone)
+                part = requests.submit_part(cursor, _CHAINS_AT_ONCE, self._zone)
         return None if part is None else part.submitted
 
     async def _send_rows(self, producer: AIOKafkaProducer, rows: list[OutboxRow]) -> None:

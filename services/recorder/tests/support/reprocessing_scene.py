@@ -9,7 +9,7 @@ from write_poll import write_poll
 
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.recording.poll_transaction import Written
-from ocrstream_recorder.reprocessing import rereads
+from ocrstream_recorder.reprocessing import requests
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
 from ocrstream_schemas.codec import decode
@@ -72,7 +72,7 @@ def submit_all(connection: Connection[Any], limit: int = 1000) -> list[int]:
     parts: list[int] = []
     while True:
         with connection.transaction(), connection.cursor() as cursor:
-            part = rereads.submit_part(cursor, limit, ZONE)
+            part = requests.submit_part(cursor, limit, ZONE)
         if part is None:
             return parts
         assert part.looked_at <= limit

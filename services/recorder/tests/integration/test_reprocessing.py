@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 from read_api import get, read_api
-from reread_scene import (
+from reprocessing_scene import (
     NOON,
     ZONE,
     ask,
@@ -24,7 +24,7 @@ from reread_scene import (
     write,
 )
 
-from ocrstream_recorder.reprocessing import rereads, retries
+from ocrstream_recorder.reprocessing import requests, retries
 from ocrstream_schemas.events import (
     AnyEvent,
     BatchRetryRequested,
@@ -147,7 +147,7 @@ async def test_it_goes_on_where_it_was_killed(
         killed = turn % 2 == 0
         part = None
         with connection.cursor() as cursor, connection.transaction(force_rollback=killed):
-            part = rereads.submit_part(cursor, limit, ZONE)
+            part = requests.submit_part(cursor, limit, ZONE)
         if part is None:
             break
         if not killed:
@@ -169,10 +169,10 @@ async def test_two_recorders_never_do_the_same_part(
         other.cursor() as at_work,
         connection.cursor() as cursor,
     ):
-        assert rereads.submit_part(at_work, 10, ZONE) is not None
+        assert requests.submit_part(at_work, 10, ZONE) is not None
         with connection.transaction():
             cursor.execute("SET LOCAL lock_timeout = '5s'")
-            assert rereads.submit_part(cursor, 10, ZONE) is None
+            assert requests.submit_part(cursor, 10, ZONE) is None
         other.commit()
     assert submit_all(connection) == [0]
     assert len(sent(connection)) == 1
@@ -274,7 +274,7 @@ async def test_all_runs_of_one_request_are_the_same(
     write(connection, submitted(0), submitted(1), read(0, 0.5), read(1, 0.5))
     await ask(api, batch_id="b")
     with connection.transaction(), connection.cursor() as cursor:
-        rereads.submit_part(cursor, 1, ZONE)
+        requests.submit_part(cursor, 1, ZONE)
     [(_, first)] = sent(connection)
     write(connection, first, result_of(first, 0.9))
     submit_all(connection, limit=1)

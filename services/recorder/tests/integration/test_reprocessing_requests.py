@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from psycopg import Connection
 from read_api import get, read_api
 from recorder_conditions import conditions, holds, written
-from reread_scene import (
+from reprocessing_scene import (
     NOON,
     ZONE,
     failed,
@@ -20,7 +20,7 @@ from reread_scene import (
     write,
 )
 
-from ocrstream_recorder.reprocessing import rereads
+from ocrstream_recorder.reprocessing import requests
 from ocrstream_recorder.reprocessing.rules import Condition
 from ocrstream_schemas.events import Provenance, ResultWarning
 
@@ -140,7 +140,7 @@ def test_a_condition_chooses_what_it_says(
     chosen = [seen for seen in map(as_seen, images()) if holds(condition, seen)]
     for batch_id in ("b", None):
         sql: Any
-        sql, parameters = rereads.count_statement(batch_id, condition, several, ZONE)
+        sql, parameters = requests.count_statement(batch_id, condition, several, ZONE)
         [told] = connection.execute(sql, parameters).fetchall()
         assert told == (len(chosen), sum(seen["boxes"] for seen in chosen)), written(condition)
 
