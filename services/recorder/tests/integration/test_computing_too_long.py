@@ -121,7 +121,7 @@ async def test_a_poll_that_lost_its_session_is_halved_and_grows_again(
 
     following = asyncio.create_task(next_poll())
     trouble = await being_retried(writer)
-    assert "IdleInTransaction: 25P03" in trouble
+    assert "IdleInTransactionError: 25P03" in trouble
     assert "longer than 0.5 s (OCRSTREAM_TRANSACTION_IDLE_TIMEOUT_S)" in trouble
     assert (await writing).next_offsets == {(TOPIC, 0): 40}
     # The one of 5 took more than a quarter of what the database waits.
