@@ -227,6 +227,15 @@ def test_links_lead_somewhere() -> None:
                 assert (document.parent / target).exists(), f"{document}: {target}"
 
 
+def test_a_newcomers_questions_lead_to_files_that_answer_them() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page.partition("### Ten questions")[2].partition("\n## ")[0]
+    answers = re.findall(r"^\| .+\? \| .*?\]\((\S+)\).* \| `(\w+)` \|$", table, re.M)
+    assert len(answers) == 10
+    for path, name in answers:
+        assert name in (ROOT / path).read_text(encoding="utf-8"), f"{path}: {name}"
+
+
 def promises() -> list[str]:
     """What holds: each row of the table and each paragraph behind it."""
     page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
