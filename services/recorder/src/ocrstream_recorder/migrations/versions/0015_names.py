@@ -13,14 +13,15 @@ _TABLES = (
     ("recorder_rereads", "recorder_reprocessings"),
     ("recorder_readings", "recorder_result_versions"),
 )
-_INDEXES = (
-    ("recorder_rereads_pkey", "recorder_reprocessings_pkey"),
-    ("ix_recorder_rereads_pending", "ix_recorder_reprocessings_pending"),
-    ("recorder_readings_pkey", "recorder_result_versions_pkey"),
-    ("uq_recorder_readings_next", "uq_recorder_result_versions_next"),
-    ("ix_recorder_readings_request_id", "ix_recorder_result_versions_request_id"),
-    ("ix_recorder_readings_batch_id_id", "ix_recorder_result_versions_batch_id_id"),
-    ("ix_recorder_readings_image_path_id", "ix_recorder_result_versions_image_path_id"),
+_OBJECTS = (
+    ("INDEX", "recorder_rereads_pkey", "recorder_reprocessings_pkey"),
+    ("INDEX", "ix_recorder_rereads_pending", "ix_recorder_reprocessings_pending"),
+    ("INDEX", "recorder_readings_pkey", "recorder_result_versions_pkey"),
+    ("INDEX", "uq_recorder_readings_next", "uq_recorder_result_versions_next"),
+    ("INDEX", "ix_recorder_readings_request_id", "ix_recorder_result_versions_request_id"),
+    ("INDEX", "ix_recorder_readings_batch_id_id", "ix_recorder_result_versions_batch_id_id"),
+    ("INDEX", "ix_recorder_readings_image_path_id", "ix_recorder_result_versions_image_path_id"),
+    ("SEQUENCE", "recorder_readings_id_seq", "recorder_result_versions_id_seq"),
 )
 
 
@@ -41,6 +42,11 @@ ALTER TABLE {old}
     RENAME TO {new}
 """.strip()
         )
-    for old, new in _INDEXES:
-        op.execute(f"ALTER INDEX {old} RENAME TO {new}")
-    op.execute("ALTER SEQUENCE recorder_readings_id_seq RENAME TO recorder_result_versions_id_seq")
+    for kind, old, new in _OBJECTS:
+        op.execute(
+            f"""
+ALTER {kind} {old}
+    -- squawk-ignore renaming-object
+    RENAME TO {new}
+""".strip()
+        )
