@@ -290,7 +290,7 @@ async def test_what_takes_too_long_is_said(
     monkeypatch.setattr(queries, "_CANDIDATES", slow)
     answer = await searcher.client.get("/v1/search", params={"q": "total"})
     assert answer.status_code == 503
-    assert "look for a longer text" in answer.json()["detail"]
+    assert "search for a longer text" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
