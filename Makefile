@@ -161,11 +161,12 @@ bench-dashboard: .venv/dev.stamp $(DASHBOARD_BUILT) ## Measure how light and qui
 # ---- checks --------------------------------------------------------------------------------------
 
 .PHONY: lint
-lint: .venv/dev.stamp $(DASHBOARD)/node_modules/dev.stamp ## Format check, lint, types, import boundaries
+lint: .venv/dev.stamp $(DASHBOARD)/node_modules/dev.stamp ## Format check, lint, types, import boundaries, unused code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright --level error
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 	$(NODE) npm run --silent lint
 
 .PHONY: format

@@ -171,7 +171,7 @@ async def test_what_is_an_image_with_more_behind_it_is_shown_as_nothing_else(
 async def test_more_than_can_wait_is_told_to_come_again(
     api: httpx.AsyncClient, allowed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures_api, "_MOST_WAITING", 3)
+    monkeypatch.setattr(pictures_api, "_MAX_WAITING", 3)
     path = (allowed / "a.png").as_uri()
     answers = await asyncio.gather(*(show(api, path, width=20 + n) for n in range(9)))
     statuses = [answer.status_code for answer in answers]
