@@ -20,12 +20,12 @@ import pytest
 import uvicorn
 from alto_schema import alto_errors
 from PIL import Image
-from sqlalchemy import event
 from write_poll import write_poll
 
 from ocrstream_recorder.api.app import create_api
 from ocrstream_recorder.api.databases import ReadDatabase
 from ocrstream_recorder.api.exports import PAGE_IMAGES
+from ocrstream_recorder.api.queries import AnyQuery, Snapshot
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.dead_letters.records import DeadLetterRecords
 from ocrstream_recorder.export.streams import MAX_EXPORTS
@@ -295,20 +295,27 @@ async def address(app: Any) -> AsyncGenerator[str]:
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "txt", "md", "hocr", "alto", "pdf", "zip"])
 async def test_a_database_that_fails_in_the_middle_breaks_the_answer(  # noqa: PLR0917 - fixtures
-    address: str, app: Any, database: ReadDatabase, record: Record, postgres_url: str, kind: str
+    address: str,
+    app: Any,
+    record: Record,
+    postgres_url: str,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     record(*many(3 * PAGE_IMAGES))
     pages = 0
+    really_read = Snapshot.rows
 
-    def fail_later(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+    async def fail_later(snapshot: Snapshot, query: AnyQuery, parameters: Any = None) -> Any:
         nonlocal pages
-        pages += "FROM ocr_text_boxes" in statement
+        pages += b"FROM ocr_text_boxes" in query.chosen_by(parameters or {}).sql
         if pages == 3:
-            number = connection.connection.driver_connection.info.backend_pid
+            number = snapshot._connection.info.backend_pid
             with psycopg.connect(postgres_url.rpartition("/")[0] + "/postgres") as admin:
                 admin.execute("SELECT pg_terminate_backend(%s, 5000)", (number,))
+        return await really_read(snapshot, query, parameters)
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", fail_later)
+    monkeypatch.setattr(Snapshot, "rows", fail_later)
     got = b""
 
     async def read() -> None:

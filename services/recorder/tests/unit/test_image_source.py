@@ -50,7 +50,7 @@ def test_files_and_objects_are_read(store: OddFiles, tmp_path: Path) -> None:
     ("name", "failure", "says"),
     [
         ("absent.png", PictureFailure.NOT_FOUND, "does not exist"),
-        ("denied.png", PictureFailure.REFUSED, "see its credentials"),
+        ("denied.png", PictureFailure.REFUSED, "credentials"),
         ("large.png", PictureFailure.TOO_LARGE, "OCRSTREAM_MAX_IMAGE_BYTES"),
         ("cut.png", PictureFailure.UNREACHABLE, "could not be read"),
     ],
@@ -104,7 +104,7 @@ def test_places_that_cannot_be_opened_end_the_start(
     monkeypatch.setenv("OCRSTREAM_OBJECT_STORES", "scans")
     with pytest.raises(SystemExit):
         load_settings(ServingSettings)
-    assert "'scans' is no bucket" in capsys.readouterr().err
+    assert "'scans' is not a bucket" in capsys.readouterr().err
 
 
 def test_a_store_that_is_away_may_come_back(
