@@ -56,21 +56,22 @@ _INTRODUCTION = f"""# Third-party licences
 
 <!-- Written by `make licences`. -->
 
-What Ocrstream needs and does not contain, and what its dashboard contains, with the licences that
-the packages state, as [SPDX](https://spdx.org/licenses/) expressions. A test allows these alone:
+This page lists the packages that Ocrstream requires without containing them, and those that its
+dashboard contains, with the licences that the packages state, as
+[SPDX](https://spdx.org/licenses/) expressions. A test allows only these licences:
 {", ".join(sorted(ALLOWED))}.
-Packages under LGPL and MPL are used as they are: whoever changes one passes on its source.
+Ocrstream uses LGPL and MPL packages unchanged; anyone who changes one must pass on its source.
 
-Wheels of others may bundle libraries with licences of their own, which their licence files tell and
-this page does not, like GEOS in shapely and FFmpeg in opencv-python-headless (LGPL-2.1). That
-matters to whoever passes on an image of a service; our wheels hold none of it.
+Third-party wheels may bundle libraries with licences of their own, like GEOS in shapely and
+FFmpeg in opencv-python-headless (LGPL-2.1); the wheels' licence files list them, this page does
+not. They concern anyone who distributes an image of a service; our wheels contain none of them.
 
-docTR and what it needs are not listed. `requirements/image-worker-gpu.txt` locks them for the
+The page omits docTR and its dependencies. `requirements/image-worker-gpu.txt` locks them for the
 worker's GPU image alone; the NVIDIA libraries among them are proprietary, under NVIDIA's terms.
 """
 _PYTHON = """## Python packages
 
-Those of `requirements/runtime.txt` that Linux needs.
+The packages of `requirements/runtime.txt` that Linux needs.
 """
 _DASHBOARD = """## JavaScript packages in the dashboard
 

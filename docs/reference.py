@@ -32,14 +32,16 @@ _NOTE = "<!-- Written by `make docs` from the code. -->\n"
 _CONFIGURATION = f"""# Configuration
 
 {_NOTE}
-All settings come from the environment. A bad one ends the service with exit code 2 and is named.
-The variables of OpenTelemetry hold too, see [traces](operations.md#traces).
+All settings come from environment variables. If one is invalid, the service names it and
+exits with code 2. The services also read the variables of OpenTelemetry, see
+[traces](operations.md#traces).
 """
 _METRICS = f"""# Metrics
 
 {_NOTE}
-Every service answers `/metrics` in Prometheus' text format. Series with labels are there from the
-start. What to look at, and what to do then, is told under [operations](operations.md#alerts).
+Every service serves its metrics at `/metrics`, in Prometheus' text format. Series with labels
+exist from the start. The alerts, and what to do about them, are under
+[operations](operations.md#alerts).
 """
 
 

@@ -65,8 +65,8 @@ IMAGES_IN_FLIGHT = Gauge(
 STAGE_IMAGES = Family[Gauge, Stage](
     Gauge(
         "ocrstream_worker_stage_images",
-        "Images in each `stage` or waiting for it: fetch, decode, recognize, publish; and rest, the"
-        " backoff before a retry",
+        "Images in each `stage` or waiting for it: fetch, decode, recognize, publish; and backoff,"
+        " the delay before a retry",
         ["stage"],
     ),
     get_args(Stage),
@@ -125,7 +125,7 @@ STAGE_SECONDS = Family[Histogram, Stage](
     Histogram(
         "ocrstream_worker_stage_seconds",
         "Seconds that an image spent in each `stage`, waiting included: fetch, decode, recognize,"
-        " publish; and rest, the backoff before a retry",
+        " publish; and backoff, the delay before a retry",
         ["stage"],
         buckets=(0.002, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120),
     ),

@@ -147,13 +147,13 @@ class WorkerSettings(ServiceSettings):
     """Memory limit for a decoder's data, in MiB; some formats need 15 bytes for a pixel."""
     crash_loop_limit: Annotated[int, Field(ge=1)] = 20
     """How often in a row the engine, or the decoders, may die with no image done in between. Then
-    images are held: one at a time is tried, after pauses that grow, until one is done."""
+    the worker holds images: it tries one at a time, after growing pauses, until one is done."""
     decode_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
-    """A decoder that works longer on one image hangs and is replaced."""
+    """The worker replaces a decoder that works longer on one image."""
     recycle_images: Annotated[int, Field(ge=0)] = 0
-    """An engine's or decoder's process is replaced after so many images; 0: never."""
+    """The worker replaces an engine or decoder process after this many images; 0: never."""
     recycle_mib: Annotated[int, Field(ge=0)] = 0
-    """The same if it holds more memory than this, in MiB; 0: never."""
+    """The worker replaces an engine or decoder process above this memory, in MiB; 0: never."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """The most attempts at an image that fails for transient reasons."""
     retry_backoff_s: Annotated[float, Field(ge=0, le=600)] = 1.0
@@ -161,10 +161,11 @@ class WorkerSettings(ServiceSettings):
     at most. The actual backoff is random, from 0 to there.
     """
     max_in_flight_images: Annotated[int, Field(ge=0, le=1000)] = 0
-    """How many images are fetched, decoded, read and published at the same time. 0: 4, and twice
-    the engine's batch."""
+    """The most images in flight: fetched, decoded, read and published at the same time. 0: 4 plus
+    twice the engine's batch size."""
     max_backoff_images: Annotated[int, Field(ge=0, le=100_000)] = 500
-    """How many more may wait for their next attempt; beyond that they hold up others."""
+    """The most images that may wait for their next attempt beside those in flight; above that,
+    waiting images block others."""
     max_uncommitted_records: Annotated[int, Field(ge=1)] = 500
     """How far a partition may get ahead of its oldest unfinished image, in records; about as many
     are read again after a crash."""

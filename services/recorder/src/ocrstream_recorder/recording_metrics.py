@@ -24,7 +24,7 @@ RECORDS = Family[Counter, str](
 RECORDS_DEDUPLICATED = Family[Counter, str](
     Counter(
         "ocrstream_recorder_records_deduplicated",
-        "Records among them that had been written before, known by their fingerprints, by `topic`",
+        "Records skipped because their fingerprints show that they were written before, by `topic`",
         ["topic"],
     ),
     RECORDED_TOPICS,
@@ -32,7 +32,7 @@ RECORDS_DEDUPLICATED = Family[Counter, str](
 ROWS_STAGED = Family[Counter, Table](
     Counter(
         "ocrstream_recorder_rows_staged",
-        "Rows that polls had the database insert or change, by `table`",
+        "Rows that polls sent to the database to insert or change, by `table`",
         ["table"],
     ),
     get_args(Table),
@@ -40,7 +40,7 @@ ROWS_STAGED = Family[Counter, Table](
 ROWS_WRITTEN = Family[Counter, Table](
     Counter(
         "ocrstream_recorder_rows_written",
-        "Rows that the database says it inserted or changed, by `table`",
+        "Rows that the database reported as inserted or changed, by `table`",
         ["table"],
     ),
     get_args(Table),
@@ -68,24 +68,25 @@ WARNINGS = Family[Counter, str](
     (*WarningCode, OTHER_WARNING),
 )
 BATCHES_COMPLETED = Counter(
-    "ocrstream_recorder_batches_completed", "Ends of batches, and changes after it"
+    "ocrstream_recorder_batches_completed",
+    "BatchCompleted events: ends of batches, and changes after an end",
 )
 DEADLINES_PASSED = Counter(
     "ocrstream_recorder_deadlines_passed", "Batches cancelled because their deadline passed"
 )
 IMAGES_RETRIED = Counter(
-    "ocrstream_recorder_images_retried", "Images submitted again because somebody asked for it"
+    "ocrstream_recorder_images_retried", "Images that a retry or a reprocessing submitted again"
 )
 POLL_RECORDS = Histogram(
     "ocrstream_recorder_poll_records",
-    "How many records a poll had",
+    "Records of a poll",
     buckets=(1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000),
 )
 POLL_SECONDS = Family[Histogram, Stage](
     Histogram(
         "ocrstream_recorder_poll_seconds",
-        "How long a poll took, by `stage`: lookup (of fingerprints), decode, fold, write (from its"
-        " first lock to COMMIT)",
+        "Seconds that a poll took, by `stage`: lookup (of fingerprints), decode, fold, write (from"
+        " its first lock to COMMIT)",
         ["stage"],
         buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 7.5, 15, 30),
     ),
@@ -96,11 +97,11 @@ SUBMITTED_TO_RECORDED_SECONDS = Histogram(
     "Time from an image's submission to its result's commit",
     buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 300, 900, 3_600, 4 * 3_600, 24 * 3_600),
 )
-POLL_RETRIES = Counter("ocrstream_recorder_poll_retries", "Polls that had to be tried again")
+POLL_RETRIES = Counter("ocrstream_recorder_poll_retries", "Polls that the recorder retried")
 SESSIONS_LOST = Family[Counter, Transaction, SessionEnd](
     Counter(
         "ocrstream_recorder_sessions_lost",
-        "Database sessions that ended amid a `transaction`: poll, search; by `cause`:"
+        "Database sessions that ended during a `transaction`: poll, search; by `cause`:"
         " idle_in_transaction (25P03, this process computed for too long), other",
         ["transaction", "cause"],
     ),
@@ -110,7 +111,7 @@ SESSIONS_LOST = Family[Counter, Transaction, SessionEnd](
 RETRYING = Family[Gauge, Work](
     Gauge(
         "ocrstream_recorder_retrying",
-        "1 while something fails and is tried again, by `work`: read, write",
+        "1 while the recorder retries a failed operation, by `work`: read, write",
         ["work"],
     ),
     get_args(Work),
@@ -139,7 +140,7 @@ PARTITIONS_STOPPED = Family[Gauge, str](
 PARTITIONS_THROTTLED = Family[Gauge, str](
     Gauge(
         "ocrstream_recorder_partitions_throttled",
-        "Partitions hardly read because most of their records become dead letters, by `topic`",
+        "Partitions throttled because most of their records become dead letters, by `topic`",
         ["topic"],
     ),
     RECORDED_TOPICS,
@@ -185,16 +186,17 @@ WEBHOOKS_WAITING = Gauge(
     "Deliveries to webhooks that are pending, the same at every replica: take the greatest",
 )
 SEARCH_INDEXED = Counter(
-    "ocrstream_recorder_search_indexed", "Images whose search keys were made, by this replica"
+    "ocrstream_recorder_search_indexed", "Images whose search keys this replica made"
 )
 SEARCH_WAITING = Gauge(
     "ocrstream_recorder_search_waiting_images",
-    "Images, 1,000,000 at most, that searches do not find yet as they are now, the same at every"
-    " replica: take the greatest",
+    "Images that wait for the search index, counted up to 1,000,000, the same at every replica:"
+    " take the greatest",
 )
 SEARCH_OLDEST_SECONDS = Gauge(
     "ocrstream_recorder_search_oldest_seconds",
-    "How long the oldest of them waits, the same at every replica: take the greatest",
+    "How long the oldest image waits for the search index, the same at every replica: take the"
+    " greatest",
 )
 
 

@@ -36,7 +36,7 @@ class RecorderSettings(DatabaseSettings):
     """What the process that records and the one that answers have in common."""
 
     db_timezone: str = "UTC"
-    """Zone of the tables' times; of use only for a database taken over from another system."""
+    """Time zone of the tables' times; needed only for a database of another system."""
 
     @field_validator("db_timezone")
     @classmethod
@@ -54,15 +54,16 @@ class RecordingSettings(RecorderSettings):
     group_id: Annotated[str, Field(min_length=1, max_length=255)] = "recorder"
     """Consumer group that all replicas of the recorder share."""
     session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 30.0
-    """A replica that the broker has not heard of for so long is dead: others go on for it."""
+    """The broker regards a replica as dead after this time without a sign of life; others take over
+    its partitions."""
     poll_records: Annotated[int, Field(ge=1, le=20_000)] = 2_000
-    """The most records that are written in one transaction."""
+    """The most records that the recorder writes in one transaction."""
     transaction_idle_timeout_s: Annotated[float, Field(ge=30, le=3600)] = TRANSACTION_IDLE_TIMEOUT_S
-    """So long the database lets a transaction wait for the next statement until it ends the
-    session; polls become smaller before they take a quarter of it."""
+    """The time after which the database ends the session of a transaction that sends no further
+    statement; the recorder makes polls smaller before they take a quarter of it."""
     dead_letter_limit: Annotated[int, Field(ge=1, le=100_000)] = 100
-    """By how many the dead letters of a partition may outnumber its good ones until it
-    is throttled."""
+    """The recorder throttles a partition whose dead letters outnumber its good records by more
+    than this."""
     webhook_secret: SecretStr = SecretStr("")
     """Keys that sign webhooks, `whsec_` and base64, separated by spaces; empty turns them off."""
     webhook_allowed_networks: str = ""
@@ -70,7 +71,7 @@ class RecordingSettings(RecorderSettings):
     webhook_timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     """How long a receiver of webhooks may take to answer."""
     webhook_give_up_after_s: Annotated[float, Field(gt=0, le=30 * 86_400)] = 86_400.0
-    """How long a delivery to a webhook is tried again."""
+    """How long the recorder retries a delivery to a webhook."""
 
     @field_validator("webhook_secret")
     @classmethod
@@ -89,29 +90,30 @@ class ServingSettings(RecorderSettings):
     """Settings of the process that answers."""
 
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5
-    """The most connections for what is asked most, and for other reads; it takes six more."""
+    """The most connections in each of two pools, one for the most requested paths, one for all
+    others; the process opens six more."""
     read_database_url: SecretStr = SecretStr("")
-    """Where the read API reads, as a user who may only read, or a standby; empty: DATABASE_URL."""
+    """The database of the read API, with a read-only user, or a standby; empty: DATABASE_URL."""
     read_timeout_s: Annotated[float, Field(gt=0, le=600)] = 5.0
-    """How long the database may look for what the read API is asked."""
+    """The database cancels a query of the read API after this time."""
     image_roots: str = ""
-    """Folders whose images may be shown, by exports and the dashboard, separated by colons."""
+    """Folders whose images exports and the dashboard may show, separated by colons."""
     object_root: Path = Path(".local/objects")
-    """Folder that ingest keeps uploads in; these may always be shown."""
+    """Folder in which ingest stores uploads; the recorder may always show them."""
     object_stores: str = ""
-    """Buckets, or folders in them, whose images may be shown, separated by commas:
+    """Buckets, or folders in them, whose images the recorder may show, separated by commas:
     `s3://scans,gs://bucket/folder`. Credentials and endpoints come from the environment, see
     [operations](operations.md#references)."""
     fetch_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
-    """How long an image of a store may take to come until it is not shown."""
+    """The longest time in which the recorder fetches an image from a store."""
     max_image_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
-    """The largest image file that is shown, in bytes."""
+    """The largest image file that the recorder shows, in bytes."""
     event_listeners: Annotated[int, Field(ge=1, le=10_000)] = 1_000
-    """The most that may listen to the events of batches at once; more are told to come later."""
+    """The most clients that may follow events of batches at once; others are refused."""
     worker_group_id: Annotated[str, Field(min_length=1, max_length=255)] = "ocr-worker"
-    """The workers' consumer group, whose lag is told."""
+    """The workers' consumer group, whose lag the API returns."""
     ingest_url: str = ""
-    """Where browsers reach ingest, as `https://host`; empty: the dashboard submits nothing."""
+    """URL at which browsers reach ingest, as `https://host`; empty: the dashboard cannot submit."""
 
     @property
     def roots(self) -> tuple[Path, ...]:
