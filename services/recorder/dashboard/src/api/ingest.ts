@@ -5,16 +5,16 @@ import type { paths } from "./ingest.openapi";
 
 export type IngestClient = Client<paths>;
 
-/** Who asks, as ingest is told. */
+/** The `initiated_by` of this page's requests. */
 export const INITIATOR = "dashboard";
 
-/** Ingest, where images are submitted and batches cancelled and retried. */
+/** Ingest's API: it submits images, and cancels and retries batches. */
 export interface Ingest {
   url: string;
   client: IngestClient;
 }
 
-/** Ingest, or why there is none. */
+/** Ingest, or why this page cannot call it. */
 export type MaybeIngest = (Ingest & { off?: never }) | { off: string; client?: never };
 
 const ingestQuery = queryOptions({
@@ -27,10 +27,10 @@ const ingestQuery = queryOptions({
 });
 
 const NOT_SET =
-  "The recorder was not told where ingest is: set OCRSTREAM_INGEST_URL, and OCRSTREAM_ALLOWED_ORIGINS of ingest to this page's address.";
-const NOT_KNOWN = "Where ingest is could not be asked yet.";
+  "The recorder does not know ingest's address: set the recorder's OCRSTREAM_INGEST_URL to it, and ingest's OCRSTREAM_ALLOWED_ORIGINS to this page's address.";
+const NOT_KNOWN = "The dashboard has not loaded ingest's address yet.";
 
-/** What ingest is to this page; it is asked for once. */
+/** Ingest, by the settings that the recorder serves; the page requests them once. */
 export function useIngest(): MaybeIngest {
   return useQuery(ingestQuery).data ?? { off: NOT_KNOWN };
 }

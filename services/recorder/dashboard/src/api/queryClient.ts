@@ -7,14 +7,14 @@ const LONGER_PAUSE_MS = 3_000;
 
 const passes = (error: Error | null) => error instanceof ApiError && error.passes;
 
-/** Milliseconds until what failed is asked again by itself, if that may help. */
+/** Milliseconds until a failed query is refetched; false if the error is not retryable. */
 export function pauseAfter(error: Error | null): number | false {
   return passes(error) && LONGER_PAUSE_MS;
 }
 
 /**
- * Answers of the APIs. What passes by itself is asked again: a few times before the page says that
- * it failed, and then until it succeeds. A query with an interval of its own says so there.
+ * Caches the APIs' responses. After a retryable error a query retries a few times, then shows the error and
+ * refetches until it succeeds. A query with its own `refetchInterval` overrides this.
  */
 export const queryClient = new QueryClient({
   defaultOptions: {

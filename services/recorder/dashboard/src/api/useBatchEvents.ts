@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 
-/** A batch as its events tell it; see the recorder's `/v1/batches/{batch_id}/events`. */
+/** An event of the recorder's `/v1/batches/{batch_id}/events`. */
 export interface BatchProgress {
   batch_id: string;
   batch_name: string | null;
@@ -21,14 +21,14 @@ export interface BatchProgress {
   eta_s: number | null;
 }
 
-/** `live`: told within a second; `away`: the stream broke off, and is tried again by itself. */
+/** `live`: events arrive within a second; `reconnecting`: the stream broke off and is opened again. */
 export type Connection = "connecting" | "live" | "away";
 
 const RECONNECT_MS = 3_000;
 
 /**
- * The newest state of a batch and of the stream that tells it. An ended batch is listened to as
- * well, since a late success or a retry changes it.
+ * The latest event of a batch, and the state of its stream. An ended batch is followed too: a late
+ * success or a retry changes it.
  */
 export function useBatchEvents(batchId: string) {
   const [progress, setProgress] = useState<BatchProgress>();
@@ -43,8 +43,8 @@ export function useBatchEvents(batchId: string) {
 }
 
 /**
- * Listens until the function that it returns is called. A hidden page does not listen: a browser
- * has few connections to a server, and all its pages share them.
+ * Subscribes to a batch's events; returns the function that unsubscribes. A hidden page closes its
+ * stream: all pages of a browser share few connections to a server.
  */
 function follow(
   batchId: string,
@@ -62,8 +62,8 @@ function follow(
     opened.addEventListener("end", onEvent);
     opened.addEventListener("error", () => {
       tellConnection("away");
-      // The browser takes up a lost connection again with Last-Event-ID by itself; after a refusal
-      // (404, 503) it gives up for good.
+      // The browser reconnects a lost connection by itself, with Last-Event-ID; after an error status
+      // (404, 503) it never does.
       if (opened.readyState === EventSource.CLOSED) {
         timer = window.setTimeout(open, RECONNECT_MS);
       }

@@ -1,6 +1,6 @@
 /**
- * The contract's values in words. The compiler refuses a value that has no words here, and words for
- * a value that the contract does not know.
+ * Labels of the API's enum values. The compiler rejects a value without a label, and a label of an
+ * unknown value.
  */
 
 import type { DeadLettersAsked } from "./recorder";
@@ -9,14 +9,14 @@ import type { components } from "./recorder.openapi";
 type Schemas = components["schemas"];
 type Words<Value extends string> = Record<Value, string>;
 
-/** What an image can be, in the words of whoever looks at a batch. */
+/** Image statuses, as a batch's page names them. */
 export const IMAGE_OUTCOMES = {
   SUCCESS: "Read",
   FAILURE: "Failed",
   REVOKED: "Revoked",
   PENDING: "Waiting",
   STARTED: "Being read",
-  RETRY: "Tried again",
+  RETRY: "Retrying",
 } as const satisfies Words<Exclude<Schemas["ProcessStatus"], "RUNNING">>;
 
 export const TASK_STATUSES = {
@@ -37,7 +37,7 @@ export const BATCH_STATUSES = {
   REVOKED: "Revoked",
 } as const satisfies Words<Exclude<Schemas["ProcessStatus"], "RETRY">>;
 
-/** Why an image was not read. */
+/** Reasons of a failed or revoked image. */
 export const REASONS = {
   no_text: "No text",
   not_found: "Not found",
@@ -45,19 +45,19 @@ export const REASONS = {
   undecodable: "Undecodable",
   too_large: "Too large",
   engine: "Engine failed",
-  timeout: "Took too long",
+  timeout: "Timeout",
   revoked: "Revoked",
   dead_lettered: "Dead-lettered",
 } as const satisfies Words<Schemas["Reason"]>;
 
-/** Why what was read may be wrong. */
+/** Warnings about a successful result. */
 export const WARNINGS = {
-  unreadable_script: "Script the engine cannot read",
-  low_confidence: "Engine not sure",
+  unreadable_script: "Script not supported by the engine",
+  low_confidence: "Low confidence",
   small_text: "Very small text",
 } as const satisfies Words<Schemas["WarningCode"]>;
 
-/** Why a record could not be applied. */
+/** Reasons of a dead letter. */
 export const REJECTIONS = {
   invalid: "Invalid",
   refused_by_database: "Refused by the database",
@@ -69,7 +69,7 @@ export const DEAD_LETTER_STATES = {
   dropped: "Dropped",
 } as const satisfies Words<NonNullable<DeadLettersAsked["state"]>>;
 
-/** Topics whose records can become dead letters; they have no other words. */
+/** Topics whose records can become dead letters; the labels are the names. */
 export const TOPICS = {
   "images.submitted": "images.submitted",
   "images.submitted.urgent": "images.submitted.urgent",
@@ -79,7 +79,7 @@ export const TOPICS = {
   "batches.commands": "batches.commands",
 } as const satisfies Words<NonNullable<DeadLettersAsked["topic"]>>;
 
-/** What one image can be exported as. */
+/** Export formats of an image. */
 export const IMAGE_FORMATS = {
   txt: "Text",
   md: "Markdown",
@@ -90,18 +90,18 @@ export const IMAGE_FORMATS = {
   alto: "ALTO XML",
 } as const satisfies Words<Schemas["Format"]>;
 
-/** What a batch can be exported as. */
+/** Export formats of a batch. */
 export const BATCH_FORMATS = {
   ...IMAGE_FORMATS,
   zip: "ZIP, a file for each image",
 } as const satisfies Words<Schemas["BatchFormat"]>;
 
-/** What a select offers: all values, in the order in which they stand here. */
+/** The options of a select, in the order of the labels. */
 export function choices(words: Record<string, string>): { value: string; label: string }[] {
   return Object.entries(words).map(([value, label]) => ({ value, label }));
 }
 
-/** The value that a text of an address means, if it means one. */
+/** The URL parameter as an enum value; undefined if it is none. */
 export function knownValue<Value extends string>(
   words: Words<Value>,
   text: unknown,
@@ -109,7 +109,7 @@ export function knownValue<Value extends string>(
   return typeof text === "string" && Object.hasOwn(words, text) ? (text as Value) : undefined;
 }
 
-/** An outcome, reason or warning of an image in words; as it is if it has none. */
+/** The label of an image's status, reason or warning; the value itself if it has none. */
 export function inWords(value: string): string {
   const words: Record<string, string> = { ...IMAGE_OUTCOMES, ...REASONS, ...WARNINGS };
   return words[value] ?? value;

@@ -10,7 +10,7 @@ import { ExportMenu } from "./ExportMenu";
 const CancelDialog = lazy(() => import("./CancelDialog"), "CancelDialog");
 const RetryDialog = lazy(() => import("./RetryDialog"), "RetryDialog");
 
-/** What can be done about a batch. What cannot be done now is switched off, and says why. */
+/** Retry, cancel and export. A disabled action's tooltip says why it is disabled. */
 export function BatchActions({ batch }: { batch: Batch }) {
   const ingest = useIngest();
   const [open, setOpen] = useState<"cancel" | "retry">();
@@ -19,7 +19,7 @@ export function BatchActions({ batch }: { batch: Batch }) {
   const cannotRetry =
     ingest.off ??
     (batch.failed_images + batch.revoked_images === 0
-      ? "No image failed or was revoked."
+      ? "The batch has no failed or revoked images."
       : undefined);
   const cannotCancel = ingest.off ?? (hasEnded(batch.status) ? "The batch has ended." : undefined);
   return (
@@ -58,7 +58,7 @@ interface ActionProps {
 
 function ActionButton({ label, icon: Icon, disabledBecause, onClick }: ActionProps) {
   const off = disabledBecause !== undefined;
-  // Not `disabled`: the reason is to be reached by keyboard and pointer.
+  // Not `disabled`: a disabled button gets neither focus nor pointer events, so no tooltip.
   return (
     <Tooltip
       label={disabledBecause}

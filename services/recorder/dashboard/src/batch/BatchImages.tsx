@@ -15,7 +15,7 @@ import { PAGE_SIZE, type Range, useImagePages } from "./useImagePages";
 
 const route = getRouteApi("/batches/$batchId");
 
-/** The batch's images as a grid, all of them or those of an outcome, a reason or a warning. */
+/** The batch's images as a grid, filtered by outcome, reason and warning. */
 export function BatchImages({ batch }: { batch: Batch }) {
   const filter = imageFilter(route.useSearch());
   const navigate = route.useNavigate();
@@ -56,7 +56,7 @@ export function BatchImages({ batch }: { batch: Batch }) {
         />
         {isNarrowed(filter) && (
           <Button variant="default" onClick={() => choose({ status: "", reason: "", warning: "" })}>
-            All images
+            Clear filters
           </Button>
         )}
       </div>
@@ -82,12 +82,12 @@ function Images({ batch, filter }: { batch: Batch; filter: ImageFilter }) {
   }
   if (images.length === 0) {
     return isNarrowed(filter) ? (
-      <EmptyState title="No such images">
-        None of this batch's images is like this; choose another outcome, reason or warning.
+      <EmptyState title="No matching images">
+        No image of this batch matches the filters. Choose another outcome, reason or warning.
       </EmptyState>
     ) : (
       <EmptyState title="No images yet">
-        They show up here as soon as their submissions arrive.
+        Images appear as soon as the recorder receives their submissions.
       </EmptyState>
     );
   }

@@ -20,10 +20,10 @@ const VIEWS = [
   { value: "chunks", label: "Chunks" },
 ] as const;
 
-/** One batch: how it gets on, what became of its images, and what can be done about it. */
+/** A batch: its progress, images, failures, chunks and actions. */
 export function BatchPage() {
   const { batchId } = route.useParams();
-  // Nothing of a batch's page is kept when another batch is opened.
+  // The key resets the state when another batch is opened.
   return <BatchById key={batchId} batchId={batchId} />;
 }
 
@@ -67,7 +67,7 @@ function BatchById({ batchId }: { batchId: string }) {
       </div>
       <ProgressPanel batch={batch} progress={progress} connection={connection} />
       <SegmentedControl
-        aria-label="What to show of the batch"
+        aria-label="Batch view"
         className={classes.views}
         data={[...VIEWS]}
         value={view}

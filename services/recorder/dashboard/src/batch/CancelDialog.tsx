@@ -12,7 +12,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** Asks before a batch is cancelled. */
+/** Asks for confirmation, then cancels the batch. */
 export function CancelDialog({ client, batch, onClose }: Props) {
   const open =
     batch.total_images - batch.completed_images - batch.failed_images - batch.revoked_images;
@@ -24,8 +24,8 @@ export function CancelDialog({ client, batch, onClose }: Props) {
       }),
     );
     notifications.show({
-      title: "Cancelled",
-      message: "The batch ends now; an image that is being read may still be counted as read.",
+      title: "Batch cancelled",
+      message: "Workers skip its remaining images. An image that is already being read may still succeed.",
     });
   };
   return (
@@ -38,9 +38,9 @@ export function CancelDialog({ client, batch, onClose }: Props) {
     >
       <Text size="sm">
         {batch.total_known
-          ? `${counted(open, "image")} will not be read. `
-          : "What is not read yet will not be read. "}
-        What was read stays; a retry reads the others later.
+          ? `Cancelling revokes ${counted(open, "image")} without a result.  `
+          : "Cancelling revokes all images without a result.  "}
+        Existing results are kept. A retry submits the revoked images again.
       </Text>
     </ConfirmDialog>
   );

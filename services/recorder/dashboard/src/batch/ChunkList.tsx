@@ -12,7 +12,7 @@ import { hasEnded } from "../shell/StatusBadge";
 const REFRESH_MS = 2_000;
 const COLORS = { open: "blue", completed: "green", failed: "red" } as const;
 
-/** The batch's images in runs of its chunk size, and how each run stands. */
+/** The batch's chunks, with the counts of each. */
 export function ChunkList({ batch }: { batch: Batch }) {
   const chunks = useInfiniteQuery({
     queryKey: ["batch", batch.batch_id, "chunks", batch.revision],
@@ -38,7 +38,7 @@ export function ChunkList({ batch }: { batch: Batch }) {
   if (items.length === 0) {
     return (
       <EmptyState title="No chunks">
-        Chunks are counted once the total is known, if all images have an index.
+        A batch has chunks once its total is known, if all its images have an index.
       </EmptyState>
     );
   }

@@ -2,7 +2,7 @@ import { Button, Menu } from "@mantine/core";
 import { IconChevronDown, IconDownload } from "@tabler/icons-react";
 import { BATCH_FORMATS, choices } from "../api/vocabulary";
 
-/** Downloads of a batch in every format that the recorder makes. */
+/** Downloads a batch in any export format. */
 export function ExportMenu({ batchId }: { batchId: string }) {
   return (
     <Menu position="bottom-end" withinPortal>

@@ -11,7 +11,7 @@ import { LoadingState } from "../shell/LoadingState";
 import { STATUS_COLORS } from "../shell/StatusBadge";
 import { nameOf } from "./ImageTile";
 
-/** Why images of the batch were not read, the commonest reason first. */
+/** The batch's failed and revoked images by reason, the most frequent reason first. */
 export function FailureList({ batch }: { batch: Batch }) {
   const missed = [batch.failed_images, batch.revoked_images, batch.run];
   const { data, error, refetch } = useQuery({
@@ -32,7 +32,7 @@ export function FailureList({ batch }: { batch: Batch }) {
     return <LoadingState />;
   }
   if (data.items.length === 0) {
-    return <EmptyState title="No failures">Every image that is done was read.</EmptyState>;
+    return <EmptyState title="No failures">No image of this batch failed or was revoked.</EmptyState>;
   }
   return (
     <Stack>

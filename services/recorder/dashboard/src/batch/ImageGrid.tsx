@@ -12,14 +12,14 @@ const ROW_HEIGHT = 176;
 const OVERSCAN_ROWS = 2;
 
 interface Props {
-  /** The first of the `total` images, as far as they are known. */
+  /** The images that are loaded: the first of the `total`. */
   images: BatchImage[];
   total: number;
-  /** Told which images are in sight or near it. */
+  /** Receives the range of rendered images when it changes. */
   onWanted: (range: Range) => void;
 }
 
-/** Images as tiles, of which only those in sight or near it are rendered. */
+/** A virtualized grid of image tiles: it renders only tiles in or near the viewport. */
 export function ImageGrid({ images, total, onWanted }: Props) {
   const { ref: sizeRef, width } = useElementSize();
   const list = useRef<HTMLUListElement>(null);

@@ -27,13 +27,13 @@ const ICONS: Record<string, typeof IconCheck> = {
 };
 
 interface Props {
-  /** Undefined while it is on its way. */
+  /** Undefined while it loads. */
   image: BatchImage | undefined;
-  /** Whether the page moves: pictures that only pass by are not asked for. */
+  /** While the user scrolls, new tiles do not request their thumbnails. */
   scrolling: boolean;
 }
 
-/** An image as a thumbnail, its outcome by colour, icon and word; leads to the image's page. */
+/** A thumbnail that links to the image's page, with its outcome as colour, icon and text. */
 export const ImageTile = memo(function ImageTile({ image, scrolling }: Props) {
   if (image === undefined) {
     return <Skeleton height="100%" />;
@@ -81,7 +81,7 @@ function Thumbnail({ path, waiting }: { path: string; waiting: boolean }) {
     setAsked(true);
   }
   if (failed) {
-    return <IconPhotoOff size={28} stroke={1.2} aria-label="There is no picture to show" />;
+    return <IconPhotoOff size={28} stroke={1.2} aria-label="Picture not available" />;
   }
   return asked ? (
     <img src={thumbnailUrl(path)} alt="" decoding="async" onError={() => setFailed(true)} />
@@ -93,7 +93,7 @@ function outcomeColor(status: string): CSSProperties {
   return { "--outcome": color } as CSSProperties;
 }
 
-/** What the user called the image, else the end of its path; with its page in a document. */
+/** The image's source name, else the last part of its path; with its page number if it has one. */
 export function nameOf(image: BatchImage): string {
   const name = image.source_name ?? image.image_path?.split("/").at(-1) ?? image.chain_id;
   return image.page === null ? name : `${name}, page ${image.page}`;

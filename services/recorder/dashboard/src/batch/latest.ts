@@ -5,8 +5,8 @@ import { type Batch, recorder } from "../api/recorder";
 import type { BatchProgress } from "../api/useBatchEvents";
 
 /**
- * A batch's row; read again when an event says that it has ended, or changed after its end. The last
- * that was read stays while a later one cannot be.
+ * A batch by the read API; refetched when an event changes its status, revision, run or total. A failed
+ * refetch keeps the previous data.
  */
 export function useBatch(batchId: string, progress: BatchProgress | undefined) {
   const row = useQuery({
@@ -27,7 +27,7 @@ export function useBatch(batchId: string, progress: BatchProgress | undefined) {
   return row;
 }
 
-/** The row with what its events have told since. */
+/** The batch, updated by its latest event. */
 export function latest(row: Batch, progress: BatchProgress | undefined): Batch {
   if (progress === undefined) {
     return row;
@@ -36,7 +36,7 @@ export function latest(row: Batch, progress: BatchProgress | undefined): Batch {
   return { ...row, ...told };
 }
 
-/** Names a batch's state: it differs whenever an image or the batch itself changed. */
+/** A string that changes whenever the batch or one of its images changes. */
 export function versionOf(batch: Batch): string {
   return [
     batch.status,

@@ -6,7 +6,7 @@ import type { ImageFilter } from "./imageFilter";
 export const PAGE_SIZE = 500;
 const REFRESH_MS = 250;
 
-/** The images that are wanted, by their places in the list; the end is excluded. */
+/** A range of list indexes; the end is excluded. */
 export interface Range {
   start: number;
   end: number;
@@ -15,13 +15,13 @@ export interface Range {
 interface Asked {
   batchId: string;
   filter: ImageFilter;
-  /** Names the batch's state; an image that was read before it may be out of date. */
+  /** The batch's version; pages fetched at another version may be stale. */
   version: string;
 }
 
 /**
- * Images of a batch, page by page as far as they are wanted: a page's place in the list follows
- * from the page before it. Of an unfinished batch, pages in sight are read again when it changes.
+ * The pages of a batch's images up to the end of `range`; each page's cursor comes from the page before it.
+ * Visible pages are refetched when the batch's version changes.
  */
 export function useImagePages(asked: Asked, wanted: Range) {
   const client = useQueryClient();
@@ -49,7 +49,7 @@ export function useImagePages(asked: Asked, wanted: Range) {
   const last = pages[pages.length - 1];
   return {
     images: pages.flatMap((page) => page.data?.items ?? []),
-    /** Whether there are more than these. */
+    /** Whether the batch has more images than these. */
     more: last?.data === undefined || last.data.next_cursor !== null,
     error: pages.find((page) => page.error !== null)?.error ?? null,
     retry: () => Promise.all(pages.filter((page) => page.isError).map((page) => page.refetch())),

@@ -8,7 +8,7 @@ const PARTS = [
   { column: "revoked_images", status: "REVOKED", label: "revoked" },
 ] as const;
 
-/** A batch's images by what became of them, as shares of its total. */
+/** A progress bar: read, failed and revoked images as shares of the batch's total. */
 export function BatchBar({ batch, ...props }: { batch: Batch } & ProgressRootProps) {
   const total = Math.max(batch.total_images, batch.seen_images, 1);
   const told = PARTS.map(({ column, label }) => `${batch[column]} ${label}`).join(", ");

@@ -8,7 +8,7 @@ import filters from "../shell/Filters.module.css";
 const route = getRouteApi("/");
 const TYPING_MS = 300;
 
-/** Chooses batches by the page's address, so that a choice can be kept as a link. */
+/** The list's filters; they are URL parameters, so that a link keeps them. */
 export function BatchFilters() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
@@ -35,7 +35,7 @@ export function BatchFilters() {
       />
       {chosen && (
         <Button variant="default" onClick={() => navigate({ search: {}, replace: true })}>
-          All batches
+          Clear filters
         </Button>
       )}
     </search>
@@ -56,7 +56,7 @@ function ExactText({ label, value, onChange }: TextProps) {
     onChange(typed);
   }, TYPING_MS);
   useEffect(() => {
-    // What comes back of one's own typing is older than what stands there.
+    // A value that this input reported itself is older than the typed text.
     if (value !== told.current) {
       told.current = value;
       setText(value);
@@ -65,7 +65,7 @@ function ExactText({ label, value, onChange }: TextProps) {
   return (
     <TextInput
       label={label}
-      placeholder="The whole, exactly"
+      placeholder="Exact match"
       value={text}
       onChange={(event) => {
         setText(event.currentTarget.value);

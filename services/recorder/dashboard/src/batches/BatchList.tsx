@@ -7,7 +7,7 @@ import { hasEnded, StatusBadge } from "../shell/StatusBadge";
 import { BatchBar } from "./BatchBar";
 import classes from "./BatchList.module.css";
 
-/** Batches as a table; as cards where a table does not fit. */
+/** Batches as a table; as cards on narrow screens. */
 export function BatchList({ batches }: { batches: Batch[] }) {
   const narrow = useMediaQuery("(max-width: 62em)", undefined, { getInitialValueInEffect: false });
   return narrow ? <BatchCards batches={batches} /> : <BatchTable batches={batches} />;
@@ -111,7 +111,7 @@ function rateOf(batch: Batch): string | undefined {
   return batch.images_per_s === null ? undefined : rate(batch.images_per_s);
 }
 
-/** What an ended batch took, or what an unfinished one still takes. */
+/** The duration of an ended batch, or the estimated time left of an unfinished one. */
 function timeOf(batch: Batch): string | undefined {
   if (!hasEnded(batch.status)) {
     return batch.eta_s === null ? undefined : `${duration(batch.eta_s)} left`;

@@ -1,4 +1,4 @@
 import { texts } from "../shell/searchParams";
 
-/** What the list of batches is chosen by, as it stands in the address. */
+/** The URL parameters of the list of batches. */
 export const batchesSearch = texts("status", "name", "initiator");

@@ -4,7 +4,7 @@ import { type Bytes, hexDump, readable } from "./bytes";
 const MOST_LETTERS = 100_000;
 const MOST_BYTES = 4096;
 
-/** Bytes as they are: text as text, whatever it holds, and all else in hex. */
+/** UTF-8 bytes as text, other bytes as a hex dump. */
 export function BytesView({ label, bytes }: { label: string; bytes: Bytes | null }) {
   if (bytes === null) {
     return (
@@ -18,7 +18,7 @@ export function BytesView({ label, bytes }: { label: string; bytes: Bytes | null
       ? shortened(readable(bytes.text))
       : hexDump(bytes.base64 ?? "", MOST_BYTES);
   return (
-    // It scrolls, so whoever has no mouse must be able to get there.
+    // It scrolls, so the keyboard must be able to focus it.
     <Code
       block
       tabIndex={0}
@@ -34,5 +34,5 @@ export function BytesView({ label, bytes }: { label: string; bytes: Bytes | null
 
 function shortened(text: string): string {
   if (text.length <= MOST_LETTERS) return text;
-  return `${text.slice(0, MOST_LETTERS)}\n… ${text.length - MOST_LETTERS} characters more`;
+  return `${text.slice(0, MOST_LETTERS)}\n… ${text.length - MOST_LETTERS} more characters`;
 }

@@ -4,7 +4,7 @@ import { useEffect } from "react";
 import { count } from "../shell/format";
 import { type Action, change } from "./changing";
 
-/** What is to be done to which dead letters; `value` is sent instead of the only one's. */
+/** An action to confirm; `value` replaces the record's value, for a single dead letter only. */
 export interface Wanted {
   action: Action;
   ids: number[];
@@ -13,8 +13,8 @@ export interface Wanted {
 
 const TOLD = {
   redrive:
-    "Sends to the topic again. What fails again is listed again; what did not fail since the last time is left as it is.",
-  drop: "Not listed as open any more. Nothing is deleted from Kafka, and what counts as failed because of it stays so.",
+    "The recorder sends each record to its topic again. If it fails again, its dead letter is open again. A dead letter that has not failed since its last redrive is skipped.",
+  drop: "Dropped dead letters are no longer open. Kafka keeps their records, and images that failed because of them stay failed.",
 } as const;
 const DONE = { redrive: "redriven", drop: "dropped" } as const;
 
@@ -24,13 +24,13 @@ interface Props {
   onDone(): void;
 }
 
-/** Asks before anything is done, and tells what came of it. */
+/** Asks for confirmation, applies the action, and shows its result. */
 export function ChangeDialog({ wanted, onClose, onDone }: Props) {
   const client = useQueryClient();
   const changing = useMutation({
     mutationFn: ({ action, ids, value }: Wanted) => change(action, ids, value),
     onSuccess: onDone,
-    // Some may be done although the last were not.
+    // An error may come after some requests succeeded.
     onSettled: () => {
       client.invalidateQueries({ queryKey: ["dead-letters"] });
       client.invalidateQueries({ queryKey: ["dead-letter"] });
@@ -61,7 +61,7 @@ export function ChangeDialog({ wanted, onClose, onDone }: Props) {
           <Text>{TOLD[action]}</Text>
         )}
         {changing.isSuccess && changing.data.failures.length > 0 && (
-          <Alert color="red" title="Not done">
+          <Alert color="red" title="Failed">
             <List size="sm">
               {changing.data.failures.map(({ id, detail }) => (
                 <List.Item key={id}>
@@ -72,7 +72,7 @@ export function ChangeDialog({ wanted, onClose, onDone }: Props) {
           </Alert>
         )}
         {changing.isError && (
-          <Alert color="red" title="It could not be done">
+          <Alert color="red" title="Request failed">
             {changing.error.message}
           </Alert>
         )}

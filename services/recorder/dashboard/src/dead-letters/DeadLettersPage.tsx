@@ -20,14 +20,14 @@ const route = getRouteApi("/dead-letters");
 const AT_ONCE = 50;
 const NONE: ReadonlySet<number> = new Set();
 
-/** Records that could not be applied: look at them, send them again, or drop them. */
+/** The list of dead letters: shows, redrives and drops them. */
 export function DeadLettersPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const { letter, ...filters } = search;
   const [selection, setSelection] = useState({ of: "", ids: NONE });
   const [wanted, setWanted] = useState<Wanted | null>(null);
-  // What is not listed any more cannot be seen to be selected.
+  // Other filters list other dead letters, so the selection is cleared.
   const listed = JSON.stringify(filters);
   const selected = selection.of === listed ? selection.ids : NONE;
   const select = (chosen: ReadonlySet<number>) => setSelection({ of: listed, ids: chosen });
@@ -43,7 +43,7 @@ export function DeadLettersPage() {
           signal,
         }),
       ),
-    // Who has gone further back reads, and nothing may move meanwhile.
+    // With more pages loaded, a refetch would move the rows that the user reads.
     refetchInterval: ({ state }) =>
       state.data?.pages.length === 1 ? 5_000 : pauseAfter(state.error),
     getNextPageParam: (last) => last.next_cursor ?? undefined,
@@ -55,17 +55,16 @@ export function DeadLettersPage() {
     <Stack>
       <PageTitle title="Dead letters" />
       <Text c="dimmed">
-        Records that could not be applied. Mend the reason, then redrive them; or drop what nobody
-        wants. Nothing is ever deleted from Kafka here.
+        Records that a worker or the recorder could not process. Fix the cause and redrive them, or drop them. Neither deletes a record from Kafka.
       </Text>
       <Filters filters={filters} onChange={show} />
       {letters.isPending && <LoadingState />}
       {letters.isError && <ErrorState error={letters.error} retry={() => letters.refetch()} />}
       {letters.isSuccess && rows.length === 0 && (
-        <EmptyState title="No such dead letters">
+        <EmptyState title="No matching dead letters">
           {filters.state === undefined
-            ? "Every record that came in could be applied, or was dealt with."
-            : "Choose other filters to see more."}
+            ? "No dead letter is open for these filters."
+            : "Change the filters to see others."}
         </EmptyState>
       )}
       {rows.length > 0 && (
@@ -102,7 +101,7 @@ export function DeadLettersPage() {
               loading={letters.isFetchingNextPage}
               onClick={() => letters.fetchNextPage()}
             >
-              Show more
+              Load more
             </Button>
           )}
         </>

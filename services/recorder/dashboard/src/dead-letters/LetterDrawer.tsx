@@ -28,7 +28,7 @@ interface Props {
   onChange(wanted: Wanted): void;
 }
 
-/** One dead letter with its record, as it was sent. */
+/** A dead letter and its record. */
 export function LetterDrawer({ id, onClose, onChange }: Props) {
   return (
     <Drawer
@@ -88,7 +88,7 @@ function Detail({
             variant="default"
             onClick={() => setCorrection(readable(letter.value?.text ?? ""))}
           >
-            Correct it …
+            Edit value …
           </Button>
         )}
       </Group>
@@ -102,7 +102,7 @@ function Detail({
       )}
       {letter.gone ? (
         <Alert title="Kafka has deleted the record">
-          What it held is not known any more: submit its image again.
+          Its content is lost. Submit its image again.
         </Alert>
       ) : (
         <Record letter={letter} />
@@ -114,12 +114,12 @@ function Detail({
 function Facts({ letter }: { letter: DeadLetterDetail }) {
   const { chain_id: chainId, batch_id: batchId } = letter;
   return (
-    <Table aria-label="About it" layout="fixed">
+    <Table aria-label="Dead letter" layout="fixed">
       <Table.Tbody>
         <Fact name="State">
           {letter.state}, redriven {letter.redrives} times
         </Fact>
-        <Fact name="From">
+        <Fact name="Record">
           {letter.topic}, partition {letter.partition}, offset {letter.offset},{" "}
           {moment(letter.timestamp)}
         </Fact>
@@ -207,7 +207,7 @@ function Correction({ typed, onType, onSend, onCancel }: CorrectionProps) {
     <Stack gap="xs">
       <Textarea
         label="Corrected value"
-        description="Sent to the topic instead of the record's value; the record itself stays as it is."
+        description="The recorder sends it to the topic instead of the record's value. The record itself does not change."
         error={"error" in result && result.error}
         value={typed}
         onChange={(event) => onType(event.currentTarget.value)}
@@ -223,10 +223,10 @@ function Correction({ typed, onType, onSend, onCancel }: CorrectionProps) {
           disabled={"error" in result}
           onClick={() => "value" in result && onSend(result.value)}
         >
-          Redrive corrected
+          Redrive with this value
         </Button>
         <Button size="xs" variant="default" onClick={onCancel}>
-          Leave it
+          Discard
         </Button>
       </Group>
     </Stack>

@@ -1,4 +1,4 @@
-/** Bytes as the API tells them: as text if they are UTF-8, else in base64. */
+/** Bytes of the API: `text` if they are UTF-8, else `base64`. */
 export interface Bytes {
   text?: string | null;
   base64?: string | null;
@@ -6,7 +6,7 @@ export interface Bytes {
 
 const A_LINE = 16;
 
-/** The bytes of base64, as `hexdump -C` shows them: where, sixteen bytes, and what of it is ASCII. */
+/** Decodes base64 and formats it like `hexdump -C`: offset, sixteen bytes, ASCII. */
 export function hexDump(base64: string, mostBytes: number): string {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   const shown = bytes.subarray(0, mostBytes);
@@ -18,14 +18,14 @@ export function hexDump(base64: string, mostBytes: number): string {
     const place = start.toString(16).padStart(8, "0");
     lines.push(`${place}  ${hex.padEnd(A_LINE * 3 - 1)}  ${ascii.join("")}`);
   }
-  if (bytes.length > shown.length) lines.push(`… ${bytes.length - shown.length} bytes more`);
+  if (bytes.length > shown.length) lines.push(`… ${bytes.length - shown.length} more bytes`);
   return lines.join("\n");
 }
 
-/** JSON with a line for each member; text that is none stays as it is. */
+/** Indents JSON; returns other text unchanged. */
 export function readable(text: string): string {
   try {
-    // Numbers that JavaScript cannot hold would change; the value is shown to be trusted.
+    // JavaScript would round such large numbers, and the page must show the exact value.
     if (/\d{16}/.test(text)) return text;
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
@@ -33,13 +33,13 @@ export function readable(text: string): string {
   }
 }
 
-/** The object that a corrected value is, or why it is none. */
+/** Parses the edited value; returns the object, or the error to show. */
 export function corrected(text: string): { value: Record<string, unknown> } | { error: string } {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return { error: `This is no JSON: ${error instanceof Error ? error.message : error}` };
+    return { error: `Invalid JSON:  ${error instanceof Error ? error.message : error}` };
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { error: "An event is a JSON object: { … }" };

@@ -1,4 +1,4 @@
-/** Redriving and dropping, some at a time as the API takes them. */
+/** Redrives and drops dead letters, in requests as large as the API allows. */
 
 import { answered } from "../api/errors";
 import { type DeadLettersChanged, recorder } from "../api/recorder";
@@ -7,7 +7,7 @@ export type Action = "redrive" | "drop";
 
 const AT_ONCE = 100;
 
-/** Does it to all of them; `value` is sent instead of the only one's. */
+/** Applies the action to all; `value` replaces the record's value, for a single dead letter only. */
 export async function change(
   action: Action,
   ids: readonly number[],

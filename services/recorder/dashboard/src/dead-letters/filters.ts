@@ -1,22 +1,22 @@
-/** Which dead letters are listed, and which is looked at, as the address of the page tells it. */
+/** The URL parameters of the dead letters' page. */
 
 import type { DeadLettersAsked } from "../api/recorder";
 import { DEAD_LETTER_STATES, knownValue, REJECTIONS, TOPICS } from "../api/vocabulary";
 
-/** States to choose from: those of the contract, or none in particular. */
+/** Options of the state filter: the API's states, and all. */
 export const STATES = { ...DEAD_LETTER_STATES, all: "All" } as const;
 
 export interface LetterFilters {
   topic?: keyof typeof TOPICS;
   reason?: keyof typeof REJECTIONS;
-  /** Open ones if it is left out. */
+  /** Default: open. */
   state?: keyof typeof STATES;
   batch?: string;
-  /** The one that is looked at. */
+  /** The dead letter that the drawer shows. */
   letter?: string;
 }
 
-/** The filters that an address means; what it cannot mean is left out. */
+/** The filters of the URL parameters; invalid values are ignored. */
 export function letterFilters(search: Record<string, unknown>): LetterFilters {
   const { batch, letter } = search as { batch?: unknown; letter?: unknown };
   const filters: LetterFilters = {};
@@ -31,7 +31,7 @@ export function letterFilters(search: Record<string, unknown>): LetterFilters {
   return filters;
 }
 
-/** The same as the API's parameters. */
+/** The filters as parameters of the read API. */
 export function letterParameters({
   topic,
   reason,
