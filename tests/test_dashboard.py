@@ -184,26 +184,26 @@ async def test_what_speaks_against_a_text_is_told(visitor: Visitor, system: Syst
 
     page = visitor.page
     await visitor.open(f"/batches/{batch_id}?warning=small_text")
-    await expect(page.get_by_text("No such images")).to_be_visible()
+    await expect(page.get_by_text("No matching images")).to_be_visible()
     await page.get_by_role("combobox", name="Warning").click()
-    await page.get_by_role("option", name="Engine not sure").click()
-    tile = page.get_by_role("link", name="Read: Engine not sure")
+    await page.get_by_role("option", name="Low confidence").click()
+    tile = page.get_by_role("link", name="Read: Low confidence")
     await expect(tile).to_have_count(1)
     await visitor.settle()
     await visitor.shoot("batch with a warning")
     assert await visitor.shut_out() == []
 
     await tile.click()
-    notice = page.get_by_role("status").filter(has_text="may be wrong")
-    await expect(notice).to_contain_text(f"Engine not sure. {HOSTILE}")
-    told = page.get_by_role("region", name="Read by")
+    notice = page.get_by_role("status").filter(has_text="The text may be wrong")
+    await expect(notice).to_contain_text(f"Low confidence. {HOSTILE}")
+    provenance = page.get_by_role("region", name="Provenance")
     for fact in (
         "rapidocr on cpu",
         "ocrstream 2, rapidocr 3.10.0",
         "620",
         "by 90° clockwise",
     ):
-        await expect(told).to_contain_text(fact)
+        await expect(provenance).to_contain_text(fact)
     await visitor.settle()
     await visitor.shoot("image with a warning")
     assert await visitor.shut_out() == []
@@ -303,7 +303,7 @@ async def test_it_can_be_used_without_a_pointer(visitor: Visitor, seen: dict[str
     page = visitor.page
     await visitor.open("/workers")
     await expect(page.get_by_role("heading", level=1)).to_be_focused()
-    skip = page.get_by_role("link", name="Skip to the page")
+    skip = page.get_by_role("link", name="Skip to content")
     await skip.focus()
     await expect(skip).to_be_in_viewport()
     await page.keyboard.press("Enter")

@@ -105,7 +105,7 @@ async def test_progress_goes_on_where_a_connection_broke_off(
     await visitor.open(f"/batches/{batch_id}")
     progress = page.get_by_role("region", name="Progress")
     live, away = (
-        progress.get_by_text(text, exact=True) for text in ("Live", "Not live: connecting again")
+        progress.get_by_text(text, exact=True) for text in ("Live", "Disconnected: reconnecting")
     )
     await expect(progress.get_by_text("1 of 3 images done")).to_be_visible()
     await expect(live).to_be_visible()
@@ -132,8 +132,8 @@ async def test_progress_goes_on_where_a_connection_broke_off(
     assert said["done"] == [f"{done} of 3 images done" for done in (1, 2, 3)]
     assert said["connection"] == [
         "Live",
-        *("Not live: connecting again", "Live"),
-        *("Not live: connecting again", "Live"),
+        *("Disconnected: reconnecting", "Live"),
+        *("Disconnected: reconnecting", "Live"),
     ]
     first, second, third = (one for one in connections.values() if one.answered)
     assert first.last_event_id is None
@@ -161,7 +161,7 @@ async def test_a_page_keeps_what_it_shows_and_asks_again_by_itself(
 
     await page.route(row, cut_off)
     await visitor.open(f"/batches/{batch_id}")
-    await expect(page.get_by_role("alert", name="No answer")).to_be_visible()
+    await expect(page.get_by_role("alert", name="Service unreachable")).to_be_visible()
     await page.unroute(row)
     progress = page.get_by_role("region", name="Progress")
     await expect(progress.get_by_text("1 of 2 images done")).to_be_visible()

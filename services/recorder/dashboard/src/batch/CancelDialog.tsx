@@ -25,7 +25,8 @@ export function CancelDialog({ client, batch, onClose }: Props) {
     );
     notifications.show({
       title: "Batch cancelled",
-      message: "Workers skip its remaining images. An image that is already being read may still succeed.",
+      message:
+        "Workers skip its remaining images. An image that is already being read may still succeed.",
     });
   };
   return (

@@ -32,7 +32,9 @@ export function FailureList({ batch }: { batch: Batch }) {
     return <LoadingState />;
   }
   if (data.items.length === 0) {
-    return <EmptyState title="No failures">No image of this batch failed or was revoked.</EmptyState>;
+    return (
+      <EmptyState title="No failures">No image of this batch failed or was revoked.</EmptyState>
+    );
   }
   return (
     <Stack>

@@ -42,7 +42,10 @@ export function ProgressPanel({ batch, progress, connection }: Props) {
         )}
         {batch.started_at !== null && <Fact name="Started" value={moment(batch.started_at)} />}
         {hasEnded(batch.status) && batch.started_at !== null && batch.finished_at !== null && (
-          <Fact name="Duration" value={duration(secondsBetween(batch.started_at, batch.finished_at))} />
+          <Fact
+            name="Duration"
+            value={duration(secondsBetween(batch.started_at, batch.finished_at))}
+          />
         )}
         {batch.initiated_by !== null && <Fact name="Initiated by" value={batch.initiated_by} />}
         {batch.run > 1 && <Fact name="Run" value={count(batch.run)} />}

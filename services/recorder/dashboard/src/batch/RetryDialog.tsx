@@ -31,12 +31,7 @@ export function RetryDialog({ client, batch, onClose }: Props) {
     });
   };
   return (
-    <ConfirmDialog
-      title="Retry this batch?"
-      action="Retry"
-      carryOut={retry}
-      onClose={onClose}
-    >
+    <ConfirmDialog title="Retry this batch?" action="Retry" carryOut={retry} onClose={onClose}>
       <Text size="sm">
         {counted(batch.failed_images, "image")} failed, {counted(batch.revoked_images, "image")}{" "}
         revoked. The recorder submits them again. Existing results are kept.

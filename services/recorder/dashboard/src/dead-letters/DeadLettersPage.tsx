@@ -55,7 +55,8 @@ export function DeadLettersPage() {
     <Stack>
       <PageTitle title="Dead letters" />
       <Text c="dimmed">
-        Records that a worker or the recorder could not process. Fix the cause and redrive them, or drop them. Neither deletes a record from Kafka.
+        Records that a worker or the recorder could not process. Fix the cause and redrive them, or
+        drop them. Neither deletes a record from Kafka.
       </Text>
       <Filters filters={filters} onChange={show} />
       {letters.isPending && <LoadingState />}

@@ -10,11 +10,11 @@ interface Props {
   selection: Selection;
   /** Boxes below it are hidden. */
   threshold: number;
-  /** Whether each box has its text in it, for a page without a picture. */
+  /** Whether to draw the text of each box, for an image without a picture. */
   written: boolean;
 }
 
-/** The text boxes of a picture, as polygons in its pixels. */
+/** Text boxes as SVG polygons, in pixels of the image. */
 export function Boxes({ boxes, size, selection, threshold, written }: Props) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: there is no fieldset in SVG
@@ -26,7 +26,7 @@ export function Boxes({ boxes, size, selection, threshold, written }: Props) {
     >
       {boxes.map((box, index) => (
         <Box
-          // biome-ignore lint/suspicious/noArrayIndexKey: its place in the result is what a box is
+          // biome-ignore lint/suspicious/noArrayIndexKey: a box has no identity but its index in the result
           key={index}
           box={box}
           index={index}
@@ -67,7 +67,7 @@ const Box = memo(function Box({ box, index, selected, hidden, written }: BoxProp
   );
 });
 
-/** The text as long and as high as its box; upright boxes only, of text that goes across. */
+/** The text, scaled to its box. It suits upright boxes of horizontal text only. */
 function WrittenText({ box }: { box: TextBox }) {
   const { left, top, right, bottom } = boundsOf(box.bbox);
   const height = bottom - top;

@@ -20,12 +20,12 @@ interface Props {
   picture: Picture;
   /** In reading order. */
   boxes: readonly TextBox[];
-  /** The selected boxes, as an address has them. */
+  /** The selected boxes as the URL parameter; see boxLinks. */
   link: string;
   onLink: (link: string) => void;
 }
 
-/** A picture with its boxes over it, and their text beside it. */
+/** A picture with its boxes over it and their lines beside it. */
 export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const list = useRef<HTMLDivElement>(null);
@@ -45,7 +45,7 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
     });
   }, [boxes, panZoom]);
 
-  // What an address selects is brought into sight once; what a click selects is seen already.
+  // Scroll to boxes that the URL selects, once; boxes that the user clicks are visible already.
   const shownLink = useRef("");
   useEffect(() => {
     const chosen = [...selection];
@@ -76,7 +76,7 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
   }
 
   function onClick(event: MouseEvent): void {
-    // Whoever marks a part of a line's text wants that, and not the line.
+    // A click that ends a text selection inside a line must not select the line's box.
     const marked = window.getSelection();
     const marksIt = marked?.type === "Range" && marked.containsNode(event.target as Node, true);
     if (event.shiftKey) marked?.removeAllRanges();
@@ -92,7 +92,7 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
   const isShown = (box: TextBox) => box.confidence >= least;
   const size = picture.state === "shown" ? picture.size : sizeOfBoxes(boxes);
   const missing = picture.state === "missing" && (
-    <Alert icon={<IconPhotoOff />} color="yellow" title="The picture cannot be shown">
+    <Alert icon={<IconPhotoOff />} color="yellow" title="Picture not available">
       {reasonOf(picture.error)}
     </Alert>
   );
@@ -100,10 +100,10 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
   return (
     <>
       {missing}
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: boxes and lines in it are the controls */}
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: the boxes and lines inside are the controls */}
       <div ref={root} className={classes.view} onClick={onClick} onKeyDown={onKeyDown}>
         {picture.state === "loading" ? (
-          <Skeleton h="100%" aria-label="The picture is being loaded" />
+          <Skeleton h="100%" aria-label="Loading the picture" />
         ) : (
           size && (
             <Stage ref={setPanZoom} size={size}>

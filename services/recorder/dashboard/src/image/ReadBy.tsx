@@ -5,16 +5,11 @@ import { inWords } from "../api/vocabulary";
 import { FactTable } from "./FactTable";
 import { facts } from "./provenance";
 
-/** What speaks against what was read; nothing if nothing does. */
+/** The warnings about a result; renders nothing if it has none. */
 export function Warnings({ provenance }: { provenance: Provenance }) {
   const { warnings } = provenance;
   return warnings.length === 0 ? null : (
-    <Alert
-      role="status"
-      color="yellow"
-      icon={<IconAlertTriangle />}
-      title="What was read may be wrong"
-    >
+    <Alert role="status" color="yellow" icon={<IconAlertTriangle />} title="The text may be wrong">
       <List size="sm">
         {warnings.map(({ code, detail }) => (
           <List.Item key={`${code} ${detail}`}>
@@ -26,7 +21,7 @@ export function Warnings({ provenance }: { provenance: Provenance }) {
   );
 }
 
-/** What read the image, and what was done to the page for it. */
+/** The engine that read the image, and how the image was preprocessed. */
 export function ReadBy({ provenance }: { provenance: Provenance }) {
-  return <FactTable id="read-by" title="Read by" facts={facts(provenance)} />;
+  return <FactTable id="provenance" title="Provenance" facts={facts(provenance)} />;
 }

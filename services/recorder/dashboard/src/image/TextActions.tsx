@@ -10,12 +10,12 @@ import { textOf } from "./text";
 
 interface Props {
   imagePath: string;
-  /** All that is shown, in reading order. */
+  /** The visible boxes, in reading order. */
   boxes: readonly TextBox[];
   selected: readonly TextBox[];
 }
 
-/** Copy what is selected, or all that is shown; download all in a format. */
+/** Copies the selected lines, or all visible ones; downloads the image's result in a format. */
 export function TextActions({ imagePath, boxes, selected }: Props) {
   const chosen = selected.length > 0 ? selected : boxes;
   const copy = async () => {
@@ -23,7 +23,7 @@ export function TextActions({ imagePath, boxes, selected }: Props) {
     notifications.show(
       copied
         ? { message: `${counted(chosen.length, "line")} copied.` }
-        : { color: "red", message: "The browser did not let the text be copied." },
+        : { color: "red", message: "The browser denied access to the clipboard." },
     );
   };
   return (

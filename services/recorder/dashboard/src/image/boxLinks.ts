@@ -1,9 +1,9 @@
 import { boundsOf, overlap, type Region, type TextBox } from "./geometry";
 
 /**
- * Boxes in an address: `left,top,right,bottom` in whole pixels, several joined by `;`.
+ * Boxes in a URL: `left,top,right,bottom` in whole pixels, joined by `;`.
  *
- * Where they stand is their name: results have no other that a later result of the image keeps.
+ * Bounds identify a box: results have no box id, and indexes change with each result version.
  */
 export function linkTo(boxes: readonly TextBox[]): string {
   return boxes
@@ -14,7 +14,7 @@ export function linkTo(boxes: readonly TextBox[]): string {
     .join(";");
 }
 
-/** Which of the boxes the link means; what it names that is not there any more is left out. */
+/** The indexes of the boxes that the link names; boxes that no longer exist are left out. */
 export function linked(link: string, boxes: readonly TextBox[]): ReadonlySet<number> {
   const places = boxes.map((box) => rounded(boundsOf(box.bbox)));
   const found = link

@@ -3,10 +3,10 @@ import { ApiError, answered } from "../api/errors";
 import { pauseAfter } from "../api/queryClient";
 import { recorder } from "../api/recorder";
 
-/** How long to wait for what is on its way. */
+/** How often to poll for a result that is expected. */
 export const SOON_MS = 2_000;
 
-/** The newest result of a path, its boxes in reading order; asked again while there is none. */
+/** The latest result of an image path, its boxes in reading order; polled while there is none. */
 export function imageQuery(imagePath: string) {
   return queryOptions({
     queryKey: ["image", imagePath],
@@ -18,12 +18,12 @@ export function imageQuery(imagePath: string) {
   });
 }
 
-/** Whether nothing has been told of it yet. */
+/** Whether the API answered 404: the recorder has no result yet. */
 export function isUnknown(error: unknown): boolean {
   return error instanceof ApiError && error.status === 404;
 }
 
-/** The last times that an image was reprocessed; asked again while one goes on. */
+/** The latest result versions of an image; polled while a reprocessing is unfinished. */
 export function resultVersionsQuery(imagePath: string) {
   return queryOptions({
     queryKey: ["result-versions", imagePath],
@@ -36,7 +36,7 @@ export function resultVersionsQuery(imagePath: string) {
   });
 }
 
-/** A chain with its tasks; nothing is asked while it is not known which. */
+/** A chain with its tasks; skipped while the chain id is unknown. */
 export function chainQuery(chainId: string | null | undefined) {
   return queryOptions({
     queryKey: ["chain", chainId],

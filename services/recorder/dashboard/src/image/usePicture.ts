@@ -11,7 +11,7 @@ export type Picture =
   | { state: "shown"; url: string; size: Size }
   | { state: "missing"; error: Error };
 
-/** What a path shows, at most `width` pixels wide; `size` is that of the whole image, as its boxes have it. */
+/** The picture of a path, at most `width` pixels wide; `size` is that of the original image, as for boxes. */
 export function usePicture(imagePath: string, { width, wanted = true }: Options = {}): Picture {
   const { data, error } = useQuery({ ...pictureQuery(imagePath, width), enabled: wanted });
   const url = useObjectUrl(data?.blob);
@@ -21,14 +21,14 @@ export function usePicture(imagePath: string, { width, wanted = true }: Options 
 
 interface Options {
   width?: number;
-  /** Whether it is asked for at all. */
+  /** Whether to request it. */
   wanted?: boolean;
 }
 
 function pictureQuery(imagePath: string, width: number | undefined) {
   return queryOptions({
     queryKey: ["picture", imagePath, width],
-    // Not an address for <img>: that tells neither the image's size nor why there is none.
+    // Not an <img> with this URL: it gives neither the size of the original nor the error.
     queryFn: async ({ signal }) => {
       const whole = pictureUrl(imagePath);
       const url = width === undefined ? whole : `${whole}&width=${width}`;

@@ -14,7 +14,7 @@ import { lagText } from "./lag";
 import classes from "./Search.module.css";
 import { type SearchOf, searchQuery } from "./searchQuery";
 
-/** The images that a search finds, a page of them at a time. */
+/** The hits of a search, page by page. */
 export function Results({ search }: { search: SearchOf }) {
   const found = useInfiniteQuery({ ...searchQuery(search), placeholderData: keepPreviousData });
   if (found.isPending) return <Skeleton h="8rem" role="status" aria-label="Searching" />;
@@ -26,14 +26,14 @@ export function Results({ search }: { search: SearchOf }) {
   return (
     <Stack aria-busy={found.isPlaceholderData}>
       {lag !== null && (
-        <Alert role="status" icon={<IconClockHour4 />} color="yellow" title="The index is behind">
+        <Alert role="status" icon={<IconClockHour4 />} color="yellow" title="The search index lags">
           {lag}
         </Alert>
       )}
       {none ? (
-        <EmptyState title={`No image says “${search.q}”`}>
-          Try fewer characters, or find it anywhere instead of as whole words. Text that was read
-          with a mistake is found by the part that is right.
+        <EmptyState title={`No image contains “${search.q}”`}>
+          Try fewer characters, or search anywhere instead of whole words. If the engine misread a
+          part of the text, search for another part.
         </EmptyState>
       ) : (
         <Text role="status" size="sm" c="dimmed">
@@ -51,7 +51,7 @@ export function Results({ search }: { search: SearchOf }) {
           loading={found.isFetchingNextPage}
           onClick={() => found.fetchNextPage()}
         >
-          {hits.length === 0 ? "Look further" : "Show more"}
+          {hits.length === 0 ? "Search further" : "Load more"}
         </Button>
       )}
     </Stack>
@@ -59,8 +59,8 @@ export function Results({ search }: { search: SearchOf }) {
 }
 
 function countText(hits: number, more: boolean): string {
-  if (hits === 0) return "Nothing yet: only some of the images have been looked at.";
-  return more ? `${counted(hits, "image")}, and maybe more` : counted(hits, "image");
+  if (hits === 0) return "No hits yet: the search has scanned only some of the images.";
+  return more ? `${counted(hits, "image")} so far` : counted(hits, "image");
 }
 
 function Result({ hit, search }: { hit: SearchHit; search: SearchOf }) {

@@ -8,12 +8,12 @@ import { Results } from "./Results";
 import type { SearchOf } from "./searchQuery";
 
 const TYPING_MS = 250;
-/** As many characters as the recorder takes. */
+/** The recorder's limit. */
 const MOST_CHARACTERS = 200;
 
 const route = getRouteApi("/search");
 
-/** Finds images by what they say. What is looked for stands in the address. */
+/** Finds images by their text. The query is in the URL. */
 export function SearchPage() {
   const { q = "", mode, batch } = route.useSearch();
   const search: SearchOf = { q, mode: mode === "word" ? "word" : "substring", batch };
@@ -30,7 +30,7 @@ export function SearchPage() {
       <Group align="end" component="search">
         <Query value={search.q} onChange={lookFor} />
         <SegmentedControl
-          aria-label="What to find"
+          aria-label="Match"
           value={search.mode}
           onChange={(mode) => look({ mode: mode === "word" ? mode : "" })}
           data={[
@@ -42,7 +42,7 @@ export function SearchPage() {
           <Button
             variant="default"
             rightSection={<IconX size={16} aria-hidden />}
-            aria-label={`Only in batch ${search.batch}: search all`}
+            aria-label={`Only in batch ${search.batch}: search all batches`}
             onClick={() => look({ batch: "" })}
           >
             Only in batch {search.batch}
@@ -50,9 +50,9 @@ export function SearchPage() {
         )}
       </Group>
       {search.q.trim() === "" ? (
-        <EmptyState title="What do they say?">
-          Type a word, a part of one, or several: in any language, one character is enough. Case and
-          width make no difference, and no character is special.
+        <EmptyState title="Search the text on images">
+          Type words or a part of a word, in any language; one character is enough. The search
+          ignores case and character width, and has no special characters.
         </EmptyState>
       ) : (
         <Results search={search} />
@@ -61,7 +61,7 @@ export function SearchPage() {
   );
 }
 
-/** The input goes ahead of the address until typing pauses, and follows it when it changes. */
+/** An input that updates the URL when typing pauses, and follows the URL when it changes. */
 function Query({ value, onChange }: { value: string; onChange: (q: string) => void }) {
   const [typed, setTyped] = useState(value);
   const told = useRef(value);

@@ -1,12 +1,12 @@
 import { type Region, type Size, union } from "../image/geometry";
 
-/** Wide enough to tell what stands around a hit. */
+/** The least width of a crop, as a share of the page: it shows the text around a hit. */
 const LEAST_SHARE = 0.5;
 const LINES_AROUND = 2;
 
 /**
- * The part of a page that shows the first hit, the others as far as they fit, and what is around
- * them; `ratio` times as wide as high, beyond the page's edges only where it is too small for that.
+ * The part of a page that shows the first hit, the other hits that fit, and a margin. Its width is `ratio`
+ * times its height; it extends beyond the page only if the page is too small for that.
  */
 export function cropAround(hits: readonly Region[], page: Size, ratio: number): Region {
   const [first, ...others] = hits;

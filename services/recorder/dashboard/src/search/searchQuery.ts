@@ -4,15 +4,15 @@ import { recorder } from "../api/recorder";
 
 const HITS = 20;
 
-/** What a search is: it stands in the page's address. */
+/** A search, as the page's URL parameters give it. */
 export interface SearchOf {
   q: string;
   mode: "substring" | "word";
-  /** Only images of this batch. */
+  /** Limits the search to this batch. */
   batch: string | undefined;
 }
 
-/** The images that a search finds, newest first, page by page. */
+/** The hits of a search, newest first, page by page. */
 export function searchQuery({ q, mode, batch }: SearchOf) {
   return infiniteQueryOptions({
     queryKey: ["search", q, mode, batch],

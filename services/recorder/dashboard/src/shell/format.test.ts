@@ -12,7 +12,7 @@ describe("duration", () => {
     [3_599.6, "1 h 0 min"],
     [12_000, "3 h 20 min"],
     [90_000, "1 d 1 h"],
-  ])("tells %d s by its two largest units", (seconds, told) => {
+  ])("formats %d s by its two largest units", (seconds, told) => {
     expect(duration(seconds)).toBe(told);
   });
 });
@@ -23,7 +23,7 @@ describe("rate", () => {
     [0.05, "3/min"],
     [0.5, "0.5/s"],
     [1234, "1,200/s"],
-  ])("tells %d images per second as they are counted best", (imagesPerS, told) => {
+  ])("formats %d images per second", (imagesPerS, told) => {
     expect(rate(imagesPerS)).toBe(told);
   });
 });
@@ -38,7 +38,7 @@ describe("counted", () => {
   });
 });
 
-it("tells a size in the unit that fits", () => {
+it("formats a size in the unit that fits", () => {
   expect([0, 999, 1_000, 1_540_000, 3e12].map(bytes)).toEqual([
     "0 B",
     "999 B",

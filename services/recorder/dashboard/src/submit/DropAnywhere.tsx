@@ -6,15 +6,14 @@ import { filesOf } from "./pickable";
 import { uploads } from "./uploads";
 
 /**
- * Takes files that are dropped on any page, and goes to where they are submitted. Asks whoever leaves
- * while some are sent.
+ * Accepts files dropped on any page and opens the submit page. Asks before the user leaves during an upload.
  */
 export function DropAnywhere() {
   const navigate = useNavigate();
   const isOff = useIngest().off !== undefined;
   const [over, setOver] = useState(false);
   useEffect(() => {
-    // A drag enters and leaves each element that it comes over.
+    // A drag fires enter and leave for each element that it passes.
     let depth = 0;
     const withFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
     const onEnter = (event: DragEvent) => {
@@ -31,7 +30,7 @@ export function DropAnywhere() {
       depth = 0;
       setOver(false);
     };
-    // Else the browser would leave the page and show the file.
+    // Otherwise the browser would leave the page and open the file.
     const onOver = (event: DragEvent) => withFiles(event) && event.preventDefault();
     const onDrop = async (event: DragEvent) => {
       end();
@@ -61,7 +60,7 @@ export function DropAnywhere() {
   return (
     <Overlay fixed center blur={2} zIndex={400} style={{ pointerEvents: "none" }}>
       <Title order={2} c="white">
-        {isOff ? "Submitting is switched off here" : "Drop to submit"}
+        {isOff ? "Submitting is not available" : "Drop to submit"}
       </Title>
     </Overlay>
   );

@@ -1,46 +1,46 @@
-/** One batch on its way to ingest: files in groups, repeats of what may pass, refused files left out. */
+/** Uploads one batch: groups files into requests, retries temporary errors, leaves out refused files. */
 
 import { ApiError } from "../api/errors";
 import { divided, filesNamed, inGroups } from "./groups";
 import { newId } from "./ids";
 
-/** What is told of the batch, the same with every request. */
+/** The batch's name and options, the same in every request. */
 export interface BatchDescription {
   name: string;
   options: Record<string, unknown>;
 }
 
-/** A request of the batch; the same `key` again is the same request. */
+/** A request of the batch; `key` is its idempotency key. */
 export interface UploadRequest {
   key: string;
   batchId: string;
   description: BatchDescription;
   files: readonly File[];
   firstIndex: number;
-  /** Images in all, or null: more follows, how much is not known yet. */
+  /** The batch's total; null while more files follow. */
   batchTotal: number | null;
 }
 
-/** Where requests go; both methods throw ApiError. */
+/** Sends the requests; both methods throw ApiError. */
 export interface UploadPort {
-  /** Uploads files; answers how many images each of them became. */
+  /** Uploads files; returns the number of images of each file. */
   upload(
     request: UploadRequest,
     onBytes: (sentBytes: number) => void,
     signal: AbortSignal,
   ): Promise<number[]>;
-  /** Tells the total of a batch whose images have all been uploaded. */
+  /** Announces the total of a batch whose images are all uploaded. */
   close(batchId: string, description: BatchDescription, total: number): Promise<void>;
 }
 
-/** Told of the files as they get on; `images` are those that each file became. */
+/** Receives the progress of files; `images` is the number of images of each file. */
 export interface Listener<T> {
   onSending(files: readonly T[], sentBytes: number): void;
   onSent(files: readonly T[], images: readonly number[]): void;
   onRefused(file: T, why: string): void;
 }
 
-/** Lets time pass; rejects once the signal is aborted. */
+/** Waits; rejects once the signal is aborted. */
 export type Pause = (seconds: number, signal: AbortSignal) => Promise<void>;
 
 interface Group<T> {
@@ -50,16 +50,16 @@ interface Group<T> {
 
 const ATTEMPTS = 5;
 const LONGEST_PAUSE_S = 30;
-/** Answers that are about files, so that others may pass without them. */
+/** Statuses about single files: the request may succeed without them. */
 const ABOUT_FILES = new Set([413, 422]);
 
 /**
- * Uploads files as one batch. Its images are counted through without a gap, and its total is told
- * last, so a file that ingest refuses is left out and the batch ends with all others.
+ * Uploads files as one batch. Image indexes have no gap, and the last request announces the total, so a
+ * batch completes without the files that ingest refuses.
  */
 export class BatchUpload<T extends { file: File }> {
   readonly batchId = newId();
-  /** Images that the system has by now. */
+  /** Images that ingest has accepted. */
   acceptedImages = 0;
   readonly #description: BatchDescription;
   readonly #ingest: UploadPort;
@@ -84,8 +84,8 @@ export class BatchUpload<T extends { file: File }> {
   }
 
   /**
-   * Uploads what is not uploaded yet. Throws ApiError if ingest takes nothing now:
-   * running it again goes on where it was, and nothing is submitted twice.
+   * Uploads the remaining files. Throws ApiError if ingest keeps failing; another call resumes, and submits
+   * nothing twice.
    */
   async run(signal: AbortSignal): Promise<void> {
     for (let group = this.#waiting[0]; group !== undefined; group = this.#waiting[0]) {
@@ -95,7 +95,7 @@ export class BatchUpload<T extends { file: File }> {
     await this.close(signal);
   }
 
-  /** Makes what was uploaded the whole batch. */
+  /** Announces the accepted images as the batch's total. */
   async close(signal: AbortSignal): Promise<void> {
     const total = this.acceptedImages;
     if (total === 0 || this.#told === total) return;
@@ -103,7 +103,7 @@ export class BatchUpload<T extends { file: File }> {
     this.#told = total;
   }
 
-  /** Uploads a group; answers the groups that it is to be tried in instead, if it was refused. */
+  /** Uploads a group; if ingest refuses it, returns the smaller groups to try instead. */
   async #send(group: Group<T>, signal: AbortSignal): Promise<T[][]> {
     const isLast = this.#waiting.length === 1;
     const request: UploadRequest = {

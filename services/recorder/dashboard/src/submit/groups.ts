@@ -1,9 +1,9 @@
-/** Which files go in one request, and which go alone after one was refused. */
+/** Groups files into requests, and splits a refused request. */
 
 const MOST_FILES = 50;
 const MOST_BYTES = 64 * 1024 * 1024;
 
-/** Groups of neighbours, each small enough that a repeat is cheap; a large file is one by itself. */
+/** Groups consecutive files, each group small enough that a retry is cheap; a large file is alone. */
 export function inGroups<T extends { size: number }>(files: readonly T[]): T[][] {
   const groups: T[][] = [];
   let bytes = 0;
@@ -21,8 +21,8 @@ export function inGroups<T extends { size: number }>(files: readonly T[]): T[][]
 }
 
 /**
- * A refused group in smaller ones, in the order of the files: the files that the answer names stand
- * alone; if it names none, the halves. A group of one file cannot be divided.
+ * Splits a refused group, in the order of the files: each file that the response names is alone; if it
+ * names none, the group is halved. A group of one file cannot be split.
  */
 export function divided<T>(group: readonly T[], named: ReadonlySet<number>): T[][] {
   if (group.length < 2) return [];
@@ -45,7 +45,7 @@ export function divided<T>(group: readonly T[], named: ReadonlySet<number>): T[]
   return groups;
 }
 
-/** The places of the files that a problem document's errors point to (`#/files/3`). */
+/** The indexes of the files that a problem document's errors point to (`#/files/3`). */
 export function filesNamed(errors: unknown): Set<number> {
   const places = new Set<number>();
   if (!Array.isArray(errors)) return places;

@@ -1,4 +1,4 @@
-/** Uploads as ingest takes them: by XMLHttpRequest, since fetch does not tell how much was sent. */
+/** Uploads to ingest by XMLHttpRequest, since fetch does not report upload progress. */
 
 import { type ApiError, answered, asApiError, noAnswer } from "../api/errors";
 import type { Ingest } from "../api/ingest";
@@ -9,7 +9,7 @@ interface UploadAnswer {
   images: { source_name: string | null; page: number | null }[];
 }
 
-/** Ingest as a batch is uploaded to it. */
+/** The upload port of ingest's API. */
 export function uploadPortOf({ url, client }: Ingest): UploadPort {
   return {
     async upload(request, onBytes, signal) {
@@ -27,7 +27,7 @@ export function uploadPortOf({ url, client }: Ingest): UploadPort {
   };
 }
 
-/** How many images each file became: the first page of a document, or no page, begins a file. */
+/** The number of images of each file: page 1 or no page begins a new file. */
 export function imagesOfFiles(answer: UploadAnswer): number[] {
   const counts: number[] = [];
   for (const { page } of answer.images) {
@@ -55,7 +55,7 @@ function formOf(request: UploadRequest): FormData {
   form.append("index_pages", "true");
   if (request.batchTotal === null) form.append("batch_open", "true");
   else form.append("batch_total", String(request.batchTotal));
-  // Fields come first: a file is refused as soon as it is too large.
+  // Fields precede files: ingest refuses a file as soon as it is too large.
   for (const file of request.files) form.append("files", file, file.name);
   return form;
 }

@@ -48,7 +48,7 @@ describe("Uploads", () => {
     );
     expect([uploads.state().phase, uploads.state().trouble]).toEqual([
       "interrupted",
-      "the disk is full. Try again; if it stays, the service's log tells more.",
+      "the disk is full. Try again. If it fails again, see the service's log.",
     ]);
     full = false;
     await uploads.resume();

@@ -1,4 +1,4 @@
-/** The files that were chosen and how far they are, kept while one looks at other pages. */
+/** The chosen files and their upload progress, kept while the user opens other pages. */
 
 import { ApiError } from "../api/errors";
 import { type BatchDescription, BatchUpload, type UploadPort } from "./batchUpload";
@@ -8,7 +8,7 @@ export interface ChosenFile {
   readonly file: File;
   readonly state: "waiting" | "sending" | "sent" | "refused";
   readonly sentBytes: number;
-  /** What it became, once it was sent: a document is an image a page. */
+  /** The number of its images, once it is sent: a document has one for each page. */
   readonly images: number;
   readonly error: string | null;
 }
@@ -18,9 +18,9 @@ export interface UploadsState {
   readonly files: readonly ChosenFile[];
   readonly batchId: string | null;
   readonly acceptedImages: number;
-  /** Why nothing more is sent now. */
+  /** Why the upload was interrupted. */
   readonly trouble: string | null;
-  /** How many files were dropped meanwhile, and not taken. */
+  /** The number of files that were dropped during the upload and ignored. */
   readonly leftOut: number;
 }
 
@@ -33,7 +33,7 @@ const NOTHING: UploadsState = {
   leftOut: 0,
 };
 
-/** A store as `useSyncExternalStore` wants it; one upload at a time. */
+/** A store for `useSyncExternalStore`; one upload at a time. */
 export class Uploads {
   #state = NOTHING;
   #listeners = new Set<() => void>();
@@ -48,7 +48,7 @@ export class Uploads {
 
   readonly state = (): UploadsState => this.#state;
 
-  /** Takes more files; after an upload they are the next batch. While one goes on none is taken. */
+  /** Adds files; after an upload they start the next batch. During an upload they are ignored. */
   add(files: readonly File[]): void {
     if (this.#state.phase === "sending" || this.#state.phase === "interrupted") {
       this.#set({ leftOut: this.#state.leftOut + files.length });
@@ -65,7 +65,7 @@ export class Uploads {
     this.#set({ files: this.#state.files.filter((one) => one.id !== id) });
   }
 
-  /** Forgets all files and the upload; what was sent stays sent. */
+  /** Clears the files and the upload; submitted images stay submitted. */
   clear(): void {
     this.#upload = null;
     this.#set(NOTHING);
@@ -93,7 +93,7 @@ export class Uploads {
     await this.resume();
   }
 
-  /** Goes on after a trouble. */
+  /** Resumes an interrupted upload. */
   async resume(): Promise<void> {
     const upload = this.#upload;
     if (upload === null) return;
@@ -107,7 +107,7 @@ export class Uploads {
     this.#stop.abort();
   }
 
-  /** Makes what was sent before a trouble the whole batch. */
+  /** Ends the batch with the images that were accepted before the interruption. */
   async finishEarly(): Promise<void> {
     const upload = this.#upload;
     if (upload === null) return;
@@ -141,7 +141,8 @@ export class Uploads {
 
 function troubleOf(error: unknown): string {
   if (error instanceof ApiError) return `${error.detail}. ${error.advice}`;
-  if (error instanceof DOMException && error.name === "AbortError") return "You stopped it.";
+  if (error instanceof DOMException && error.name === "AbortError")
+    return "You stopped the upload.";
   return String(error);
 }
 

@@ -10,7 +10,7 @@ interface Props {
   onChange(filters: TaskFilters): void;
 }
 
-/** What the list is narrowed to. */
+/** The filters of the task list. */
 export function TaskFilterBar({ filters, onChange }: Props) {
   const change = (some: Record<string, unknown>) => onChange(taskFilters({ ...filters, ...some }));
   return (
@@ -67,7 +67,7 @@ interface TypedProps {
   onChange(value: string): void;
 }
 
-/** A text that filters once it is typed: at Enter, or when one leaves it. */
+/** A text filter that applies on Enter or on blur. */
 function TypedFilter({ label, value, onChange }: TypedProps) {
   const [typed, setTyped] = useState(value ?? "");
   useEffect(() => setTyped(value ?? ""), [value]);

@@ -14,11 +14,11 @@ import { type TaskFilters, taskParameters } from "./filters";
 
 const AT_ONCE = 50;
 
-/** The tasks that the filters leave, some at a time. */
+/** The tasks that match the filters, page by page. */
 export function TaskTable({ filters }: { filters: TaskFilters }) {
   const tasks = useInfiniteQuery({
     queryKey: ["tasks", filters],
-    // A cursor belongs to the very times that its first page was asked with.
+    // A cursor is valid only with the times of its first page's request.
     initialPageParam: { cursor: "", asked: new Date() },
     queryFn: ({ pageParam: { cursor, asked }, signal }) =>
       answered(
@@ -29,7 +29,7 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
           signal,
         }),
       ),
-    // Who has gone further back reads, and nothing may move meanwhile.
+    // With more pages loaded, a refetch would move the rows that the user reads.
     refetchInterval: ({ state }) =>
       state.data?.pages.length === 1 ? 5_000 : pauseAfter(state.error),
     getNextPageParam: (last, _pages, { asked }) =>
@@ -40,8 +40,8 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
   const rows = tasks.data.pages.flatMap((page) => page.items);
   if (rows.length === 0) {
     return (
-      <EmptyState title="No such tasks">
-        Tasks appear here once a worker takes an image. Widen the filters, or submit some images.
+      <EmptyState title="No matching tasks">
+        A task appears once a worker starts to read an image. Change the filters, or submit images.
       </EmptyState>
     );
   }
@@ -55,7 +55,7 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
             <Table.Th ta="right">Run</Table.Th>
             <Table.Th ta="right">Retries</Table.Th>
             <Table.Th>Started</Table.Th>
-            <Table.Th ta="right">Took</Table.Th>
+            <Table.Th ta="right">Duration</Table.Th>
             <Table.Th>Worker</Table.Th>
             <Table.Th>Error</Table.Th>
           </Table.Tr>
@@ -72,7 +72,7 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
           loading={tasks.isFetchingNextPage}
           onClick={() => tasks.fetchNextPage()}
         >
-          Show more
+          Load more
         </Button>
       )}
     </>

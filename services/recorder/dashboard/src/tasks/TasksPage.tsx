@@ -8,7 +8,7 @@ import { TaskTable } from "./TaskTable";
 
 const route = getRouteApi("/tasks");
 
-/** All tasks: which failed and why, which took long, which were tried again. */
+/** The list of tasks, with filters and a summary. */
 export function TasksPage() {
   const filters = route.useSearch();
   const navigate = route.useNavigate();

@@ -1,4 +1,4 @@
-/** Which tasks are asked for, as the address of the page tells it. */
+/** The URL parameters of the task list. */
 
 import type { TasksAsked } from "../api/recorder";
 import { knownValue, REASONS, TASK_STATUSES } from "../api/vocabulary";
@@ -12,11 +12,11 @@ export interface TaskFilters {
   reason?: keyof typeof REASONS;
   retried?: "yes";
   order?: "slowest";
-  /** How many hours back from now; the slowest are only sought within a time. */
+  /** Tasks started in the last so many hours; `slowest` needs such a period. */
   hours?: (typeof PERIODS_H)[number];
 }
 
-/** The filters that an address means; what it cannot mean is left out. */
+/** The filters of the URL parameters; invalid values are ignored. */
 export function taskFilters(search: Record<string, unknown>): TaskFilters {
   const filters: TaskFilters = {};
   const name = text(search.name);
@@ -35,7 +35,7 @@ export function taskFilters(search: Record<string, unknown>): TaskFilters {
   return filters;
 }
 
-/** The same as the API's parameters. */
+/** The filters as parameters of the read API. */
 export function taskParameters(filters: TaskFilters, now: Date): TasksAsked {
   const { name, status, worker, reason, retried, order, hours } = filters;
   return {
@@ -49,7 +49,7 @@ export function taskParameters(filters: TaskFilters, now: Date): TasksAsked {
   };
 }
 
-/** A moment some hours before another, in ISO 8601. */
+/** The time some hours before `now`, in ISO 8601. */
 export function hoursBefore(now: Date, hours: number): string {
   return new Date(now.getTime() - hours * 3_600_000).toISOString();
 }

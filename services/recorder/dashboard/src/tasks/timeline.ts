@@ -1,6 +1,6 @@
-/** A chain's tasks as bars, a scale for each run: a retry may come days after what it repeats. */
+/** A chain's tasks as bars. Each run has its own scale: a retry may come days after the first run. */
 
-/** What of a task a timeline is made of; times are ISO 8601. */
+/** The fields of a task that the timeline needs; times are ISO 8601. */
 export interface TimedTask {
   task_id: string;
   run: number;
@@ -11,7 +11,7 @@ export interface TimedTask {
 
 export interface Bar<T> {
   task: T;
-  /** When it was waiting and when it was worked on, as shares of its run's length from 0 to 1. */
+  /** When the task waited and when it ran, as shares of the run's length from 0 to 1. */
   waited: Span | null;
   worked: Span | null;
 }
@@ -29,8 +29,8 @@ export interface Run<T> {
 }
 
 /**
- * The runs, the latest first. A task waits from when the recorder heard of it; one that it heard of
- * late, after its start, has no wait that is known. What has not ended lasts until `now`.
+ * The runs, the latest first. A task waits from its creation by the recorder; a task that the recorder
+ * created after its start has no known wait. An unfinished task lasts until `now`.
  */
 export function runsOf<T extends TimedTask>(tasks: readonly T[], now: Date): Run<T>[] {
   const byRun = new Map<number, T[]>();
@@ -49,7 +49,7 @@ function runOf<T extends TimedTask>(run: number, tasks: readonly T[], now: numbe
   });
   const begin = Math.min(...timed.map(({ heard, started }) => Math.min(heard, started ?? heard)));
   const ends = timed.map(({ heard, finished }) => finished ?? Math.max(now, heard));
-  // Clocks differ: a task may have ended before the run seems to begin.
+  // Clocks differ between machines: a task may end before the run seems to begin.
   const length = Math.max(...ends.map((end) => end - begin), 1);
   const share = (moment: number) => Math.min(Math.max((moment - begin) / length, 0), 1);
   const bars = timed.map(({ task, heard, started, finished }): Bar<T> => {

@@ -7,7 +7,7 @@ import { count } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { WideTable } from "../shell/WideTable";
 
-/** How many records wait in each topic for those who read it. */
+/** The consumers' lag by topic. */
 export function LagTable() {
   const lag = useQuery({
     queryKey: ["lag"],
@@ -20,7 +20,7 @@ export function LagTable() {
         Lag
       </Title>
       <Text c="dimmed" size="sm">
-        Records that wait: images for the workers, and all events for the recorder.
+        Records that a consumer has not processed yet, by topic.
       </Text>
       {lag.isPending && <LoadingState />}
       {lag.isError && <ErrorState error={lag.error} retry={() => lag.refetch()} />}
@@ -30,8 +30,8 @@ export function LagTable() {
             <Table.Tr>
               <Table.Th>Topic</Table.Th>
               <Table.Th>Lane</Table.Th>
-              <Table.Th>Read by</Table.Th>
-              <Table.Th ta="right">Waiting</Table.Th>
+              <Table.Th>Consumer</Table.Th>
+              <Table.Th ta="right">Lag (records)</Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>

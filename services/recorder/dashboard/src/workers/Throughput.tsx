@@ -16,7 +16,7 @@ const PERIODS = {
 
 type Period = keyof typeof PERIODS;
 
-/** What ended over time: images read and failed, and their text boxes. */
+/** Images read, images failed and text boxes over time. */
 export function Throughput() {
   const [period, setPeriod] = useState<Period>("hour");
   const { told, lengthS, bucketS } = PERIODS[period];
@@ -39,10 +39,10 @@ export function Throughput() {
     <section aria-labelledby="throughput">
       <Group justify="space-between">
         <Title order={2} id="throughput">
-          Over time
+          Throughput
         </Title>
         <SegmentedControl
-          aria-label="Time shown"
+          aria-label="Period"
           value={period}
           onChange={(value) => setPeriod(value as Period)}
           data={Object.entries(PERIODS).map(([value, { label }]) => ({ value, label }))}
@@ -95,13 +95,13 @@ function Series({ title, told, buckets, color, of }: SeriesProps) {
       <Sparkline
         values={values}
         color={color}
-        label={`${title} ${told}: ${total}, at most ${count(Math.max(0, ...values))} at once`}
+        label={`${title} ${told}: ${total}, at most ${count(Math.max(0, ...values))} per interval`}
       />
     </div>
   );
 }
 
-/** Where buckets of this length begin that are the same for a while: only the last one grows. */
+/** The start of the period, aligned to buckets, so that only the last bucket changes between requests. */
 function beginBefore(now: Date, lengthS: number, bucketS: number): string {
   const bucketMs = bucketS * 1000;
   const last = Math.floor(now.getTime() / bucketMs) * bucketMs;
