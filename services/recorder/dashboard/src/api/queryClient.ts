@@ -13,8 +13,8 @@ export function pauseAfter(error: Error | null): number | false {
 }
 
 /**
- * Caches the APIs' responses. After a retryable error a query retries a few times, then shows the error and
- * refetches until it succeeds. A query with its own `refetchInterval` overrides this.
+ * Caches the APIs' responses. After a retryable error a query retries a few times, then shows the
+ * error and refetches until it succeeds. A query with its own `refetchInterval` overrides this.
  */
 export const queryClient = new QueryClient({
   defaultOptions: {

@@ -21,7 +21,9 @@ export interface BatchProgress {
   eta_s: number | null;
 }
 
-/** `live`: events arrive within a second; `reconnecting`: the stream broke off and is opened again. */
+/**
+ * `live`: events arrive within a second; `reconnecting`: the stream broke off and is opened again.
+ */
 export type Connection = "connecting" | "live" | "away";
 
 const RECONNECT_MS = 3_000;

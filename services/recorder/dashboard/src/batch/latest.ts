@@ -5,8 +5,8 @@ import { type Batch, recorder } from "../api/recorder";
 import type { BatchProgress } from "../api/useBatchEvents";
 
 /**
- * A batch by the read API; refetched when an event changes its status, revision, run or total. A failed
- * refetch keeps the previous data.
+ * A batch by the read API; refetched when an event changes its status, revision, run or total. A
+ * failed refetch keeps the previous data.
  */
 export function useBatch(batchId: string, progress: BatchProgress | undefined) {
   const row = useQuery({

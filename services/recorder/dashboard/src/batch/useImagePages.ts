@@ -20,8 +20,8 @@ interface Asked {
 }
 
 /**
- * The pages of a batch's images up to the end of `range`; each page's cursor comes from the page before it.
- * Visible pages are refetched when the batch's version changes.
+ * The pages of a batch's images up to the end of `range`; each page's cursor comes from the page
+ * before it. Visible pages are refetched when the batch's version changes.
  */
 export function useImagePages(asked: Asked, wanted: Range) {
   const client = useQueryClient();

@@ -7,8 +7,8 @@ const PAGE_SIZE = 50;
 const REFRESH_MS = 750;
 
 /**
- * Batches, the newest first. Pages are refetched one request at a time; an unchanged page is answered 304,
- * without a body.
+ * Batches, the newest first. Pages are refetched one request at a time; an unchanged page is
+ * answered 304, without a body.
  */
 export function useBatches(filter: BatchFilter) {
   return useInfiniteQuery({

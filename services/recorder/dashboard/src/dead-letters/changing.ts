@@ -7,7 +7,9 @@ export type Action = "redrive" | "drop";
 
 const AT_ONCE = 100;
 
-/** Applies the action to all; `value` replaces the record's value, for a single dead letter only. */
+/**
+ * Applies the action to all; `value` replaces the record's value, for a single dead letter only.
+ */
 export async function change(
   action: Action,
   ids: readonly number[],

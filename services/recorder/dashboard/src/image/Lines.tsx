@@ -12,7 +12,9 @@ interface Props {
   threshold: number;
 }
 
-/** A listbox with a line for each box. It is one tab stop; arrows, Home and End move between lines. */
+/**
+ * A listbox with a line for each box. It is one tab stop; arrows, Home and End move between lines.
+ */
 export function Lines({ ref, boxes, selection, threshold }: Props) {
   const [visited, setVisited] = useState(-1);
   const shown = (index: number) => (boxes[index]?.confidence ?? -1) >= threshold;

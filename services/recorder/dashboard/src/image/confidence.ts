@@ -3,8 +3,8 @@ import type { TextBox } from "./geometry";
 /**
  * Confidence bands; `from` is inclusive.
  *
- * Their colours (Image.module.css) also differ in lightness and in line style, so that colour-blind users
- * can tell them apart.
+ * Their colours (Image.module.css) also differ in lightness and in line style, so that colour-blind
+ * users can tell them apart.
  */
 export const BANDS = [
   { name: "sure", label: "sure", from: 0.95 },

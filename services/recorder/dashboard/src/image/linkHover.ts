@@ -1,6 +1,7 @@
 /**
- * Sets `data-linked` on all elements of a box (`data-box` is its index) while one of them is hovered or
- * focused; calls `onLink` with the index and that element. Returns the function that removes the listeners.
+ * Sets `data-linked` on all elements of a box (`data-box` is its index) while one of them is
+ * hovered or focused; calls `onLink` with the index and that element. Returns the function that
+ * removes the listeners.
  *
  * It changes attributes by event delegation, so that hundreds of boxes need no React render.
  */

@@ -9,14 +9,17 @@ const LINE_PX = 16;
 
 /** Below this ratio of shown to painted scale the layer is painted again. */
 const LEAST_SHARE = 0.5;
-/** It is then painted at a scale smaller by this factor, so that further zooming out does not paint again soon. */
+/**
+ * It is then painted at a scale smaller by this factor, so that further zooming out does not paint
+ * again soon.
+ */
 const AHEAD = 3;
 
 /**
  * Pans and zooms a layer in its stage by pointer, wheel and keys.
  *
- * Each frame sets one CSS transform, so the compositor moves the painted layer without React. At rest the
- * layer gets the size at which it is shown, so that the browser paints it sharp.
+ * Each frame sets one CSS transform, so the compositor moves the painted layer without React. At
+ * rest the layer gets the size at which it is shown, so that the browser paints it sharp.
  */
 export class PanZoom {
   private view: View;

@@ -1,7 +1,9 @@
 import type { Provenance } from "../api/recorder";
 import { count, duration } from "../shell/format";
 
-/** A provenance as names and values; a preprocessing step that did not happen has the value false. */
+/**
+ * A provenance as names and values; a preprocessing step that did not happen has the value false.
+ */
 export function facts(told: Provenance): [string, string | false][] {
   const versions = Object.entries(told.versions).map(([name, version]) => `${name} ${version}`);
   const steps = Object.entries(told.timings_s).sort(([, one], [, other]) => other - one);

@@ -3,8 +3,8 @@ import { boundsOf, type Region, type TextBox } from "./geometry";
 /**
  * The text of boxes in reading order, one text line for each line of the picture.
  *
- * A box joins a line if its vertical centre lies within the line's first box and vice versa. The recorder
- * orders boxes by the same rule.
+ * A box joins a line if its vertical centre lies within the line's first box and vice versa. The
+ * recorder orders boxes by the same rule.
  */
 export function textOf(boxes: readonly TextBox[]): string {
   const lines: { first: Region; texts: string[] }[] = [];

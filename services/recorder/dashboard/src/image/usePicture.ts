@@ -11,7 +11,10 @@ export type Picture =
   | { state: "shown"; url: string; size: Size }
   | { state: "missing"; error: Error };
 
-/** The picture of a path, at most `width` pixels wide; `size` is that of the original image, as for boxes. */
+/**
+ * The picture of a path, at most `width` pixels wide; `size` is that of the original image, as for
+ * boxes.
+ */
 export function usePicture(imagePath: string, { width, wanted = true }: Options = {}): Picture {
   const { data, error } = useQuery({ ...pictureQuery(imagePath, width), enabled: wanted });
   const url = useObjectUrl(data?.blob);

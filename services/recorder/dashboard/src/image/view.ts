@@ -31,7 +31,10 @@ export function pan(view: View, dx: number, dy: number, picture: Size, stage: Si
   return within({ ...view, x: view.x + dx, y: view.y + dy }, picture, stage);
 }
 
-/** Pans by the least distance that makes the region visible; a larger region is aligned left and top. */
+/**
+ * Pans by the least distance that makes the region visible; a larger region is aligned left and
+ * top.
+ */
 export function reveal(view: View, region: Region, picture: Size, stage: Size): View {
   const move = (begin: number, end: number, room: number) => {
     if (begin < MARGIN || end - begin > room - 2 * MARGIN) return MARGIN - begin;
@@ -54,7 +57,10 @@ export function focusOn(region: Region, picture: Size, stage: Size): View {
   return within({ x, y, scale }, picture, stage);
 }
 
-/** Moves the view so that the picture covers the stage; centres it in a direction in which it cannot. */
+/**
+ * Moves the view so that the picture covers the stage; centres it in a direction in which it
+ * cannot.
+ */
 export function within(view: View, picture: Size, stage: Size): View {
   const place = (at: number, length: number, room: number) => {
     if (length + 2 * MARGIN <= room) return (room - length) / 2;

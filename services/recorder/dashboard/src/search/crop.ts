@@ -5,8 +5,8 @@ const LEAST_SHARE = 0.5;
 const LINES_AROUND = 2;
 
 /**
- * The part of a page that shows the first hit, the other hits that fit, and a margin. Its width is `ratio`
- * times its height; it extends beyond the page only if the page is too small for that.
+ * The part of a page that shows the first hit, the other hits that fit, and a margin. Its width is
+ * `ratio` times its height; it extends beyond the page only if the page is too small for that.
  */
 export function cropAround(hits: readonly Region[], page: Size, ratio: number): Region {
   const [first, ...others] = hits;

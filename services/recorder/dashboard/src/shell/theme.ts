@@ -1,8 +1,9 @@
 import { createTheme } from "@mantine/core";
 
 /**
- * The theme keeps Mantine's defaults: other values would need a style element, which the page's Content
- * Security Policy forbids. So do responsive style props and scroll lock; colours are in base.css.
+ * The theme keeps Mantine's defaults: other values would need a style element, which the page's
+ * Content Security Policy forbids. So do responsive style props and scroll lock; colours are in
+ * base.css.
  */
 export const theme = createTheme({
   components: {

@@ -6,7 +6,8 @@ import { filesOf } from "./pickable";
 import { uploads } from "./uploads";
 
 /**
- * Accepts files dropped on any page and opens the submit page. Asks before the user leaves during an upload.
+ * Accepts files dropped on any page and opens the submit page. Asks before the user leaves during
+ * an upload.
  */
 export function DropAnywhere() {
   const navigate = useNavigate();

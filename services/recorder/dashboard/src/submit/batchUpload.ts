@@ -1,4 +1,7 @@
-/** Uploads one batch: groups files into requests, retries temporary errors, leaves out refused files. */
+/**
+ * Uploads one batch: groups files into requests, retries temporary errors, leaves out refused
+ * files.
+ */
 
 import { ApiError } from "../api/errors";
 import { divided, filesNamed, inGroups } from "./groups";
@@ -54,8 +57,8 @@ const LONGEST_PAUSE_S = 30;
 const ABOUT_FILES = new Set([413, 422]);
 
 /**
- * Uploads files as one batch. Image indexes have no gap, and the last request announces the total, so a
- * batch completes without the files that ingest refuses.
+ * Uploads files as one batch. Image indexes have no gap, and the last request announces the total,
+ * so a batch completes without the files that ingest refuses.
  */
 export class BatchUpload<T extends { file: File }> {
   readonly batchId = newId();
@@ -84,8 +87,8 @@ export class BatchUpload<T extends { file: File }> {
   }
 
   /**
-   * Uploads the remaining files. Throws ApiError if ingest keeps failing; another call resumes, and submits
-   * nothing twice.
+   * Uploads the remaining files. Throws ApiError if ingest keeps failing; another call resumes, and
+   * submits nothing twice.
    */
   async run(signal: AbortSignal): Promise<void> {
     for (let group = this.#waiting[0]; group !== undefined; group = this.#waiting[0]) {

@@ -3,7 +3,9 @@
 const MOST_FILES = 50;
 const MOST_BYTES = 64 * 1024 * 1024;
 
-/** Groups consecutive files, each group small enough that a retry is cheap; a large file is alone. */
+/**
+ * Groups consecutive files, each group small enough that a retry is cheap; a large file is alone.
+ */
 export function inGroups<T extends { size: number }>(files: readonly T[]): T[][] {
   const groups: T[][] = [];
   let bytes = 0;
@@ -21,8 +23,8 @@ export function inGroups<T extends { size: number }>(files: readonly T[]): T[][]
 }
 
 /**
- * Splits a refused group, in the order of the files: each file that the response names is alone; if it
- * names none, the group is halved. A group of one file cannot be split.
+ * Splits a refused group, in the order of the files: each file that the response names is alone; if
+ * it names none, the group is halved. A group of one file cannot be split.
  */
 export function divided<T>(group: readonly T[], named: ReadonlySet<number>): T[][] {
   if (group.length < 2) return [];

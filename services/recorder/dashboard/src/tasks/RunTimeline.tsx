@@ -5,7 +5,9 @@ import { StatusBadge } from "../shell/StatusBadge";
 import classes from "./RunTimeline.module.css";
 import type { Bar, Run, Span } from "./timeline";
 
-/** A run's tasks over time. The bars are hidden from screen readers: each task's text says the same. */
+/**
+ * A run's tasks over time. The bars are hidden from screen readers: each task's text says the same.
+ */
 export function RunTimeline({ run }: { run: Run<Task> }) {
   const id = `run-${run.run}`;
   return (

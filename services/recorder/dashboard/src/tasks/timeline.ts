@@ -1,4 +1,6 @@
-/** A chain's tasks as bars. Each run has its own scale: a retry may come days after the first run. */
+/**
+ * A chain's tasks as bars. Each run has its own scale: a retry may come days after the first run.
+ */
 
 /** The fields of a task that the timeline needs; times are ISO 8601. */
 export interface TimedTask {
@@ -29,8 +31,8 @@ export interface Run<T> {
 }
 
 /**
- * The runs, the latest first. A task waits from its creation by the recorder; a task that the recorder
- * created after its start has no known wait. An unfinished task lasts until `now`.
+ * The runs, the latest first. A task waits from its creation by the recorder; a task that the
+ * recorder created after its start has no known wait. An unfinished task lasts until `now`.
  */
 export function runsOf<T extends TimedTask>(tasks: readonly T[], now: Date): Run<T>[] {
   const byRun = new Map<number, T[]>();

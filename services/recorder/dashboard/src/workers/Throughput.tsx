@@ -101,7 +101,10 @@ function Series({ title, told, buckets, color, of }: SeriesProps) {
   );
 }
 
-/** The start of the period, aligned to buckets, so that only the last bucket changes between requests. */
+/**
+ * The start of the period, aligned to buckets, so that only the last bucket changes between
+ * requests.
+ */
 function beginBefore(now: Date, lengthS: number, bucketS: number): string {
   const bucketMs = bucketS * 1000;
   const last = Math.floor(now.getTime() / bucketMs) * bucketMs;
