@@ -1,7 +1,7 @@
 /** Statuses after which the same request may succeed; 0: no response. */
-const PASSING = new Set([0, 409, 429, 502, 503, 504]);
+const RETRYABLE_STATUSES = new Set([0, 409, 429, 502, 503, 504]);
 
-interface More {
+interface ApiErrorOptions {
   errors?: unknown;
   retryAfterS?: number;
   cause?: unknown;
@@ -18,14 +18,14 @@ export class ApiError extends Error {
   /** The header Retry-After, in seconds; 0 if the response has none. */
   readonly retryAfterS: number;
 
-  constructor(status: number, title: string, detail: string, more: More = {}) {
-    super(`${title}: ${detail}`, { cause: more.cause });
+  constructor(status: number, title: string, detail: string, options: ApiErrorOptions = {}) {
+    super(`${title}: ${detail}`, { cause: options.cause });
     this.name = "ApiError";
     this.status = status;
     this.title = title;
     this.detail = detail;
-    this.errors = more.errors;
-    this.retryAfterS = more.retryAfterS ?? 0;
+    this.errors = options.errors;
+    this.retryAfterS = options.retryAfterS ?? 0;
   }
 
   /** What the user can do about it. */
@@ -46,37 +46,37 @@ export class ApiError extends Error {
   }
 
   /** Whether the same request may succeed later. */
-  get passes(): boolean {
-    return PASSING.has(this.status);
+  get retryable(): boolean {
+    return RETRYABLE_STATUSES.has(this.status);
   }
 }
 
 /** The response's body; throws ApiError unless the request succeeded. */
-export async function answered<T>(
+export async function unwrap<T>(
   request: Promise<{ data?: T; error?: unknown; response: Response }>,
 ): Promise<T> {
-  const { data, error, response } = await reached(request);
+  const { data, error, response } = await withNetworkErrors(request);
   if (!response.ok) {
-    throw asApiError(response, error);
+    throw toApiError(response, error);
   }
   return data as T;
 }
 
-async function reached<T>(request: Promise<T>): Promise<T> {
+async function withNetworkErrors<T>(request: Promise<T>): Promise<T> {
   try {
     return await request;
   } catch (error) {
-    throw error instanceof TypeError ? noAnswer(error) : error;
+    throw error instanceof TypeError ? networkError(error) : error;
   }
 }
 
 /** The error of a request that got no response. */
-export function noAnswer(cause?: unknown): ApiError {
+export function networkError(cause?: unknown): ApiError {
   return new ApiError(0, "Service unreachable", "The browser received no response", { cause });
 }
 
 /** The error of a response: a problem document (RFC 9457), or the body that a proxy sent. */
-export function asApiError(response: Answer, body: unknown): ApiError {
+export function toApiError(response: ErrorResponse, body: unknown): ApiError {
   const problem = typeof body === "object" && body !== null ? body : {};
   const title =
     "title" in problem && typeof problem.title === "string" ? problem.title : response.statusText;
@@ -93,4 +93,4 @@ export function asApiError(response: Answer, body: unknown): ApiError {
 }
 
 /** The parts of a response that describe the error; fetch and XMLHttpRequest both have them. */
-type Answer = Pick<Response, "status" | "statusText"> & { headers: Pick<Headers, "get"> };
+type ErrorResponse = Pick<Response, "status" | "statusText"> & { headers: Pick<Headers, "get"> };

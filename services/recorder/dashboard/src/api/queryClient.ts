@@ -1,15 +1,15 @@
 import { QueryClient } from "@tanstack/react-query";
 import { ApiError } from "./errors";
 
-const TRIES = 3;
-const PAUSE_MS = 1_000;
-const LONGER_PAUSE_MS = 3_000;
+const MAX_RETRIES = 3;
+const RETRY_DELAY_MS = 1_000;
+const REFETCH_AFTER_ERROR_MS = 3_000;
 
-const passes = (error: Error | null) => error instanceof ApiError && error.passes;
+const isRetryable = (error: Error | null) => error instanceof ApiError && error.retryable;
 
 /** Milliseconds until a failed query is refetched; false if the error is not retryable. */
-export function pauseAfter(error: Error | null): number | false {
-  return passes(error) && LONGER_PAUSE_MS;
+export function retryIntervalMs(error: Error | null): number | false {
+  return isRetryable(error) && REFETCH_AFTER_ERROR_MS;
 }
 
 /**
@@ -19,9 +19,9 @@ export function pauseAfter(error: Error | null): number | false {
 export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
-      retry: (failed, error) => passes(error) && failed < TRIES,
-      retryDelay: PAUSE_MS,
-      refetchInterval: ({ state }) => pauseAfter(state.error),
+      retry: (failed, error) => isRetryable(error) && failed < MAX_RETRIES,
+      retryDelay: RETRY_DELAY_MS,
+      refetchInterval: ({ state }) => retryIntervalMs(state.error),
       staleTime: 1_000,
     },
   },

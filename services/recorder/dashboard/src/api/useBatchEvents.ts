@@ -22,9 +22,9 @@ export interface BatchProgress {
 }
 
 /**
- * `live`: events arrive within a second; `reconnecting`: the stream broke off and is opened again.
+ * `live`: events arrive within a second; `reconnecting`: the stream broke off and is newSource again.
  */
-export type Connection = "connecting" | "live" | "away";
+export type Connection = "connecting" | "live" | "reconnecting";
 
 const RECONNECT_MS = 3_000;
 
@@ -38,7 +38,7 @@ export function useBatchEvents(batchId: string) {
 
   useEffect(() => {
     setProgress(undefined);
-    return follow(batchId, setProgress, setConnection);
+    return subscribe(batchId, setProgress, setConnection);
   }, [batchId]);
 
   return { progress, connection };
@@ -48,29 +48,29 @@ export function useBatchEvents(batchId: string) {
  * Subscribes to a batch's events; returns the function that unsubscribes. A hidden page closes its
  * stream: all pages of a browser share few connections to a server.
  */
-function follow(
+function subscribe(
   batchId: string,
-  tell: (progress: BatchProgress) => void,
-  tellConnection: (connection: Connection) => void,
+  onProgress: (progress: BatchProgress) => void,
+  onConnection: (connection: Connection) => void,
 ): () => void {
   let source: EventSource | undefined;
   let timer: number | undefined;
 
-  const onEvent = (event: MessageEvent<string>) => tell(JSON.parse(event.data));
+  const onEvent = (event: MessageEvent<string>) => onProgress(JSON.parse(event.data));
   const open = () => {
-    const opened = new EventSource(`/v1/batches/${encodeURIComponent(batchId)}/events`);
-    opened.addEventListener("open", () => tellConnection("live"));
-    opened.addEventListener("progress", onEvent);
-    opened.addEventListener("end", onEvent);
-    opened.addEventListener("error", () => {
-      tellConnection("away");
+    const newSource = new EventSource(`/v1/batches/${encodeURIComponent(batchId)}/events`);
+    newSource.addEventListener("open", () => onConnection("live"));
+    newSource.addEventListener("progress", onEvent);
+    newSource.addEventListener("end", onEvent);
+    newSource.addEventListener("error", () => {
+      onConnection("reconnecting");
       // The browser reconnects a lost connection by itself, with Last-Event-ID; after an error status
       // (404, 503) it never does.
-      if (opened.readyState === EventSource.CLOSED) {
+      if (newSource.readyState === EventSource.CLOSED) {
         timer = window.setTimeout(open, RECONNECT_MS);
       }
     });
-    source = opened;
+    source = newSource;
   };
   const close = () => {
     window.clearTimeout(timer);
@@ -81,7 +81,7 @@ function follow(
     if (document.hidden) {
       close();
     } else if (source === undefined) {
-      tellConnection("connecting");
+      onConnection("connecting");
       open();
     }
   };

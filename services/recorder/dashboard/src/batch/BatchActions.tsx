@@ -17,11 +17,12 @@ export function BatchActions({ batch }: { batch: Batch }) {
   const close = () => setOpen(undefined);
 
   const cannotRetry =
-    ingest.off ??
+    ingest.unavailable ??
     (batch.failed_images + batch.revoked_images === 0
       ? "The batch has no failed or revoked images."
       : undefined);
-  const cannotCancel = ingest.off ?? (hasEnded(batch.status) ? "The batch has ended." : undefined);
+  const cannotCancel =
+    ingest.unavailable ?? (hasEnded(batch.status) ? "The batch has ended." : undefined);
   return (
     <Group gap="xs">
       <ActionButton
@@ -57,12 +58,12 @@ interface ActionProps {
 }
 
 function ActionButton({ label, icon: Icon, disabledBecause, onClick }: ActionProps) {
-  const off = disabledBecause !== undefined;
+  const disabled = disabledBecause !== undefined;
   // Not `disabled`: a disabled button gets neither focus nor pointer events, so no tooltip.
   return (
     <Tooltip
       label={disabledBecause}
-      disabled={!off}
+      disabled={!disabled}
       events={{ hover: true, focus: true, touch: true }}
       multiline
       maw={320}
@@ -70,8 +71,10 @@ function ActionButton({ label, icon: Icon, disabledBecause, onClick }: ActionPro
       <Button
         variant="default"
         leftSection={<Icon size={16} aria-hidden />}
-        aria-disabled={off}
-        {...(off ? { "data-disabled": true, "aria-description": disabledBecause } : { onClick })}
+        aria-disabled={disabled}
+        {...(disabled
+          ? { "data-disabled": true, "aria-description": disabledBecause }
+          : { onClick })}
       >
         {label}
       </Button>

@@ -1,6 +1,6 @@
 import { Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { INITIATOR, type IngestClient } from "../api/ingest";
 import type { Batch } from "../api/recorder";
 import { counted } from "../shell/format";
@@ -17,7 +17,7 @@ export function CancelDialog({ client, batch, onClose }: Props) {
   const open =
     batch.total_images - batch.completed_images - batch.failed_images - batch.revoked_images;
   const cancel = async (key: string) => {
-    await answered(
+    await unwrap(
       client.POST("/v1/batches/{batch_id}/cancel", {
         params: { path: { batch_id: batch.batch_id }, header: { "Idempotency-Key": key } },
         body: { initiated_by: INITIATOR },
@@ -34,7 +34,7 @@ export function CancelDialog({ client, batch, onClose }: Props) {
       title="Cancel this batch?"
       action="Cancel the batch"
       color="red"
-      carryOut={cancel}
+      onConfirm={cancel}
       onClose={onClose}
     >
       <Text size="sm">

@@ -1,7 +1,7 @@
 import { Badge, Button, Group, Table } from "@mantine/core";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
-import { answered } from "../api/errors";
-import { pauseAfter } from "../api/queryClient";
+import { unwrap } from "../api/errors";
+import { retryIntervalMs } from "../api/queryClient";
 import { type Batch, recorder } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
@@ -17,7 +17,7 @@ export function ChunkList({ batch }: { batch: Batch }) {
   const chunks = useInfiniteQuery({
     queryKey: ["batch", batch.batch_id, "chunks", batch.revision],
     queryFn: ({ signal, pageParam }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/batches/{batch_id}/chunks", {
           params: { path: { batch_id: batch.batch_id }, query: { cursor: pageParam } },
           signal,
@@ -26,7 +26,8 @@ export function ChunkList({ batch }: { batch: Batch }) {
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
     placeholderData: keepPreviousData,
-    refetchInterval: ({ state }) => (hasEnded(batch.status) ? pauseAfter(state.error) : REFRESH_MS),
+    refetchInterval: ({ state }) =>
+      hasEnded(batch.status) ? retryIntervalMs(state.error) : REFRESH_MS,
   });
   if (chunks.error !== null) {
     return <ErrorState error={chunks.error} retry={chunks.refetch} />;

@@ -10,15 +10,15 @@ interface Props {
   action: string;
   color?: string;
   /** Sends the request; `key` is its idempotency key, the same for each try of this dialog. */
-  carryOut: (key: string) => Promise<unknown>;
+  onConfirm: (key: string) => Promise<unknown>;
   onClose: () => void;
 }
 
 /** Asks for confirmation; stays open and shows the error if the request fails. */
-export function ConfirmDialog({ title, children, action, color, carryOut, onClose }: Props) {
+export function ConfirmDialog({ title, children, action, color, onConfirm, onClose }: Props) {
   const [key] = useState(randomKey);
   const { mutate, isPending, error } = useMutation({
-    mutationFn: () => carryOut(key),
+    mutationFn: () => onConfirm(key),
     onSuccess: onClose,
   });
   return (

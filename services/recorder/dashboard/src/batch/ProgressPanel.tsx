@@ -72,7 +72,7 @@ function LiveBadge({ connection }: { connection: Connection }) {
   const [color, text] = {
     connecting: ["gray", "Connecting"],
     live: ["green", "Live"],
-    away: ["yellow", "Disconnected: reconnecting"],
+    reconnecting: ["yellow", "Disconnected: reconnecting"],
   }[connection] as [string, string];
   return (
     <Badge color={color} variant="dot" role="status">

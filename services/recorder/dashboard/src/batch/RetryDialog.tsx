@@ -1,7 +1,7 @@
 import { Checkbox, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useState } from "react";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { INITIATOR, type IngestClient } from "../api/ingest";
 import type { Batch } from "../api/recorder";
 import { counted } from "../shell/format";
@@ -19,7 +19,7 @@ export function RetryDialog({ client, batch, onClose }: Props) {
   const retry = async (key: string) => {
     // A different choice is a different request, so it needs a different key.
     const header = { "Idempotency-Key": `${key}-${includeNoText}` };
-    await answered(
+    await unwrap(
       client.POST("/v1/batches/{batch_id}/retry", {
         params: { path: { batch_id: batch.batch_id }, header },
         body: { include_no_text: includeNoText, initiated_by: INITIATOR },
@@ -31,7 +31,7 @@ export function RetryDialog({ client, batch, onClose }: Props) {
     });
   };
   return (
-    <ConfirmDialog title="Retry this batch?" action="Retry" carryOut={retry} onClose={onClose}>
+    <ConfirmDialog title="Retry this batch?" action="Retry" onConfirm={retry} onClose={onClose}>
       <Text size="sm">
         {counted(batch.failed_images, "image")} failed, {counted(batch.revoked_images, "image")}{" "}
         revoked. The recorder submits them again. Existing results are kept.

@@ -1,4 +1,4 @@
-import { texts } from "../shell/searchParams";
+import { textParams } from "../shell/searchParams";
 
 /** The URL parameters of a batch's page. */
-export const batchSearch = texts("status", "reason", "warning", "view");
+export const batchSearch = textParams("status", "reason", "warning", "view");

@@ -1,5 +1,5 @@
+import { IMAGE_OUTCOMES, parseEnum, REASONS, WARNINGS } from "../api/labels";
 import type { Batch } from "../api/recorder";
-import { IMAGE_OUTCOMES, knownValue, REASONS, WARNINGS } from "../api/vocabulary";
 
 /** Selects images of a batch by status, reason and warning. */
 export interface ImageFilter {
@@ -14,9 +14,9 @@ export function imageFilter(search: {
   reason?: string;
   warning?: string;
 }): ImageFilter {
-  const status = knownValue(IMAGE_OUTCOMES, search.status);
-  const reason = knownValue(REASONS, search.reason);
-  const warning = knownValue(WARNINGS, search.warning);
+  const status = parseEnum(IMAGE_OUTCOMES, search.status);
+  const reason = parseEnum(REASONS, search.reason);
+  const warning = parseEnum(WARNINGS, search.warning);
   return {
     ...(status && { status }),
     ...(reason && { reason }),
@@ -25,7 +25,7 @@ export function imageFilter(search: {
 }
 
 /** Whether any filter is set. */
-export function isNarrowed(filter: ImageFilter): boolean {
+export function isFiltered(filter: ImageFilter): boolean {
   return Object.keys(filter).length > 0;
 }
 

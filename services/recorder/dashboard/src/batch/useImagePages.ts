@@ -1,5 +1,5 @@
 import { keepPreviousData, queryOptions, useQueries, useQueryClient } from "@tanstack/react-query";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { type BatchImage, recorder } from "../api/recorder";
 import type { ImageFilter } from "./imageFilter";
 
@@ -12,7 +12,7 @@ export interface Range {
   end: number;
 }
 
-interface Asked {
+interface ImageListQuery {
   batchId: string;
   filter: ImageFilter;
   /** The batch's version; pages fetched at another version may be stale. */
@@ -23,12 +23,12 @@ interface Asked {
  * The pages of a batch's images up to the end of `range`; each page's cursor comes from the page
  * before it. Visible pages are refetched when the batch's version changes.
  */
-export function useImagePages(asked: Asked, wanted: Range) {
+export function useImagePages(listQuery: ImageListQuery, visible: Range) {
   const client = useQueryClient();
   const cursors: (string | null)[] = [null];
-  while (cursors.length * PAGE_SIZE < wanted.end) {
+  while (cursors.length * PAGE_SIZE < visible.end) {
     const cursor = cursors[cursors.length - 1] ?? null;
-    const next = client.getQueryData(pageQuery(asked, cursor).queryKey)?.next_cursor;
+    const next = client.getQueryData(pageQuery(listQuery, cursor).queryKey)?.next_cursor;
     if (typeof next !== "string") {
       break;
     }
@@ -36,13 +36,13 @@ export function useImagePages(asked: Asked, wanted: Range) {
   }
   const pages = useQueries({
     queries: cursors.map((cursor, number) => {
-      const inSight = number * PAGE_SIZE < wanted.end && (number + 1) * PAGE_SIZE > wanted.start;
+      const inSight = number * PAGE_SIZE < visible.end && (number + 1) * PAGE_SIZE > visible.start;
       return {
-        ...pageQuery(asked, cursor),
+        ...pageQuery(listQuery, cursor),
         placeholderData: keepPreviousData,
         staleTime: Number.POSITIVE_INFINITY,
         refetchInterval: (query: { state: { data?: ImagePage | undefined } }) =>
-          inSight && query.state.data?.version !== asked.version && REFRESH_MS,
+          inSight && query.state.data?.version !== listQuery.version && REFRESH_MS,
       };
     }),
   });
@@ -62,11 +62,11 @@ interface ImagePage {
   version: string;
 }
 
-function pageQuery({ batchId, filter, version }: Asked, cursor: string | null) {
+function pageQuery({ batchId, filter, version }: ImageListQuery, cursor: string | null) {
   return queryOptions({
     queryKey: ["batch", batchId, "images", filter, cursor] as const,
     queryFn: async ({ signal }): Promise<ImagePage> => {
-      const page = await answered(
+      const page = await unwrap(
         recorder.GET("/v1/batches/{batch_id}/images", {
           params: { path: { batch_id: batchId }, query: { ...filter, cursor, limit: PAGE_SIZE } },
           signal,

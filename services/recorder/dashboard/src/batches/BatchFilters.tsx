@@ -2,7 +2,7 @@ import { Button, Select, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
-import { BATCH_STATUSES, choices, knownValue } from "../api/vocabulary";
+import { BATCH_STATUSES, parseEnum, selectOptions } from "../api/labels";
 import filters from "../shell/Filters.module.css";
 
 const route = getRouteApi("/");
@@ -22,13 +22,17 @@ export function BatchFilters() {
         placeholder="Any"
         clearable
         clearButtonProps={{ "aria-label": "Any status" }}
-        data={choices(BATCH_STATUSES)}
-        value={knownValue(BATCH_STATUSES, search.status) ?? null}
+        data={selectOptions(BATCH_STATUSES)}
+        value={parseEnum(BATCH_STATUSES, search.status) ?? null}
         onChange={(status) => choose({ status: status ?? "" })}
         className={filters.field}
       />
-      <ExactText label="Name" value={search.name ?? ""} onChange={(name) => choose({ name })} />
-      <ExactText
+      <DebouncedInput
+        label="Name"
+        value={search.name ?? ""}
+        onChange={(name) => choose({ name })}
+      />
+      <DebouncedInput
         label="Initiated by"
         value={search.initiator ?? ""}
         onChange={(initiator) => choose({ initiator })}
@@ -48,17 +52,17 @@ interface TextProps {
   onChange: (value: string) => void;
 }
 
-function ExactText({ label, value, onChange }: TextProps) {
+function DebouncedInput({ label, value, onChange }: TextProps) {
   const [text, setText] = useState(value);
-  const told = useRef(value);
-  const tell = useDebouncedCallback((typed: string) => {
-    told.current = typed;
+  const reported = useRef(value);
+  const report = useDebouncedCallback((typed: string) => {
+    reported.current = typed;
     onChange(typed);
   }, TYPING_MS);
   useEffect(() => {
     // A value that this input reported itself is older than the typed text.
-    if (value !== told.current) {
-      told.current = value;
+    if (value !== reported.current) {
+      reported.current = value;
       setText(value);
     }
   }, [value]);
@@ -69,7 +73,7 @@ function ExactText({ label, value, onChange }: TextProps) {
       value={text}
       onChange={(event) => {
         setText(event.currentTarget.value);
-        tell(event.currentTarget.value);
+        report(event.currentTarget.value);
       }}
       className={filters.field}
     />

@@ -1,4 +1,4 @@
-import { BATCH_STATUSES, knownValue } from "../api/vocabulary";
+import { BATCH_STATUSES, parseEnum } from "../api/labels";
 
 /** Filters of the list, named as the parameters of the read API. */
 export interface BatchFilter {
@@ -13,7 +13,7 @@ export function batchFilter(search: {
   name?: string;
   initiator?: string;
 }): BatchFilter {
-  const status = knownValue(BATCH_STATUSES, search.status);
+  const status = parseEnum(BATCH_STATUSES, search.status);
   return {
     ...(status && { status }),
     ...(search.name && { batch_name: search.name }),

@@ -1,4 +1,4 @@
-import { texts } from "../shell/searchParams";
+import { textParams } from "../shell/searchParams";
 
 /** The URL parameters of the list of batches. */
-export const batchesSearch = texts("status", "name", "initiator");
+export const batchesSearch = textParams("status", "name", "initiator");

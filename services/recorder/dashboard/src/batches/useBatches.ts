@@ -1,5 +1,5 @@
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { recorder } from "../api/recorder";
 import type { BatchFilter } from "./batchFilter";
 
@@ -14,7 +14,7 @@ export function useBatches(filter: BatchFilter) {
   return useInfiniteQuery({
     queryKey: ["batches", filter],
     queryFn: ({ signal, pageParam }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/batches", {
           params: { query: { ...filter, cursor: pageParam, limit: PAGE_SIZE } },
           signal,

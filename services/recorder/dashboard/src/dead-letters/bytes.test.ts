@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { corrected, hexDump, readable } from "./bytes";
+import { hexDump, parseEditedValue, prettyJson } from "./bytes";
 
 it("hexDump shows offset, bytes and ASCII", () => {
   const base64 = btoa(`${String.fromCharCode(0, 255)}<b>abcdefghijklmn`);
@@ -14,13 +14,13 @@ it("hexDump says how many bytes it leaves out", () => {
 });
 
 it("prettyJson indents JSON, and changes nothing else", () => {
-  expect(readable('{"a":1}')).toBe('{\n  "a": 1\n}');
-  expect(readable("{no json")).toBe("{no json");
-  expect(readable('{"a":12345678901234567890}')).toBe('{"a":12345678901234567890}');
+  expect(prettyJson('{"a":1}')).toBe('{\n  "a": 1\n}');
+  expect(prettyJson("{no json")).toBe("{no json");
+  expect(prettyJson('{"a":12345678901234567890}')).toBe('{"a":12345678901234567890}');
 });
 
 it("parseEditedValue accepts objects only, and says what is wrong with other values", () => {
-  expect(corrected('{"a": 1}')).toEqual({ value: { a: 1 } });
-  expect(corrected("[1]")).toHaveProperty("error");
-  expect(corrected("{")).toHaveProperty("error");
+  expect(parseEditedValue('{"a": 1}')).toEqual({ value: { a: 1 } });
+  expect(parseEditedValue("[1]")).toHaveProperty("error");
+  expect(parseEditedValue("{")).toHaveProperty("error");
 });

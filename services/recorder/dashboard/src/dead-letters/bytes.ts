@@ -4,26 +4,26 @@ export interface Bytes {
   base64?: string | null;
 }
 
-const A_LINE = 16;
+const BYTES_PER_LINE = 16;
 
 /** Decodes base64 and formats it like `hexdump -C`: offset, sixteen bytes, ASCII. */
-export function hexDump(base64: string, mostBytes: number): string {
+export function hexDump(base64: string, maxBytes: number): string {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  const shown = bytes.subarray(0, mostBytes);
+  const shown = bytes.subarray(0, maxBytes);
   const lines: string[] = [];
-  for (let start = 0; start < shown.length; start += A_LINE) {
-    const line = [...shown.subarray(start, start + A_LINE)];
+  for (let start = 0; start < shown.length; start += BYTES_PER_LINE) {
+    const line = [...shown.subarray(start, start + BYTES_PER_LINE)];
     const hex = line.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
     const ascii = line.map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : "."));
-    const place = start.toString(16).padStart(8, "0");
-    lines.push(`${place}  ${hex.padEnd(A_LINE * 3 - 1)}  ${ascii.join("")}`);
+    const offset = start.toString(16).padStart(8, "0");
+    lines.push(`${offset}  ${hex.padEnd(BYTES_PER_LINE * 3 - 1)}  ${ascii.join("")}`);
   }
   if (bytes.length > shown.length) lines.push(`… ${bytes.length - shown.length} more bytes`);
   return lines.join("\n");
 }
 
 /** Indents JSON; returns other text unchanged. */
-export function readable(text: string): string {
+export function prettyJson(text: string): string {
   try {
     // JavaScript would round such large numbers, and the page must show the exact value.
     if (/\d{16}/.test(text)) return text;
@@ -34,7 +34,9 @@ export function readable(text: string): string {
 }
 
 /** Parses the edited value; returns the object, or the error to show. */
-export function corrected(text: string): { value: Record<string, unknown> } | { error: string } {
+export function parseEditedValue(
+  text: string,
+): { value: Record<string, unknown> } | { error: string } {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -1,12 +1,12 @@
 /** The URL parameters of the dead letters' page. */
 
-import type { DeadLettersAsked } from "../api/recorder";
-import { DEAD_LETTER_STATES, knownValue, REJECTIONS, TOPICS } from "../api/vocabulary";
+import { DEAD_LETTER_STATES, parseEnum, REJECTIONS, TOPICS } from "../api/labels";
+import type { DeadLettersQuery } from "../api/recorder";
 
 /** Options of the state filter: the API's states, and all. */
 export const STATES = { ...DEAD_LETTER_STATES, all: "All" } as const;
 
-export interface LetterFilters {
+export interface DeadLetterFilters {
   topic?: keyof typeof TOPICS;
   reason?: keyof typeof REJECTIONS;
   /** Default: open. */
@@ -17,14 +17,14 @@ export interface LetterFilters {
 }
 
 /** The filters of the URL parameters; invalid values are ignored. */
-export function letterFilters(search: Record<string, unknown>): LetterFilters {
+export function deadLetterFilters(search: Record<string, unknown>): DeadLetterFilters {
   const { batch, letter } = search as { batch?: unknown; letter?: unknown };
-  const filters: LetterFilters = {};
-  const topic = knownValue(TOPICS, search.topic);
+  const filters: DeadLetterFilters = {};
+  const topic = parseEnum(TOPICS, search.topic);
   if (topic) filters.topic = topic;
-  const reason = knownValue(REJECTIONS, search.reason);
+  const reason = parseEnum(REJECTIONS, search.reason);
   if (reason) filters.reason = reason;
-  const state = knownValue(STATES, search.state);
+  const state = parseEnum(STATES, search.state);
   if (state && state !== "open") filters.state = state;
   if (typeof batch === "string" && batch !== "") filters.batch = batch.slice(0, 255);
   if (typeof letter === "string" && /^[1-9]\d{0,15}$/.test(letter)) filters.letter = letter;
@@ -32,12 +32,12 @@ export function letterFilters(search: Record<string, unknown>): LetterFilters {
 }
 
 /** The filters as parameters of the read API. */
-export function letterParameters({
+export function deadLetterParameters({
   topic,
   reason,
   state = "open",
   batch,
-}: LetterFilters): DeadLettersAsked {
+}: DeadLetterFilters): DeadLettersQuery {
   return {
     ...(topic && { topic }),
     ...(reason && { reason }),

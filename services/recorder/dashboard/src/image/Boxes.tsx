@@ -11,11 +11,11 @@ interface Props {
   /** Boxes below it are hidden. */
   threshold: number;
   /** Whether to draw the text of each box, for an image without a picture. */
-  written: boolean;
+  showText: boolean;
 }
 
 /** Text boxes as SVG polygons, in pixels of the image. */
-export function Boxes({ boxes, size, selection, threshold, written }: Props) {
+export function Boxes({ boxes, size, selection, threshold, showText }: Props) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: there is no fieldset in SVG
     <svg
@@ -32,7 +32,7 @@ export function Boxes({ boxes, size, selection, threshold, written }: Props) {
           index={index}
           selected={selection.has(index)}
           hidden={box.confidence < threshold}
-          written={written}
+          showText={showText}
         />
       ))}
     </svg>
@@ -44,10 +44,10 @@ interface BoxProps {
   index: number;
   selected: boolean;
   hidden: boolean;
-  written: boolean;
+  showText: boolean;
 }
 
-const Box = memo(function Box({ box, index, selected, hidden, written }: BoxProps) {
+const Box = memo(function Box({ box, index, selected, hidden, showText }: BoxProps) {
   if (hidden) return null;
   return (
     <>
@@ -62,18 +62,18 @@ const Box = memo(function Box({ box, index, selected, hidden, written }: BoxProp
         aria-pressed={selected}
         aria-label={`${box.text}, ${percent(box.confidence)}`}
       />
-      {written && <WrittenText box={box} />}
+      {showText && <BoxText box={box} />}
     </>
   );
 });
 
 /** The text, scaled to its box. It suits upright boxes of horizontal text only. */
-function WrittenText({ box }: { box: TextBox }) {
+function BoxText({ box }: { box: TextBox }) {
   const { left, top, right, bottom } = boundsOf(box.bbox);
   const height = bottom - top;
   return (
     <text
-      className={classes.written}
+      className={classes.boxText}
       x={left}
       y={bottom - height / 4}
       fontSize={height * 0.8}

@@ -10,8 +10,8 @@ import { PageTitle } from "../shell/PageTitle";
 import { Details } from "./Details";
 import { ImageView } from "./ImageView";
 import { imageName } from "./names";
-import { chainQuery, imageQuery, isUnknown, resultVersionsQuery, SOON_MS } from "./queries";
-import { ReadBy, Warnings } from "./ReadBy";
+import { ProvenanceTable, Warnings } from "./ProvenanceTable";
+import { chainQuery, imageQuery, isNotFound, POLL_MS, resultVersionsQuery } from "./queries";
 import { ResultVersions } from "./ResultVersions";
 import { sourceOf } from "./source";
 import { usePicture } from "./usePicture";
@@ -45,7 +45,7 @@ function OneImage({ path }: { path: string }) {
   const reprocessing = versions[0]?.new === null;
   const image = useQuery({
     ...imageQuery(path),
-    ...(reprocessing && { refetchInterval: SOON_MS }),
+    ...(reprocessing && { refetchInterval: POLL_MS }),
   });
   const chain = useQuery(chainQuery(image.data?.chain_id));
   const picture = usePicture(path);
@@ -66,13 +66,13 @@ function OneImage({ path }: { path: string }) {
         {image.data && <Outcome image={image.data} />}
         {reprocessing && <Badge color="blue">reprocessing</Badge>}
       </Group>
-      {isUnknown(image.error) && (
+      {isNotFound(image.error) && (
         <Alert role="status" icon={<IconHourglass />} title="Not read yet">
           The recorder has no result for this path yet. The page shows the result as soon as it
           arrives.
         </Alert>
       )}
-      {image.error && !isUnknown(image.error) && (
+      {image.error && !isNotFound(image.error) && (
         <ErrorState error={image.error} retry={image.refetch} />
       )}
       {image.data && image.data.status !== "success" && <Failure image={image.data} />}
@@ -89,7 +89,7 @@ function OneImage({ path }: { path: string }) {
         />
       )}
       {versions.length > 0 && <ResultVersions versions={versions} />}
-      {image.data?.provenance && <ReadBy provenance={image.data.provenance} />}
+      {image.data?.provenance && <ProvenanceTable provenance={image.data.provenance} />}
       {image.data && <Details image={image.data} chain={chain.data} />}
     </Stack>
   );
@@ -109,18 +109,18 @@ function Outcome({ image }: { image: Image }) {
 
 /** Why the image has no text, and what the user can do about it. */
 function Failure({ image }: { image: Image }) {
-  const blank = image.reason === "no_text";
+  const hasNoText = image.reason === "no_text";
   return (
     <Alert
       icon={<IconAlertTriangle />}
-      color={blank ? "gray" : "red"}
-      title={blank ? "No text found" : "The image was not read"}
+      color={hasNoText ? "gray" : "red"}
+      title={hasNoText ? "No text found" : "The image was not read"}
     >
-      {!blank && (
+      {!hasNoText && (
         <Text size="sm">{image.error ?? image.reason ?? "The result has no reason."}</Text>
       )}
       <Text size="sm">
-        {blank
+        {hasNoText
           ? "If the image has text, reprocess it with another engine: ocrstream reprocess."
           : "Retry its batch to read the image again."}
       </Text>

@@ -1,7 +1,7 @@
 import { Button, Group, Menu } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconCopy, IconDownload } from "@tabler/icons-react";
-import { choices, IMAGE_FORMATS } from "../api/vocabulary";
+import { IMAGE_FORMATS, selectOptions } from "../api/labels";
 import { counted } from "../shell/format";
 import { copyText } from "./copyText";
 import { exportUrl } from "./exportUrl";
@@ -48,7 +48,7 @@ export function TextActions({ imagePath, boxes, selected }: Props) {
           </Button>
         </Menu.Target>
         <Menu.Dropdown>
-          {choices(IMAGE_FORMATS).map(({ value: format, label }) => (
+          {selectOptions(IMAGE_FORMATS).map(({ value: format, label }) => (
             <Menu.Item key={format} component="a" href={exportUrl(imagePath, format)} download>
               {label}
             </Menu.Item>

@@ -6,12 +6,12 @@ const box = (confidence: number) => ({ text: "a", confidence, bbox: [] });
 describe("bands", () => {
   it("have their lower edge", () => {
     expect([1, 0.95, 0.9499, 0.8, 0.7999, 0].map((one) => bandOf(one).name)).toEqual([
-      "sure",
-      "sure",
-      "fair",
-      "fair",
-      "doubtful",
-      "doubtful",
+      "high",
+      "high",
+      "medium",
+      "medium",
+      "low",
+      "low",
     ]);
   });
 

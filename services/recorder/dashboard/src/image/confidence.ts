@@ -7,9 +7,9 @@ import type { TextBox } from "./geometry";
  * users can tell them apart.
  */
 export const BANDS = [
-  { name: "sure", label: "sure", from: 0.95 },
-  { name: "fair", label: "fair", from: 0.8 },
-  { name: "doubtful", label: "doubtful", from: 0 },
+  { name: "high", label: "high", from: 0.95 },
+  { name: "medium", label: "medium", from: 0.8 },
+  { name: "low", label: "low", from: 0 },
 ] as const;
 
 export type Band = (typeof BANDS)[number];

@@ -1,19 +1,19 @@
 import type { Point, Region, Size } from "./geometry";
 import { focusOn, pan, reveal, type View, wholeView, within, zoom } from "./view";
 
-const DRAG_FROM_PX = 4;
+const DRAG_THRESHOLD_PX = 4;
 const REST_MS = 150;
 const KEY_STEP_PX = 80;
 const KEY_FACTOR = 1.25;
 const LINE_PX = 16;
 
 /** Below this ratio of shown to painted scale the layer is painted again. */
-const LEAST_SHARE = 0.5;
+const MIN_SCALE_RATIO = 0.5;
 /**
  * It is then painted at a scale smaller by this factor, so that further zooming out does not paint
  * again soon.
  */
-const AHEAD = 3;
+const REPAINT_FACTOR = 3;
 
 /**
  * Pans and zooms a layer in its stage by pointer, wheel and keys.
@@ -25,7 +25,7 @@ export class PanZoom {
   private view: View;
   /** The scale at which the layer is painted. */
   private painted = 0;
-  private fitted = true;
+  private fitsStage = true;
   private frame = 0;
   private rest = 0;
   private readonly pointers = new Map<number, Point>();
@@ -62,7 +62,7 @@ export class PanZoom {
     this.resized = new ResizeObserver(() => this.onResize());
     this.resized.observe(stage);
     this.view = wholeView(picture, this.stageSize);
-    this.comeToRest();
+    this.settle();
   }
 
   end(): void {
@@ -100,24 +100,24 @@ export class PanZoom {
     this.show(pan(this.view, dx, dy, this.picture, this.stageSize));
   }
 
-  private show(view: View, fitted = false): void {
+  private show(view: View, fitsStage = false): void {
     this.view = view;
-    this.fitted = fitted;
+    this.fitsStage = fitsStage;
     this.frame ||= requestAnimationFrame(this.draw);
   }
 
   private readonly draw = () => {
     this.frame = 0;
     const { x, y, scale } = this.view;
-    if (scale < this.painted * LEAST_SHARE) {
-      this.paintAt(Math.max(scale / AHEAD, wholeView(this.picture, this.stageSize).scale));
+    if (scale < this.painted * MIN_SCALE_RATIO) {
+      this.paintAt(Math.max(scale / REPAINT_FACTOR, wholeView(this.picture, this.stageSize).scale));
     }
     this.layer.style.transform = `translate(${x}px, ${y}px) scale(${scale / this.painted})`;
     clearTimeout(this.rest);
-    this.rest = window.setTimeout(this.comeToRest, REST_MS);
+    this.rest = window.setTimeout(this.settle, REST_MS);
   };
 
-  private readonly comeToRest = () => {
+  private readonly settle = () => {
     const { x, y, scale } = this.view;
     this.paintAt(scale);
     // A fractional offset would blur it.
@@ -133,7 +133,7 @@ export class PanZoom {
 
   private onResize(): void {
     this.stageSize = sizeOf(this.stage);
-    if (this.fitted) this.showAll();
+    if (this.fitsStage) this.showAll();
     else this.show(within(this.view, this.picture, this.stageSize));
   }
 
@@ -157,7 +157,7 @@ export class PanZoom {
     if (!before) return;
     const now = this.pointOf(event);
     if (!this.dragging) {
-      if (this.pressedAt && distance(this.pressedAt, now) < DRAG_FROM_PX) return;
+      if (this.pressedAt && distance(this.pressedAt, now) < DRAG_THRESHOLD_PX) return;
       this.dragging = true;
       // Not earlier: a captured pointer's click would not reach the box under it.
       this.stage.setPointerCapture(event.pointerId);

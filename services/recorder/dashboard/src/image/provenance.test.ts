@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Provenance } from "../api/recorder";
-import { facts } from "./provenance";
+import { provenanceRows } from "./provenance";
 
 const plain: Provenance = {
   engine: "rapidocr",
@@ -22,16 +22,16 @@ const plain: Provenance = {
   attempt: 1,
 };
 
-function told(provenance: Provenance) {
-  return Object.fromEntries(facts(provenance).filter(([, value]) => value));
+function nonEmptyRows(provenance: Provenance) {
+  return Object.fromEntries(provenanceRows(provenance).filter(([, value]) => value));
 }
 
 it("has only the engine of a page without preprocessing", () => {
-  expect(told(plain)).toEqual({ Engine: "rapidocr on cpu" });
+  expect(nonEmptyRows(plain)).toEqual({ Engine: "rapidocr on cpu" });
 });
 
 it("has each preprocessing step of a page", () => {
-  const done = told({
+  const done = nonEmptyRows({
     ...plain,
     versions: { ocrstream: "2", rapidocr: "3.10.0" },
     models: { "detection/det.onnx": "0" },

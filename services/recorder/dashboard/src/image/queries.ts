@@ -1,10 +1,10 @@
 import { queryOptions, skipToken } from "@tanstack/react-query";
-import { ApiError, answered } from "../api/errors";
-import { pauseAfter } from "../api/queryClient";
+import { ApiError, unwrap } from "../api/errors";
+import { retryIntervalMs } from "../api/queryClient";
 import { recorder } from "../api/recorder";
 
 /** How often to poll for a result that is expected. */
-export const SOON_MS = 2_000;
+export const POLL_MS = 2_000;
 
 /** The latest result of an image path, its boxes in reading order; polled while there is none. */
 export function imageQuery(imagePath: string) {
@@ -12,14 +12,15 @@ export function imageQuery(imagePath: string) {
     queryKey: ["image", imagePath],
     queryFn: ({ signal }) => {
       const query = { image_path: imagePath };
-      return answered(recorder.GET("/v1/images", { params: { query }, signal }));
+      return unwrap(recorder.GET("/v1/images", { params: { query }, signal }));
     },
-    refetchInterval: ({ state }) => (isUnknown(state.error) ? SOON_MS : pauseAfter(state.error)),
+    refetchInterval: ({ state }) =>
+      isNotFound(state.error) ? POLL_MS : retryIntervalMs(state.error),
   });
 }
 
 /** Whether the API answered 404: the recorder has no result yet. */
-export function isUnknown(error: unknown): boolean {
+export function isNotFound(error: unknown): boolean {
   return error instanceof ApiError && error.status === 404;
 }
 
@@ -29,10 +30,10 @@ export function resultVersionsQuery(imagePath: string) {
     queryKey: ["result-versions", imagePath],
     queryFn: ({ signal }) => {
       const query = { image_path: imagePath, limit: 5 };
-      return answered(recorder.GET("/v1/result-versions", { params: { query }, signal }));
+      return unwrap(recorder.GET("/v1/result-versions", { params: { query }, signal }));
     },
     refetchInterval: ({ state }) =>
-      state.data?.items[0]?.new === null ? SOON_MS : pauseAfter(state.error),
+      state.data?.items[0]?.new === null ? POLL_MS : retryIntervalMs(state.error),
   });
 }
 
@@ -43,7 +44,7 @@ export function chainQuery(chainId: string | null | undefined) {
     queryFn: chainId
       ? ({ signal }) => {
           const path = { chain_id: chainId };
-          return answered(recorder.GET("/v1/chains/{chain_id}", { params: { path }, signal }));
+          return unwrap(recorder.GET("/v1/chains/{chain_id}", { params: { path }, signal }));
         }
       : skipToken,
   });

@@ -1,15 +1,15 @@
 /** The indexes of the selected boxes, in reading order. */
 export type Selection = ReadonlySet<number>;
 
-export const NOTHING: Selection = new Set();
+export const EMPTY_SELECTION: Selection = new Set();
 
 /** The selection after a click: `index` alone, or nothing if it was selected alone. */
-export function only(selection: Selection, index: number): Selection {
-  return selection.size === 1 && selection.has(index) ? NOTHING : new Set([index]);
+export function selectOnly(selection: Selection, index: number): Selection {
+  return selection.size === 1 && selection.has(index) ? EMPTY_SELECTION : new Set([index]);
 }
 
 /** The selection with `index` added, or removed if it was selected. */
-export function toggled(selection: Selection, index: number): Selection {
+export function toggle(selection: Selection, index: number): Selection {
   const changed = new Set(selection);
   if (!changed.delete(index)) changed.add(index);
   return changed;
@@ -18,6 +18,6 @@ export function toggled(selection: Selection, index: number): Selection {
 /** All indexes between `anchor` and `index` that are `shown`, in either direction. */
 export function range(anchor: number, index: number, shown: (index: number) => boolean): Selection {
   const [first, last] = anchor < index ? [anchor, index] : [index, anchor];
-  const all = Array.from({ length: last - first + 1 }, (_, place) => first + place);
+  const all = Array.from({ length: last - first + 1 }, (_, offset) => first + offset);
   return new Set(all.filter(shown));
 }

@@ -9,7 +9,7 @@ export interface View {
 }
 
 const MARGIN = 16;
-const MOST = 16;
+const MAX_SCALE = 16;
 
 /** The whole picture, centred, at scale 1 at most. */
 export function wholeView(picture: Size, stage: Size): View {
@@ -20,7 +20,7 @@ export function wholeView(picture: Size, stage: Size): View {
 /** Multiplies the scale by `factor`; the picture's point at `point` of the stage stays there. */
 export function zoom(view: View, factor: number, point: Point, picture: Size, stage: Size): View {
   const least = Math.min(1, fittingScale(picture, stage));
-  const scale = Math.min(Math.max(view.scale * factor, least), MOST);
+  const scale = Math.min(Math.max(view.scale * factor, least), MAX_SCALE);
   const grown = scale / view.scale;
   const [x, y] = point;
   const zoomed = { x: x - (x - view.x) * grown, y: y - (y - view.y) * grown, scale };
@@ -50,8 +50,11 @@ export function reveal(view: View, region: Region, picture: Size, stage: Size): 
 export function focusOn(region: Region, picture: Size, stage: Size): View {
   const size = { width: region.right - region.left, height: region.bottom - region.top };
   // Shows the region's surroundings too.
-  const roomy = { width: size.width * 2, height: size.height * 6 };
-  const scale = Math.max(wholeView(picture, stage).scale, Math.min(2, fittingScale(roomy, stage)));
+  const withMargin = { width: size.width * 2, height: size.height * 6 };
+  const scale = Math.max(
+    wholeView(picture, stage).scale,
+    Math.min(2, fittingScale(withMargin, stage)),
+  );
   const x = stage.width / 2 - ((region.left + region.right) / 2) * scale;
   const y = stage.height / 2 - ((region.top + region.bottom) / 2) * scale;
   return within({ x, y, scale }, picture, stage);
@@ -62,13 +65,13 @@ export function focusOn(region: Region, picture: Size, stage: Size): View {
  * cannot.
  */
 export function within(view: View, picture: Size, stage: Size): View {
-  const place = (at: number, length: number, room: number) => {
+  const clampOffset = (at: number, length: number, room: number) => {
     if (length + 2 * MARGIN <= room) return (room - length) / 2;
     return Math.min(MARGIN, Math.max(at, room - length - MARGIN));
   };
   return {
-    x: place(view.x, picture.width * view.scale, stage.width),
-    y: place(view.y, picture.height * view.scale, stage.height),
+    x: clampOffset(view.x, picture.width * view.scale, stage.width),
+    y: clampOffset(view.y, picture.height * view.scale, stage.height),
     scale: view.scale,
   };
 }

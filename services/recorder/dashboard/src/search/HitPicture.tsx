@@ -17,7 +17,7 @@ interface Props {
 /** The part of a page around its hits, each outlined; requested when it enters the viewport. */
 export function HitPicture({ imagePath, boxes }: Props) {
   const { ref, inViewport } = useInViewport<HTMLDivElement>();
-  const picture = usePicture(imagePath, { width: PAGE_WIDTH_PX, wanted: inViewport });
+  const picture = usePicture(imagePath, { width: PAGE_WIDTH_PX, enabled: inViewport });
   return (
     <div ref={ref} className={classes.crop}>
       {picture.state === "loading" && <Skeleton h="100%" />}
@@ -32,8 +32,8 @@ export function HitPicture({ imagePath, boxes }: Props) {
 }
 
 function Crop({ url, page, boxes }: { url: string; page: Size; boxes: readonly TextBox[] }) {
-  const places = boxes.map((box) => boundsOf(box.bbox));
-  const { left, top, right, bottom } = cropAround(places, page, RATIO);
+  const regions = boxes.map((box) => boundsOf(box.bbox));
+  const { left, top, right, bottom } = cropAround(regions, page, RATIO);
   return (
     <svg viewBox={`${left} ${top} ${right - left} ${bottom - top}`} aria-hidden>
       <image href={url} width={page.width} height={page.height} preserveAspectRatio="none" />

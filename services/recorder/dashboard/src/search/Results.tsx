@@ -3,7 +3,7 @@ import { IconClockHour4 } from "@tabler/icons-react";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { SearchHit } from "../api/recorder";
-import { linkTo } from "../image/boxLinks";
+import { linkOfBoxes } from "../image/boxLinks";
 import { imageName } from "../image/names";
 import { textOf } from "../image/text";
 import { EmptyState } from "../shell/EmptyState";
@@ -12,10 +12,10 @@ import { counted } from "../shell/format";
 import { HitPicture } from "./HitPicture";
 import { lagText } from "./lag";
 import classes from "./Search.module.css";
-import { type SearchOf, searchQuery } from "./searchQuery";
+import { type SearchParams, searchQuery } from "./searchQuery";
 
 /** The hits of a search, page by page. */
-export function Results({ search }: { search: SearchOf }) {
+export function Results({ search }: { search: SearchParams }) {
   const found = useInfiniteQuery({ ...searchQuery(search), placeholderData: keepPreviousData });
   if (found.isPending) return <Skeleton h="8rem" role="status" aria-label="Searching" />;
   if (found.isError) return <ErrorState error={found.error} retry={found.refetch} />;
@@ -63,10 +63,10 @@ function countText(hits: number, more: boolean): string {
   return more ? `${counted(hits, "image")} so far` : counted(hits, "image");
 }
 
-function Result({ hit, search }: { hit: SearchHit; search: SearchOf }) {
+function Result({ hit, search }: { hit: SearchHit; search: SearchParams }) {
   const toImage = {
     to: "/images",
-    search: { path: hit.image_path, box: linkTo(hit.text_boxes), q: search.q },
+    search: { path: hit.image_path, box: linkOfBoxes(hit.text_boxes), q: search.q },
   } as const;
   const { batch_id: batchId } = hit;
   return (

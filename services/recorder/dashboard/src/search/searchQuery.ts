@@ -1,11 +1,11 @@
 import { infiniteQueryOptions } from "@tanstack/react-query";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { recorder } from "../api/recorder";
 
-const HITS = 20;
+const PAGE_SIZE = 20;
 
 /** A search, as the page's URL parameters give it. */
-export interface SearchOf {
+export interface SearchParams {
   q: string;
   mode: "substring" | "word";
   /** Limits the search to this batch. */
@@ -13,18 +13,18 @@ export interface SearchOf {
 }
 
 /** The hits of a search, newest first, page by page. */
-export function searchQuery({ q, mode, batch }: SearchOf) {
+export function searchQuery({ q, mode, batch }: SearchParams) {
   return infiniteQueryOptions({
     queryKey: ["search", q, mode, batch],
     queryFn: ({ pageParam, signal }) => {
       const query = {
         q,
         mode,
-        limit: HITS,
+        limit: PAGE_SIZE,
         ...(batch !== undefined && { batch_id: batch }),
         ...(pageParam !== null && { cursor: pageParam }),
       };
-      return answered(recorder.GET("/v1/search", { params: { query }, signal }));
+      return unwrap(recorder.GET("/v1/search", { params: { query }, signal }));
     },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { parseSearch, stringifySearch, texts } from "./searchParams";
+import { parseSearch, stringifySearch, textParams } from "./searchParams";
 
 it("any text survives a round trip", () => {
   const search = { q: 'a&b=1 "ü" +', path: "file:///data/a%20b.png", number: "123", word: "true" };
@@ -11,5 +11,5 @@ it("leaves out empty values", () => {
 });
 
 it("keeps known names only", () => {
-  expect(texts("q", "page")({ q: "x", page: "", other: "y" })).toEqual({ q: "x" });
+  expect(textParams("q", "page")({ q: "x", page: "", other: "y" })).toEqual({ q: "x" });
 });

@@ -5,15 +5,15 @@ export function parseSearch(search: string): Record<string, string> {
 
 /** Empty values are left out. */
 export function stringifySearch(search: Record<string, unknown>): string {
-  const told = Object.entries(search).filter(
+  const entries = Object.entries(search).filter(
     (entry): entry is [string, string] => typeof entry[1] === "string" && entry[1] !== "",
   );
-  const text = new URLSearchParams(told).toString();
+  const text = new URLSearchParams(entries).toString();
   return text === "" ? "" : `?${text}`;
 }
 
-/** Validates a route's URL parameters: optional texts with these names; others are dropped. */
-export function texts<Name extends string>(...names: Name[]) {
+/** Validates a route's URL parameters: optional textParams with these names; others are dropped. */
+export function textParams<Name extends string>(...names: Name[]) {
   return (search: Record<string, unknown>): { [name in Name]?: string } => {
     const known = names.filter((name) => typeof search[name] === "string" && search[name] !== "");
     return Object.fromEntries(known.map((name) => [name, search[name]])) as {

@@ -3,7 +3,7 @@ import { IconX } from "@tabler/icons-react";
 import { bytes, count } from "../shell/format";
 import type { ChosenFile } from "./uploads";
 
-const MOST_ROWS = 100;
+const MAX_ROWS = 100;
 /** Refused files come first: the user must look at them. */
 const ORDER = { refused: 0, sending: 1, waiting: 2, sent: 3 } as const;
 
@@ -18,7 +18,7 @@ export function ChosenFiles({ files, onRemove }: Props) {
   const size = files.reduce((sum, one) => sum + one.file.size, 0);
   const shown = [...files]
     .sort((one, other) => ORDER[one.state] - ORDER[other.state])
-    .slice(0, MOST_ROWS);
+    .slice(0, MAX_ROWS);
   return (
     <section aria-label="Files">
       <Text size="sm" c="dimmed">

@@ -2,7 +2,7 @@ import { Overlay, Title } from "@mantine/core";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { useIngest } from "../api/ingest";
-import { filesOf } from "./pickable";
+import { filesOf } from "./fileSelection";
 import { uploads } from "./uploads";
 
 /**
@@ -11,7 +11,7 @@ import { uploads } from "./uploads";
  */
 export function DropAnywhere() {
   const navigate = useNavigate();
-  const isOff = useIngest().off !== undefined;
+  const isUnavailable = useIngest().unavailable !== undefined;
   const [over, setOver] = useState(false);
   useEffect(() => {
     // A drag fires enter and leave for each element that it passes.
@@ -38,7 +38,7 @@ export function DropAnywhere() {
       if (event.defaultPrevented || !withFiles(event) || event.dataTransfer === null) return;
       event.preventDefault();
       const files = await filesOf(event.dataTransfer);
-      if (!isOff && files.length > 0) uploads.add(files);
+      if (!isUnavailable && files.length > 0) uploads.add(files);
       navigate({ to: "/submit" });
     };
     const onLeavingPage = (event: BeforeUnloadEvent) => {
@@ -56,12 +56,12 @@ export function DropAnywhere() {
       window.removeEventListener("dragover", onOver);
       window.removeEventListener("drop", onDrop);
     };
-  }, [navigate, isOff]);
+  }, [navigate, isUnavailable]);
   if (!over) return null;
   return (
     <Overlay fixed center blur={2} zIndex={400} style={{ pointerEvents: "none" }}>
       <Title order={2} c="white">
-        {isOff ? "Submitting is not available" : "Drop to submit"}
+        {isUnavailable ? "Submitting is not available" : "Drop to submit"}
       </Title>
     </Overlay>
   );

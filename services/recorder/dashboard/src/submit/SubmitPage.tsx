@@ -15,7 +15,7 @@ export function SubmitPage() {
   const ingest = useIngest();
   const state = useSyncExternalStore(uploads.subscribe, uploads.state);
   const navigate = useNavigate();
-  if (ingest.off !== undefined) return <SwitchedOff why={ingest.off} />;
+  if (ingest.unavailable !== undefined) return <NotAvailable why={ingest.unavailable} />;
   const toBatch = () => {
     const { phase, files, batchId, acceptedImages } = uploads.state();
     const allSent = files.every((one) => one.state === "sent");
@@ -47,7 +47,7 @@ export function SubmitPage() {
   );
 }
 
-function SwitchedOff({ why }: { why: string }) {
+function NotAvailable({ why }: { why: string }) {
   return (
     <Stack>
       <PageTitle title="Submit images" />
@@ -60,7 +60,7 @@ function SwitchedOff({ why }: { why: string }) {
 
 /** The upload's progress and its actions. */
 function Sending({ state, onResumed }: { state: UploadsState; onResumed(): void }) {
-  const { phase, files, batchId, acceptedImages, trouble, leftOut } = state;
+  const { phase, files, batchId, acceptedImages, error, ignoredFiles } = state;
   if (phase === "choosing") return null;
   const total = files.reduce((sum, one) => sum + one.file.size, 0);
   const sent = files.reduce((sum, one) => sum + one.sentBytes, 0);
@@ -80,15 +80,15 @@ function Sending({ state, onResumed }: { state: UploadsState; onResumed(): void 
         aria-label="Upload progress"
         color={phase === "interrupted" ? "yellow" : "blue"}
       />
-      {leftOut > 0 && (
+      {ignoredFiles > 0 && (
         <Text size="sm">
-          {count(leftOut)} files that you dropped during the upload are not included: submit them
-          afterwards.
+          {count(ignoredFiles)} files that you dropped during the upload are not included: submit
+          them afterwards.
         </Text>
       )}
-      {trouble !== null && (
+      {error !== null && (
         <Alert color="red" title="The upload is incomplete">
-          {trouble}
+          {error}
         </Alert>
       )}
       <Group>

@@ -1,18 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { ApiError, noAnswer } from "../api/errors";
+import { ApiError, networkError } from "../api/errors";
 import { BatchUpload, type UploadPort, type UploadRequest } from "./batchUpload";
 
 const DESCRIPTION = { name: "n", options: {} };
 const ALWAYS = new AbortController().signal;
 
-/** Ingest that answers as `answer` says, and keeps what it was asked. */
+/** Ingest that answers as `answer` says, and keeps what it was requestCount. */
 class ScriptedIngest implements UploadPort {
   uploads: UploadRequest[] = [];
   totals: number[] = [];
 
-  readonly #answer: (names: string[], asked: number) => number[];
+  readonly #answer: (names: string[], requestCount: number) => number[];
 
-  constructor(answer: (names: string[], asked: number) => number[]) {
+  constructor(answer: (names: string[], requestCount: number) => number[]) {
     this.#answer = answer;
   }
 
@@ -55,12 +55,12 @@ describe("an upload", () => {
   it("counts its images through, pages too, and tells the total last", async () => {
     const ingest = new ScriptedIngest((names) => names.map((name) => (name === "f3" ? 4 : 1)));
     const { upload } = uploading(
-      Array.from({ length: 120 }, (_, place) => `f${place}`),
+      Array.from({ length: 120 }, (_, index) => `f${index}`),
       ingest,
     );
     await upload.run(ALWAYS);
-    const told = ingest.uploads.map((one) => [one.firstIndex, one.batchTotal]);
-    expect(told).toEqual([
+    const requests = ingest.uploads.map((one) => [one.firstIndex, one.batchTotal]);
+    expect(requests).toEqual([
       [0, null],
       [53, null],
       [103, 123],
@@ -70,10 +70,10 @@ describe("an upload", () => {
 
   it("leaves out a file that is refused, and takes the others", async () => {
     const ingest = new ScriptedIngest((names) => {
-      const place = names.indexOf("bad.pdf");
-      if (place < 0) return oneEach(names);
+      const index = names.indexOf("bad.pdf");
+      if (index < 0) return oneEach(names);
       throw new ApiError(422, "Refused", "encrypted", {
-        errors: [{ pointer: `#/files/${place}` }],
+        errors: [{ pointer: `#/files/${index}` }],
       });
     });
     const { upload, refused } = uploading(["a", "bad.pdf", "c"], ingest);
@@ -105,9 +105,9 @@ describe("an upload", () => {
   });
 
   it("repeats what passes under the same key", async () => {
-    const ingest = new ScriptedIngest((names, asked) => {
-      if (asked === 1) throw noAnswer();
-      if (asked === 2) throw new ApiError(503, "Refused", "busy");
+    const ingest = new ScriptedIngest((names, requestCount) => {
+      if (requestCount === 1) throw networkError();
+      if (requestCount === 2) throw new ApiError(503, "Refused", "busy");
       return oneEach(names);
     });
     const { upload } = uploading(["a"], ingest);
@@ -117,14 +117,14 @@ describe("an upload", () => {
   });
 
   it("gives up after some attempts, and goes on where it was", async () => {
-    let away = true;
+    let unreachable = true;
     const ingest = new ScriptedIngest((names) => {
-      if (away) throw noAnswer();
+      if (unreachable) throw networkError();
       return oneEach(names);
     });
     const { upload } = uploading(["a"], ingest);
     await expect(upload.run(ALWAYS)).rejects.toMatchObject({ status: 0 });
-    away = false;
+    unreachable = false;
     await upload.run(ALWAYS);
     expect(new Set(ingest.uploads.map((one) => one.key)).size).toBe(1);
     expect(upload.acceptedImages).toBe(1);
@@ -141,12 +141,12 @@ describe("an upload", () => {
   });
 
   it("can be closed over what was sent", async () => {
-    const ingest = new ScriptedIngest((names, asked) => {
-      if (asked > 1) throw new ApiError(507, "Refused", "disk full");
+    const ingest = new ScriptedIngest((names, requestCount) => {
+      if (requestCount > 1) throw new ApiError(507, "Refused", "disk full");
       return oneEach(names);
     });
     const { upload } = uploading(
-      Array.from({ length: 60 }, (_, place) => `f${place}`),
+      Array.from({ length: 60 }, (_, index) => `f${index}`),
       ingest,
     );
     await expect(upload.run(ALWAYS)).rejects.toThrow("disk full");

@@ -4,7 +4,7 @@
  */
 
 import { ApiError } from "../api/errors";
-import { divided, filesNamed, inGroups } from "./groups";
+import { groupFiles, namedFileIndexes, splitGroup } from "./groups";
 import { newId } from "./ids";
 
 /** The batch's name and options, the same in every request. */
@@ -51,10 +51,10 @@ interface Group<T> {
   files: T[];
 }
 
-const ATTEMPTS = 5;
-const LONGEST_PAUSE_S = 30;
+const MAX_ATTEMPTS = 5;
+const MAX_PAUSE_S = 30;
 /** Statuses about single files: the request may succeed without them. */
-const ABOUT_FILES = new Set([413, 422]);
+const FILE_ERROR_STATUSES = new Set([413, 422]);
 
 /**
  * Uploads files as one batch. Image indexes have no gap, and the last request announces the total,
@@ -69,7 +69,7 @@ export class BatchUpload<T extends { file: File }> {
   readonly #listener: Listener<T>;
   readonly #pause: Pause;
   #waiting: Group<T>[];
-  #told: number | null = null;
+  #announcedTotal: number | null = null;
 
   constructor(
     files: readonly T[],
@@ -83,7 +83,7 @@ export class BatchUpload<T extends { file: File }> {
     this.#listener = listener;
     this.#pause = pause;
     const sized = files.map((one) => ({ one, size: one.file.size }));
-    this.#waiting = inGroups(sized).map((group) => grouped(group.map(({ one }) => one)));
+    this.#waiting = groupFiles(sized).map((group) => newGroup(group.map(({ one }) => one)));
   }
 
   /**
@@ -93,7 +93,7 @@ export class BatchUpload<T extends { file: File }> {
   async run(signal: AbortSignal): Promise<void> {
     for (let group = this.#waiting[0]; group !== undefined; group = this.#waiting[0]) {
       const parts = await this.#send(group, signal);
-      this.#waiting.splice(0, 1, ...parts.map(grouped));
+      this.#waiting.splice(0, 1, ...parts.map(newGroup));
     }
     await this.close(signal);
   }
@@ -101,9 +101,12 @@ export class BatchUpload<T extends { file: File }> {
   /** Announces the accepted images as the batch's total. */
   async close(signal: AbortSignal): Promise<void> {
     const total = this.acceptedImages;
-    if (total === 0 || this.#told === total) return;
-    await this.#insist(() => this.#ingest.close(this.batchId, this.#description, total), signal);
-    this.#told = total;
+    if (total === 0 || this.#announcedTotal === total) return;
+    await this.#withRetries(
+      () => this.#ingest.close(this.batchId, this.#description, total),
+      signal,
+    );
+    this.#announcedTotal = total;
   }
 
   /** Uploads a group; if ingest refuses it, returns the smaller groups to try instead. */
@@ -119,41 +122,42 @@ export class BatchUpload<T extends { file: File }> {
     };
     const onBytes = (sentBytes: number) => this.#listener.onSending(group.files, sentBytes);
     try {
-      const images = await this.#insist(
+      const images = await this.#withRetries(
         () => this.#ingest.upload(request, onBytes, signal),
         signal,
       );
       this.acceptedImages += images.reduce((sum, count) => sum + count, 0);
       this.#listener.onSent(group.files, images);
-      if (isLast) this.#told = this.acceptedImages;
+      if (isLast) this.#announcedTotal = this.acceptedImages;
       return [];
     } catch (error) {
-      if (!(error instanceof ApiError) || !isAboutFiles(error)) throw error;
+      if (!(error instanceof ApiError) || !isFileError(error)) throw error;
       const [only, ...others] = group.files;
-      if (others.length > 0) return divided(group.files, filesNamed(error.errors));
+      if (others.length > 0) return splitGroup(group.files, namedFileIndexes(error.errors));
       if (only !== undefined) this.#listener.onRefused(only, error.detail);
       return [];
     }
   }
 
-  async #insist<R>(ask: () => Promise<R>, signal: AbortSignal): Promise<R> {
+  async #withRetries<R>(ask: () => Promise<R>, signal: AbortSignal): Promise<R> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await ask();
       } catch (error) {
-        if (!(error instanceof ApiError && error.passes) || attempt === ATTEMPTS) throw error;
+        if (!(error instanceof ApiError && error.retryable) || attempt === MAX_ATTEMPTS)
+          throw error;
         const pauseS = Math.max(0.5 * 2 ** attempt, error.retryAfterS);
-        await this.#pause(Math.min(pauseS, LONGEST_PAUSE_S), signal);
+        await this.#pause(Math.min(pauseS, MAX_PAUSE_S), signal);
       }
     }
   }
 }
 
-function grouped<T>(files: T[]): Group<T> {
+function newGroup<T>(files: T[]): Group<T> {
   return { key: newId(), files };
 }
 
-function isAboutFiles(refusal: ApiError): boolean {
-  if (!ABOUT_FILES.has(refusal.status)) return false;
-  return refusal.status === 413 || filesNamed(refusal.errors).size > 0;
+function isFileError(refusal: ApiError): boolean {
+  if (!FILE_ERROR_STATUSES.has(refusal.status)) return false;
+  return refusal.status === 413 || namedFileIndexes(refusal.errors).size > 0;
 }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { isTaken } from "./pickable";
+import { isSupportedFile } from "./fileSelection";
 import { imagesOfFiles } from "./uploadPort";
 
 it("imagesOfFiles counts a document's pages as one file's", () => {
@@ -9,5 +9,5 @@ it("imagesOfFiles counts a document's pages as one file's", () => {
 
 it("of a folder what can be read is taken, and nothing hidden", () => {
   const names = ["a.PNG", "b.pdf", "c.txt", ".d.png", "png", "e.tar.tiff"];
-  expect(names.filter(isTaken)).toEqual(["a.PNG", "b.pdf", "e.tar.tiff"]);
+  expect(names.filter(isSupportedFile)).toEqual(["a.PNG", "b.pdf", "e.tar.tiff"]);
 });

@@ -1,6 +1,6 @@
 /** Uploads to ingest by XMLHttpRequest, since fetch does not report upload progress. */
 
-import { type ApiError, answered, asApiError, noAnswer } from "../api/errors";
+import { type ApiError, networkError, toApiError, unwrap } from "../api/errors";
 import type { Ingest } from "../api/ingest";
 import type { BatchDescription, UploadPort, UploadRequest } from "./batchUpload";
 import { newId } from "./ids";
@@ -17,10 +17,10 @@ export function uploadPortOf({ url, client }: Ingest): UploadPort {
       return imagesOfFiles(answer);
     },
     async close(batchId, description, total) {
-      await answered(
+      await unwrap(
         client.POST("/v1/batches", {
           params: { header: { "Idempotency-Key": newId() } },
-          body: { batch_id: batchId, batch_total: total, images: [], ...described(description) },
+          body: { batch_id: batchId, batch_total: total, images: [], ...batchFields(description) },
         }),
       );
     },
@@ -38,7 +38,7 @@ export function imagesOfFiles(answer: UploadAnswer): number[] {
   return counts;
 }
 
-function described({ name, options }: BatchDescription) {
+function batchFields({ name, options }: BatchDescription) {
   return {
     ...(name !== "" && { batch_name: name }),
     ...(Object.keys(options).length > 0 && { options }),
@@ -47,7 +47,7 @@ function described({ name, options }: BatchDescription) {
 
 function formOf(request: UploadRequest): FormData {
   const form = new FormData();
-  for (const [name, value] of Object.entries(described(request.description))) {
+  for (const [name, value] of Object.entries(batchFields(request.description))) {
     form.append(name, typeof value === "string" ? value : JSON.stringify(value));
   }
   form.append("batch_id", request.batchId);
@@ -77,7 +77,7 @@ function post(
       if (request.status === 202 && request.response !== null) resolve(request.response);
       else reject(refusal(request));
     };
-    request.onerror = () => reject(noAnswer());
+    request.onerror = () => reject(networkError());
     request.onabort = () => reject(new DOMException("The upload was stopped", "AbortError"));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(form);
@@ -87,5 +87,5 @@ function post(
 function refusal(request: XMLHttpRequest): ApiError {
   const { status, statusText, response } = request;
   const headers = { get: (name: string) => request.getResponseHeader(name) };
-  return asApiError({ status, statusText, headers }, response);
+  return toApiError({ status, statusText, headers }, response);
 }

@@ -46,13 +46,13 @@ describe("Uploads", () => {
       DESCRIPTION,
       taking(() => (full ? new ApiError(507, "Refused", "the disk is full") : null)),
     );
-    expect([uploads.state().phase, uploads.state().trouble]).toEqual([
+    expect([uploads.state().phase, uploads.state().error]).toEqual([
       "interrupted",
       "the disk is full. Try again. If it fails again, see the service's log.",
     ]);
     full = false;
     await uploads.resume();
-    expect([uploads.state().phase, uploads.state().trouble]).toEqual(["done", null]);
+    expect([uploads.state().phase, uploads.state().error]).toEqual(["done", null]);
   });
 
   it("takes no files while an upload is not done, and says so", async () => {
@@ -64,7 +64,7 @@ describe("Uploads", () => {
     );
     uploads.add(files("b", "c"));
     expect(uploads.state().files).toHaveLength(1);
-    expect(uploads.state().leftOut).toBe(2);
+    expect(uploads.state().ignoredFiles).toBe(2);
   });
 
   it("begins anew with what comes after a batch", async () => {

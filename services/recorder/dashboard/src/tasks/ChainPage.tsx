@@ -1,7 +1,7 @@
 import { Anchor, Code, Group, Paper, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { type Chain, recorder } from "../api/recorder";
 import { ErrorState } from "../shell/ErrorState";
 import { moment } from "../shell/format";
@@ -19,7 +19,7 @@ export function ChainPage() {
   const chain = useQuery({
     queryKey: ["chain", chainId],
     queryFn: ({ signal }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/chains/{chain_id}", { params: { path: { chain_id: chainId } }, signal }),
       ),
     refetchInterval: ({ state }) => (hasEnded(state.data?.status ?? "") ? 10_000 : 1_000),

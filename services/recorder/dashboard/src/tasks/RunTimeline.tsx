@@ -38,12 +38,12 @@ function TaskLine({ bar, lengthS }: { bar: Bar<Task>; lengthS: number }) {
       <Group gap="xs">
         <Text fw={600}>{task.task_name ?? task.task_id}</Text>
         <StatusBadge status={task.status ?? "PENDING"} />
-        <Text size="sm">{told(bar, lengthS)}</Text>
+        <Text size="sm">{taskText(bar, lengthS)}</Text>
       </Group>
       <Box className={classes.track} aria-hidden>
-        {waited && <Box className={classes.waited} style={placed(waited)} />}
+        {waited && <Box className={classes.waited} style={barStyle(waited)} />}
         {worked && (
-          <Box className={classes.worked} data-status={task.status} style={placed(worked)} />
+          <Box className={classes.worked} data-status={task.status} style={barStyle(worked)} />
         )}
       </Box>
       {task.reason !== null && (
@@ -56,7 +56,7 @@ function TaskLine({ bar, lengthS }: { bar: Bar<Task>; lengthS: number }) {
   );
 }
 
-function told({ task, waited, worked }: Bar<Task>, lengthS: number): string {
+function taskText({ task, waited, worked }: Bar<Task>, lengthS: number): string {
   const parts: string[] = [];
   if (waited) {
     const waitedS = duration((waited.to - waited.from) * lengthS);
@@ -73,6 +73,6 @@ function told({ task, waited, worked }: Bar<Task>, lengthS: number): string {
   return parts.join(", ");
 }
 
-function placed({ from, to }: Span) {
+function barStyle({ from, to }: Span) {
   return { left: `${100 * from}%`, width: `${100 * (to - from)}%` };
 }

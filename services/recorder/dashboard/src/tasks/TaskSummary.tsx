@@ -1,7 +1,7 @@
 import { Anchor, Group, Paper, SegmentedControl, Table, Title } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { recorder, type TaskGroup } from "../api/recorder";
 import { count, duration } from "../shell/format";
 import { WideTable } from "../shell/WideTable";
@@ -20,7 +20,7 @@ export function TaskSummary({ filters, onChange }: Props) {
   const { data } = useQuery({
     queryKey: ["task-summary", key, hours, name, worker],
     queryFn: ({ signal }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/tasks/summary", {
           params: {
             query: {

@@ -12,7 +12,7 @@ const route = getRouteApi("/tasks");
 export function TasksPage() {
   const filters = route.useSearch();
   const navigate = route.useNavigate();
-  const onChange = (wanted: TaskFilters) => navigate({ search: wanted, replace: true });
+  const onChange = (changed: TaskFilters) => navigate({ search: changed, replace: true });
   return (
     <Stack>
       <PageTitle title="Tasks" />

@@ -1,7 +1,7 @@
 /** The URL parameters of the task list. */
 
-import type { TasksAsked } from "../api/recorder";
-import { knownValue, REASONS, TASK_STATUSES } from "../api/vocabulary";
+import { parseEnum, REASONS, TASK_STATUSES } from "../api/labels";
+import type { TasksQuery } from "../api/recorder";
 
 export const PERIODS_H = ["1", "24", "168"] as const;
 
@@ -21,11 +21,11 @@ export function taskFilters(search: Record<string, unknown>): TaskFilters {
   const filters: TaskFilters = {};
   const name = text(search.name);
   if (name) filters.name = name;
-  const status = knownValue(TASK_STATUSES, search.status);
+  const status = parseEnum(TASK_STATUSES, search.status);
   if (status) filters.status = status;
   const worker = text(search.worker);
   if (worker) filters.worker = worker;
-  const reason = knownValue(REASONS, search.reason);
+  const reason = parseEnum(REASONS, search.reason);
   if (reason) filters.reason = reason;
   if (search.retried === "yes") filters.retried = "yes";
   if (search.order === "slowest") filters.order = "slowest";
@@ -36,7 +36,7 @@ export function taskFilters(search: Record<string, unknown>): TaskFilters {
 }
 
 /** The filters as parameters of the read API. */
-export function taskParameters(filters: TaskFilters, now: Date): TasksAsked {
+export function taskParameters(filters: TaskFilters, now: Date): TasksQuery {
   const { name, status, worker, reason, retried, order, hours } = filters;
   return {
     ...(name && { task_name: name }),

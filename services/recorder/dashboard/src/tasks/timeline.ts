@@ -44,21 +44,23 @@ export function runsOf<T extends TimedTask>(tasks: readonly T[], now: Date): Run
 
 function runOf<T extends TimedTask>(run: number, tasks: readonly T[], now: number): Run<T> {
   const timed = tasks.map((task) => {
-    const heard = Date.parse(task.created_at);
+    const created = Date.parse(task.created_at);
     const started = task.started_at === null ? null : Date.parse(task.started_at);
     const finished = task.finished_at === null ? null : Date.parse(task.finished_at);
-    return { task, heard, started, finished };
+    return { task, created, started, finished };
   });
-  const begin = Math.min(...timed.map(({ heard, started }) => Math.min(heard, started ?? heard)));
-  const ends = timed.map(({ heard, finished }) => finished ?? Math.max(now, heard));
+  const begin = Math.min(
+    ...timed.map(({ created, started }) => Math.min(created, started ?? created)),
+  );
+  const ends = timed.map(({ created, finished }) => finished ?? Math.max(now, created));
   // Clocks differ between machines: a task may end before the run seems to begin.
   const length = Math.max(...ends.map((end) => end - begin), 1);
   const share = (moment: number) => Math.min(Math.max((moment - begin) / length, 0), 1);
-  const bars = timed.map(({ task, heard, started, finished }): Bar<T> => {
+  const bars = timed.map(({ task, created, started, finished }): Bar<T> => {
     const waitedUntil = started ?? finished ?? now;
     return {
       task,
-      waited: heard < waitedUntil ? { from: share(heard), to: share(waitedUntil) } : null,
+      waited: created < waitedUntil ? { from: share(created), to: share(waitedUntil) } : null,
       worked: started === null ? null : { from: share(started), to: share(finished ?? now) },
     };
   });

@@ -1,6 +1,6 @@
 import { Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { recorder } from "../api/recorder";
 import { ErrorState } from "../shell/ErrorState";
 import { count } from "../shell/format";
@@ -11,7 +11,7 @@ import { WideTable } from "../shell/WideTable";
 export function LagTable() {
   const lag = useQuery({
     queryKey: ["lag"],
-    queryFn: ({ signal }) => answered(recorder.GET("/v1/lag", { signal })),
+    queryFn: ({ signal }) => unwrap(recorder.GET("/v1/lag", { signal })),
     refetchInterval: 2_000,
   });
   return (

@@ -1,6 +1,6 @@
 import { Badge, Group, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { recorder, type Worker } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
@@ -12,7 +12,7 @@ import { WideTable } from "../shell/WideTable";
 export function WorkerTable() {
   const workers = useQuery({
     queryKey: ["workers"],
-    queryFn: ({ signal }) => answered(recorder.GET("/v1/workers", { signal })),
+    queryFn: ({ signal }) => unwrap(recorder.GET("/v1/workers", { signal })),
     refetchInterval: 2_000,
   });
   return (

@@ -3,11 +3,11 @@
  * unknown value.
  */
 
-import type { DeadLettersAsked } from "./recorder";
+import type { DeadLettersQuery } from "./recorder";
 import type { components } from "./recorder.openapi";
 
 type Schemas = components["schemas"];
-type Words<Value extends string> = Record<Value, string>;
+type Labels<Value extends string> = Record<Value, string>;
 
 /** Image statuses, as a batch's page names them. */
 export const IMAGE_OUTCOMES = {
@@ -17,7 +17,7 @@ export const IMAGE_OUTCOMES = {
   PENDING: "Waiting",
   STARTED: "Being read",
   RETRY: "Retrying",
-} as const satisfies Words<Exclude<Schemas["ProcessStatus"], "RUNNING">>;
+} as const satisfies Labels<Exclude<Schemas["ProcessStatus"], "RUNNING">>;
 
 export const TASK_STATUSES = {
   PENDING: "Pending",
@@ -26,7 +26,7 @@ export const TASK_STATUSES = {
   SUCCESS: "Success",
   FAILURE: "Failure",
   REVOKED: "Revoked",
-} as const satisfies Words<Exclude<Schemas["ProcessStatus"], "RUNNING">>;
+} as const satisfies Labels<Exclude<Schemas["ProcessStatus"], "RUNNING">>;
 
 export const BATCH_STATUSES = {
   PENDING: "Pending",
@@ -35,7 +35,7 @@ export const BATCH_STATUSES = {
   SUCCESS: "Success",
   FAILURE: "Failure",
   REVOKED: "Revoked",
-} as const satisfies Words<Exclude<Schemas["ProcessStatus"], "RETRY">>;
+} as const satisfies Labels<Exclude<Schemas["ProcessStatus"], "RETRY">>;
 
 /** Reasons of a failed or revoked image. */
 export const REASONS = {
@@ -48,26 +48,26 @@ export const REASONS = {
   timeout: "Timeout",
   revoked: "Revoked",
   dead_lettered: "Dead-lettered",
-} as const satisfies Words<Schemas["Reason"]>;
+} as const satisfies Labels<Schemas["Reason"]>;
 
 /** Warnings about a successful result. */
 export const WARNINGS = {
   unreadable_script: "Script not supported by the engine",
   low_confidence: "Low confidence",
   small_text: "Very small text",
-} as const satisfies Words<Schemas["WarningCode"]>;
+} as const satisfies Labels<Schemas["WarningCode"]>;
 
 /** Reasons of a dead letter. */
 export const REJECTIONS = {
   invalid: "Invalid",
   refused_by_database: "Refused by the database",
-} as const satisfies Words<NonNullable<DeadLettersAsked["reason"]>>;
+} as const satisfies Labels<NonNullable<DeadLettersQuery["reason"]>>;
 
 export const DEAD_LETTER_STATES = {
   open: "Open",
   redriven: "Redriven",
   dropped: "Dropped",
-} as const satisfies Words<NonNullable<DeadLettersAsked["state"]>>;
+} as const satisfies Labels<NonNullable<DeadLettersQuery["state"]>>;
 
 /** Topics whose records can become dead letters; the labels are the names. */
 export const TOPICS = {
@@ -77,7 +77,7 @@ export const TOPICS = {
   "ocr.results": "ocr.results",
   "tasks.lifecycle": "tasks.lifecycle",
   "batches.commands": "batches.commands",
-} as const satisfies Words<NonNullable<DeadLettersAsked["topic"]>>;
+} as const satisfies Labels<NonNullable<DeadLettersQuery["topic"]>>;
 
 /** Export formats of an image. */
 export const IMAGE_FORMATS = {
@@ -88,29 +88,29 @@ export const IMAGE_FORMATS = {
   csv: "CSV, a row for each box",
   hocr: "hOCR",
   alto: "ALTO XML",
-} as const satisfies Words<Schemas["Format"]>;
+} as const satisfies Labels<Schemas["Format"]>;
 
 /** Export formats of a batch. */
 export const BATCH_FORMATS = {
   ...IMAGE_FORMATS,
   zip: "ZIP, a file for each image",
-} as const satisfies Words<Schemas["BatchFormat"]>;
+} as const satisfies Labels<Schemas["BatchFormat"]>;
 
 /** The options of a select, in the order of the labels. */
-export function choices(words: Record<string, string>): { value: string; label: string }[] {
-  return Object.entries(words).map(([value, label]) => ({ value, label }));
+export function selectOptions(labels: Record<string, string>): { value: string; label: string }[] {
+  return Object.entries(labels).map(([value, label]) => ({ value, label }));
 }
 
 /** The URL parameter as an enum value; undefined if it is none. */
-export function knownValue<Value extends string>(
-  words: Words<Value>,
+export function parseEnum<Value extends string>(
+  labels: Labels<Value>,
   text: unknown,
 ): Value | undefined {
-  return typeof text === "string" && Object.hasOwn(words, text) ? (text as Value) : undefined;
+  return typeof text === "string" && Object.hasOwn(labels, text) ? (text as Value) : undefined;
 }
 
 /** The label of an image's status, reason or warning; the value itself if it has none. */
-export function inWords(value: string): string {
-  const words: Record<string, string> = { ...IMAGE_OUTCOMES, ...REASONS, ...WARNINGS };
-  return words[value] ?? value;
+export function labelOf(value: string): string {
+  const labels: Record<string, string> = { ...IMAGE_OUTCOMES, ...REASONS, ...WARNINGS };
+  return labels[value] ?? value;
 }

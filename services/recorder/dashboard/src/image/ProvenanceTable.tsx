@@ -1,9 +1,9 @@
 import { Alert, List } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
+import { labelOf } from "../api/labels";
 import type { Provenance } from "../api/recorder";
-import { inWords } from "../api/vocabulary";
 import { FactTable } from "./FactTable";
-import { facts } from "./provenance";
+import { provenanceRows } from "./provenance";
 
 /** The warnings about a result; renders nothing if it has none. */
 export function Warnings({ provenance }: { provenance: Provenance }) {
@@ -13,7 +13,7 @@ export function Warnings({ provenance }: { provenance: Provenance }) {
       <List size="sm">
         {warnings.map(({ code, detail }) => (
           <List.Item key={`${code} ${detail}`}>
-            <strong>{inWords(code)}.</strong> {detail}
+            <strong>{labelOf(code)}.</strong> {detail}
           </List.Item>
         ))}
       </List>
@@ -22,6 +22,6 @@ export function Warnings({ provenance }: { provenance: Provenance }) {
 }
 
 /** The engine that read the image, and how the image was preprocessed. */
-export function ReadBy({ provenance }: { provenance: Provenance }) {
-  return <FactTable id="provenance" title="Provenance" facts={facts(provenance)} />;
+export function ProvenanceTable({ provenance }: { provenance: Provenance }) {
+  return <FactTable id="provenance" title="Provenance" facts={provenanceRows(provenance)} />;
 }

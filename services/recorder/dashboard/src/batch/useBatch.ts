@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { type Batch, recorder } from "../api/recorder";
 import type { BatchProgress } from "../api/useBatchEvents";
 
@@ -12,32 +12,32 @@ export function useBatch(batchId: string, progress: BatchProgress | undefined) {
   const row = useQuery({
     queryKey: ["batch", batchId, "row"],
     queryFn: ({ signal }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/batches/{batch_id}", { params: { path: { batch_id: batchId } }, signal }),
       ),
   });
   const { refetch } = row;
-  const told =
+  const eventKey =
     progress && [progress.status, progress.revision, progress.run, progress.total_images].join(":");
   useEffect(() => {
-    if (told !== undefined) {
+    if (eventKey !== undefined) {
       refetch();
     }
-  }, [told, refetch]);
+  }, [eventKey, refetch]);
   return row;
 }
 
 /** The batch, updated by its latest event. */
-export function latest(row: Batch, progress: BatchProgress | undefined): Batch {
+export function withProgress(row: Batch, progress: BatchProgress | undefined): Batch {
   if (progress === undefined) {
     return row;
   }
-  const { ended: _ended, images_per_s: _rate, eta_s: _eta, ...told } = progress;
-  return { ...row, ...told };
+  const { ended: _ended, images_per_s: _rate, eta_s: _eta, ...changed } = progress;
+  return { ...row, ...changed };
 }
 
 /** A string that changes whenever the batch or one of its images changes. */
-export function versionOf(batch: Batch): string {
+export function batchVersion(batch: Batch): string {
   return [
     batch.status,
     batch.revision,

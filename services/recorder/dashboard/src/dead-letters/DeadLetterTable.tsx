@@ -13,7 +13,7 @@ interface Props {
 }
 
 /** Dead letters with checkboxes to select them. */
-export function LetterTable({ letters, selected, onSelect, onOpen }: Props) {
+export function DeadLetterTable({ letters, selected, onSelect, onOpen }: Props) {
   const all = letters.every(({ id }) => selected.has(id));
   const some = letters.some(({ id }) => selected.has(id));
   const toggle = (id: number) => {

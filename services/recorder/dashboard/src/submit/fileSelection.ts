@@ -5,7 +5,7 @@ const SUFFIXES = new Set(
 );
 
 /** Whether a file of a folder is submitted; a file chosen by itself always is. */
-export function isTaken(name: string): boolean {
+export function isSupportedFile(name: string): boolean {
   const suffix = /^[^.].*\.([^.]+)$/.exec(name)?.[1];
   return suffix !== undefined && SUFFIXES.has(suffix.toLowerCase());
 }
@@ -15,7 +15,7 @@ export function filesOfFolder(chosen: Iterable<File>): File[] {
   return [...chosen]
     .filter(({ name, webkitRelativePath }) => {
       const [, ...inside] = webkitRelativePath.split("/");
-      return isTaken(name) && !inside.some((part) => part.startsWith("."));
+      return isSupportedFile(name) && !inside.some((part) => part.startsWith("."));
     })
     .sort((one, other) => (one.webkitRelativePath < other.webkitRelativePath ? -1 : 1));
 }
@@ -36,7 +36,7 @@ export async function filesOf(dropped: DataTransfer): Promise<File[]> {
 
 async function filesIn(entry: FileSystemEntry, inFolder: boolean): Promise<File[]> {
   if (isFile(entry)) {
-    if (inFolder && !isTaken(entry.name)) return [];
+    if (inFolder && !isSupportedFile(entry.name)) return [];
     return [await new Promise<File>((resolve, reject) => entry.file(resolve, reject))];
   }
   if (!isFolder(entry) || (inFolder && entry.name.startsWith("."))) return [];

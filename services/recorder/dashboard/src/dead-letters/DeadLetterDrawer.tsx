@@ -13,23 +13,23 @@ import {
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { type DeadLetterDetail, recorder } from "../api/recorder";
 import { ErrorState } from "../shell/ErrorState";
 import { moment } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
+import type { PendingAction } from "./ActionDialog";
 import { BytesView } from "./BytesView";
-import { corrected, readable } from "./bytes";
-import type { Wanted } from "./ChangeDialog";
+import { parseEditedValue, prettyJson } from "./bytes";
 
 interface Props {
   id: number | null;
   onClose(): void;
-  onChange(wanted: Wanted): void;
+  onChange(pending: PendingAction): void;
 }
 
 /** A dead letter and its record. */
-export function LetterDrawer({ id, onClose, onChange }: Props) {
+export function DeadLetterDrawer({ id, onClose, onChange }: Props) {
   return (
     <Drawer
       opened={id !== null}
@@ -44,11 +44,11 @@ export function LetterDrawer({ id, onClose, onChange }: Props) {
   );
 }
 
-function Content({ id, onChange }: { id: number; onChange(wanted: Wanted): void }) {
+function Content({ id, onChange }: { id: number; onChange(pending: PendingAction): void }) {
   const letter = useQuery({
     queryKey: ["dead-letter", id],
     queryFn: ({ signal }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/dead-letters/{letter_id}", {
           params: { path: { letter_id: id } },
           signal,
@@ -65,9 +65,9 @@ function Detail({
   onChange,
 }: {
   letter: DeadLetterDetail;
-  onChange(wanted: Wanted): void;
+  onChange(pending: PendingAction): void;
 }) {
-  const [correction, setCorrection] = useState<string | null>(null);
+  const [editedValue, setEditedValue] = useState<string | null>(null);
   return (
     <Stack>
       <Facts letter={letter} />
@@ -82,22 +82,22 @@ function Detail({
         >
           Drop
         </Button>
-        {!letter.gone && correction === null && (
+        {!letter.gone && editedValue === null && (
           <Button
             size="xs"
             variant="default"
-            onClick={() => setCorrection(readable(letter.value?.text ?? ""))}
+            onClick={() => setEditedValue(prettyJson(letter.value?.text ?? ""))}
           >
             Edit value …
           </Button>
         )}
       </Group>
-      {correction !== null && (
-        <Correction
-          typed={correction}
-          onType={setCorrection}
+      {editedValue !== null && (
+        <ValueEditor
+          typed={editedValue}
+          onType={setEditedValue}
           onSend={(value) => onChange({ action: "redrive", ids: [letter.id], value })}
-          onCancel={() => setCorrection(null)}
+          onCancel={() => setEditedValue(null)}
         />
       )}
       {letter.gone ? (
@@ -162,28 +162,28 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 function Record({ letter }: { letter: DeadLetterDetail }) {
   return (
     <>
-      <Part title="Key">
+      <Section title="Key">
         <BytesView label="Key" bytes={letter.key ?? null} />
-      </Part>
-      <Part title="Value">
+      </Section>
+      <Section title="Value">
         <BytesView label="Value" bytes={letter.value ?? null} />
-      </Part>
-      <Part title="Headers">
-        {(letter.headers ?? []).map(({ name, value }, place) => (
+      </Section>
+      <Section title="Headers">
+        {(letter.headers ?? []).map(({ name, value }, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: names may repeat, and the list never changes
-          <div key={place}>
+          <div key={index}>
             <Text size="sm" fw={600}>
               {name}
             </Text>
             <BytesView label={`Header ${name}`} bytes={value} />
           </div>
         ))}
-      </Part>
+      </Section>
     </>
   );
 }
 
-function Part({ title, children }: { title: string; children: ReactNode }) {
+function Section({ title, children }: { title: string; children: ReactNode }) {
   return (
     <section>
       <Title order={3} size="h5">
@@ -194,15 +194,15 @@ function Part({ title, children }: { title: string; children: ReactNode }) {
   );
 }
 
-interface CorrectionProps {
+interface ValueEditorProps {
   typed: string;
   onType(typed: string): void;
   onSend(value: Record<string, unknown>): void;
   onCancel(): void;
 }
 
-function Correction({ typed, onType, onSend, onCancel }: CorrectionProps) {
-  const result = corrected(typed);
+function ValueEditor({ typed, onType, onSend, onCancel }: ValueEditorProps) {
+  const result = parseEditedValue(typed);
   return (
     <Stack gap="xs">
       <Textarea
