@@ -34,7 +34,7 @@ const NOT_CONFIGURED =
   "The recorder does not know ingest's address: set the recorder's OCRSTREAM_INGEST_URL to it, and ingest's OCRSTREAM_ALLOWED_ORIGINS to this page's address.";
 const NOT_LOADED = "The dashboard has not loaded ingest's address yet.";
 
-/** Ingest, by the fetchSettings that the recorder serves; the page requests them once. */
+/** Ingest, by the settings that the recorder serves; the page requests them once. */
 export function useIngest(): IngestState {
   return useQuery(ingestQuery).data ?? { unavailable: NOT_LOADED };
 }

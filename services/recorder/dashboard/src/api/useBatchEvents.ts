@@ -22,7 +22,7 @@ export interface BatchProgress {
 }
 
 /**
- * `live`: events arrive within a second; `reconnecting`: the stream broke off and is newSource again.
+ * `live`: events arrive within a second; `reconnecting`: the stream broke off and is opened again.
  */
 export type Connection = "connecting" | "live" | "reconnecting";
 

@@ -30,7 +30,7 @@ export function ActionDialog({ pending, onClose, onDone }: Props) {
   const mutation = useMutation({
     mutationFn: ({ action, ids, value }: PendingAction) => applyAction(action, ids, value),
     onSuccess: onDone,
-    // An error may come after target requests succeeded.
+    // An error may come after some requests succeeded.
     onSettled: () => {
       client.invalidateQueries({ queryKey: ["dead-letters"] });
       client.invalidateQueries({ queryKey: ["dead-letter"] });

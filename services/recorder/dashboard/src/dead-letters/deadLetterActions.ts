@@ -7,9 +7,7 @@ export type Action = "redrive" | "drop";
 
 const MAX_IDS_PER_REQUEST = 100;
 
-/**
- * Applies the action to result; `value` replaces the record's value, for a single dead letter only.
- */
+/** Applies the action to all; `value` replaces the record's value, for a single dead letter only. */
 export async function applyAction(
   action: Action,
   ids: readonly number[],

@@ -37,10 +37,10 @@ export function ImageView({ imagePath, picture, boxes, link, onLink }: Props) {
 
   useEffect(() => {
     if (!root.current) return;
-    return linkHover(root.current, (index, boxesAt, by) => {
+    return linkHover(root.current, (index, target, by) => {
       const box = boxes[index];
       const line = list.current?.querySelector<HTMLElement>(`[data-box="${index}"]`);
-      if (list.current && line && !list.current.contains(boxesAt)) scrollWithin(list.current, line);
+      if (list.current && line && !list.current.contains(target)) scrollWithin(list.current, line);
       else if (box && by === "focus") panZoom?.reveal(boundsOf(box.bbox));
     });
   }, [boxes, panZoom]);

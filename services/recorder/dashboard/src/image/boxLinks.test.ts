@@ -14,7 +14,7 @@ function box(left: number, top: number, right: number, bottom: number) {
 const BOXES = [box(10, 10, 110, 30), box(10.4, 40.2, 110, 60), box(10, 41, 110, 61)];
 
 describe("links to boxes", () => {
-  it("name boxes by where they are, and find them again", () => {
+  it("identify boxes by their bounds", () => {
     expect(linkOfBoxes(BOXES.slice(0, 2))).toBe("10,10,110,30;10,40,110,60");
     for (const [index, one] of BOXES.entries()) {
       expect([...boxesOfLink(linkOfBoxes([one]), BOXES)]).toEqual([index]);
@@ -22,16 +22,16 @@ describe("links to boxes", () => {
     expect([...boxesOfLink(linkOfBoxes(BOXES), BOXES)]).toEqual([0, 1, 2]);
   });
 
-  it("find a box that another result has moved a little", () => {
+  it("find a box that another result version has moved a little", () => {
     expect([...boxesOfLink("12,9,108,31", BOXES)]).toEqual([0]);
   });
 
-  it("leave out what is not there", () => {
+  it("leave out boxes that do not exist", () => {
     expect([...boxesOfLink("500,500,600,520", BOXES)]).toEqual([]);
     expect([...boxesOfLink("10,10,110,30;500,500,600,520", BOXES)]).toEqual([0]);
   });
 
-  it("take no harm from what is no link", () => {
+  it("ignore invalid links", () => {
     for (const text of ["", ";", "a,b,c,d", "1,2,3", "1,2,3,NaN"]) {
       expect(boxesOfLink(text, BOXES).size).toBe(0);
     }

@@ -12,7 +12,7 @@ export function stringifySearch(search: Record<string, unknown>): string {
   return text === "" ? "" : `?${text}`;
 }
 
-/** Validates a route's URL parameters: optional textParams with these names; others are dropped. */
+/** Validates a route's URL parameters: optional texts with these names; others are dropped. */
 export function textParams<Name extends string>(...names: Name[]) {
   return (search: Record<string, unknown>): { [name in Name]?: string } => {
     const known = names.filter((name) => typeof search[name] === "string" && search[name] !== "");

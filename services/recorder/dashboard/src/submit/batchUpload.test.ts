@@ -5,7 +5,7 @@ import { BatchUpload, type UploadPort, type UploadRequest } from "./batchUpload"
 const DESCRIPTION = { name: "n", options: {} };
 const ALWAYS = new AbortController().signal;
 
-/** Ingest that answers as `answer` says, and keeps what it was requestCount. */
+/** A fake ingest: responds with `answer`, and records its requests. */
 class ScriptedIngest implements UploadPort {
   uploads: UploadRequest[] = [];
   totals: number[] = [];
@@ -44,7 +44,7 @@ function uploading(names: string[], ingest: UploadPort) {
 const oneEach = (names: string[]) => names.map(() => 1);
 
 describe("an upload", () => {
-  it("that fits one request tells its total with it", async () => {
+  it("of one request announces its total in it", async () => {
     const ingest = new ScriptedIngest(oneEach);
     const { upload } = uploading(["a", "b"], ingest);
     await upload.run(ALWAYS);
@@ -52,7 +52,7 @@ describe("an upload", () => {
     expect(ingest.totals).toEqual([]);
   });
 
-  it("counts its images through, pages too, and tells the total last", async () => {
+  it("numbers its images without a gap, pages too, and announces the total last", async () => {
     const ingest = new ScriptedIngest((names) => names.map((name) => (name === "f3" ? 4 : 1)));
     const { upload } = uploading(
       Array.from({ length: 120 }, (_, index) => `f${index}`),
@@ -68,7 +68,7 @@ describe("an upload", () => {
     expect(upload.acceptedImages).toBe(123);
   });
 
-  it("leaves out a file that is refused, and takes the others", async () => {
+  it("leaves out a refused file, and uploads the others", async () => {
     const ingest = new ScriptedIngest((names) => {
       const index = names.indexOf("bad.pdf");
       if (index < 0) return oneEach(names);
@@ -83,7 +83,7 @@ describe("an upload", () => {
     expect(ingest.uploads.at(-1)?.batchTotal).toBe(2);
   });
 
-  it("ends its batch although the last file is refused", async () => {
+  it("announces the total although the last file is refused", async () => {
     const ingest = new ScriptedIngest((names) => {
       if (names.includes("large")) throw new ApiError(413, "Refused", "too large");
       return oneEach(names);
@@ -94,7 +94,7 @@ describe("an upload", () => {
     expect(ingest.totals).toEqual([2]);
   });
 
-  it("makes no batch of refused files alone", async () => {
+  it("announces no batch if all files are refused", async () => {
     const ingest = new ScriptedIngest(() => {
       throw new ApiError(413, "Refused", "too large");
     });
@@ -104,7 +104,7 @@ describe("an upload", () => {
     expect(ingest.totals).toEqual([]);
   });
 
-  it("repeats what passes under the same key", async () => {
+  it("retries a temporary error with the same idempotency key", async () => {
     const ingest = new ScriptedIngest((names, requestCount) => {
       if (requestCount === 1) throw networkError();
       if (requestCount === 2) throw new ApiError(503, "Refused", "busy");
@@ -116,7 +116,7 @@ describe("an upload", () => {
     expect(ingest.uploads).toHaveLength(3);
   });
 
-  it("gives up after some attempts, and goes on where it was", async () => {
+  it("stops after the last attempt, and resumes with the same key", async () => {
     let unreachable = true;
     const ingest = new ScriptedIngest((names) => {
       if (unreachable) throw networkError();
@@ -130,7 +130,7 @@ describe("an upload", () => {
     expect(upload.acceptedImages).toBe(1);
   });
 
-  it("does not divide over what is not about files", async () => {
+  it("splits no group for an error that is not about files", async () => {
     const ingest = new ScriptedIngest(() => {
       throw new ApiError(422, "Refused", "options", { errors: [{ pointer: "#/options" }] });
     });
@@ -140,7 +140,7 @@ describe("an upload", () => {
     expect(refused).toEqual([]);
   });
 
-  it("can be closed over what was sent", async () => {
+  it("can end the batch with the accepted images", async () => {
     const ingest = new ScriptedIngest((names, requestCount) => {
       if (requestCount > 1) throw new ApiError(507, "Refused", "disk full");
       return oneEach(names);
