@@ -103,14 +103,14 @@ async def test_dropped_files_are_submitted_watched_and_opened(
     assert "box=" in page.url
     await lines.get_by_role("option").nth(3).click()
     await expect(boxes.nth(3)).to_have_attribute("aria-pressed", "true")
-    # The picture's pixels are those that boxes are in.
+    # The boxes' coordinates are pixels of the original image.
     await expect(page.get_by_role("group", name="Text boxes")).to_have_attribute(
         "viewBox", "0 0 620 877"
     )
     await visitor.settle()
     await visitor.shoot("image")
 
-    # An address that leads here opens the same box again.
+    # The URL selects the same box again.
     address = page.url
     await page.goto(address)
     await expect(lines.get_by_role("option", selected=True)).to_contain_text("line 4")
@@ -265,12 +265,12 @@ PAGES = {
 
 @pytest.fixture
 async def seen(system: System) -> dict[str, str]:
-    """What addresses name: a batch with an image that was read, and one that was not."""
+    """The ids in the URLs: a batch with one image that is read and one that fails."""
     batch_id = "seen"
     if system.get(f"/v1/batches/{batch_id}") is None:
         gone = (system.folder / "gone.png").as_uri()
         await system.submit(batch_id, [system.image("seen.png", (620, 877)), gone], 2)
-        # Beside it a record that cannot be applied, so that there is a dead letter to be seen.
+        # A record that cannot be applied, so that the page lists a dead letter.
         await system.send((RESULTS, None, b"{}"))
     system.ended(batch_id)
     (read, _) = system.images(batch_id)

@@ -35,8 +35,8 @@ export function linkHover(
 
 /** Scrolls `list`, but not the page, by the least distance that makes `line` visible. */
 export function scrollWithin(list: HTMLElement, line: HTMLElement): void {
-  const room = list.getBoundingClientRect();
-  const place = line.getBoundingClientRect();
-  if (place.top < room.top) list.scrollTop -= room.top - place.top;
-  else if (place.bottom > room.bottom) list.scrollTop += place.bottom - room.bottom;
+  const listRect = list.getBoundingClientRect();
+  const lineRect = line.getBoundingClientRect();
+  if (lineRect.top < listRect.top) list.scrollTop -= listRect.top - lineRect.top;
+  else if (lineRect.bottom > listRect.bottom) list.scrollTop += lineRect.bottom - listRect.bottom;
 }

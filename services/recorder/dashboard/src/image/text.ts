@@ -9,15 +9,15 @@ import { boundsOf, type Region, type TextBox } from "./geometry";
 export function textOf(boxes: readonly TextBox[]): string {
   const lines: { first: Region; texts: string[] }[] = [];
   for (const box of boxes) {
-    const place = boundsOf(box.bbox);
+    const bounds = boundsOf(box.bbox);
     const line = lines.at(-1);
-    if (line && besideEachOther(line.first, place)) line.texts.push(box.text);
-    else lines.push({ first: place, texts: [box.text] });
+    if (line && onSameLine(line.first, bounds)) line.texts.push(box.text);
+    else lines.push({ first: bounds, texts: [box.text] });
   }
   return lines.map(({ texts }) => texts.join(" ")).join("\n");
 }
 
-function besideEachOther(one: Region, other: Region): boolean {
+function onSameLine(one: Region, other: Region): boolean {
   return middle(other) < one.bottom && middle(one) > other.top;
 }
 

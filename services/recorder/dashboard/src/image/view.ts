@@ -19,8 +19,8 @@ export function wholeView(picture: Size, stage: Size): View {
 
 /** Multiplies the scale by `factor`; the picture's point at `point` of the stage stays there. */
 export function zoom(view: View, factor: number, point: Point, picture: Size, stage: Size): View {
-  const least = Math.min(1, fittingScale(picture, stage));
-  const scale = Math.min(Math.max(view.scale * factor, least), MAX_SCALE);
+  const minScale = Math.min(1, fittingScale(picture, stage));
+  const scale = Math.min(Math.max(view.scale * factor, minScale), MAX_SCALE);
   const grown = scale / view.scale;
   const [x, y] = point;
   const zoomed = { x: x - (x - view.x) * grown, y: y - (y - view.y) * grown, scale };

@@ -71,14 +71,14 @@ function Result({ hit, search }: { hit: SearchHit; search: SearchParams }) {
   const { batch_id: batchId } = hit;
   return (
     <li className={classes.result}>
-      <Link {...toImage} className={classes.pictured} tabIndex={-1} aria-hidden>
+      <Link {...toImage} className={classes.pictureLink} tabIndex={-1} aria-hidden>
         <HitPicture imagePath={hit.image_path} boxes={hit.text_boxes} />
       </Link>
       <div>
         <Anchor fw={600} renderRoot={(props) => <Link {...toImage} {...props} />}>
           {imageName(hit.image_path, hit.source_name, hit.page)}
         </Anchor>
-        <Text className={classes.said} dir="auto" lineClamp={4}>
+        <Text className={classes.hitText} dir="auto" lineClamp={4}>
           {textOf(hit.text_boxes)}
         </Text>
         {batchId !== null && (

@@ -14,7 +14,7 @@ export function WideTable({ label, minWidth, children }: Props) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard must be able to scroll it
     // biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields
-    <div className={classes.place} role="group" aria-label={label} tabIndex={0}>
+    <div className={classes.scroller} role="group" aria-label={label} tabIndex={0}>
       <Table className={classes.table ?? ""} aria-label={label} miw={minWidth} highlightOnHover>
         {children}
       </Table>

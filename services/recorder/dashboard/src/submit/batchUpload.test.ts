@@ -5,20 +5,20 @@ import { BatchUpload, type UploadPort, type UploadRequest } from "./batchUpload"
 const DESCRIPTION = { name: "n", options: {} };
 const ALWAYS = new AbortController().signal;
 
-/** A fake ingest: responds with `answer`, and records its requests. */
+/** A fake ingest: calls `respond`, and records its requests. */
 class ScriptedIngest implements UploadPort {
   uploads: UploadRequest[] = [];
   totals: number[] = [];
 
-  readonly #answer: (names: string[], requestCount: number) => number[];
+  readonly #respond: (names: string[], requestCount: number) => number[];
 
-  constructor(answer: (names: string[], requestCount: number) => number[]) {
-    this.#answer = answer;
+  constructor(respond: (names: string[], requestCount: number) => number[]) {
+    this.#respond = respond;
   }
 
   async upload(request: UploadRequest): Promise<number[]> {
     this.uploads.push(request);
-    return this.#answer(
+    return this.#respond(
       request.files.map((file) => file.name),
       this.uploads.length,
     );

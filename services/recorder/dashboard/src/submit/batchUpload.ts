@@ -157,7 +157,7 @@ function newGroup<T>(files: T[]): Group<T> {
   return { key: newId(), files };
 }
 
-function isFileError(refusal: ApiError): boolean {
-  if (!FILE_ERROR_STATUSES.has(refusal.status)) return false;
-  return refusal.status === 413 || namedFileIndexes(refusal.errors).size > 0;
+function isFileError(error: ApiError): boolean {
+  if (!FILE_ERROR_STATUSES.has(error.status)) return false;
+  return error.status === 413 || namedFileIndexes(error.errors).size > 0;
 }

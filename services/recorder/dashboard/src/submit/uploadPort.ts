@@ -5,7 +5,7 @@ import type { Ingest } from "../api/ingest";
 import type { BatchDescription, UploadPort, UploadRequest } from "./batchUpload";
 import { newId } from "./ids";
 
-interface UploadAnswer {
+interface UploadResponse {
   images: { source_name: string | null; page: number | null }[];
 }
 
@@ -13,8 +13,14 @@ interface UploadAnswer {
 export function uploadPortOf({ url, client }: Ingest): UploadPort {
   return {
     async upload(request, onBytes, signal) {
-      const answer = await post(`${url}/v1/images`, formOf(request), request.key, onBytes, signal);
-      return imagesOfFiles(answer);
+      const response = await post(
+        `${url}/v1/images`,
+        formOf(request),
+        request.key,
+        onBytes,
+        signal,
+      );
+      return imagesOfFiles(response);
     },
     async close(batchId, description, total) {
       await unwrap(
@@ -28,9 +34,9 @@ export function uploadPortOf({ url, client }: Ingest): UploadPort {
 }
 
 /** The number of images of each file: page 1 or no page begins a new file. */
-export function imagesOfFiles(answer: UploadAnswer): number[] {
+export function imagesOfFiles(response: UploadResponse): number[] {
   const counts: number[] = [];
-  for (const { page } of answer.images) {
+  for (const { page } of response.images) {
     const before = counts.at(-1);
     if (page === null || page === 1 || before === undefined) counts.push(1);
     else counts[counts.length - 1] = before + 1;
@@ -66,7 +72,7 @@ function post(
   key: string,
   onBytes: (sentBytes: number) => void,
   signal: AbortSignal,
-): Promise<UploadAnswer> {
+): Promise<UploadResponse> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", url);
