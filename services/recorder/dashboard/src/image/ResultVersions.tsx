@@ -56,6 +56,6 @@ function Outcome({ version }: { version: ResultVersion }) {
   const { length } = version.text_boxes;
   const mean = version.text_boxes.reduce((sum, box) => sum + box.confidence, 0) / length;
   return (
-    <Badge color="gray">{`run ${version.run}: ${length} boxes, mean confidence ${Math.floor(mean * 100)} %`}</Badge>
+    <Badge color="gray">{`run ${version.run}: ${length} boxes, confidence ${Math.floor(mean * 100)} %`}</Badge>
   );
 }
