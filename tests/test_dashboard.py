@@ -103,14 +103,14 @@ async def test_dropped_files_are_submitted_watched_and_opened(
     assert "box=" in page.url
     await lines.get_by_role("option").nth(3).click()
     await expect(boxes.nth(3)).to_have_attribute("aria-pressed", "true")
-    # The picture's pixels are those that boxes are in.
+    # The boxes' coordinates are pixels of the original image.
     await expect(page.get_by_role("group", name="Text boxes")).to_have_attribute(
         "viewBox", "0 0 620 877"
     )
     await visitor.settle()
     await visitor.shoot("image")
 
-    # An address that leads here opens the same box again.
+    # The URL selects the same box again.
     address = page.url
     await page.goto(address)
     await expect(lines.get_by_role("option", selected=True)).to_contain_text("line 4")
@@ -184,26 +184,26 @@ async def test_what_speaks_against_a_text_is_told(visitor: Visitor, system: Syst
 
     page = visitor.page
     await visitor.open(f"/batches/{batch_id}?warning=small_text")
-    await expect(page.get_by_text("No such images")).to_be_visible()
+    await expect(page.get_by_text("No matching images")).to_be_visible()
     await page.get_by_role("combobox", name="Warning").click()
-    await page.get_by_role("option", name="Engine not sure").click()
-    tile = page.get_by_role("link", name="Read: Engine not sure")
+    await page.get_by_role("option", name="Low confidence").click()
+    tile = page.get_by_role("link", name="Read: Low confidence")
     await expect(tile).to_have_count(1)
     await visitor.settle()
     await visitor.shoot("batch with a warning")
     assert await visitor.shut_out() == []
 
     await tile.click()
-    notice = page.get_by_role("status").filter(has_text="may be wrong")
-    await expect(notice).to_contain_text(f"Engine not sure. {HOSTILE}")
-    told = page.get_by_role("region", name="Read by")
+    notice = page.get_by_role("status").filter(has_text="The text may be wrong")
+    await expect(notice).to_contain_text(f"Low confidence. {HOSTILE}")
+    provenance = page.get_by_role("region", name="Provenance")
     for fact in (
         "rapidocr on cpu",
         "ocrstream 2, rapidocr 3.10.0",
         "620",
         "by 90° clockwise",
     ):
-        await expect(told).to_contain_text(fact)
+        await expect(provenance).to_contain_text(fact)
     await visitor.settle()
     await visitor.shoot("image with a warning")
     assert await visitor.shut_out() == []
@@ -265,12 +265,12 @@ PAGES = {
 
 @pytest.fixture
 async def seen(system: System) -> dict[str, str]:
-    """What addresses name: a batch with an image that was read, and one that was not."""
+    """The ids in the URLs: a batch with one image that is read and one that fails."""
     batch_id = "seen"
     if system.get(f"/v1/batches/{batch_id}") is None:
         gone = (system.folder / "gone.png").as_uri()
         await system.submit(batch_id, [system.image("seen.png", (620, 877)), gone], 2)
-        # Beside it a record that cannot be applied, so that there is a dead letter to be seen.
+        # A record that cannot be applied, so that the page lists a dead letter.
         await system.send((RESULTS, None, b"{}"))
     system.ended(batch_id)
     (read, _) = system.images(batch_id)
@@ -303,7 +303,7 @@ async def test_it_can_be_used_without_a_pointer(visitor: Visitor, seen: dict[str
     page = visitor.page
     await visitor.open("/workers")
     await expect(page.get_by_role("heading", level=1)).to_be_focused()
-    skip = page.get_by_role("link", name="Skip to the page")
+    skip = page.get_by_role("link", name="Skip to content")
     await skip.focus()
     await expect(skip).to_be_in_viewport()
     await page.keyboard.press("Enter")

@@ -38,7 +38,7 @@ _LISTEN = """
 
 @dataclass
 class Connection:
-    """One request for a batch's events: the id of the last that it knows, and what it was told."""
+    """One request for a batch's events: its Last-Event-ID, and the events that it received."""
 
     last_event_id: str | None = None
     answered: bool = False
@@ -46,9 +46,9 @@ class Connection:
 
 
 async def connections_of(page: Page) -> dict[str, Connection]:
-    """All that the page opens from now on, in their order."""
+    """The event connections that the page opens from now on, in order."""
     found: dict[str, Connection] = {}
-    # What was really sent is told by an event of its own, before or after the request's.
+    # The headers that were sent come in a separate event, before or after the request's.
     headers: dict[str, dict[str, str]] = {}
 
     def on_request(event: dict[str, Any]) -> None:
@@ -104,24 +104,24 @@ async def test_progress_goes_on_where_a_connection_broke_off(
     eventually("the batch", lambda: system.get(f"/v1/batches/{batch_id}"))
     await visitor.open(f"/batches/{batch_id}")
     progress = page.get_by_role("region", name="Progress")
-    live, away = (
-        progress.get_by_text(text, exact=True) for text in ("Live", "Not live: connecting again")
+    live, reconnecting = (
+        progress.get_by_text(text, exact=True) for text in ("Live", "Disconnected: reconnecting")
     )
     await expect(progress.get_by_text("1 of 3 images done")).to_be_visible()
     await expect(live).to_be_visible()
     await page.evaluate(_LISTEN)
 
-    # Nothing happens while it is away: nothing is told again, and what comes later is told.
+    # No image changes during the break: no event is repeated, and later events arrive.
     processes.kill(system.processes[API])
-    await expect(away).to_be_visible()
+    await expect(reconnecting).to_be_visible()
     system.start(API)
     await expect(live).to_be_visible()
     await system.send(submitted(system, batch_id, 1))
     await expect(progress.get_by_text("2 of 3 images done")).to_be_visible()
 
-    # What happened while it was away is told when it is back.
+    # An image changes during the break: its event arrives after the reconnect.
     processes.kill(system.processes[API])
-    await expect(away).to_be_visible()
+    await expect(reconnecting).to_be_visible()
     await system.send(submitted(system, batch_id, 2))
     eventually("the last image", lambda: True if recorded(system, batch_id) == 3 else None)
     system.start(API)
@@ -132,14 +132,14 @@ async def test_progress_goes_on_where_a_connection_broke_off(
     assert said["done"] == [f"{done} of 3 images done" for done in (1, 2, 3)]
     assert said["connection"] == [
         "Live",
-        *("Not live: connecting again", "Live"),
-        *("Not live: connecting again", "Live"),
+        *("Disconnected: reconnecting", "Live"),
+        *("Disconnected: reconnecting", "Live"),
     ]
     first, second, third = (one for one in connections.values() if one.answered)
     assert first.last_event_id is None
     assert second.last_event_id == first.told[-1][0]
     assert third.last_event_id == second.told[-1][0]
-    # Pace and time left may come anew under the same id.
+    # Rate and time left may be sent again under the same id.
     told = first.told + second.told + third.told
     assert len(set(told)) == len(told)
     assert json.loads(told[-1][1])["completed_images"] == 3
@@ -161,13 +161,13 @@ async def test_a_page_keeps_what_it_shows_and_asks_again_by_itself(
 
     await page.route(row, cut_off)
     await visitor.open(f"/batches/{batch_id}")
-    await expect(page.get_by_role("alert", name="No answer")).to_be_visible()
+    await expect(page.get_by_role("alert", name="Service unreachable")).to_be_visible()
     await page.unroute(row)
     progress = page.get_by_role("region", name="Progress")
     await expect(progress.get_by_text("1 of 2 images done")).to_be_visible()
     await expect(progress.get_by_text("Live", exact=True)).to_be_visible()
 
-    # Its end is read again, in vain, as often as the page tries before it says so.
+    # The batch ends, and every refetch fails, as often as the page tries before it shows an error.
     cut = asyncio.Semaphore(0)
     await page.route(row, cut_off)
     await system.send(submitted(system, batch_id, 1))
@@ -178,7 +178,7 @@ async def test_a_page_keeps_what_it_shows_and_asks_again_by_itself(
 
 
 def recorded(system: System, batch_id: str) -> int:
-    """How many of the batch's images the recorder has written as read."""
+    """The number of the batch's images that the recorder has written as read."""
     with psycopg.connect(system.database) as connection:
         row = connection.execute(
             "SELECT completed_images FROM batch_executions WHERE batch_id = %s", (batch_id,)

@@ -6,12 +6,12 @@ import {
 } from "@tanstack/react-router";
 import { batchSearch } from "./batch/batchSearch";
 import { batchesSearch } from "./batches/batchesSearch";
-import { letterFilters } from "./dead-letters/filters";
+import { deadLetterFilters } from "./dead-letters/filters";
 import { ErrorState } from "./shell/ErrorState";
 import { LoadingState } from "./shell/LoadingState";
 import { NotFoundPage } from "./shell/NotFoundPage";
 import { Shell } from "./shell/Shell";
-import { parseSearch, stringifySearch, texts } from "./shell/searchParams";
+import { parseSearch, stringifySearch, textParams } from "./shell/searchParams";
 import { taskFilters } from "./tasks/filters";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFoundPage });
@@ -33,13 +33,13 @@ const pages = [
   createRoute({
     ...under,
     path: "/images",
-    validateSearch: texts("path", "box", "q"),
+    validateSearch: textParams("path", "box", "q"),
     component: lazy(() => import("./image/ImagePage"), "ImagePage"),
   }),
   createRoute({
     ...under,
     path: "/search",
-    validateSearch: texts("q", "mode", "batch"),
+    validateSearch: textParams("q", "mode", "batch"),
     component: lazy(() => import("./search/SearchPage"), "SearchPage"),
   }),
   createRoute({
@@ -61,7 +61,7 @@ const pages = [
   createRoute({
     ...under,
     path: "/dead-letters",
-    validateSearch: letterFilters,
+    validateSearch: deadLetterFilters,
     component: lazy(() => import("./dead-letters/DeadLettersPage"), "DeadLettersPage"),
   }),
   createRoute({

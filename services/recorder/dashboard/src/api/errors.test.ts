@@ -1,32 +1,32 @@
 import { expect, it } from "vitest";
-import { ApiError, answered } from "./errors";
+import { ApiError, unwrap } from "./errors";
 
 const problem = { title: "No such batch", detail: "Batch 'b' does not exist" };
 
-it("gives the body of a success", async () => {
+it("returns the body of a successful response", async () => {
   const response = new Response("{}", { status: 200 });
-  expect(await answered(Promise.resolve({ data: { a: 1 }, response }))).toEqual({ a: 1 });
+  expect(await unwrap(Promise.resolve({ data: { a: 1 }, response }))).toEqual({ a: 1 });
 });
 
-it("tells what a problem document tells", async () => {
+it("throws the title and detail of a problem document", async () => {
   const response = new Response(null, { status: 404, statusText: "Not Found" });
-  const error = await answered(Promise.resolve({ error: problem, response })).catch((e) => e);
+  const error = await unwrap(Promise.resolve({ error: problem, response })).catch((e) => e);
   expect(error).toBeInstanceOf(ApiError);
-  expect(error).toMatchObject({ status: 404, ...problem, passes: false });
+  expect(error).toMatchObject({ status: 404, ...problem, retryable: false });
 });
 
-it("makes do with an answer that is no problem document", async () => {
+it("throws the status text of a response that is no problem document", async () => {
   const response = new Response(null, { status: 502, statusText: "Bad Gateway" });
-  const error = await answered(Promise.resolve({ error: "<html>", response })).catch((e) => e);
+  const error = await unwrap(Promise.resolve({ error: "<html>", response })).catch((e) => e);
   expect(error).toMatchObject({ status: 502, title: "Bad Gateway" });
 });
 
-it("tells a service that does not answer from one that refuses", async () => {
-  const error = await answered(Promise.reject(new TypeError("Failed to fetch"))).catch((e) => e);
-  expect(error).toMatchObject({ status: 0, passes: true });
+it("throws status 0 if the service does not respond", async () => {
+  const error = await unwrap(Promise.reject(new TypeError("Failed to fetch"))).catch((e) => e);
+  expect(error).toMatchObject({ status: 0, retryable: true });
 });
 
-it("passes on that a request was given up", async () => {
+it("rethrows that a request was aborted", async () => {
   const aborted = new DOMException("", "AbortError");
-  await expect(answered(Promise.reject(aborted))).rejects.toBe(aborted);
+  await expect(unwrap(Promise.reject(aborted))).rejects.toBe(aborted);
 });

@@ -1,82 +1,82 @@
-/** Answers after which the same request may succeed. */
-const PASSING = new Set([0, 409, 429, 502, 503, 504]);
+/** Statuses after which the same request may succeed; 0: no response. */
+const RETRYABLE_STATUSES = new Set([0, 409, 429, 502, 503, 504]);
 
-interface More {
+interface ApiErrorOptions {
   errors?: unknown;
   retryAfterS?: number;
   cause?: unknown;
 }
 
-/** What went wrong with a request, and what whoever sees it can do. */
+/** A failed request: the problem, and what the user can do about it. */
 export class ApiError extends Error {
-  /** HTTP status; 0 if there was no answer at all. */
+  /** HTTP status; 0 if there was no response. */
   readonly status: number;
   readonly title: string;
   readonly detail: string;
-  /** Which parts of the request it is about, as the problem document tells them. */
+  /** The member `errors` of the problem document: the parts of the request that are wrong. */
   readonly errors: unknown;
-  /** How long the service asks to be left alone, in seconds; 0 if it does not say. */
+  /** The header Retry-After, in seconds; 0 if the response has none. */
   readonly retryAfterS: number;
 
-  constructor(status: number, title: string, detail: string, more: More = {}) {
-    super(`${title}: ${detail}`, { cause: more.cause });
+  constructor(status: number, title: string, detail: string, options: ApiErrorOptions = {}) {
+    super(`${title}: ${detail}`, { cause: options.cause });
     this.name = "ApiError";
     this.status = status;
     this.title = title;
     this.detail = detail;
-    this.errors = more.errors;
-    this.retryAfterS = more.retryAfterS ?? 0;
+    this.errors = options.errors;
+    this.retryAfterS = options.retryAfterS ?? 0;
   }
 
-  /** What to do about it. */
+  /** What the user can do about it. */
   get advice(): string {
     if (this.status === 0) {
-      return "See whether the services run (`make status`) and can be reached from here, then try again.";
+      return "Check that the services run (`make status`) and that this browser reaches them, then try again.";
     }
     if (this.status === 404) {
-      return "Events may take some seconds to arrive. If it was deleted or the link is wrong, go back to the list.";
+      return "The recorder may not have applied its events yet: try again in some seconds. Otherwise it was deleted, or the link is wrong.";
     }
     if (this.status === 429 || this.status === 503) {
-      return "It passes by itself mostly: try again in some seconds.";
+      return "This is usually temporary: try again in some seconds.";
     }
     if (this.status < 500) {
-      return "Change what was asked for, then try again.";
+      return "Correct the request, then try again.";
     }
-    return "Try again; if it stays, the service's log tells more.";
+    return "Try again. If it fails again, see the service's log.";
   }
 
-  /** Whether the same request may succeed in a moment. */
-  get passes(): boolean {
-    return PASSING.has(this.status);
+  /** Whether the same request may succeed later. */
+  get retryable(): boolean {
+    return RETRYABLE_STATUSES.has(this.status);
   }
 }
 
-/** The answer's body; raises ApiError for everything but a success. */
-export async function answered<T>(
+/** The response's body; throws ApiError unless the request succeeded. */
+export async function unwrap<T>(
   request: Promise<{ data?: T; error?: unknown; response: Response }>,
 ): Promise<T> {
-  const { data, error, response } = await reached(request);
+  const { data, error, response } = await withNetworkErrors(request);
   if (!response.ok) {
-    throw asApiError(response, error);
+    throw toApiError(response, error);
   }
   return data as T;
 }
 
-async function reached<T>(request: Promise<T>): Promise<T> {
+async function withNetworkErrors<T>(request: Promise<T>): Promise<T> {
   try {
     return await request;
   } catch (error) {
-    throw error instanceof TypeError ? noAnswer(error) : error;
+    throw error instanceof TypeError ? networkError(error) : error;
   }
 }
 
-/** That a service gave no answer at all. */
-export function noAnswer(cause?: unknown): ApiError {
-  return new ApiError(0, "No answer", "The service cannot be reached", { cause });
+/** The error of a request that got no response. */
+export function networkError(cause?: unknown): ApiError {
+  return new ApiError(0, "Service unreachable", "The browser received no response", { cause });
 }
 
-/** An error document (RFC 9457), or whatever a proxy in between answered. */
-export function asApiError(response: Answer, body: unknown): ApiError {
+/** The error of a response: a problem document (RFC 9457), or the body that a proxy sent. */
+export function toApiError(response: ErrorResponse, body: unknown): ApiError {
   const problem = typeof body === "object" && body !== null ? body : {};
   const title =
     "title" in problem && typeof problem.title === "string" ? problem.title : response.statusText;
@@ -84,7 +84,7 @@ export function asApiError(response: Answer, body: unknown): ApiError {
   return new ApiError(
     response.status,
     title || `Status ${response.status}`,
-    detail || "The answer tells no more",
+    detail || "The response has no details",
     {
       errors: "errors" in problem ? problem.errors : undefined,
       retryAfterS: Number(response.headers.get("Retry-After")) || 0,
@@ -92,5 +92,5 @@ export function asApiError(response: Answer, body: unknown): ApiError {
   );
 }
 
-/** What of an answer tells what went wrong, whoever received it. */
-type Answer = Pick<Response, "status" | "statusText"> & { headers: Pick<Headers, "get"> };
+/** The parts of a response that describe the error; fetch and XMLHttpRequest both have them. */
+type ErrorResponse = Pick<Response, "status" | "statusText"> & { headers: Pick<Headers, "get"> };

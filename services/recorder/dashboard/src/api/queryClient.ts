@@ -1,27 +1,27 @@
 import { QueryClient } from "@tanstack/react-query";
 import { ApiError } from "./errors";
 
-const TRIES = 3;
-const PAUSE_MS = 1_000;
-const LONGER_PAUSE_MS = 3_000;
+const MAX_RETRIES = 3;
+const RETRY_DELAY_MS = 1_000;
+const REFETCH_AFTER_ERROR_MS = 3_000;
 
-const passes = (error: Error | null) => error instanceof ApiError && error.passes;
+const isRetryable = (error: Error | null) => error instanceof ApiError && error.retryable;
 
-/** Milliseconds until what failed is asked again by itself, if that may help. */
-export function pauseAfter(error: Error | null): number | false {
-  return passes(error) && LONGER_PAUSE_MS;
+/** Milliseconds until a failed query is refetched; false if the error is not retryable. */
+export function retryIntervalMs(error: Error | null): number | false {
+  return isRetryable(error) && REFETCH_AFTER_ERROR_MS;
 }
 
 /**
- * Answers of the APIs. What passes by itself is asked again: a few times before the page says that
- * it failed, and then until it succeeds. A query with an interval of its own says so there.
+ * Caches the APIs' responses. After a retryable error a query retries a few times, then shows the
+ * error and refetches until it succeeds. A query with its own `refetchInterval` overrides this.
  */
 export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
-      retry: (failed, error) => passes(error) && failed < TRIES,
-      retryDelay: PAUSE_MS,
-      refetchInterval: ({ state }) => pauseAfter(state.error),
+      retry: (failed, error) => isRetryable(error) && failed < MAX_RETRIES,
+      retryDelay: RETRY_DELAY_MS,
+      refetchInterval: ({ state }) => retryIntervalMs(state.error),
       staleTime: 1_000,
     },
   },

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 
-/** A batch as its events tell it; see the recorder's `/v1/batches/{batch_id}/events`. */
+/** An event of the recorder's `/v1/batches/{batch_id}/events`. */
 export interface BatchProgress {
   batch_id: string;
   batch_name: string | null;
@@ -21,14 +21,16 @@ export interface BatchProgress {
   eta_s: number | null;
 }
 
-/** `live`: told within a second; `away`: the stream broke off, and is tried again by itself. */
-export type Connection = "connecting" | "live" | "away";
+/**
+ * `live`: events arrive within a second; `reconnecting`: the stream broke off and is opened again.
+ */
+export type Connection = "connecting" | "live" | "reconnecting";
 
 const RECONNECT_MS = 3_000;
 
 /**
- * The newest state of a batch and of the stream that tells it. An ended batch is listened to as
- * well, since a late success or a retry changes it.
+ * The latest event of a batch, and the state of its stream. An ended batch is followed too: a late
+ * success or a retry changes it.
  */
 export function useBatchEvents(batchId: string) {
   const [progress, setProgress] = useState<BatchProgress>();
@@ -36,39 +38,39 @@ export function useBatchEvents(batchId: string) {
 
   useEffect(() => {
     setProgress(undefined);
-    return follow(batchId, setProgress, setConnection);
+    return subscribe(batchId, setProgress, setConnection);
   }, [batchId]);
 
   return { progress, connection };
 }
 
 /**
- * Listens until the function that it returns is called. A hidden page does not listen: a browser
- * has few connections to a server, and all its pages share them.
+ * Subscribes to a batch's events; returns the function that unsubscribes. A hidden page closes its
+ * stream: all pages of a browser share few connections to a server.
  */
-function follow(
+function subscribe(
   batchId: string,
-  tell: (progress: BatchProgress) => void,
-  tellConnection: (connection: Connection) => void,
+  onProgress: (progress: BatchProgress) => void,
+  onConnection: (connection: Connection) => void,
 ): () => void {
   let source: EventSource | undefined;
   let timer: number | undefined;
 
-  const onEvent = (event: MessageEvent<string>) => tell(JSON.parse(event.data));
+  const onEvent = (event: MessageEvent<string>) => onProgress(JSON.parse(event.data));
   const open = () => {
-    const opened = new EventSource(`/v1/batches/${encodeURIComponent(batchId)}/events`);
-    opened.addEventListener("open", () => tellConnection("live"));
-    opened.addEventListener("progress", onEvent);
-    opened.addEventListener("end", onEvent);
-    opened.addEventListener("error", () => {
-      tellConnection("away");
-      // The browser takes up a lost connection again with Last-Event-ID by itself; after a refusal
-      // (404, 503) it gives up for good.
-      if (opened.readyState === EventSource.CLOSED) {
+    const newSource = new EventSource(`/v1/batches/${encodeURIComponent(batchId)}/events`);
+    newSource.addEventListener("open", () => onConnection("live"));
+    newSource.addEventListener("progress", onEvent);
+    newSource.addEventListener("end", onEvent);
+    newSource.addEventListener("error", () => {
+      onConnection("reconnecting");
+      // The browser reconnects a lost connection by itself, with Last-Event-ID; after an error status
+      // (404, 503) it never does.
+      if (newSource.readyState === EventSource.CLOSED) {
         timer = window.setTimeout(open, RECONNECT_MS);
       }
     });
-    source = opened;
+    source = newSource;
   };
   const close = () => {
     window.clearTimeout(timer);
@@ -79,7 +81,7 @@ function follow(
     if (document.hidden) {
       close();
     } else if (source === undefined) {
-      tellConnection("connecting");
+      onConnection("connecting");
       open();
     }
   };

@@ -10,18 +10,19 @@ import { ExportMenu } from "./ExportMenu";
 const CancelDialog = lazy(() => import("./CancelDialog"), "CancelDialog");
 const RetryDialog = lazy(() => import("./RetryDialog"), "RetryDialog");
 
-/** What can be done about a batch. What cannot be done now is switched off, and says why. */
+/** Retry, cancel and export. A disabled action's tooltip says why it is disabled. */
 export function BatchActions({ batch }: { batch: Batch }) {
   const ingest = useIngest();
   const [open, setOpen] = useState<"cancel" | "retry">();
   const close = () => setOpen(undefined);
 
   const cannotRetry =
-    ingest.off ??
+    ingest.unavailable ??
     (batch.failed_images + batch.revoked_images === 0
-      ? "No image failed or was revoked."
+      ? "The batch has no failed or revoked images."
       : undefined);
-  const cannotCancel = ingest.off ?? (hasEnded(batch.status) ? "The batch has ended." : undefined);
+  const cannotCancel =
+    ingest.unavailable ?? (hasEnded(batch.status) ? "The batch has ended." : undefined);
   return (
     <Group gap="xs">
       <ActionButton
@@ -57,12 +58,12 @@ interface ActionProps {
 }
 
 function ActionButton({ label, icon: Icon, disabledBecause, onClick }: ActionProps) {
-  const off = disabledBecause !== undefined;
-  // Not `disabled`: the reason is to be reached by keyboard and pointer.
+  const disabled = disabledBecause !== undefined;
+  // Not `disabled`: a disabled button gets neither focus nor pointer events, so no tooltip.
   return (
     <Tooltip
       label={disabledBecause}
-      disabled={!off}
+      disabled={!disabled}
       events={{ hover: true, focus: true, touch: true }}
       multiline
       maw={320}
@@ -70,8 +71,10 @@ function ActionButton({ label, icon: Icon, disabledBecause, onClick }: ActionPro
       <Button
         variant="default"
         leftSection={<Icon size={16} aria-hidden />}
-        aria-disabled={off}
-        {...(off ? { "data-disabled": true, "aria-description": disabledBecause } : { onClick })}
+        aria-disabled={disabled}
+        {...(disabled
+          ? { "data-disabled": true, "aria-description": disabledBecause }
+          : { onClick })}
       >
         {label}
       </Button>

@@ -1,21 +1,21 @@
 import { Button, Select, Text } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
+import { IMAGE_OUTCOMES, REASONS, selectOptions, WARNINGS } from "../api/labels";
 import type { Batch } from "../api/recorder";
-import { choices, IMAGE_OUTCOMES, REASONS, WARNINGS } from "../api/vocabulary";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
 import filters from "../shell/Filters.module.css";
 import { counted } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { ImageGrid } from "./ImageGrid";
-import { expectedCount, type ImageFilter, imageFilter, isNarrowed } from "./imageFilter";
-import { versionOf } from "./latest";
+import { expectedCount, type ImageFilter, imageFilter, isFiltered } from "./imageFilter";
+import { batchVersion } from "./useBatch";
 import { PAGE_SIZE, type Range, useImagePages } from "./useImagePages";
 
 const route = getRouteApi("/batches/$batchId");
 
-/** The batch's images as a grid, all of them or those of an outcome, a reason or a warning. */
+/** The batch's images as a grid, filtered by outcome, reason and warning. */
 export function BatchImages({ batch }: { batch: Batch }) {
   const filter = imageFilter(route.useSearch());
   const navigate = route.useNavigate();
@@ -29,7 +29,7 @@ export function BatchImages({ batch }: { batch: Batch }) {
           placeholder="Any"
           clearable
           clearButtonProps={{ "aria-label": "Any outcome" }}
-          data={choices(IMAGE_OUTCOMES)}
+          data={selectOptions(IMAGE_OUTCOMES)}
           value={filter.status ?? null}
           onChange={(status) => choose({ status: status ?? "" })}
           className={filters.field}
@@ -39,7 +39,7 @@ export function BatchImages({ batch }: { batch: Batch }) {
           placeholder="Any"
           clearable
           clearButtonProps={{ "aria-label": "Any reason" }}
-          data={choices(REASONS)}
+          data={selectOptions(REASONS)}
           value={filter.reason ?? null}
           onChange={(reason) => choose({ reason: reason ?? "" })}
           className={filters.field}
@@ -49,14 +49,14 @@ export function BatchImages({ batch }: { batch: Batch }) {
           placeholder="Any"
           clearable
           clearButtonProps={{ "aria-label": "Any warning" }}
-          data={choices(WARNINGS)}
+          data={selectOptions(WARNINGS)}
           value={filter.warning ?? null}
           onChange={(warning) => choose({ warning: warning ?? "" })}
           className={filters.field}
         />
-        {isNarrowed(filter) && (
+        {isFiltered(filter) && (
           <Button variant="default" onClick={() => choose({ status: "", reason: "", warning: "" })}>
-            All images
+            Clear filters
           </Button>
         )}
       </div>
@@ -70,9 +70,9 @@ export function BatchImages({ batch }: { batch: Batch }) {
 }
 
 function Images({ batch, filter }: { batch: Batch; filter: ImageFilter }) {
-  const [wanted, setWanted] = useState<Range>({ start: 0, end: PAGE_SIZE });
-  const asked = { batchId: batch.batch_id, filter, version: versionOf(batch) };
-  const { images, more, error, retry } = useImagePages(asked, wanted);
+  const [visible, setVisible] = useState<Range>({ start: 0, end: PAGE_SIZE });
+  const listQuery = { batchId: batch.batch_id, filter, version: batchVersion(batch) };
+  const { images, more, error, retry } = useImagePages(listQuery, visible);
 
   if (error !== null && images.length === 0) {
     return <ErrorState error={error} retry={retry} />;
@@ -81,13 +81,13 @@ function Images({ batch, filter }: { batch: Batch; filter: ImageFilter }) {
     return <LoadingState />;
   }
   if (images.length === 0) {
-    return isNarrowed(filter) ? (
-      <EmptyState title="No such images">
-        None of this batch's images is like this; choose another outcome, reason or warning.
+    return isFiltered(filter) ? (
+      <EmptyState title="No matching images">
+        No image of this batch matches the filters. Choose another outcome, reason or warning.
       </EmptyState>
     ) : (
       <EmptyState title="No images yet">
-        They show up here as soon as their submissions arrive.
+        Images appear as soon as the recorder receives their submissions.
       </EmptyState>
     );
   }
@@ -102,7 +102,7 @@ function Images({ batch, filter }: { batch: Batch; filter: ImageFilter }) {
           : counted(total, "image")}
       </Text>
       {error !== null && <ErrorState error={error} retry={retry} />}
-      <ImageGrid images={images} total={total} onWanted={setWanted} />
+      <ImageGrid images={images} total={total} onRangeChange={setVisible} />
     </>
   );
 }

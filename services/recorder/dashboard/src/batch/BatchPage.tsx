@@ -9,8 +9,8 @@ import { BatchActions } from "./BatchActions";
 import { BatchImages } from "./BatchImages";
 import { ChunkList } from "./ChunkList";
 import { FailureList } from "./FailureList";
-import { latest, useBatch } from "./latest";
 import { ProgressPanel } from "./ProgressPanel";
+import { useBatch, withProgress } from "./useBatch";
 
 const route = getRouteApi("/batches/$batchId");
 
@@ -20,10 +20,10 @@ const VIEWS = [
   { value: "chunks", label: "Chunks" },
 ] as const;
 
-/** One batch: how it gets on, what became of its images, and what can be done about it. */
+/** A batch: its progress, images, failures, chunks and actions. */
 export function BatchPage() {
   const { batchId } = route.useParams();
-  // Nothing of a batch's page is kept when another batch is opened.
+  // The key resets the state when another batch is opened.
   return <BatchById key={batchId} batchId={batchId} />;
 }
 
@@ -31,9 +31,9 @@ function BatchById({ batchId }: { batchId: string }) {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const { progress, connection } = useBatchEvents(batchId);
-  const asked = useBatch(batchId, progress);
+  const batchQuery = useBatch(batchId, progress);
 
-  if (asked.isPending) {
+  if (batchQuery.isPending) {
     return (
       <>
         <PageTitle title="Batch" />
@@ -41,16 +41,16 @@ function BatchById({ batchId }: { batchId: string }) {
       </>
     );
   }
-  if (asked.data === undefined) {
+  if (batchQuery.data === undefined) {
     return (
       <Stack>
         <PageTitle title="Batch" />
-        <ErrorState error={asked.error} retry={() => asked.refetch()} />
+        <ErrorState error={batchQuery.error} retry={() => batchQuery.refetch()} />
         <Anchor renderRoot={(props) => <Link to="/" {...props} />}>All batches</Anchor>
       </Stack>
     );
   }
-  const batch = latest(asked.data, progress);
+  const batch = withProgress(batchQuery.data, progress);
   const view = VIEWS.find(({ value }) => value === search.view)?.value ?? "images";
   return (
     <Stack>
@@ -67,7 +67,7 @@ function BatchById({ batchId }: { batchId: string }) {
       </div>
       <ProgressPanel batch={batch} progress={progress} connection={connection} />
       <SegmentedControl
-        aria-label="What to show of the batch"
+        aria-label="Batch view"
         className={classes.views}
         data={[...VIEWS]}
         value={view}

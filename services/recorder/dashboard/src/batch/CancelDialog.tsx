@@ -1,6 +1,6 @@
 import { Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { INITIATOR, type IngestClient } from "../api/ingest";
 import type { Batch } from "../api/recorder";
 import { counted } from "../shell/format";
@@ -12,20 +12,21 @@ interface Props {
   onClose: () => void;
 }
 
-/** Asks before a batch is cancelled. */
+/** Asks for confirmation, then cancels the batch. */
 export function CancelDialog({ client, batch, onClose }: Props) {
   const open =
     batch.total_images - batch.completed_images - batch.failed_images - batch.revoked_images;
   const cancel = async (key: string) => {
-    await answered(
+    await unwrap(
       client.POST("/v1/batches/{batch_id}/cancel", {
         params: { path: { batch_id: batch.batch_id }, header: { "Idempotency-Key": key } },
         body: { initiated_by: INITIATOR },
       }),
     );
     notifications.show({
-      title: "Cancelled",
-      message: "The batch ends now; an image that is being read may still be counted as read.",
+      title: "Batch cancelled",
+      message:
+        "Workers skip its remaining images. An image that is already being read may still succeed.",
     });
   };
   return (
@@ -33,14 +34,14 @@ export function CancelDialog({ client, batch, onClose }: Props) {
       title="Cancel this batch?"
       action="Cancel the batch"
       color="red"
-      carryOut={cancel}
+      onConfirm={cancel}
       onClose={onClose}
     >
       <Text size="sm">
         {batch.total_known
-          ? `${counted(open, "image")} will not be read. `
-          : "What is not read yet will not be read. "}
-        What was read stays; a retry reads the others later.
+          ? `Cancelling revokes ${counted(open, "image")} without a result.  `
+          : "Cancelling revokes all images without a result.  "}
+        Existing results are kept. A retry submits the revoked images again.
       </Text>
     </ConfirmDialog>
   );

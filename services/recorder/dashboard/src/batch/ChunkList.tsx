@@ -1,7 +1,7 @@
 import { Badge, Button, Group, Table } from "@mantine/core";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
-import { answered } from "../api/errors";
-import { pauseAfter } from "../api/queryClient";
+import { unwrap } from "../api/errors";
+import { retryIntervalMs } from "../api/queryClient";
 import { type Batch, recorder } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
@@ -12,12 +12,12 @@ import { hasEnded } from "../shell/StatusBadge";
 const REFRESH_MS = 2_000;
 const COLORS = { open: "blue", completed: "green", failed: "red" } as const;
 
-/** The batch's images in runs of its chunk size, and how each run stands. */
+/** The batch's chunks, with the counts of each. */
 export function ChunkList({ batch }: { batch: Batch }) {
   const chunks = useInfiniteQuery({
     queryKey: ["batch", batch.batch_id, "chunks", batch.revision],
     queryFn: ({ signal, pageParam }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/batches/{batch_id}/chunks", {
           params: { path: { batch_id: batch.batch_id }, query: { cursor: pageParam } },
           signal,
@@ -26,7 +26,8 @@ export function ChunkList({ batch }: { batch: Batch }) {
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
     placeholderData: keepPreviousData,
-    refetchInterval: ({ state }) => (hasEnded(batch.status) ? pauseAfter(state.error) : REFRESH_MS),
+    refetchInterval: ({ state }) =>
+      hasEnded(batch.status) ? retryIntervalMs(state.error) : REFRESH_MS,
   });
   if (chunks.error !== null) {
     return <ErrorState error={chunks.error} retry={chunks.refetch} />;
@@ -38,7 +39,7 @@ export function ChunkList({ batch }: { batch: Batch }) {
   if (items.length === 0) {
     return (
       <EmptyState title="No chunks">
-        Chunks are counted once the total is known, if all images have an index.
+        A batch has chunks once its total is known, if all its images have an index.
       </EmptyState>
     );
   }

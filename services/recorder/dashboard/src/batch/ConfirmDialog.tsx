@@ -6,19 +6,19 @@ import { ErrorState } from "../shell/ErrorState";
 interface Props {
   title: string;
   children: ReactNode;
-  /** What the confirming button says. */
+  /** The label of the confirm button. */
   action: string;
   color?: string;
-  /** Carries it out; `key` names this attempt, so that a repetition does it once. */
-  carryOut: (key: string) => Promise<unknown>;
+  /** Sends the request; `key` is its idempotency key, the same for each try of this dialog. */
+  onConfirm: (key: string) => Promise<unknown>;
   onClose: () => void;
 }
 
-/** Asks before something is done; stays open with the reason if it fails. */
-export function ConfirmDialog({ title, children, action, color, carryOut, onClose }: Props) {
+/** Asks for confirmation; stays open and shows the error if the request fails. */
+export function ConfirmDialog({ title, children, action, color, onConfirm, onClose }: Props) {
   const [key] = useState(randomKey);
   const { mutate, isPending, error } = useMutation({
-    mutationFn: () => carryOut(key),
+    mutationFn: () => onConfirm(key),
     onSuccess: onClose,
   });
   return (
@@ -28,7 +28,7 @@ export function ConfirmDialog({ title, children, action, color, carryOut, onClos
         {error !== null && <ErrorState error={error} />}
         <Group justify="end">
           <Button variant="default" onClick={onClose} data-autofocus>
-            Leave it
+            Close
           </Button>
           <Button color={color ?? "blue"} loading={isPending} onClick={() => mutate()}>
             {action}
@@ -39,7 +39,7 @@ export function ConfirmDialog({ title, children, action, color, carryOut, onClos
   );
 }
 
-// Not randomUUID: pages that come over plain HTTP from another machine have none.
+// Not randomUUID: browsers provide it in secure contexts only.
 function randomKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
     byte.toString(16).padStart(2, "0"),

@@ -1,8 +1,8 @@
 import { Button, Menu } from "@mantine/core";
 import { IconChevronDown, IconDownload } from "@tabler/icons-react";
-import { BATCH_FORMATS, choices } from "../api/vocabulary";
+import { BATCH_FORMATS, selectOptions } from "../api/labels";
 
-/** Downloads of a batch in every format that the recorder makes. */
+/** Downloads a batch in any export format. */
 export function ExportMenu({ batchId }: { batchId: string }) {
   return (
     <Menu position="bottom-end" withinPortal>
@@ -16,7 +16,7 @@ export function ExportMenu({ batchId }: { batchId: string }) {
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
-        {choices(BATCH_FORMATS).map(({ value: format, label }) => (
+        {selectOptions(BATCH_FORMATS).map(({ value: format, label }) => (
           <Menu.Item
             key={format}
             component="a"

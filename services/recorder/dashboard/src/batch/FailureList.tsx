@@ -1,9 +1,9 @@
 import { Anchor, Badge, Card, Group, List, Stack, Text } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
+import { labelOf } from "../api/labels";
 import { type Batch, type FailureGroup, recorder } from "../api/recorder";
-import { inWords } from "../api/vocabulary";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
 import { counted } from "../shell/format";
@@ -11,13 +11,13 @@ import { LoadingState } from "../shell/LoadingState";
 import { STATUS_COLORS } from "../shell/StatusBadge";
 import { nameOf } from "./ImageTile";
 
-/** Why images of the batch were not read, the commonest reason first. */
+/** The batch's failed and revoked images by reason, the most frequent reason first. */
 export function FailureList({ batch }: { batch: Batch }) {
-  const missed = [batch.failed_images, batch.revoked_images, batch.run];
+  const counts = [batch.failed_images, batch.revoked_images, batch.run];
   const { data, error, refetch } = useQuery({
-    queryKey: ["batch", batch.batch_id, "failures", ...missed],
+    queryKey: ["batch", batch.batch_id, "failures", ...counts],
     queryFn: ({ signal }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/batches/{batch_id}/failures", {
           params: { path: { batch_id: batch.batch_id }, query: { examples: 5 } },
           signal,
@@ -32,7 +32,9 @@ export function FailureList({ batch }: { batch: Batch }) {
     return <LoadingState />;
   }
   if (data.items.length === 0) {
-    return <EmptyState title="No failures">Every image that is done was read.</EmptyState>;
+    return (
+      <EmptyState title="No failures">No image of this batch failed or was revoked.</EmptyState>
+    );
   }
   return (
     <Stack>
@@ -44,7 +46,7 @@ export function FailureList({ batch }: { batch: Batch }) {
 }
 
 function Failures({ batchId, group }: { batchId: string; group: FailureGroup }) {
-  const reason = inWords(group.reason ?? group.status);
+  const reason = labelOf(group.reason ?? group.status);
   const search = { status: group.status, ...(group.reason !== null && { reason: group.reason }) };
   return (
     <Card withBorder component="section" aria-label={reason}>

@@ -6,25 +6,25 @@ import classes from "./Batch.module.css";
 import { ImageTile } from "./ImageTile";
 import type { Range } from "./useImagePages";
 
-const LEAST_TILE_WIDTH = 140;
+const MIN_TILE_WIDTH = 140;
 const GAP = 12;
 const ROW_HEIGHT = 176;
 const OVERSCAN_ROWS = 2;
 
 interface Props {
-  /** The first of the `total` images, as far as they are known. */
+  /** The images that are loaded: the first of the `total`. */
   images: BatchImage[];
   total: number;
-  /** Told which images are in sight or near it. */
-  onWanted: (range: Range) => void;
+  /** Receives the range of rendered images when it changes. */
+  onRangeChange: (range: Range) => void;
 }
 
-/** Images as tiles, of which only those in sight or near it are rendered. */
-export function ImageGrid({ images, total, onWanted }: Props) {
+/** A virtualized grid of image tiles: it renders only tiles in or near the viewport. */
+export function ImageGrid({ images, total, onRangeChange }: Props) {
   const { ref: sizeRef, width } = useElementSize();
   const list = useRef<HTMLUListElement>(null);
   const [scrollMargin, setScrollMargin] = useState(0);
-  const columns = Math.max(1, Math.floor((width + GAP) / (LEAST_TILE_WIDTH + GAP)));
+  const columns = Math.max(1, Math.floor((width + GAP) / (MIN_TILE_WIDTH + GAP)));
   const virtualizer = useWindowVirtualizer({
     count: Math.ceil(total / columns),
     estimateSize: () => ROW_HEIGHT,
@@ -39,7 +39,7 @@ export function ImageGrid({ images, total, onWanted }: Props) {
   const rows = virtualizer.getVirtualItems();
   const start = (rows[0]?.index ?? 0) * columns;
   const end = ((rows[rows.length - 1]?.index ?? 0) + 1) * columns;
-  useEffect(() => onWanted({ start, end }), [onWanted, start, end]);
+  useEffect(() => onRangeChange({ start, end }), [onRangeChange, start, end]);
 
   const tileWidth = (width + GAP) / columns - GAP;
   return (
@@ -51,18 +51,18 @@ export function ImageGrid({ images, total, onWanted }: Props) {
         style={{ height: virtualizer.getTotalSize() }}
       >
         {width > 0 &&
-          range(start, Math.min(total, end)).map((place) => (
+          range(start, Math.min(total, end)).map((index) => (
             <li
-              key={place}
+              key={index}
               aria-setsize={total}
-              aria-posinset={place + 1}
+              aria-posinset={index + 1}
               style={{
                 width: tileWidth,
                 height: ROW_HEIGHT,
-                transform: `translate(${(place % columns) * (tileWidth + GAP)}px, ${Math.floor(place / columns) * (ROW_HEIGHT + GAP)}px)`,
+                transform: `translate(${(index % columns) * (tileWidth + GAP)}px, ${Math.floor(index / columns) * (ROW_HEIGHT + GAP)}px)`,
               }}
             >
-              <ImageTile image={images[place]} scrolling={virtualizer.isScrolling} />
+              <ImageTile image={images[index]} scrolling={virtualizer.isScrolling} />
             </li>
           ))}
       </ul>

@@ -10,9 +10,9 @@ import {
 } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import { type CSSProperties, memo, useState } from "react";
+import { labelOf } from "../api/labels";
 import { thumbnailUrl } from "../api/pictures";
 import type { BatchImage } from "../api/recorder";
-import { inWords } from "../api/vocabulary";
 import { STATUS_COLORS } from "../shell/StatusBadge";
 import classes from "./Batch.module.css";
 
@@ -27,30 +27,30 @@ const ICONS: Record<string, typeof IconCheck> = {
 };
 
 interface Props {
-  /** Undefined while it is on its way. */
+  /** Undefined while it loads. */
   image: BatchImage | undefined;
-  /** Whether the page moves: pictures that only pass by are not asked for. */
+  /** While the user scrolls, new tiles do not request their thumbnails. */
   scrolling: boolean;
 }
 
-/** An image as a thumbnail, its outcome by colour, icon and word; leads to the image's page. */
+/** A thumbnail that links to the image's page, with its outcome as colour, icon and text. */
 export const ImageTile = memo(function ImageTile({ image, scrolling }: Props) {
   if (image === undefined) {
     return <Skeleton height="100%" />;
   }
   const name = nameOf(image);
-  const warned = image.warnings.map(inWords).join(", ");
-  const outcome = [inWords(image.reason ?? image.status), warned].filter(Boolean).join(": ");
+  const warnings = image.warnings.map(labelOf).join(", ");
+  const outcome = [labelOf(image.reason ?? image.status), warnings].filter(Boolean).join(": ");
   const Icon = ICONS[image.status] ?? IconClock;
   const content = (
     <>
       <span className={classes.picture}>
-        {image.image_path !== null && <Thumbnail path={image.image_path} waiting={scrolling} />}
+        {image.image_path !== null && <Thumbnail path={image.image_path} deferred={scrolling} />}
       </span>
       <span className={classes.caption}>
         <Icon size={14} aria-hidden className={classes.outcome} />
         <span className={classes.name}>{name}</span>
-        {warned && <IconAlertTriangle size={14} aria-hidden className={classes.warning} />}
+        {warnings && <IconAlertTriangle size={14} aria-hidden className={classes.warning} />}
       </span>
     </>
   );
@@ -74,16 +74,16 @@ export const ImageTile = memo(function ImageTile({ image, scrolling }: Props) {
   );
 });
 
-function Thumbnail({ path, waiting }: { path: string; waiting: boolean }) {
-  const [asked, setAsked] = useState(!waiting);
+function Thumbnail({ path, deferred }: { path: string; deferred: boolean }) {
+  const [requested, setRequested] = useState(!deferred);
   const [failed, setFailed] = useState(false);
-  if (!waiting && !asked) {
-    setAsked(true);
+  if (!deferred && !requested) {
+    setRequested(true);
   }
   if (failed) {
-    return <IconPhotoOff size={28} stroke={1.2} aria-label="There is no picture to show" />;
+    return <IconPhotoOff size={28} stroke={1.2} aria-label="Picture not available" />;
   }
-  return asked ? (
+  return requested ? (
     <img src={thumbnailUrl(path)} alt="" decoding="async" onError={() => setFailed(true)} />
   ) : null;
 }
@@ -93,7 +93,7 @@ function outcomeColor(status: string): CSSProperties {
   return { "--outcome": color } as CSSProperties;
 }
 
-/** What the user called the image, else the end of its path; with its page in a document. */
+/** The image's source name, else the last part of its path; with its page number if it has one. */
 export function nameOf(image: BatchImage): string {
   const name = image.source_name ?? image.image_path?.split("/").at(-1) ?? image.chain_id;
   return image.page === null ? name : `${name}, page ${image.page}`;

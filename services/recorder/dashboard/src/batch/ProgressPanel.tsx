@@ -12,7 +12,7 @@ interface Props {
   connection: Connection;
 }
 
-/** How far the batch is, by its events. */
+/** The batch's progress, live by its events. */
 export function ProgressPanel({ batch, progress, connection }: Props) {
   const open = batch.total_images - done(batch);
   return (
@@ -23,7 +23,7 @@ export function ProgressPanel({ batch, progress, connection }: Props) {
           <Text size="sm">
             {batch.total_known
               ? `${count(done(batch))} of ${counted(batch.total_images, "image")} done`
-              : `${counted(batch.seen_images, "image")} so far, the total is not known yet`}
+              : `${counted(batch.seen_images, "image")} so far, total not known yet`}
           </Text>
         </Group>
         <LiveBadge connection={connection} />
@@ -33,7 +33,7 @@ export function ProgressPanel({ batch, progress, connection }: Props) {
         <Fact name="Read" value={count(batch.completed_images)} />
         <Fact name="Failed" value={count(batch.failed_images)} />
         <Fact name="Revoked" value={count(batch.revoked_images)} />
-        {batch.total_known && <Fact name="Open" value={count(Math.max(0, open))} />}
+        {batch.total_known && <Fact name="Remaining" value={count(Math.max(0, open))} />}
         {typeof progress?.images_per_s === "number" && (
           <Fact name="Rate" value={rate(progress.images_per_s)} />
         )}
@@ -42,7 +42,10 @@ export function ProgressPanel({ batch, progress, connection }: Props) {
         )}
         {batch.started_at !== null && <Fact name="Started" value={moment(batch.started_at)} />}
         {hasEnded(batch.status) && batch.started_at !== null && batch.finished_at !== null && (
-          <Fact name="Took" value={duration(secondsBetween(batch.started_at, batch.finished_at))} />
+          <Fact
+            name="Duration"
+            value={duration(secondsBetween(batch.started_at, batch.finished_at))}
+          />
         )}
         {batch.initiated_by !== null && <Fact name="Initiated by" value={batch.initiated_by} />}
         {batch.run > 1 && <Fact name="Run" value={count(batch.run)} />}
@@ -69,7 +72,7 @@ function LiveBadge({ connection }: { connection: Connection }) {
   const [color, text] = {
     connecting: ["gray", "Connecting"],
     live: ["green", "Live"],
-    away: ["yellow", "Not live: connecting again"],
+    reconnecting: ["yellow", "Disconnected: reconnecting"],
   }[connection] as [string, string];
   return (
     <Badge color={color} variant="dot" role="status">

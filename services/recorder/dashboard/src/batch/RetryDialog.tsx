@@ -1,7 +1,7 @@
 import { Checkbox, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useState } from "react";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { INITIATOR, type IngestClient } from "../api/ingest";
 import type { Batch } from "../api/recorder";
 import { counted } from "../shell/format";
@@ -13,36 +13,31 @@ interface Props {
   onClose: () => void;
 }
 
-/** Asks before the failed and revoked images of a batch are read again. */
+/** Asks for confirmation, then retries the batch's failed and revoked images. */
 export function RetryDialog({ client, batch, onClose }: Props) {
   const [includeNoText, setIncludeNoText] = useState(false);
   const retry = async (key: string) => {
-    // Another choice is another request, not a repetition of it.
+    // A different choice is a different request, so it needs a different key.
     const header = { "Idempotency-Key": `${key}-${includeNoText}` };
-    await answered(
+    await unwrap(
       client.POST("/v1/batches/{batch_id}/retry", {
         params: { path: { batch_id: batch.batch_id }, header },
         body: { include_no_text: includeNoText, initiated_by: INITIATOR },
       }),
     );
     notifications.show({
-      title: "Retry asked for",
-      message: "The images go back to the workers; the counts follow within moments.",
+      title: "Retry requested",
+      message: "Workers read the images again. The counts change within seconds.",
     });
   };
   return (
-    <ConfirmDialog
-      title="Read again what was not read?"
-      action="Retry"
-      carryOut={retry}
-      onClose={onClose}
-    >
+    <ConfirmDialog title="Retry this batch?" action="Retry" onConfirm={retry} onClose={onClose}>
       <Text size="sm">
         {counted(batch.failed_images, "image")} failed, {counted(batch.revoked_images, "image")}{" "}
-        revoked. They are submitted again; what was read stays.
+        revoked. The recorder submits them again. Existing results are kept.
       </Text>
       <Checkbox
-        label="Those without any text, too"
+        label="Also retry images without text"
         checked={includeNoText}
         onChange={(event) => setIncludeNoText(event.currentTarget.checked)}
       />

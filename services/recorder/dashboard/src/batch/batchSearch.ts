@@ -1,4 +1,4 @@
-import { texts } from "../shell/searchParams";
+import { textParams } from "../shell/searchParams";
 
-/** Which of a batch's images are shown, as it stands in the address. */
-export const batchSearch = texts("status", "reason", "warning", "view");
+/** The URL parameters of a batch's page. */
+export const batchSearch = textParams("status", "reason", "warning", "view");

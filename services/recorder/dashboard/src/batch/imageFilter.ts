@@ -1,22 +1,22 @@
+import { IMAGE_OUTCOMES, parseEnum, REASONS, WARNINGS } from "../api/labels";
 import type { Batch } from "../api/recorder";
-import { IMAGE_OUTCOMES, knownValue, REASONS, WARNINGS } from "../api/vocabulary";
 
-/** Which images of a batch: by what became of them, why, and what speaks against their text. */
+/** Selects images of a batch by status, reason and warning. */
 export interface ImageFilter {
   status?: keyof typeof IMAGE_OUTCOMES;
   reason?: keyof typeof REASONS;
   warning?: keyof typeof WARNINGS;
 }
 
-/** The filter that an address asks for; what is no filter counts as none. */
+/** The filter of the URL parameters; unknown values are ignored. */
 export function imageFilter(search: {
   status?: string;
   reason?: string;
   warning?: string;
 }): ImageFilter {
-  const status = knownValue(IMAGE_OUTCOMES, search.status);
-  const reason = knownValue(REASONS, search.reason);
-  const warning = knownValue(WARNINGS, search.warning);
+  const status = parseEnum(IMAGE_OUTCOMES, search.status);
+  const reason = parseEnum(REASONS, search.reason);
+  const warning = parseEnum(WARNINGS, search.warning);
   return {
     ...(status && { status }),
     ...(reason && { reason }),
@@ -24,12 +24,12 @@ export function imageFilter(search: {
   };
 }
 
-/** Whether the filter leaves any image out. */
-export function isNarrowed(filter: ImageFilter): boolean {
+/** Whether any filter is set. */
+export function isFiltered(filter: ImageFilter): boolean {
   return Object.keys(filter).length > 0;
 }
 
-/** How many images the filter finds as far as the batch's counts tell; undefined if they do not. */
+/** How many images match the filter, by the batch's counts; undefined if no count says so. */
 export function expectedCount(
   filter: ImageFilter,
   batch: Pick<Batch, "seen_images" | "completed_images" | "failed_images">,

@@ -1,34 +1,34 @@
 import { keepPreviousData, queryOptions, useQueries, useQueryClient } from "@tanstack/react-query";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { type BatchImage, recorder } from "../api/recorder";
 import type { ImageFilter } from "./imageFilter";
 
 export const PAGE_SIZE = 500;
 const REFRESH_MS = 250;
 
-/** The images that are wanted, by their places in the list; the end is excluded. */
+/** A range of list indexes; the end is excluded. */
 export interface Range {
   start: number;
   end: number;
 }
 
-interface Asked {
+interface ImageListQuery {
   batchId: string;
   filter: ImageFilter;
-  /** Names the batch's state; an image that was read before it may be out of date. */
+  /** The batch's version; pages fetched at another version may be stale. */
   version: string;
 }
 
 /**
- * Images of a batch, page by page as far as they are wanted: a page's place in the list follows
- * from the page before it. Of an unfinished batch, pages in sight are read again when it changes.
+ * The pages of a batch's images up to the end of `range`; each page's cursor comes from the page
+ * before it. Visible pages are refetched when the batch's version changes.
  */
-export function useImagePages(asked: Asked, wanted: Range) {
+export function useImagePages(listQuery: ImageListQuery, visible: Range) {
   const client = useQueryClient();
   const cursors: (string | null)[] = [null];
-  while (cursors.length * PAGE_SIZE < wanted.end) {
+  while (cursors.length * PAGE_SIZE < visible.end) {
     const cursor = cursors[cursors.length - 1] ?? null;
-    const next = client.getQueryData(pageQuery(asked, cursor).queryKey)?.next_cursor;
+    const next = client.getQueryData(pageQuery(listQuery, cursor).queryKey)?.next_cursor;
     if (typeof next !== "string") {
       break;
     }
@@ -36,20 +36,20 @@ export function useImagePages(asked: Asked, wanted: Range) {
   }
   const pages = useQueries({
     queries: cursors.map((cursor, number) => {
-      const inSight = number * PAGE_SIZE < wanted.end && (number + 1) * PAGE_SIZE > wanted.start;
+      const inSight = number * PAGE_SIZE < visible.end && (number + 1) * PAGE_SIZE > visible.start;
       return {
-        ...pageQuery(asked, cursor),
+        ...pageQuery(listQuery, cursor),
         placeholderData: keepPreviousData,
         staleTime: Number.POSITIVE_INFINITY,
         refetchInterval: (query: { state: { data?: ImagePage | undefined } }) =>
-          inSight && query.state.data?.version !== asked.version && REFRESH_MS,
+          inSight && query.state.data?.version !== listQuery.version && REFRESH_MS,
       };
     }),
   });
   const last = pages[pages.length - 1];
   return {
     images: pages.flatMap((page) => page.data?.items ?? []),
-    /** Whether there are more than these. */
+    /** Whether the batch has more images than these. */
     more: last?.data === undefined || last.data.next_cursor !== null,
     error: pages.find((page) => page.error !== null)?.error ?? null,
     retry: () => Promise.all(pages.filter((page) => page.isError).map((page) => page.refetch())),
@@ -62,11 +62,11 @@ interface ImagePage {
   version: string;
 }
 
-function pageQuery({ batchId, filter, version }: Asked, cursor: string | null) {
+function pageQuery({ batchId, filter, version }: ImageListQuery, cursor: string | null) {
   return queryOptions({
     queryKey: ["batch", batchId, "images", filter, cursor] as const,
     queryFn: async ({ signal }): Promise<ImagePage> => {
-      const page = await answered(
+      const page = await unwrap(
         recorder.GET("/v1/batches/{batch_id}/images", {
           params: { path: { batch_id: batchId }, query: { ...filter, cursor, limit: PAGE_SIZE } },
           signal,

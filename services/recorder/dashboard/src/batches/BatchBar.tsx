@@ -8,10 +8,10 @@ const PARTS = [
   { column: "revoked_images", status: "REVOKED", label: "revoked" },
 ] as const;
 
-/** A batch's images by what became of them, as shares of its total. */
+/** A progress bar: read, failed and revoked images as shares of the batch's total. */
 export function BatchBar({ batch, ...props }: { batch: Batch } & ProgressRootProps) {
   const total = Math.max(batch.total_images, batch.seen_images, 1);
-  const told = PARTS.map(({ column, label }) => `${batch[column]} ${label}`).join(", ");
+  const summary = PARTS.map(({ column, label }) => `${batch[column]} ${label}`).join(", ");
   return (
     <Progress.Root
       role="progressbar"
@@ -19,7 +19,7 @@ export function BatchBar({ batch, ...props }: { batch: Batch } & ProgressRootPro
       aria-valuenow={Math.floor(batch.progress)}
       aria-valuemin={0}
       aria-valuemax={100}
-      aria-valuetext={`${Math.floor(batch.progress)} %: ${told}`}
+      aria-valuetext={`${Math.floor(batch.progress)} %: ${summary}`}
       {...props}
     >
       {PARTS.filter(({ column }) => batch[column] > 0).map(({ column, status }) => (

@@ -2,13 +2,13 @@ import { Button, Select, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
-import { BATCH_STATUSES, choices, knownValue } from "../api/vocabulary";
+import { BATCH_STATUSES, parseEnum, selectOptions } from "../api/labels";
 import filters from "../shell/Filters.module.css";
 
 const route = getRouteApi("/");
 const TYPING_MS = 300;
 
-/** Chooses batches by the page's address, so that a choice can be kept as a link. */
+/** The list's filters; they are URL parameters, so that a link keeps them. */
 export function BatchFilters() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
@@ -22,20 +22,24 @@ export function BatchFilters() {
         placeholder="Any"
         clearable
         clearButtonProps={{ "aria-label": "Any status" }}
-        data={choices(BATCH_STATUSES)}
-        value={knownValue(BATCH_STATUSES, search.status) ?? null}
+        data={selectOptions(BATCH_STATUSES)}
+        value={parseEnum(BATCH_STATUSES, search.status) ?? null}
         onChange={(status) => choose({ status: status ?? "" })}
         className={filters.field}
       />
-      <ExactText label="Name" value={search.name ?? ""} onChange={(name) => choose({ name })} />
-      <ExactText
+      <DebouncedInput
+        label="Name"
+        value={search.name ?? ""}
+        onChange={(name) => choose({ name })}
+      />
+      <DebouncedInput
         label="Initiated by"
         value={search.initiator ?? ""}
         onChange={(initiator) => choose({ initiator })}
       />
       {chosen && (
         <Button variant="default" onClick={() => navigate({ search: {}, replace: true })}>
-          All batches
+          Clear filters
         </Button>
       )}
     </search>
@@ -48,28 +52,28 @@ interface TextProps {
   onChange: (value: string) => void;
 }
 
-function ExactText({ label, value, onChange }: TextProps) {
+function DebouncedInput({ label, value, onChange }: TextProps) {
   const [text, setText] = useState(value);
-  const told = useRef(value);
-  const tell = useDebouncedCallback((typed: string) => {
-    told.current = typed;
+  const reported = useRef(value);
+  const report = useDebouncedCallback((typed: string) => {
+    reported.current = typed;
     onChange(typed);
   }, TYPING_MS);
   useEffect(() => {
-    // What comes back of one's own typing is older than what stands there.
-    if (value !== told.current) {
-      told.current = value;
+    // A value that this input reported itself is older than the typed text.
+    if (value !== reported.current) {
+      reported.current = value;
       setText(value);
     }
   }, [value]);
   return (
     <TextInput
       label={label}
-      placeholder="The whole, exactly"
+      placeholder="Exact match"
       value={text}
       onChange={(event) => {
         setText(event.currentTarget.value);
-        tell(event.currentTarget.value);
+        report(event.currentTarget.value);
       }}
       className={filters.field}
     />

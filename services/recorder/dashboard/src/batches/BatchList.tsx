@@ -7,7 +7,7 @@ import { hasEnded, StatusBadge } from "../shell/StatusBadge";
 import { BatchBar } from "./BatchBar";
 import classes from "./BatchList.module.css";
 
-/** Batches as a table; as cards where a table does not fit. */
+/** Batches as a table; as cards on narrow screens. */
 export function BatchList({ batches }: { batches: Batch[] }) {
   const narrow = useMediaQuery("(max-width: 62em)", undefined, { getInitialValueInEffect: false });
   return narrow ? <BatchCards batches={batches} /> : <BatchTable batches={batches} />;
@@ -44,14 +44,14 @@ function BatchTable({ batches }: { batches: Batch[] }) {
             <Table.Td>
               <BatchBar batch={batch} />
               <Text size="xs" c="dimmed" mt={4}>
-                {doneOf(batch)}
+                {doneText(batch)}
               </Text>
             </Table.Td>
             <Table.Td ta="right" {...(batch.failed_images > 0 && { c: "red" })}>
               {count(batch.failed_images)}
             </Table.Td>
-            <Table.Td className={classes.number}>{rateOf(batch) ?? "–"}</Table.Td>
-            <Table.Td className={classes.number}>{timeOf(batch) ?? "–"}</Table.Td>
+            <Table.Td className={classes.number}>{rateText(batch) ?? "–"}</Table.Td>
+            <Table.Td className={classes.number}>{timeText(batch) ?? "–"}</Table.Td>
             <Table.Td>{batch.initiated_by ?? "–"}</Table.Td>
           </Table.Tr>
         ))}
@@ -66,8 +66,8 @@ function BatchCards({ batches }: { batches: Batch[] }) {
       {batches.map((batch) => {
         const facts = [
           batch.failed_images > 0 ? `${count(batch.failed_images)} failed` : undefined,
-          rateOf(batch),
-          timeOf(batch),
+          rateText(batch),
+          timeText(batch),
           batch.initiated_by ?? undefined,
         ].filter((fact) => fact !== undefined);
         return (
@@ -78,7 +78,7 @@ function BatchCards({ batches }: { batches: Batch[] }) {
             </Group>
             <BatchBar batch={batch} />
             <Text size="xs" c="dimmed" mt={4}>
-              {[doneOf(batch), ...facts].join(" · ")}
+              {[doneText(batch), ...facts].join(" · ")}
             </Text>
           </Card>
         );
@@ -100,19 +100,19 @@ function BatchLink({ batch }: { batch: Batch }) {
   );
 }
 
-function doneOf(batch: Batch): string {
+function doneText(batch: Batch): string {
   const done = batch.completed_images + batch.failed_images + batch.revoked_images;
   return batch.total_known
     ? `${count(done)} of ${counted(batch.total_images, "image")}`
     : `${count(done)} of ${count(batch.seen_images)} so far`;
 }
 
-function rateOf(batch: Batch): string | undefined {
+function rateText(batch: Batch): string | undefined {
   return batch.images_per_s === null ? undefined : rate(batch.images_per_s);
 }
 
-/** What an ended batch took, or what an unfinished one still takes. */
-function timeOf(batch: Batch): string | undefined {
+/** The duration of an ended batch, or the estimated time left of an unfinished one. */
+function timeText(batch: Batch): string | undefined {
   if (!hasEnded(batch.status)) {
     return batch.eta_s === null ? undefined : `${duration(batch.eta_s)} left`;
   }

@@ -11,7 +11,7 @@ import { useBatches } from "./useBatches";
 
 const route = getRouteApi("/");
 
-/** All batches, and how each gets on. */
+/** The list of batches with their progress. */
 export function BatchesPage() {
   const filter = batchFilter(route.useSearch());
   const { data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } =
@@ -38,15 +38,15 @@ export function BatchesPage() {
 
 function NoBatches({ chosen }: { chosen: boolean }) {
   return chosen ? (
-    <EmptyState title="No such batches">
-      Names and initiators are compared as a whole; choose less, or all batches.
+    <EmptyState title="No matching batches">
+      Name and initiator must match exactly. Change or clear the filters.
     </EmptyState>
   ) : (
     <EmptyState title="No batches yet">
       <Anchor size="sm" renderRoot={(props) => <Link to="/submit" {...props} />}>
         Submit images
       </Anchor>{" "}
-      here, or run <Code>.venv/bin/ocrstream submit FOLDER</Code>. They show up at once.
+      here, or run <Code>.venv/bin/ocrstream submit FOLDER</Code>. The batch appears immediately.
     </EmptyState>
   );
 }

@@ -1,19 +1,19 @@
-import { BATCH_STATUSES, knownValue } from "../api/vocabulary";
+import { BATCH_STATUSES, parseEnum } from "../api/labels";
 
-/** Which batches; names are as the recorder's API has them. */
+/** Filters of the list, named as the parameters of the read API. */
 export interface BatchFilter {
   status?: keyof typeof BATCH_STATUSES;
   batch_name?: string;
   initiated_by?: string;
 }
 
-/** The filter that an address asks for. */
+/** The filter of the URL parameters; unknown values are ignored. */
 export function batchFilter(search: {
   status?: string;
   name?: string;
   initiator?: string;
 }): BatchFilter {
-  const status = knownValue(BATCH_STATUSES, search.status);
+  const status = parseEnum(BATCH_STATUSES, search.status);
   return {
     ...(status && { status }),
     ...(search.name && { batch_name: search.name }),

@@ -1,4 +1,4 @@
-import { texts } from "../shell/searchParams";
+import { textParams } from "../shell/searchParams";
 
-/** What the list of batches is chosen by, as it stands in the address. */
-export const batchesSearch = texts("status", "name", "initiator");
+/** The URL parameters of the list of batches. */
+export const batchesSearch = textParams("status", "name", "initiator");

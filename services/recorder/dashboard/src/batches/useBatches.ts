@@ -1,5 +1,5 @@
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { recorder } from "../api/recorder";
 import type { BatchFilter } from "./batchFilter";
 
@@ -7,14 +7,14 @@ const PAGE_SIZE = 50;
 const REFRESH_MS = 750;
 
 /**
- * Batches, those heard of last first. Pages are read again and again, one request at a time: what
- * did not change is answered without a body.
+ * Batches, the newest first. Pages are refetched one request at a time; an unchanged page is
+ * answered 304, without a body.
  */
 export function useBatches(filter: BatchFilter) {
   return useInfiniteQuery({
     queryKey: ["batches", filter],
     queryFn: ({ signal, pageParam }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/batches", {
           params: { query: { ...filter, cursor: pageParam, limit: PAGE_SIZE } },
           signal,

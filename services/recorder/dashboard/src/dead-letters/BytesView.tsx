@@ -1,10 +1,10 @@
 import { Code, Text } from "@mantine/core";
-import { type Bytes, hexDump, readable } from "./bytes";
+import { type Bytes, hexDump, prettyJson } from "./bytes";
 
-const MOST_LETTERS = 100_000;
-const MOST_BYTES = 4096;
+const MAX_CHARACTERS = 100_000;
+const MAX_BYTES = 4096;
 
-/** Bytes as they are: text as text, whatever it holds, and all else in hex. */
+/** UTF-8 bytes as text, other bytes as a hex dump. */
 export function BytesView({ label, bytes }: { label: string; bytes: Bytes | null }) {
   if (bytes === null) {
     return (
@@ -15,10 +15,10 @@ export function BytesView({ label, bytes }: { label: string; bytes: Bytes | null
   }
   const shown =
     typeof bytes.text === "string"
-      ? shortened(readable(bytes.text))
-      : hexDump(bytes.base64 ?? "", MOST_BYTES);
+      ? truncated(prettyJson(bytes.text))
+      : hexDump(bytes.base64 ?? "", MAX_BYTES);
   return (
-    // It scrolls, so whoever has no mouse must be able to get there.
+    // It scrolls, so the keyboard must be able to focus it.
     <Code
       block
       tabIndex={0}
@@ -32,7 +32,7 @@ export function BytesView({ label, bytes }: { label: string; bytes: Bytes | null
   );
 }
 
-function shortened(text: string): string {
-  if (text.length <= MOST_LETTERS) return text;
-  return `${text.slice(0, MOST_LETTERS)}\n… ${text.length - MOST_LETTERS} characters more`;
+function truncated(text: string): string {
+  if (text.length <= MAX_CHARACTERS) return text;
+  return `${text.slice(0, MAX_CHARACTERS)}\n… ${text.length - MAX_CHARACTERS} more characters`;
 }

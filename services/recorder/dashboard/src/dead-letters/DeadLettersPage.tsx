@@ -2,70 +2,74 @@ import { Button, Group, NativeSelect, Stack, Text, TextInput } from "@mantine/co
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
-import { answered } from "../api/errors";
-import { pauseAfter } from "../api/queryClient";
+import { unwrap } from "../api/errors";
+import { REJECTIONS, selectOptions, TOPICS } from "../api/labels";
+import { retryIntervalMs } from "../api/queryClient";
 import { recorder } from "../api/recorder";
-import { choices, REJECTIONS, TOPICS } from "../api/vocabulary";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
 import { count } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { PageTitle } from "../shell/PageTitle";
-import { ChangeDialog, type Wanted } from "./ChangeDialog";
-import { type LetterFilters, letterFilters, letterParameters, STATES } from "./filters";
-import { LetterDrawer } from "./LetterDrawer";
-import { LetterTable } from "./LetterTable";
+import { ActionDialog, type PendingAction } from "./ActionDialog";
+import { DeadLetterDrawer } from "./DeadLetterDrawer";
+import { DeadLetterTable } from "./DeadLetterTable";
+import { type DeadLetterFilters, deadLetterFilters, deadLetterParameters, STATES } from "./filters";
 
 const route = getRouteApi("/dead-letters");
-const AT_ONCE = 50;
-const NONE: ReadonlySet<number> = new Set();
+const PAGE_SIZE = 50;
+const EMPTY_SELECTION: ReadonlySet<number> = new Set();
 
-/** Records that could not be applied: look at them, send them again, or drop them. */
+/** The list of dead letters: shows, redrives and drops them. */
 export function DeadLettersPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const { letter, ...filters } = search;
-  const [selection, setSelection] = useState({ of: "", ids: NONE });
-  const [wanted, setWanted] = useState<Wanted | null>(null);
-  // What is not listed any more cannot be seen to be selected.
+  const [selection, setSelection] = useState({ of: "", ids: EMPTY_SELECTION });
+  const [pending, setPending] = useState<PendingAction | null>(null);
+  // Other filters list other dead letters, so the selection is cleared.
   const listed = JSON.stringify(filters);
-  const selected = selection.of === listed ? selection.ids : NONE;
+  const selected = selection.of === listed ? selection.ids : EMPTY_SELECTION;
   const select = (chosen: ReadonlySet<number>) => setSelection({ of: listed, ids: chosen });
   const letters = useInfiniteQuery({
     queryKey: ["dead-letters", filters],
     initialPageParam: "",
     queryFn: ({ pageParam: cursor, signal }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/dead-letters", {
           params: {
-            query: { ...letterParameters(filters), limit: AT_ONCE, ...(cursor && { cursor }) },
+            query: {
+              ...deadLetterParameters(filters),
+              limit: PAGE_SIZE,
+              ...(cursor && { cursor }),
+            },
           },
           signal,
         }),
       ),
-    // Who has gone further back reads, and nothing may move meanwhile.
+    // With more pages loaded, a refetch would move the rows that the user reads.
     refetchInterval: ({ state }) =>
-      state.data?.pages.length === 1 ? 5_000 : pauseAfter(state.error),
+      state.data?.pages.length === 1 ? 5_000 : retryIntervalMs(state.error),
     getNextPageParam: (last) => last.next_cursor ?? undefined,
   });
-  const show = (some: LetterFilters) => navigate({ search: some });
+  const show = (some: DeadLetterFilters) => navigate({ search: some });
   const rows = letters.data?.pages.flatMap((page) => page.items) ?? [];
   const ids = rows.map(({ id }) => id).filter((id) => selected.has(id));
   return (
     <Stack>
       <PageTitle title="Dead letters" />
       <Text c="dimmed">
-        Records that could not be applied. Mend the reason, then redrive them; or drop what nobody
-        wants. Nothing is ever deleted from Kafka here.
+        Records that a worker or the recorder could not process. Fix the cause and redrive them, or
+        drop them. Neither deletes a record from Kafka.
       </Text>
       <Filters filters={filters} onChange={show} />
       {letters.isPending && <LoadingState />}
       {letters.isError && <ErrorState error={letters.error} retry={() => letters.refetch()} />}
       {letters.isSuccess && rows.length === 0 && (
-        <EmptyState title="No such dead letters">
+        <EmptyState title="No matching dead letters">
           {filters.state === undefined
-            ? "Every record that came in could be applied, or was dealt with."
-            : "Choose other filters to see more."}
+            ? "No dead letter is open for these filters."
+            : "Change the filters to see others."}
         </EmptyState>
       )}
       {rows.length > 0 && (
@@ -77,7 +81,7 @@ export function DeadLettersPage() {
             <Button
               size="xs"
               disabled={ids.length === 0}
-              onClick={() => setWanted({ action: "redrive", ids })}
+              onClick={() => setPending({ action: "redrive", ids })}
             >
               Redrive
             </Button>
@@ -85,12 +89,12 @@ export function DeadLettersPage() {
               size="xs"
               variant="default"
               disabled={ids.length === 0}
-              onClick={() => setWanted({ action: "drop", ids })}
+              onClick={() => setPending({ action: "drop", ids })}
             >
               Drop
             </Button>
           </Group>
-          <LetterTable
+          <DeadLetterTable
             letters={rows}
             selected={selected}
             onSelect={select}
@@ -102,48 +106,52 @@ export function DeadLettersPage() {
               loading={letters.isFetchingNextPage}
               onClick={() => letters.fetchNextPage()}
             >
-              Show more
+              Load more
             </Button>
           )}
         </>
       )}
-      <LetterDrawer
+      <DeadLetterDrawer
         id={letter === undefined ? null : Number(letter)}
         onClose={() => show(filters)}
-        onChange={(one) => setWanted(one)}
+        onChange={(one) => setPending(one)}
       />
-      <ChangeDialog wanted={wanted} onClose={() => setWanted(null)} onDone={() => select(NONE)} />
+      <ActionDialog
+        pending={pending}
+        onClose={() => setPending(null)}
+        onDone={() => select(EMPTY_SELECTION)}
+      />
     </Stack>
   );
 }
 
 interface FiltersProps {
-  filters: LetterFilters;
-  onChange(filters: LetterFilters): void;
+  filters: DeadLetterFilters;
+  onChange(filters: DeadLetterFilters): void;
 }
 
 function Filters({ filters, onChange }: FiltersProps) {
   const change = (some: Record<string, unknown>) =>
-    onChange(letterFilters({ ...filters, ...some }));
+    onChange(deadLetterFilters({ ...filters, ...some }));
   return (
     <Group component="search" aria-label="Filter dead letters" align="end" gap="sm">
       <NativeSelect
         label="Topic"
         value={filters.topic ?? ""}
         onChange={(event) => change({ topic: event.currentTarget.value })}
-        data={[{ value: "", label: "any" }, ...choices(TOPICS)]}
+        data={[{ value: "", label: "any" }, ...selectOptions(TOPICS)]}
       />
       <NativeSelect
         label="Reason"
         value={filters.reason ?? ""}
         onChange={(event) => change({ reason: event.currentTarget.value })}
-        data={[{ value: "", label: "any" }, ...choices(REJECTIONS)]}
+        data={[{ value: "", label: "any" }, ...selectOptions(REJECTIONS)]}
       />
       <NativeSelect
         label="State"
         value={filters.state ?? "open"}
         onChange={(event) => change({ state: event.currentTarget.value })}
-        data={choices(STATES)}
+        data={selectOptions(STATES)}
       />
       <TextInput
         label="Batch"

@@ -1,13 +1,15 @@
 import { expect, it } from "vitest";
-import { letterFilters, letterParameters } from "./filters";
+import { deadLetterFilters, deadLetterParameters } from "./filters";
 
-it("an address that makes no sense filters nothing", () => {
-  expect(letterFilters({ topic: "x", reason: 1, state: "gone", batch: {}, letter: "-1" })).toEqual(
-    {},
-  );
+it("invalid URL parameters are ignored", () => {
+  expect(
+    deadLetterFilters({ topic: "x", reason: 1, state: "gone", batch: {}, letter: "-1" }),
+  ).toEqual({});
 });
 
-it("open ones are listed unless told otherwise", () => {
-  expect(letterParameters(letterFilters({}))).toEqual({ state: "open" });
-  expect(letterParameters(letterFilters({ state: "all", batch: "7" }))).toEqual({ batch_id: "7" });
+it("the default state is open", () => {
+  expect(deadLetterParameters(deadLetterFilters({}))).toEqual({ state: "open" });
+  expect(deadLetterParameters(deadLetterFilters({ state: "all", batch: "7" }))).toEqual({
+    batch_id: "7",
+  });
 });

@@ -1,43 +1,43 @@
-/** Which dead letters are listed, and which is looked at, as the address of the page tells it. */
+/** The URL parameters of the dead letters' page. */
 
-import type { DeadLettersAsked } from "../api/recorder";
-import { DEAD_LETTER_STATES, knownValue, REJECTIONS, TOPICS } from "../api/vocabulary";
+import { DEAD_LETTER_STATES, parseEnum, REJECTIONS, TOPICS } from "../api/labels";
+import type { DeadLettersQuery } from "../api/recorder";
 
-/** States to choose from: those of the contract, or none in particular. */
+/** Options of the state filter: the API's states, and all. */
 export const STATES = { ...DEAD_LETTER_STATES, all: "All" } as const;
 
-export interface LetterFilters {
+export interface DeadLetterFilters {
   topic?: keyof typeof TOPICS;
   reason?: keyof typeof REJECTIONS;
-  /** Open ones if it is left out. */
+  /** Default: open. */
   state?: keyof typeof STATES;
   batch?: string;
-  /** The one that is looked at. */
+  /** The dead letter that the drawer shows. */
   letter?: string;
 }
 
-/** The filters that an address means; what it cannot mean is left out. */
-export function letterFilters(search: Record<string, unknown>): LetterFilters {
+/** The filters of the URL parameters; invalid values are ignored. */
+export function deadLetterFilters(search: Record<string, unknown>): DeadLetterFilters {
   const { batch, letter } = search as { batch?: unknown; letter?: unknown };
-  const filters: LetterFilters = {};
-  const topic = knownValue(TOPICS, search.topic);
+  const filters: DeadLetterFilters = {};
+  const topic = parseEnum(TOPICS, search.topic);
   if (topic) filters.topic = topic;
-  const reason = knownValue(REJECTIONS, search.reason);
+  const reason = parseEnum(REJECTIONS, search.reason);
   if (reason) filters.reason = reason;
-  const state = knownValue(STATES, search.state);
+  const state = parseEnum(STATES, search.state);
   if (state && state !== "open") filters.state = state;
   if (typeof batch === "string" && batch !== "") filters.batch = batch.slice(0, 255);
   if (typeof letter === "string" && /^[1-9]\d{0,15}$/.test(letter)) filters.letter = letter;
   return filters;
 }
 
-/** The same as the API's parameters. */
-export function letterParameters({
+/** The filters as parameters of the read API. */
+export function deadLetterParameters({
   topic,
   reason,
   state = "open",
   batch,
-}: LetterFilters): DeadLettersAsked {
+}: DeadLetterFilters): DeadLettersQuery {
   return {
     ...(topic && { topic }),
     ...(reason && { reason }),

@@ -10,12 +10,12 @@ interface Props {
   selection: Selection;
   /** Boxes below it are hidden. */
   threshold: number;
-  /** Whether each box has its text in it, for a page without a picture. */
-  written: boolean;
+  /** Whether to draw the text of each box, for an image without a picture. */
+  showText: boolean;
 }
 
-/** The text boxes of a picture, as polygons in its pixels. */
-export function Boxes({ boxes, size, selection, threshold, written }: Props) {
+/** Text boxes as SVG polygons, in pixels of the image. */
+export function Boxes({ boxes, size, selection, threshold, showText }: Props) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: there is no fieldset in SVG
     <svg
@@ -26,13 +26,13 @@ export function Boxes({ boxes, size, selection, threshold, written }: Props) {
     >
       {boxes.map((box, index) => (
         <Box
-          // biome-ignore lint/suspicious/noArrayIndexKey: its place in the result is what a box is
+          // biome-ignore lint/suspicious/noArrayIndexKey: a box has no identity but its index in the result
           key={index}
           box={box}
           index={index}
           selected={selection.has(index)}
           hidden={box.confidence < threshold}
-          written={written}
+          showText={showText}
         />
       ))}
     </svg>
@@ -44,10 +44,10 @@ interface BoxProps {
   index: number;
   selected: boolean;
   hidden: boolean;
-  written: boolean;
+  showText: boolean;
 }
 
-const Box = memo(function Box({ box, index, selected, hidden, written }: BoxProps) {
+const Box = memo(function Box({ box, index, selected, hidden, showText }: BoxProps) {
   if (hidden) return null;
   return (
     <>
@@ -62,18 +62,18 @@ const Box = memo(function Box({ box, index, selected, hidden, written }: BoxProp
         aria-pressed={selected}
         aria-label={`${box.text}, ${percent(box.confidence)}`}
       />
-      {written && <WrittenText box={box} />}
+      {showText && <BoxText box={box} />}
     </>
   );
 });
 
-/** The text as long and as high as its box; upright boxes only, of text that goes across. */
-function WrittenText({ box }: { box: TextBox }) {
+/** The text, scaled to its box. It suits upright boxes of horizontal text only. */
+function BoxText({ box }: { box: TextBox }) {
   const { left, top, right, bottom } = boundsOf(box.bbox);
   const height = bottom - top;
   return (
     <text
-      className={classes.written}
+      className={classes.boxText}
       x={left}
       y={bottom - height / 4}
       fontSize={height * 0.8}

@@ -6,7 +6,7 @@ import { duration, moment } from "../shell/format";
 import { percent } from "./confidence";
 import { FactTable } from "./FactTable";
 
-/** How a result came about: when, by which worker, and what it belongs to. */
+/** The image's times, worker, batch and chain. */
 export function Details({ image, chain }: { image: Image; chain: Chain | undefined }) {
   const task = chain?.tasks.filter((one) => one.run === image.run).at(-1);
   const confidences = image.text_boxes.map((box) => box.confidence);
@@ -15,10 +15,10 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
     ["Path", image.image_path],
     ["Public path", image.public_path],
     ["Text boxes", image.text_boxes.length],
-    ["Confidence, mean", confidences.length > 0 && percent(mean)],
+    ["Mean confidence", confidences.length > 0 && percent(mean)],
     ["Submitted", image.submitted_at && moment(image.submitted_at)],
     ["Started", task?.started_at && moment(task.started_at)],
-    ["Took", task?.duration_s != null && duration(task.duration_s)],
+    ["Duration", task?.duration_s != null && duration(task.duration_s)],
     ["Attempts", task && task.attempt > 1 && task.attempt],
     ["Run", image.run > 1 && image.run],
     ["Worker", task?.worker],
@@ -36,7 +36,7 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
       ),
     ],
     [
-      "Chain of tasks",
+      "Chain",
       image.chain_id !== null && (
         <Anchor
           size="sm"

@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 
 type Fact = [name: string, value: ReactNode];
 
-/** Facts by their names under a title; those that are not known, or not worth a word, are left out. */
+/** A titled table of names and values; rows with an empty value are left out. */
 export function FactTable({ id, title, facts }: { id: string; title: string; facts: Fact[] }) {
   const known = facts.filter(
     ([, value]) => value !== null && value !== undefined && value !== false && value !== "",

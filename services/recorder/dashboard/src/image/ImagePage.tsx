@@ -10,15 +10,15 @@ import { PageTitle } from "../shell/PageTitle";
 import { Details } from "./Details";
 import { ImageView } from "./ImageView";
 import { imageName } from "./names";
-import { chainQuery, imageQuery, isUnknown, resultVersionsQuery, SOON_MS } from "./queries";
-import { ReadBy, Warnings } from "./ReadBy";
+import { ProvenanceTable, Warnings } from "./ProvenanceTable";
+import { chainQuery, imageQuery, isNotFound, POLL_MS, resultVersionsQuery } from "./queries";
 import { ResultVersions } from "./ResultVersions";
 import { sourceOf } from "./source";
 import { usePicture } from "./usePicture";
 
 const route = getRouteApi("/images");
 
-/** One image: what it looks like, and what was read on it. */
+/** An image: its picture, its text boxes, and how they were read. */
 export function ImagePage() {
   const { path } = route.useSearch();
   return path === undefined ? <NoImage /> : <OneImage key={path} path={path} />;
@@ -28,10 +28,11 @@ function NoImage() {
   return (
     <Stack>
       <PageTitle title="Image" />
-      <EmptyState title="This address names no image">
-        Choose one in a <Anchor renderRoot={(props) => <Link to="/" {...props} />}>batch</Anchor>,
-        or <Anchor renderRoot={(props) => <Link to="/search" {...props} />}>search</Anchor> for what
-        it says.
+      <EmptyState title="No image selected">
+        Open an image from a{" "}
+        <Anchor renderRoot={(props) => <Link to="/" {...props} />}>batch</Anchor>, or{" "}
+        <Anchor renderRoot={(props) => <Link to="/search" {...props} />}>search</Anchor> for its
+        text.
       </EmptyState>
     </Stack>
   );
@@ -44,7 +45,7 @@ function OneImage({ path }: { path: string }) {
   const reprocessing = versions[0]?.new === null;
   const image = useQuery({
     ...imageQuery(path),
-    ...(reprocessing && { refetchInterval: SOON_MS }),
+    ...(reprocessing && { refetchInterval: POLL_MS }),
   });
   const chain = useQuery(chainQuery(image.data?.chain_id));
   const picture = usePicture(path);
@@ -57,26 +58,27 @@ function OneImage({ path }: { path: string }) {
     <Stack>
       {q !== undefined && (
         <Anchor size="sm" renderRoot={(props) => <Link to="/search" search={{ q }} {...props} />}>
-          <IconArrowLeft size={14} aria-hidden /> Search for “{q}”
+          <IconArrowLeft size={14} aria-hidden /> Back to the search for “{q}”
         </Anchor>
       )}
       <Group gap="sm">
         <PageTitle title={imageName(path, name, page)} />
         {image.data && <Outcome image={image.data} />}
-        {reprocessing && <Badge color="blue">being reprocessed</Badge>}
+        {reprocessing && <Badge color="blue">reprocessing</Badge>}
       </Group>
-      {isUnknown(image.error) && (
+      {isNotFound(image.error) && (
         <Alert role="status" icon={<IconHourglass />} title="Not read yet">
-          No result has come for this path. It is shown here as soon as there is one.
+          The recorder has no result for this path yet. The page shows the result as soon as it
+          arrives.
         </Alert>
       )}
-      {image.error && !isUnknown(image.error) && (
+      {image.error && !isNotFound(image.error) && (
         <ErrorState error={image.error} retry={image.refetch} />
       )}
       {image.data && image.data.status !== "success" && <Failure image={image.data} />}
       {image.data?.provenance && <Warnings provenance={image.data.provenance} />}
       {image.isPending ? (
-        <Skeleton h="30rem" role="status" aria-label="The image is being loaded" />
+        <Skeleton h="30rem" role="status" aria-label="Loading the image" />
       ) : (
         <ImageView
           imagePath={path}
@@ -87,7 +89,7 @@ function OneImage({ path }: { path: string }) {
         />
       )}
       {versions.length > 0 && <ResultVersions versions={versions} />}
-      {image.data?.provenance && <ReadBy provenance={image.data.provenance} />}
+      {image.data?.provenance && <ProvenanceTable provenance={image.data.provenance} />}
       {image.data && <Details image={image.data} chain={chain.data} />}
     </Stack>
   );
@@ -105,20 +107,22 @@ function Outcome({ image }: { image: Image }) {
   );
 }
 
-/** Why there is no text, and what can be done. */
+/** Why the image has no text, and what the user can do about it. */
 function Failure({ image }: { image: Image }) {
-  const blank = image.reason === "no_text";
+  const hasNoText = image.reason === "no_text";
   return (
     <Alert
       icon={<IconAlertTriangle />}
-      color={blank ? "gray" : "red"}
-      title={blank ? "No text was found on it" : "It was not read"}
+      color={hasNoText ? "gray" : "red"}
+      title={hasNoText ? "No text found" : "The image was not read"}
     >
-      {!blank && <Text size="sm">{image.error ?? image.reason ?? "It is not said why."}</Text>}
+      {!hasNoText && (
+        <Text size="sm">{image.error ?? image.reason ?? "The result has no reason."}</Text>
+      )}
       <Text size="sm">
-        {blank
-          ? "If there is some, reprocess it with another engine: ocrstream reprocess."
-          : "A retry of its batch reads it again."}
+        {hasNoText
+          ? "If the image has text, reprocess it with another engine: ocrstream reprocess."
+          : "Retry its batch to read the image again."}
       </Text>
     </Alert>
   );

@@ -12,7 +12,9 @@ interface Props {
   threshold: number;
 }
 
-/** The text of the boxes, a line each, with one tab stop: arrows, Home and End go from line to line. */
+/**
+ * A listbox with a line for each box. It is one tab stop; arrows, Home and End move between lines.
+ */
 export function Lines({ ref, boxes, selection, threshold }: Props) {
   const [visited, setVisited] = useState(-1);
   const shown = (index: number) => (boxes[index]?.confidence ?? -1) >= threshold;
@@ -34,7 +36,7 @@ export function Lines({ ref, boxes, selection, threshold }: Props) {
     >
       {boxes.map((box, index) => (
         <Line
-          // biome-ignore lint/suspicious/noArrayIndexKey: its place in the result is what a box is
+          // biome-ignore lint/suspicious/noArrayIndexKey: a box has no identity but its index in the result
           key={index}
           box={box}
           index={index}

@@ -6,14 +6,14 @@ import classes from "./Image.module.css";
 import { textOf } from "./text";
 
 const MARKS = { both: " ", old: "−", new: "+" } as const;
-const SPOKEN = { both: "", old: "only the old result has:", new: "only the new result has:" };
+const SPOKEN = { both: "", old: "only in the old version:", new: "only in the new version:" };
 
-/** What an image said before it was reprocessed, each time, beside what it said after that. */
+/** Each reprocessing of an image: its old and new result version, and the lines that changed. */
 export function ResultVersions({ versions }: { versions: readonly Pair[] }) {
   return (
     <Stack component="section" aria-labelledby="result-versions">
       <Title order={2} size="h4" id="result-versions">
-        Reprocessed
+        Result versions
       </Title>
       {versions.map((pair) => (
         <Reprocessed key={pair.request_id} pair={pair} />
@@ -28,13 +28,13 @@ function Reprocessed({ pair: { old, new: now, requested_at } }: { pair: Pair }) 
   return (
     <Stack gap="xs">
       <Group gap="xs">
-        <Text size="sm">Asked for {moment(requested_at)}:</Text>
+        <Text size="sm">Reprocessing requested {moment(requested_at)}:</Text>
         <Outcome version={old} />→
-        {now ? <Outcome version={now} /> : <Badge color="gray">is being reprocessed</Badge>}
+        {now ? <Outcome version={now} /> : <Badge color="gray">reprocessing</Badge>}
       </Group>
-      {now && changed.length === 0 && <Text size="sm">Both say the same.</Text>}
+      {now && changed.length === 0 && <Text size="sm">Both versions have the same text.</Text>}
       {changed.length > 0 && (
-        <ol className={classes.changes} aria-label="What changed">
+        <ol className={classes.changes} aria-label="Text changes">
           {changes.map(({ kind, line }, index) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: the lines never move
             <li key={index} data-change={kind}>
@@ -56,6 +56,6 @@ function Outcome({ version }: { version: ResultVersion }) {
   const { length } = version.text_boxes;
   const mean = version.text_boxes.reduce((sum, box) => sum + box.confidence, 0) / length;
   return (
-    <Badge color="gray">{`run ${version.run}: ${length} boxes, ${Math.floor(mean * 100)} % sure`}</Badge>
+    <Badge color="gray">{`run ${version.run}: ${length} boxes, confidence ${Math.floor(mean * 100)} %`}</Badge>
   );
 }

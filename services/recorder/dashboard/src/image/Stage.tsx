@@ -18,11 +18,11 @@ const STEP = 1.5;
 interface Props {
   ref: Ref<PanZoom | null>;
   size: Size;
-  /** What lies on the stage: it fills a layer of the proportions of `size`. */
+  /** Fills a layer with the aspect ratio of `size`. */
   children: ReactNode;
 }
 
-/** Shows a picture that can be moved and made larger; `ref` moves it from outside. */
+/** A viewport in which the user pans and zooms a picture; `ref` controls it from outside. */
 export function Stage({ ref, size, children }: Props) {
   const stage = useRef<HTMLElement>(null);
   const layer = useRef<HTMLDivElement>(null);
@@ -52,20 +52,20 @@ export function Stage({ ref, size, children }: Props) {
         </div>
       </section>
       <VisuallyHidden id={help}>
-        Arrow keys move the picture, plus and minus change its size, 0 shows all of it.
+        Arrow keys move the picture, plus and minus zoom, 0 shows the whole picture.
       </VisuallyHidden>
       <Paper className={classes.tools} withBorder p={4}>
-        <Group gap={4} role="toolbar" aria-label="Size">
-          <Tool label="Smaller" onClick={() => panZoom?.zoom(1 / STEP)}>
+        <Group gap={4} role="toolbar" aria-label="Zoom">
+          <Tool label="Zoom out" onClick={() => panZoom?.zoom(1 / STEP)}>
             <IconMinus />
           </Tool>
           <Text size="sm" w="3.2rem" ta="center">
             {Math.round(scale * 100)} %
           </Text>
-          <Tool label="Larger" onClick={() => panZoom?.zoom(STEP)}>
+          <Tool label="Zoom in" onClick={() => panZoom?.zoom(STEP)}>
             <IconPlus />
           </Tool>
-          <Tool label="Show all of it" onClick={() => panZoom?.showAll()}>
+          <Tool label="Show the whole picture" onClick={() => panZoom?.showAll()}>
             <IconMaximize />
           </Tool>
         </Group>

@@ -1,7 +1,7 @@
 import { Button, Group, Menu } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconCopy, IconDownload } from "@tabler/icons-react";
-import { choices, IMAGE_FORMATS } from "../api/vocabulary";
+import { IMAGE_FORMATS, selectOptions } from "../api/labels";
 import { counted } from "../shell/format";
 import { copyText } from "./copyText";
 import { exportUrl } from "./exportUrl";
@@ -10,12 +10,12 @@ import { textOf } from "./text";
 
 interface Props {
   imagePath: string;
-  /** All that is shown, in reading order. */
+  /** The visible boxes, in reading order. */
   boxes: readonly TextBox[];
   selected: readonly TextBox[];
 }
 
-/** Copy what is selected, or all that is shown; download all in a format. */
+/** Copies the selected lines, or all visible ones; downloads the image's result in a format. */
 export function TextActions({ imagePath, boxes, selected }: Props) {
   const chosen = selected.length > 0 ? selected : boxes;
   const copy = async () => {
@@ -23,7 +23,7 @@ export function TextActions({ imagePath, boxes, selected }: Props) {
     notifications.show(
       copied
         ? { message: `${counted(chosen.length, "line")} copied.` }
-        : { color: "red", message: "The browser did not let the text be copied." },
+        : { color: "red", message: "The browser denied access to the clipboard." },
     );
   };
   return (
@@ -48,7 +48,7 @@ export function TextActions({ imagePath, boxes, selected }: Props) {
           </Button>
         </Menu.Target>
         <Menu.Dropdown>
-          {choices(IMAGE_FORMATS).map(({ value: format, label }) => (
+          {selectOptions(IMAGE_FORMATS).map(({ value: format, label }) => (
             <Menu.Item key={format} component="a" href={exportUrl(imagePath, format)} download>
               {label}
             </Menu.Item>

@@ -10,29 +10,29 @@ interface Props {
   onChange: (value: number) => void;
 }
 
-/** What the colours of boxes mean, and how sure the engine must have been of what is shown. */
+/** The legend of the confidence bands, and the minimum confidence of visible boxes. */
 export function Threshold({ boxes, value, onChange }: Props) {
   const counts = bandCounts(boxes);
   const hidden = boxes.filter((box) => box.confidence < value / 100).length;
   return (
     <Stack gap={4}>
-      <Group component="ul" gap="sm" className={classes.legend} aria-label="Colours of confidence">
+      <Group component="ul" gap="sm" className={classes.legend} aria-label="Confidence colours">
         {BANDS.map((band, index) => (
           <li key={band.name} data-band={band.name} className={classes.legendItem}>
-            {`${band.label}${band.from > 0 ? `, ${band.from * 100} % up` : ""} (${counts[index]})`}
+            {`${band.label}${band.from > 0 ? `, from ${band.from * 100} %` : ""} (${counts[index]})`}
           </li>
         ))}
       </Group>
       <Group gap="sm" wrap="nowrap">
         <Text size="sm" style={{ whiteSpace: "nowrap" }}>
-          Show from {value} %
+          Confidence from {value} %
         </Text>
         <Slider
           flex={1}
           value={value}
           onChange={onChange}
           label={null}
-          thumbLabel="Least confidence shown"
+          thumbLabel="Minimum confidence"
           thumbValueText={`${value} %`}
         />
       </Group>

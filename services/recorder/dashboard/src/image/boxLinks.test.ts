@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { linked, linkTo } from "./boxLinks";
+import { boxesOfLink, linkOfBoxes } from "./boxLinks";
 
 function box(left: number, top: number, right: number, bottom: number) {
   const bbox = [
@@ -14,26 +14,26 @@ function box(left: number, top: number, right: number, bottom: number) {
 const BOXES = [box(10, 10, 110, 30), box(10.4, 40.2, 110, 60), box(10, 41, 110, 61)];
 
 describe("links to boxes", () => {
-  it("name boxes by where they are, and find them again", () => {
-    expect(linkTo(BOXES.slice(0, 2))).toBe("10,10,110,30;10,40,110,60");
+  it("identify boxes by their bounds", () => {
+    expect(linkOfBoxes(BOXES.slice(0, 2))).toBe("10,10,110,30;10,40,110,60");
     for (const [index, one] of BOXES.entries()) {
-      expect([...linked(linkTo([one]), BOXES)]).toEqual([index]);
+      expect([...boxesOfLink(linkOfBoxes([one]), BOXES)]).toEqual([index]);
     }
-    expect([...linked(linkTo(BOXES), BOXES)]).toEqual([0, 1, 2]);
+    expect([...boxesOfLink(linkOfBoxes(BOXES), BOXES)]).toEqual([0, 1, 2]);
   });
 
-  it("find a box that another result has moved a little", () => {
-    expect([...linked("12,9,108,31", BOXES)]).toEqual([0]);
+  it("find a box that another result version has moved a little", () => {
+    expect([...boxesOfLink("12,9,108,31", BOXES)]).toEqual([0]);
   });
 
-  it("leave out what is not there", () => {
-    expect([...linked("500,500,600,520", BOXES)]).toEqual([]);
-    expect([...linked("10,10,110,30;500,500,600,520", BOXES)]).toEqual([0]);
+  it("leave out boxes that do not exist", () => {
+    expect([...boxesOfLink("500,500,600,520", BOXES)]).toEqual([]);
+    expect([...boxesOfLink("10,10,110,30;500,500,600,520", BOXES)]).toEqual([0]);
   });
 
-  it("take no harm from what is no link", () => {
+  it("ignore invalid links", () => {
     for (const text of ["", ";", "a,b,c,d", "1,2,3", "1,2,3,NaN"]) {
-      expect(linked(text, BOXES).size).toBe(0);
+      expect(boxesOfLink(text, BOXES).size).toBe(0);
     }
   });
 });

@@ -1,50 +1,50 @@
 import { boundsOf, overlap, type Region, type TextBox } from "./geometry";
 
 /**
- * Boxes in an address: `left,top,right,bottom` in whole pixels, several joined by `;`.
+ * Boxes in a URL: `left,top,right,bottom` in whole pixels, joined by `;`.
  *
- * Where they stand is their name: results have no other that a later result of the image keeps.
+ * Bounds identify a box: results have no box id, and indexes change with each result version.
  */
-export function linkTo(boxes: readonly TextBox[]): string {
+export function linkOfBoxes(boxes: readonly TextBox[]): string {
   return boxes
     .map((box) => {
-      const { left, top, right, bottom } = rounded(boundsOf(box.bbox));
+      const { left, top, right, bottom } = roundRegion(boundsOf(box.bbox));
       return [left, top, right, bottom].join(",");
     })
     .join(";");
 }
 
-/** Which of the boxes the link means; what it names that is not there any more is left out. */
-export function linked(link: string, boxes: readonly TextBox[]): ReadonlySet<number> {
-  const places = boxes.map((box) => rounded(boundsOf(box.bbox)));
+/** The indexes of the boxes that the link names; boxes that no longer exist are left out. */
+export function boxesOfLink(link: string, boxes: readonly TextBox[]): ReadonlySet<number> {
+  const candidates = boxes.map((box) => roundRegion(boundsOf(box.bbox)));
   const found = link
     .split(";")
-    .map(parsed)
-    .map((region) => (region === null ? -1 : nearest(region, places)));
+    .map(parseRegion)
+    .map((region) => (region === null ? -1 : nearestBox(region, candidates)));
   return new Set(found.filter((index) => index >= 0));
 }
 
-const ALIKE = 0.5;
+const MIN_OVERLAP = 0.5;
 
-function nearest(region: Region, places: readonly Region[]): number {
+function nearestBox(region: Region, candidates: readonly Region[]): number {
   let best = -1;
-  let most = ALIKE;
-  for (const [index, place] of places.entries()) {
-    if (same(place, region)) return index;
-    const share = overlap(place, region);
-    if (share > most) [best, most] = [index, share];
+  let bestOverlap = MIN_OVERLAP;
+  for (const [index, candidate] of candidates.entries()) {
+    if (isSame(candidate, region)) return index;
+    const overlapWithRegion = overlap(candidate, region);
+    if (overlapWithRegion > bestOverlap) [best, bestOverlap] = [index, overlapWithRegion];
   }
   return best;
 }
 
-function parsed(text: string): Region | null {
+function parseRegion(text: string): Region | null {
   const edges = text.split(",").map(Number);
   const [left, top, right, bottom] = edges;
   if (edges.length !== 4 || !edges.every(Number.isFinite)) return null;
   return { left, top, right, bottom } as Region;
 }
 
-function rounded({ left, top, right, bottom }: Region): Region {
+function roundRegion({ left, top, right, bottom }: Region): Region {
   return {
     left: Math.round(left),
     top: Math.round(top),
@@ -53,7 +53,7 @@ function rounded({ left, top, right, bottom }: Region): Region {
   };
 }
 
-function same(one: Region, other: Region): boolean {
+function isSame(one: Region, other: Region): boolean {
   return (
     one.left === other.left &&
     one.top === other.top &&

@@ -1,15 +1,15 @@
 import type { TextBox } from "./geometry";
 
 /**
- * How sure the engine was, as it is shown.
+ * Confidence bands; `from` is inclusive.
  *
- * Their colours (image.css) differ in lightness, too, and each has a line of its own: none needs the
- * eye to tell red from green.
+ * Their colours (Image.module.css) also differ in lightness and in line style, so that colour-blind
+ * users can tell them apart.
  */
 export const BANDS = [
-  { name: "sure", label: "sure", from: 0.95 },
-  { name: "fair", label: "fair", from: 0.8 },
-  { name: "doubtful", label: "doubtful", from: 0 },
+  { name: "high", label: "high", from: 0.95 },
+  { name: "medium", label: "medium", from: 0.8 },
+  { name: "low", label: "low", from: 0 },
 ] as const;
 
 export type Band = (typeof BANDS)[number];
@@ -23,7 +23,7 @@ export function bandCounts(boxes: readonly TextBox[]): number[] {
   return BANDS.map((band) => boxes.filter((box) => bandOf(box.confidence) === band).length);
 }
 
-/** A confidence in percent, cut and not rounded: 0.999 is not 100 %. */
+/** A confidence in percent, rounded down: 0.999 is not 100 %. */
 export function percent(confidence: number): string {
   return `${Math.floor(confidence * 100 + 1e-6)} %`;
 }

@@ -1,4 +1,6 @@
-/** Puts the text on the clipboard, also where pages that came by plain HTTP have no Clipboard API. */
+/**
+ * Copies the text; returns false if the browser denies it. Insecure contexts have no Clipboard API.
+ */
 export async function copyText(text: string): Promise<boolean> {
   if (navigator.clipboard) {
     return navigator.clipboard.writeText(text).then(

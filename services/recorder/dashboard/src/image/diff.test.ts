@@ -7,7 +7,7 @@ const written = (before: string, after: string) =>
   );
 
 describe("diffLines", () => {
-  it("keeps what both have, and tells old before new", () => {
+  it("keeps common lines, and puts old lines before new ones", () => {
     expect(written("Invoice\nTota1\n12.00", "Invoice\nTotal\n12.00")).toEqual([
       " Invoice",
       "-Tota1",
@@ -16,13 +16,13 @@ describe("diffLines", () => {
     ]);
   });
 
-  it("has all of one text if the other is empty", () => {
+  it("has all lines of one text if the other is empty", () => {
     expect(written("a\nb", "")).toEqual(["-a", "-b"]);
     expect(written("", "a\nb")).toEqual(["+a", "+b"]);
     expect(written("", "")).toEqual([]);
   });
 
-  it("changes as little as it can", () => {
+  it("makes the fewest changes", () => {
     expect(written("a\nb\nc\nd", "b\nc\nx\nd")).toEqual(["-a", " b", " c", "+x", " d"]);
   });
 });

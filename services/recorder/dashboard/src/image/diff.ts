@@ -3,7 +3,7 @@ export interface Change {
   line: string;
 }
 
-/** The lines of both texts in one order, by a longest common subsequence; a changed line is two. */
+/** A line diff by longest common subsequence; a changed line is an old line and a new one. */
 export function diffLines(before: string, after: string): Change[] {
   const old = linesOf(before);
   const now = linesOf(after);

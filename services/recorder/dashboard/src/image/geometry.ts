@@ -2,7 +2,7 @@
 
 export type Point = readonly [x: number, y: number];
 
-/** An upright rectangle, its edges included. */
+/** An axis-aligned rectangle. */
 export interface Region {
   left: number;
   top: number;
@@ -23,7 +23,7 @@ export interface TextBox {
   bbox: number[][];
 }
 
-/** The upright bounds of a polygon. */
+/** The bounding box of a polygon. */
 export function boundsOf(polygon: readonly (readonly number[])[]): Region {
   const xs = polygon.map(([x = 0]) => x);
   const ys = polygon.map(([, y = 0]) => y);
@@ -35,7 +35,7 @@ export function boundsOf(polygon: readonly (readonly number[])[]): Region {
   };
 }
 
-/** The least region that holds all of them; there must be one at least. */
+/** The bounding box of one or more regions. */
 export function union(regions: readonly Region[]): Region {
   return {
     left: Math.min(...regions.map((one) => one.left)),
@@ -45,12 +45,12 @@ export function union(regions: readonly Region[]): Region {
   };
 }
 
-/** A polygon as the attribute `points` of SVG has it. */
+/** A polygon as the SVG attribute `points`. */
 export function svgPoints(polygon: readonly (readonly number[])[]): string {
   return polygon.map(([x, y]) => `${x},${y}`).join(" ");
 }
 
-/** The share of what two regions cover together that both cover, from 0 to 1. */
+/** Intersection over union of two regions, from 0 to 1. */
 export function overlap(one: Region, other: Region): number {
   const width = Math.min(one.right, other.right) - Math.max(one.left, other.left);
   const height = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
@@ -63,11 +63,11 @@ function area({ left, top, right, bottom }: Region): number {
   return (right - left) * (bottom - top);
 }
 
-/** A size that holds all boxes, for a page whose picture is not there. */
+/** A page size that contains all boxes, for an image without a picture. */
 export function sizeOfBoxes(boxes: readonly TextBox[]): Size | null {
   if (boxes.length === 0) return null;
   const { left, top, right, bottom } = union(boxes.map((box) => boundsOf(box.bbox)));
-  // The same margin all around, as pages have.
+  // The right and bottom margins equal the left and top ones.
   return {
     width: Math.max(1, right + Math.max(0, left)),
     height: Math.max(1, bottom + Math.max(0, top)),

@@ -1,9 +1,9 @@
 /**
- * Marks all that shows one box (`data-box` is its number) with `data-linked` while the pointer or the
- * focus is on any of it.
+ * Sets `data-linked` on all elements of a box (`data-box` is its index) while one of them is
+ * hovered or focused; calls `onLink` with the index and that element. Returns the function that
+ * removes the listeners.
  *
- * By delegation and attributes: of hundreds of boxes two change, and nothing is rendered again.
- * `onLink` is told the number and where it was pointed at. Returns what ends it.
+ * It changes attributes by event delegation, so that hundreds of boxes need no React render.
  */
 export function linkHover(
   root: HTMLElement,
@@ -16,7 +16,7 @@ export function linkHover(
   function link(target: EventTarget | null, by: "pointer" | "focus"): void {
     const at = target instanceof Element ? target.closest("[data-box]") : null;
     const box = at?.getAttribute("data-box") ?? "";
-    // The focus comes to what the pointer is on already, by a click, and is told all the same.
+    // A click focuses the element that the pointer is on already: report the focus too.
     if (box === linked && by === "pointer") return;
     for (const part of root.querySelectorAll("[data-linked]")) part.removeAttribute("data-linked");
     linked = box;
@@ -33,10 +33,10 @@ export function linkHover(
   return () => ended.abort();
 }
 
-/** Scrolls `list` alone, by the least, until `line` is seen; the page stays where it is. */
+/** Scrolls `list`, but not the page, by the least distance that makes `line` visible. */
 export function scrollWithin(list: HTMLElement, line: HTMLElement): void {
-  const room = list.getBoundingClientRect();
-  const place = line.getBoundingClientRect();
-  if (place.top < room.top) list.scrollTop -= room.top - place.top;
-  else if (place.bottom > room.bottom) list.scrollTop += place.bottom - room.bottom;
+  const listRect = list.getBoundingClientRect();
+  const lineRect = line.getBoundingClientRect();
+  if (lineRect.top < listRect.top) list.scrollTop -= listRect.top - lineRect.top;
+  else if (lineRect.bottom > listRect.bottom) list.scrollTop += lineRect.bottom - listRect.bottom;
 }

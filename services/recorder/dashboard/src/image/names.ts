@@ -1,4 +1,4 @@
-/** What people call an image: the file that they sent, with its page, or the end of its path. */
+/** The image's source name with its page number, else the last part of its path. */
 export function imageName(
   imagePath: string,
   sourceName: string | null | undefined,

@@ -1,29 +1,31 @@
 import type { Point, Region, Size } from "./geometry";
 import { focusOn, pan, reveal, type View, wholeView, within, zoom } from "./view";
 
-const DRAG_FROM_PX = 4;
+const DRAG_THRESHOLD_PX = 4;
 const REST_MS = 150;
 const KEY_STEP_PX = 80;
 const KEY_FACTOR = 1.25;
 const LINE_PX = 16;
 
-/** A layer that was painted larger than it is shown is painted anew below this share of its size. */
-const LEAST_SHARE = 0.5;
-/** How much smaller it is painted then, so that it is not soon done again. */
-const AHEAD = 3;
+/** Below this ratio of shown to painted scale the layer is painted again. */
+const MIN_SCALE_RATIO = 0.5;
+/**
+ * It is then painted at a scale smaller by this factor, so that further zooming out does not paint
+ * again soon.
+ */
+const REPAINT_FACTOR = 3;
 
 /**
- * Moves a layer on its stage, by pointers, wheel and keys.
+ * Pans and zooms a layer in its stage by pointer, wheel and keys.
  *
- * A frame sets one CSS transform, so that the compositor moves what is painted already; React and the
- * boxes know nothing of it. At rest the layer is given the size that it is shown at, and is painted
- * anew. A browser paints a layer that is to move in its own pixels, so none is painted to begin with.
+ * Each frame sets one CSS transform, so the compositor moves the painted layer without React. At
+ * rest the layer gets the size at which it is shown, so that the browser paints it sharp.
  */
 export class PanZoom {
   private view: View;
-  /** The scale that the layer is painted at. */
+  /** The scale at which the layer is painted. */
   private painted = 0;
-  private fitted = true;
+  private fitsStage = true;
   private frame = 0;
   private rest = 0;
   private readonly pointers = new Map<number, Point>();
@@ -37,7 +39,7 @@ export class PanZoom {
   private readonly ended = new AbortController();
   private readonly resized: ResizeObserver;
 
-  /** Listens on `stage` until `end`; `onRest` is told the scale when the layer has come to rest. */
+  /** Listens on `stage` until `end`; calls `onRest` with the scale when the layer comes to rest. */
   constructor(
     stage: HTMLElement,
     layer: HTMLElement,
@@ -60,7 +62,7 @@ export class PanZoom {
     this.resized = new ResizeObserver(() => this.onResize());
     this.resized.observe(stage);
     this.view = wholeView(picture, this.stageSize);
-    this.comeToRest();
+    this.settle();
   }
 
   end(): void {
@@ -74,18 +76,18 @@ export class PanZoom {
     this.show(wholeView(this.picture, this.stageSize), true);
   }
 
-  /** Larger or smaller, around the middle of the stage. */
+  /** Zooms around the centre of the stage. */
   zoom(factor: number): void {
     const { width, height } = this.stageSize;
     this.zoomAt(factor, [width / 2, height / 2]);
   }
 
-  /** The region comes on the stage by the least move. */
+  /** Pans by the least distance that makes the region visible. */
   reveal(region: Region): void {
     this.show(reveal(this.view, region, this.picture, this.stageSize));
   }
 
-  /** The region comes into the middle, at a size that can be read. */
+  /** Centres the region at a readable scale. */
   focusOn(region: Region): void {
     this.show(focusOn(region, this.picture, this.stageSize));
   }
@@ -98,27 +100,27 @@ export class PanZoom {
     this.show(pan(this.view, dx, dy, this.picture, this.stageSize));
   }
 
-  private show(view: View, fitted = false): void {
+  private show(view: View, fitsStage = false): void {
     this.view = view;
-    this.fitted = fitted;
+    this.fitsStage = fitsStage;
     this.frame ||= requestAnimationFrame(this.draw);
   }
 
   private readonly draw = () => {
     this.frame = 0;
     const { x, y, scale } = this.view;
-    if (scale < this.painted * LEAST_SHARE) {
-      this.paintAt(Math.max(scale / AHEAD, wholeView(this.picture, this.stageSize).scale));
+    if (scale < this.painted * MIN_SCALE_RATIO) {
+      this.paintAt(Math.max(scale / REPAINT_FACTOR, wholeView(this.picture, this.stageSize).scale));
     }
     this.layer.style.transform = `translate(${x}px, ${y}px) scale(${scale / this.painted})`;
     clearTimeout(this.rest);
-    this.rest = window.setTimeout(this.comeToRest, REST_MS);
+    this.rest = window.setTimeout(this.settle, REST_MS);
   };
 
-  private readonly comeToRest = () => {
+  private readonly settle = () => {
     const { x, y, scale } = this.view;
     this.paintAt(scale);
-    // Between pixels it would be blurred.
+    // A fractional offset would blur it.
     this.layer.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
     this.onRest(scale);
   };
@@ -131,14 +133,14 @@ export class PanZoom {
 
   private onResize(): void {
     this.stageSize = sizeOf(this.stage);
-    if (this.fitted) this.showAll();
+    if (this.fitsStage) this.showAll();
     else this.show(within(this.view, this.picture, this.stageSize));
   }
 
   private readonly onWheel = (event: WheelEvent) => {
     event.preventDefault();
     const pixels = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE_PX : 1);
-    // A pinch on a touchpad comes as a wheel with Ctrl, in smaller steps.
+    // Browsers report a touchpad pinch as a wheel event with Ctrl, in smaller steps.
     const speed = event.ctrlKey ? 0.01 : 0.002;
     this.zoomAt(Math.exp(-Math.max(-200, Math.min(200, pixels)) * speed), this.pointOf(event));
   };
@@ -155,9 +157,9 @@ export class PanZoom {
     if (!before) return;
     const now = this.pointOf(event);
     if (!this.dragging) {
-      if (this.pressedAt && distance(this.pressedAt, now) < DRAG_FROM_PX) return;
+      if (this.pressedAt && distance(this.pressedAt, now) < DRAG_THRESHOLD_PX) return;
       this.dragging = true;
-      // Not before: a captured pointer's click would miss the box that it is on.
+      // Not earlier: a captured pointer's click would not reach the box under it.
       this.stage.setPointerCapture(event.pointerId);
     }
     const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
@@ -180,7 +182,7 @@ export class PanZoom {
 
   private readonly onUp = (event: PointerEvent) => {
     this.pointers.delete(event.pointerId);
-    // A click that belongs to a drag comes before this.
+    // Deferred: the click event of the drag comes first.
     if (this.pointers.size === 0) setTimeout(() => (this.dragging = false));
   };
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Provenance } from "../api/recorder";
-import { facts } from "./provenance";
+import { provenanceRows } from "./provenance";
 
 const plain: Provenance = {
   engine: "rapidocr",
@@ -22,16 +22,16 @@ const plain: Provenance = {
   attempt: 1,
 };
 
-function told(provenance: Provenance) {
-  return Object.fromEntries(facts(provenance).filter(([, value]) => value));
+function nonEmptyRows(provenance: Provenance) {
+  return Object.fromEntries(provenanceRows(provenance).filter(([, value]) => value));
 }
 
-it("tells no more of a plain page than what read it", () => {
-  expect(told(plain)).toEqual({ Engine: "rapidocr on cpu" });
+it("has only the engine of a page without preprocessing", () => {
+  expect(nonEmptyRows(plain)).toEqual({ Engine: "rapidocr on cpu" });
 });
 
-it("tells what was done to a page", () => {
-  const done = told({
+it("has each preprocessing step of a page", () => {
+  const done = nonEmptyRows({
     ...plain,
     versions: { ocrstream: "2", rapidocr: "3.10.0" },
     models: { "detection/det.onnx": "0" },
@@ -51,13 +51,13 @@ it("tells what was done to a page", () => {
     Versions: "ocrstream 2, rapidocr 3.10.0",
     Models: "detection/det.onnx",
     Image: "9000 × 576 pixels",
-    Turned: "by 270° clockwise",
+    Rotated: "by 270° clockwise",
     Skew: "-1.3°",
-    "Other way up": "1 line",
-    "Read in": "4 pieces",
-    Shrunk: "to 63 % of a side",
-    Time: "recognise 12 s, decode 250 ms",
+    "Upside-down lines": "1",
+    Tiles: "4",
+    Downscaled: "to 63 % of its side length",
+    Timings: "recognise 12 s, decode 250 ms",
     Attempt: "2",
-    Reused: "from a file of the same bytes",
+    Reused: "result of an identical file",
   });
 });

@@ -1,49 +1,50 @@
 import { queryOptions, skipToken } from "@tanstack/react-query";
-import { ApiError, answered } from "../api/errors";
-import { pauseAfter } from "../api/queryClient";
+import { ApiError, unwrap } from "../api/errors";
+import { retryIntervalMs } from "../api/queryClient";
 import { recorder } from "../api/recorder";
 
-/** How long to wait for what is on its way. */
-export const SOON_MS = 2_000;
+/** How often to poll for a result that is expected. */
+export const POLL_MS = 2_000;
 
-/** The newest result of a path, its boxes in reading order; asked again while there is none. */
+/** The latest result of an image path, its boxes in reading order; polled while there is none. */
 export function imageQuery(imagePath: string) {
   return queryOptions({
     queryKey: ["image", imagePath],
     queryFn: ({ signal }) => {
       const query = { image_path: imagePath };
-      return answered(recorder.GET("/v1/images", { params: { query }, signal }));
+      return unwrap(recorder.GET("/v1/images", { params: { query }, signal }));
     },
-    refetchInterval: ({ state }) => (isUnknown(state.error) ? SOON_MS : pauseAfter(state.error)),
+    refetchInterval: ({ state }) =>
+      isNotFound(state.error) ? POLL_MS : retryIntervalMs(state.error),
   });
 }
 
-/** Whether nothing has been told of it yet. */
-export function isUnknown(error: unknown): boolean {
+/** Whether the API answered 404: the recorder has no result yet. */
+export function isNotFound(error: unknown): boolean {
   return error instanceof ApiError && error.status === 404;
 }
 
-/** The last times that an image was reprocessed; asked again while one goes on. */
+/** The latest result versions of an image; polled while a reprocessing is unfinished. */
 export function resultVersionsQuery(imagePath: string) {
   return queryOptions({
     queryKey: ["result-versions", imagePath],
     queryFn: ({ signal }) => {
       const query = { image_path: imagePath, limit: 5 };
-      return answered(recorder.GET("/v1/result-versions", { params: { query }, signal }));
+      return unwrap(recorder.GET("/v1/result-versions", { params: { query }, signal }));
     },
     refetchInterval: ({ state }) =>
-      state.data?.items[0]?.new === null ? SOON_MS : pauseAfter(state.error),
+      state.data?.items[0]?.new === null ? POLL_MS : retryIntervalMs(state.error),
   });
 }
 
-/** A chain with its tasks; nothing is asked while it is not known which. */
+/** A chain with its tasks; skipped while the chain id is unknown. */
 export function chainQuery(chainId: string | null | undefined) {
   return queryOptions({
     queryKey: ["chain", chainId],
     queryFn: chainId
       ? ({ signal }) => {
           const path = { chain_id: chainId };
-          return answered(recorder.GET("/v1/chains/{chain_id}", { params: { path }, signal }));
+          return unwrap(recorder.GET("/v1/chains/{chain_id}", { params: { path }, signal }));
         }
       : skipToken,
   });

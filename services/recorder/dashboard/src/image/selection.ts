@@ -1,23 +1,23 @@
-/** Which boxes are selected, by their places in reading order. */
+/** The indexes of the selected boxes, in reading order. */
 export type Selection = ReadonlySet<number>;
 
-export const NOTHING: Selection = new Set();
+export const EMPTY_SELECTION: Selection = new Set();
 
-/** What a click on `index` leaves selected: it alone, or nothing if it was that. */
-export function only(selection: Selection, index: number): Selection {
-  return selection.size === 1 && selection.has(index) ? NOTHING : new Set([index]);
+/** The selection after a click: `index` alone, or nothing if it was selected alone. */
+export function selectOnly(selection: Selection, index: number): Selection {
+  return selection.size === 1 && selection.has(index) ? EMPTY_SELECTION : new Set([index]);
 }
 
-/** With `index` if it was not selected, else without it. */
-export function toggled(selection: Selection, index: number): Selection {
+/** The selection with `index` added, or removed if it was selected. */
+export function toggle(selection: Selection, index: number): Selection {
   const changed = new Set(selection);
   if (!changed.delete(index)) changed.add(index);
   return changed;
 }
 
-/** All from `anchor` to `index`, in whatever direction, among those that are `shown`. */
+/** All indexes between `anchor` and `index` that are `shown`, in either direction. */
 export function range(anchor: number, index: number, shown: (index: number) => boolean): Selection {
   const [first, last] = anchor < index ? [anchor, index] : [index, anchor];
-  const all = Array.from({ length: last - first + 1 }, (_, place) => first + place);
+  const all = Array.from({ length: last - first + 1 }, (_, offset) => first + offset);
   return new Set(all.filter(shown));
 }

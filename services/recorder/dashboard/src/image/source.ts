@@ -1,10 +1,10 @@
-/** What the user called the file that an image is of, and its page, if that was told. */
+/** The name of an image's source file and the page in it, if the submission gave them. */
 export interface Source {
   name?: string;
   page?: number;
 }
 
-/** Out of a chain's `input_data`, which may hold anything that a submission said. */
+/** Reads a chain's `input_data`, which may be any JSON of a submission. */
 export function sourceOf(inputData: unknown): Source {
   if (typeof inputData !== "object" || inputData === null) return {};
   const { source_name: name, page } = inputData as Record<string, unknown>;

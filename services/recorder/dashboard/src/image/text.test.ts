@@ -17,16 +17,16 @@ describe("text", () => {
     expect(textOf(boxes)).toBe("Total 12,000\n합계");
   });
 
-  it("does not run lines together on a slope", () => {
+  it("does not join lines on a slope", () => {
     const boxes = [box("a", 0, 0), box("b", 60, 8), box("c", 120, 16)];
     expect(textOf(boxes)).toBe("a b\nc");
   });
 
-  it("has a line of its own for what lies beneath a line's middle", () => {
+  it("starts a new line for a box below a line's centre", () => {
     expect(textOf([box("large", 0, 0), box("small", 60, 12, 10)])).toBe("large\nsmall");
   });
 
-  it("of nothing is nothing", () => {
+  it("is empty without boxes", () => {
     expect(textOf([])).toBe("");
   });
 });

@@ -1,19 +1,22 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { asApiError, noAnswer } from "../api/errors";
+import { networkError, toApiError } from "../api/errors";
 import { pictureUrl } from "../api/pictures";
 import type { Size } from "./geometry";
 
-const KEPT_MS = 300_000;
+const STALE_TIME_MS = 300_000;
 
 export type Picture =
   | { state: "loading" }
   | { state: "shown"; url: string; size: Size }
   | { state: "missing"; error: Error };
 
-/** What a path shows, at most `width` pixels wide; `size` is that of the whole image, as its boxes have it. */
-export function usePicture(imagePath: string, { width, wanted = true }: Options = {}): Picture {
-  const { data, error } = useQuery({ ...pictureQuery(imagePath, width), enabled: wanted });
+/**
+ * The picture of a path, at most `width` pixels wide; `size` is that of the original image, as for
+ * boxes.
+ */
+export function usePicture(imagePath: string, { width, enabled = true }: Options = {}): Picture {
+  const { data, error } = useQuery({ ...pictureQuery(imagePath, width), enabled });
   const url = useObjectUrl(data?.blob);
   if (data && url) return { state: "shown", url, size: data.size };
   return error ? { state: "missing", error } : { state: "loading" };
@@ -21,31 +24,31 @@ export function usePicture(imagePath: string, { width, wanted = true }: Options 
 
 interface Options {
   width?: number;
-  /** Whether it is asked for at all. */
-  wanted?: boolean;
+  /** Whether to request it. */
+  enabled?: boolean;
 }
 
 function pictureQuery(imagePath: string, width: number | undefined) {
   return queryOptions({
     queryKey: ["picture", imagePath, width],
-    // Not an address for <img>: that tells neither the image's size nor why there is none.
+    // Not an <img> with this URL: it gives neither the size of the original nor the error.
     queryFn: async ({ signal }) => {
-      const whole = pictureUrl(imagePath);
-      const url = width === undefined ? whole : `${whole}&width=${width}`;
-      const answer = await fetch(url, { signal }).catch((error: unknown) => {
+      const originalUrl = pictureUrl(imagePath);
+      const url = width === undefined ? originalUrl : `${originalUrl}&width=${width}`;
+      const response = await fetch(url, { signal }).catch((error: unknown) => {
         if (signal.aborted) throw error;
-        throw noAnswer(error);
+        throw networkError(error);
       });
-      if (!answer.ok) {
-        const problem: unknown = await answer.json().catch(() => null);
-        throw asApiError(answer, problem);
+      if (!response.ok) {
+        const problem: unknown = await response.json().catch(() => null);
+        throw toApiError(response, problem);
       }
       const [wide, high] = ["X-Picture-Width", "X-Picture-Height"].map((name) =>
-        Number(answer.headers.get(name)),
+        Number(response.headers.get(name)),
       );
-      return { blob: await answer.blob(), size: { width: wide ?? 0, height: high ?? 0 } };
+      return { blob: await response.blob(), size: { width: wide ?? 0, height: high ?? 0 } };
     },
-    staleTime: KEPT_MS,
+    staleTime: STALE_TIME_MS,
   });
 }
 
@@ -53,11 +56,11 @@ function useObjectUrl(blob: Blob | undefined): string | undefined {
   const [url, setUrl] = useState<string>();
   useEffect(() => {
     if (!blob) return;
-    const made = URL.createObjectURL(blob);
-    setUrl(made);
+    const objectUrl = URL.createObjectURL(blob);
+    setUrl(objectUrl);
     return () => {
       setUrl(undefined);
-      URL.revokeObjectURL(made);
+      URL.revokeObjectURL(objectUrl);
     };
   }, [blob]);
   return url;

@@ -6,7 +6,7 @@ import { cropAround } from "./crop";
 import classes from "./Search.module.css";
 
 const RATIO = 4;
-/** Crops are half a page wide or more: so much of a page that they are sharp. */
+/** A crop is at least half the page wide, so this width keeps it sharp. */
 const PAGE_WIDTH_PX = 1280;
 
 interface Props {
@@ -14,16 +14,16 @@ interface Props {
   boxes: readonly TextBox[];
 }
 
-/** The part of a page where its hits are, with a line around each; asked for when it is seen. */
+/** The part of a page around its hits, each outlined; requested when it enters the viewport. */
 export function HitPicture({ imagePath, boxes }: Props) {
   const { ref, inViewport } = useInViewport<HTMLDivElement>();
-  const picture = usePicture(imagePath, { width: PAGE_WIDTH_PX, wanted: inViewport });
+  const picture = usePicture(imagePath, { width: PAGE_WIDTH_PX, enabled: inViewport });
   return (
     <div ref={ref} className={classes.crop}>
       {picture.state === "loading" && <Skeleton h="100%" />}
       {picture.state === "missing" && (
         <Text size="xs" c="dimmed" p="xs">
-          The picture cannot be shown.
+          Picture not available
         </Text>
       )}
       {picture.state === "shown" && <Crop url={picture.url} page={picture.size} boxes={boxes} />}
@@ -32,13 +32,13 @@ export function HitPicture({ imagePath, boxes }: Props) {
 }
 
 function Crop({ url, page, boxes }: { url: string; page: Size; boxes: readonly TextBox[] }) {
-  const places = boxes.map((box) => boundsOf(box.bbox));
-  const { left, top, right, bottom } = cropAround(places, page, RATIO);
+  const regions = boxes.map((box) => boundsOf(box.bbox));
+  const { left, top, right, bottom } = cropAround(regions, page, RATIO);
   return (
     <svg viewBox={`${left} ${top} ${right - left} ${bottom - top}`} aria-hidden>
       <image href={url} width={page.width} height={page.height} preserveAspectRatio="none" />
       {boxes.map((box, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: its place in the hit is what a box is
+        // biome-ignore lint/suspicious/noArrayIndexKey: a box has no identity but its index in the hit
         <polygon key={index} className={classes.hit} points={svgPoints(box.bbox)} />
       ))}
     </svg>

@@ -3,7 +3,7 @@ import { IconClockHour4 } from "@tabler/icons-react";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { SearchHit } from "../api/recorder";
-import { linkTo } from "../image/boxLinks";
+import { linkOfBoxes } from "../image/boxLinks";
 import { imageName } from "../image/names";
 import { textOf } from "../image/text";
 import { EmptyState } from "../shell/EmptyState";
@@ -12,10 +12,10 @@ import { counted } from "../shell/format";
 import { HitPicture } from "./HitPicture";
 import { lagText } from "./lag";
 import classes from "./Search.module.css";
-import { type SearchOf, searchQuery } from "./searchQuery";
+import { type SearchParams, searchQuery } from "./searchQuery";
 
-/** The images that a search finds, a page of them at a time. */
-export function Results({ search }: { search: SearchOf }) {
+/** The hits of a search, page by page. */
+export function Results({ search }: { search: SearchParams }) {
   const found = useInfiniteQuery({ ...searchQuery(search), placeholderData: keepPreviousData });
   if (found.isPending) return <Skeleton h="8rem" role="status" aria-label="Searching" />;
   if (found.isError) return <ErrorState error={found.error} retry={found.refetch} />;
@@ -26,14 +26,14 @@ export function Results({ search }: { search: SearchOf }) {
   return (
     <Stack aria-busy={found.isPlaceholderData}>
       {lag !== null && (
-        <Alert role="status" icon={<IconClockHour4 />} color="yellow" title="The index is behind">
+        <Alert role="status" icon={<IconClockHour4 />} color="yellow" title="The search index lags">
           {lag}
         </Alert>
       )}
       {none ? (
-        <EmptyState title={`No image says “${search.q}”`}>
-          Try fewer characters, or find it anywhere instead of as whole words. Text that was read
-          with a mistake is found by the part that is right.
+        <EmptyState title={`No image contains “${search.q}”`}>
+          Try fewer characters, or search anywhere instead of whole words. If the engine misread a
+          part of the text, search for another part.
         </EmptyState>
       ) : (
         <Text role="status" size="sm" c="dimmed">
@@ -51,7 +51,7 @@ export function Results({ search }: { search: SearchOf }) {
           loading={found.isFetchingNextPage}
           onClick={() => found.fetchNextPage()}
         >
-          {hits.length === 0 ? "Look further" : "Show more"}
+          {hits.length === 0 ? "Search further" : "Load more"}
         </Button>
       )}
     </Stack>
@@ -59,26 +59,26 @@ export function Results({ search }: { search: SearchOf }) {
 }
 
 function countText(hits: number, more: boolean): string {
-  if (hits === 0) return "Nothing yet: only some of the images have been looked at.";
-  return more ? `${counted(hits, "image")}, and maybe more` : counted(hits, "image");
+  if (hits === 0) return "No hits yet: the search has scanned only some of the images.";
+  return more ? `${counted(hits, "image")} so far` : counted(hits, "image");
 }
 
-function Result({ hit, search }: { hit: SearchHit; search: SearchOf }) {
+function Result({ hit, search }: { hit: SearchHit; search: SearchParams }) {
   const toImage = {
     to: "/images",
-    search: { path: hit.image_path, box: linkTo(hit.text_boxes), q: search.q },
+    search: { path: hit.image_path, box: linkOfBoxes(hit.text_boxes), q: search.q },
   } as const;
   const { batch_id: batchId } = hit;
   return (
     <li className={classes.result}>
-      <Link {...toImage} className={classes.pictured} tabIndex={-1} aria-hidden>
+      <Link {...toImage} className={classes.pictureLink} tabIndex={-1} aria-hidden>
         <HitPicture imagePath={hit.image_path} boxes={hit.text_boxes} />
       </Link>
       <div>
         <Anchor fw={600} renderRoot={(props) => <Link {...toImage} {...props} />}>
           {imageName(hit.image_path, hit.source_name, hit.page)}
         </Anchor>
-        <Text className={classes.said} dir="auto" lineClamp={4}>
+        <Text className={classes.hitText} dir="auto" lineClamp={4}>
           {textOf(hit.text_boxes)}
         </Text>
         {batchId !== null && (

@@ -5,34 +5,34 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { EmptyState } from "../shell/EmptyState";
 import { PageTitle } from "../shell/PageTitle";
 import { Results } from "./Results";
-import type { SearchOf } from "./searchQuery";
+import type { SearchParams } from "./searchQuery";
 
 const TYPING_MS = 250;
-/** As many characters as the recorder takes. */
-const MOST_CHARACTERS = 200;
+/** The recorder's limit. */
+const MAX_CHARACTERS = 200;
 
 const route = getRouteApi("/search");
 
-/** Finds images by what they say. What is looked for stands in the address. */
+/** Finds images by their text. The query is in the URL. */
 export function SearchPage() {
   const { q = "", mode, batch } = route.useSearch();
-  const search: SearchOf = { q, mode: mode === "word" ? "word" : "substring", batch };
+  const search: SearchParams = { q, mode: mode === "word" ? "word" : "substring", batch };
   const navigate = route.useNavigate();
-  const look = useCallback(
+  const update = useCallback(
     (changed: { q?: string; mode?: string; batch?: string }) =>
       navigate({ search: (now) => ({ ...now, ...changed }), replace: true }),
     [navigate],
   );
-  const lookFor = useCallback((q: string) => look({ q }), [look]);
+  const setQuery = useCallback((q: string) => update({ q }), [update]);
   return (
     <Stack>
       <PageTitle title="Search" />
       <Group align="end" component="search">
-        <Query value={search.q} onChange={lookFor} />
+        <Query value={search.q} onChange={setQuery} />
         <SegmentedControl
-          aria-label="What to find"
+          aria-label="Match"
           value={search.mode}
-          onChange={(mode) => look({ mode: mode === "word" ? mode : "" })}
+          onChange={(mode) => update({ mode: mode === "word" ? mode : "" })}
           data={[
             { value: "substring", label: "Anywhere" },
             { value: "word", label: "Whole words" },
@@ -42,17 +42,17 @@ export function SearchPage() {
           <Button
             variant="default"
             rightSection={<IconX size={16} aria-hidden />}
-            aria-label={`Only in batch ${search.batch}: search all`}
-            onClick={() => look({ batch: "" })}
+            aria-label={`Only in batch ${search.batch}: search all batches`}
+            onClick={() => update({ batch: "" })}
           >
             Only in batch {search.batch}
           </Button>
         )}
       </Group>
       {search.q.trim() === "" ? (
-        <EmptyState title="What do they say?">
-          Type a word, a part of one, or several: in any language, one character is enough. Case and
-          width make no difference, and no character is special.
+        <EmptyState title="Search the text on images">
+          Type words or a part of a word, in any language; one character is enough. The search
+          ignores case and character width, and has no special characters.
         </EmptyState>
       ) : (
         <Results search={search} />
@@ -61,19 +61,19 @@ export function SearchPage() {
   );
 }
 
-/** The input goes ahead of the address until typing pauses, and follows it when it changes. */
+/** An input that updates the URL when typing pauses, and follows the URL when it changes. */
 function Query({ value, onChange }: { value: string; onChange: (q: string) => void }) {
   const [typed, setTyped] = useState(value);
-  const told = useRef(value);
+  const reported = useRef(value);
   useEffect(() => {
-    if (value === told.current) return;
-    told.current = value;
+    if (value === reported.current) return;
+    reported.current = value;
     setTyped(value);
   }, [value]);
   useEffect(() => {
-    if (typed === told.current) return;
+    if (typed === reported.current) return;
     const timer = setTimeout(() => {
-      told.current = typed;
+      reported.current = typed;
       onChange(typed);
     }, TYPING_MS);
     return () => clearTimeout(timer);
@@ -83,7 +83,7 @@ function Query({ value, onChange }: { value: string; onChange: (q: string) => vo
       flex="1 1 16rem"
       type="search"
       label="Text on images"
-      maxLength={MOST_CHARACTERS}
+      maxLength={MAX_CHARACTERS}
       leftSection={<IconSearch size={18} />}
       value={typed}
       onChange={(event) => setTyped(event.currentTarget.value)}

@@ -8,7 +8,7 @@ function at(left: number, top: number, width = 100, height = 20) {
 }
 
 describe("cropAround", () => {
-  it("has a hit in its middle, with what is around it", () => {
+  it("centres a hit, with a margin", () => {
     expect(cropAround([at(450, 690)], PAGE, 4)).toEqual({
       left: 250,
       top: 637.5,
@@ -22,7 +22,7 @@ describe("cropAround", () => {
     expect(cropAround([at(900, 1380)], PAGE, 4)).toMatchObject({ right: 1000, bottom: 1400 });
   });
 
-  it("shows several hits if they fit, else those that fit with the first", () => {
+  it("shows all hits that fit with the first", () => {
     const both = cropAround([at(100, 600), at(800, 640)], PAGE, 4);
     expect(both.left).toBeLessThanOrEqual(100);
     expect(both.right).toBeGreaterThanOrEqual(900);
@@ -30,7 +30,7 @@ describe("cropAround", () => {
     expect(first).toEqual(cropAround([at(100, 100)], PAGE, 4));
   });
 
-  it("has its shape also where the page is too small for it", () => {
+  it("keeps its ratio on a page that is too small", () => {
     const crop = cropAround([at(10, 10)], { width: 400, height: 50 }, 4);
     expect((crop.right - crop.left) / (crop.bottom - crop.top)).toBeCloseTo(4);
     expect(crop.top).toBeLessThan(0);

@@ -1,12 +1,12 @@
 import { type Region, type Size, union } from "../image/geometry";
 
-/** Wide enough to tell what stands around a hit. */
-const LEAST_SHARE = 0.5;
+/** The least width of a crop, as a share of the page: it shows the text around a hit. */
+const MIN_WIDTH_SHARE = 0.5;
 const LINES_AROUND = 2;
 
 /**
- * The part of a page that shows the first hit, the others as far as they fit, and what is around
- * them; `ratio` times as wide as high, beyond the page's edges only where it is too small for that.
+ * The part of a page that shows the first hit, the other hits that fit, and a margin. Its width is
+ * `ratio` times its height; it extends beyond the page only if the page is too small for that.
  */
 export function cropAround(hits: readonly Region[], page: Size, ratio: number): Region {
   const [first, ...others] = hits;
@@ -16,7 +16,7 @@ export function cropAround(hits: readonly Region[], page: Size, ratio: number): 
     Math.max(
       right - left + 2 * margin,
       (bottom - top + 2 * margin) * ratio,
-      LEAST_SHARE * page.width,
+      MIN_WIDTH_SHARE * page.width,
     );
   let shown = first;
   for (const hit of others) {
@@ -25,12 +25,12 @@ export function cropAround(hits: readonly Region[], page: Size, ratio: number): 
   }
   const width = widthAround(shown);
   const height = width / ratio;
-  const left = placed((shown.left + shown.right - width) / 2, width, page.width);
-  const top = placed((shown.top + shown.bottom - height) / 2, height, page.height);
+  const left = clampStart((shown.left + shown.right - width) / 2, width, page.width);
+  const top = clampStart((shown.top + shown.bottom - height) / 2, height, page.height);
   return { left, top, right: left + width, bottom: top + height };
 }
 
-function placed(begin: number, length: number, room: number): number {
+function clampStart(begin: number, length: number, room: number): number {
   if (length >= room) return (room - length) / 2;
   return Math.min(Math.max(begin, 0), room - length);
 }

@@ -5,14 +5,14 @@ export interface IndexLag {
   oldest_waiting_s: number;
 }
 
-const MOST_COUNTED = 10_000;
+const MAX_COUNTED = 10_000;
 
-/** What to say of an index that is behind; null if it is not. */
+/** Describes the search index's lag; null if it has none. */
 export function lagText({ waiting_images, oldest_waiting_s }: IndexLag): string | null {
   if (waiting_images === 0) return null;
   const images =
-    waiting_images < MOST_COUNTED
+    waiting_images < MAX_COUNTED
       ? counted(waiting_images, "image")
-      : `${count(MOST_COUNTED)} images or more`;
-  return `Not found by what they say now: ${images}, the first for ${duration(oldest_waiting_s)}.`;
+      : `${count(MAX_COUNTED)} images or more`;
+  return `Waiting for indexing: ${images}, the oldest for ${duration(oldest_waiting_s)}.`;
 }

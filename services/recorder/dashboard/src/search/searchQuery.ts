@@ -1,30 +1,30 @@
 import { infiniteQueryOptions } from "@tanstack/react-query";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { recorder } from "../api/recorder";
 
-const HITS = 20;
+const PAGE_SIZE = 20;
 
-/** What a search is: it stands in the page's address. */
-export interface SearchOf {
+/** A search, as the page's URL parameters give it. */
+export interface SearchParams {
   q: string;
   mode: "substring" | "word";
-  /** Only images of this batch. */
+  /** Limits the search to this batch. */
   batch: string | undefined;
 }
 
-/** The images that a search finds, newest first, page by page. */
-export function searchQuery({ q, mode, batch }: SearchOf) {
+/** The hits of a search, newest first, page by page. */
+export function searchQuery({ q, mode, batch }: SearchParams) {
   return infiniteQueryOptions({
     queryKey: ["search", q, mode, batch],
     queryFn: ({ pageParam, signal }) => {
       const query = {
         q,
         mode,
-        limit: HITS,
+        limit: PAGE_SIZE,
         ...(batch !== undefined && { batch_id: batch }),
         ...(pageParam !== null && { cursor: pageParam }),
       };
-      return answered(recorder.GET("/v1/search", { params: { query }, signal }));
+      return unwrap(recorder.GET("/v1/search", { params: { query }, signal }));
     },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,

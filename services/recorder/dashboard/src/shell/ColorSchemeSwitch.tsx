@@ -1,7 +1,10 @@
 import { ActionIcon, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { IconMoon, IconSun } from "@tabler/icons-react";
 
-/** Dark or light; as the system has it until somebody chooses, which this browser then remembers. */
+/**
+ * Switches dark and light. The system's scheme applies until the user chooses; the browser stores
+ * the choice.
+ */
 export function ColorSchemeSwitch() {
   const { setColorScheme } = useMantineColorScheme();
   const dark = useComputedColorScheme("light", { getInitialValueInEffect: false }) === "dark";

@@ -2,7 +2,7 @@ import { Stack, Text } from "@mantine/core";
 import { IconInbox } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 
-/** Says that there is nothing, and what to do so that there will be. */
+/** A message for an empty list, and what the user can do about it. */
 export function EmptyState({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <Stack align="center" gap="xs" py="xl" role="status">

@@ -1,6 +1,6 @@
 import { Center, Loader } from "@mantine/core";
 
-/** Stands where something is on its way. */
+/** A loading indicator. */
 export function LoadingState() {
   return (
     <Center py="xl" role="status" aria-label="Loading">

@@ -18,7 +18,7 @@ const PAGES = [
   { to: "/submit", label: "Submit", icon: IconPhotoUp },
 ] as const;
 
-/** Links to the pages; the one that the present page belongs to is marked. */
+/** Links to the pages; the current one is marked. */
 export function Navigation() {
   const path = useLocation({ select: (location) => location.pathname });
   return PAGES.map(({ to, label, icon: Icon, ...page }) => {

@@ -3,13 +3,13 @@ import { Link } from "@tanstack/react-router";
 import { EmptyState } from "./EmptyState";
 import { PageTitle } from "./PageTitle";
 
-/** An address that is no page. */
+/** The page for unknown addresses. */
 export function NotFoundPage() {
   return (
     <Stack>
-      <PageTitle title="No such page" />
-      <EmptyState title="Nothing is at this address">
-        See the{" "}
+      <PageTitle title="Page not found" />
+      <EmptyState title="This address has no page">
+        Open the{" "}
         <Anchor underline="always" renderRoot={(props) => <Link to="/" {...props} />}>
           batches
         </Anchor>

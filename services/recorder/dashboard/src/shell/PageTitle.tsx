@@ -2,8 +2,8 @@ import { Title } from "@mantine/core";
 import { type ReactNode, useEffect, useRef } from "react";
 
 /**
- * The page's one heading, and the window's title. When a page is opened the heading takes the
- * focus, so that a screen reader says where one is and Tab goes on from there.
+ * The page's level 1 heading and the document's title. The heading takes the focus when the page
+ * opens, so that a screen reader announces the page and Tab continues from there.
  */
 export function PageTitle({ title, children }: { title: string; children?: ReactNode }) {
   const heading = useRef<HTMLHeadingElement>(null);

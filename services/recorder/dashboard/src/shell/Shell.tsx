@@ -8,7 +8,7 @@ import { ColorSchemeSwitch } from "./ColorSchemeSwitch";
 import { Navigation } from "./Navigation";
 import classes from "./Shell.module.css";
 
-/** What stands around every page: skip link, header, navigation, and the page as `main`. */
+/** The layout of every page: skip link, header, navigation, and the page as `main`. */
 export function Shell() {
   const [opened, menu] = useDisclosure(false);
   const path = useLocation({ select: (location) => location.pathname });
@@ -18,7 +18,7 @@ export function Shell() {
   return (
     <div className={classes.shell}>
       <a className={classes.skip} href="#main">
-        Skip to the page
+        Skip to content
       </a>
       <header className={classes.header}>
         <Burger

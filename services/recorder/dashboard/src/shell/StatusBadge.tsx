@@ -1,6 +1,6 @@
 import { Badge } from "@mantine/core";
 
-/** What becomes of batches, chains, tasks and images, and the colour of each. */
+/** Colours of the statuses of batches, chains, tasks and images. */
 export const STATUS_COLORS: Record<string, string> = {
   PENDING: "gray",
   STARTED: "blue",
@@ -13,12 +13,12 @@ export const STATUS_COLORS: Record<string, string> = {
 
 const ENDED = new Set(["SUCCESS", "FAILURE", "REVOKED"]);
 
-/** Whether nothing more is expected; a retry or a late success may still come. */
+/** Whether the status is final; a retry or a late success may still change it. */
 export function hasEnded(status: string): boolean {
   return ENDED.has(status);
 }
 
-/** A status by word and colour. */
+/** A status as text and colour. */
 export function StatusBadge({ status }: { status: string }) {
   return (
     <Badge color={STATUS_COLORS[status] ?? "gray"} variant="light" miw="max-content">

@@ -12,8 +12,8 @@ describe("duration", () => {
     [3_599.6, "1 h 0 min"],
     [12_000, "3 h 20 min"],
     [90_000, "1 d 1 h"],
-  ])("tells %d s by its two largest units", (seconds, told) => {
-    expect(duration(seconds)).toBe(told);
+  ])("formats %d s by its two largest units", (seconds, expected) => {
+    expect(duration(seconds)).toBe(expected);
   });
 });
 
@@ -23,8 +23,8 @@ describe("rate", () => {
     [0.05, "3/min"],
     [0.5, "0.5/s"],
     [1234, "1,200/s"],
-  ])("tells %d images per second as they are counted best", (imagesPerS, told) => {
-    expect(rate(imagesPerS)).toBe(told);
+  ])("formats %d images per second", (imagesPerS, expected) => {
+    expect(rate(imagesPerS)).toBe(expected);
   });
 });
 
@@ -38,7 +38,7 @@ describe("counted", () => {
   });
 });
 
-it("tells a size in the unit that fits", () => {
+it("formats a size in the unit that fits", () => {
   expect([0, 999, 1_000, 1_540_000, 3e12].map(bytes)).toEqual([
     "0 B",
     "999 B",

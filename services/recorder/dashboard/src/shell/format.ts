@@ -4,7 +4,7 @@ const sizes = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const UNITS = ["B", "kB", "MB", "GB"];
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/** A count with its thousands apart: 12,345. */
+/** A count with thousands separators: 12,345. */
 export function count(value: number): string {
   return numbers.format(value);
 }
@@ -20,7 +20,7 @@ export function bytes(value: number): string {
   return `${sizes.format(value / 1_000 ** unit)} ${UNITS[unit]}`;
 }
 
-/** Images per second; per minute where that tells more. */
+/** Images per second; per minute below 0.5. */
 export function rate(imagesPerS: number): string {
   return imagesPerS < 0.5 && imagesPerS > 0
     ? `${rates.format(imagesPerS * 60)}/min`
@@ -47,12 +47,12 @@ export function duration(seconds: number): string {
   return minutes > 0 ? `${minutes} min ${rest} s` : `${rest} s`;
 }
 
-/** A moment in the reader's own zone and language. */
+/** A time in the user's time zone and language. */
 export function moment(iso: string): string {
   return moments.format(new Date(iso));
 }
 
-/** How long it is from one moment to another. */
+/** Seconds between two ISO 8601 times. */
 export function secondsBetween(from: string, to: string): number {
   return (Date.parse(to) - Date.parse(from)) / 1000;
 }

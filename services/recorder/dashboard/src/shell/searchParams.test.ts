@@ -1,15 +1,15 @@
 import { expect, it } from "vitest";
-import { parseSearch, stringifySearch, texts } from "./searchParams";
+import { parseSearch, stringifySearch, textParams } from "./searchParams";
 
-it("tells any text in both directions as it is", () => {
+it("any text survives a round trip", () => {
   const search = { q: 'a&b=1 "ü" +', path: "file:///data/a%20b.png", number: "123", word: "true" };
   expect(parseSearch(stringifySearch(search))).toEqual(search);
 });
 
-it("leaves out what is empty", () => {
+it("leaves out empty values", () => {
   expect(stringifySearch({ q: "", path: undefined })).toBe("");
 });
 
-it("takes known names alone", () => {
-  expect(texts("q", "page")({ q: "x", page: "", other: "y" })).toEqual({ q: "x" });
+it("keeps known names only", () => {
+  expect(textParams("q", "page")({ q: "x", page: "", other: "y" })).toEqual({ q: "x" });
 });

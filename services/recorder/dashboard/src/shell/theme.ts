@@ -1,15 +1,15 @@
 import { createTheme } from "@mantine/core";
 
 /**
- * Defaults are kept where they can be: Mantine then needs no style element, which the page's policy
- * forbids. For the same reason no responsive style props and no scroll lock are used; colours are
- * set in base.css.
+ * The theme keeps Mantine's defaults: other values would need a style element, which the page's
+ * Content Security Policy forbids. So do responsive style props and scroll lock; colours are in
+ * base.css.
  */
 export const theme = createTheme({
   components: {
     Modal: { defaultProps: { lockScroll: false, closeButtonProps: { "aria-label": "Close" } } },
     Drawer: { defaultProps: { lockScroll: false, closeButtonProps: { "aria-label": "Close" } } },
-    // Without what screen readers take for an item without a name, or a list without a way in.
+    // The placeholder would be a menu item without a name, and a list without focusable items.
     Menu: { defaultProps: { withInitialFocusPlaceholder: false } },
     Select: { defaultProps: { maxDropdownHeight: 360 } },
     Notification: {

@@ -3,8 +3,8 @@ import { IconX } from "@tabler/icons-react";
 import { bytes, count } from "../shell/format";
 import type { ChosenFile } from "./uploads";
 
-const MOST_ROWS = 100;
-/** Those that somebody must look at come first. */
+const MAX_ROWS = 100;
+/** Refused files come first: the user must look at them. */
 const ORDER = { refused: 0, sending: 1, waiting: 2, sent: 3 } as const;
 
 interface Props {
@@ -12,13 +12,13 @@ interface Props {
   onRemove: ((id: number) => void) | null;
 }
 
-/** The files of the upload and what became of each. */
+/** The files of the upload and the state of each. */
 export function ChosenFiles({ files, onRemove }: Props) {
   if (files.length === 0) return null;
   const size = files.reduce((sum, one) => sum + one.file.size, 0);
   const shown = [...files]
     .sort((one, other) => ORDER[one.state] - ORDER[other.state])
-    .slice(0, MOST_ROWS);
+    .slice(0, MAX_ROWS);
   return (
     <section aria-label="Files">
       <Text size="sm" c="dimmed">
@@ -79,7 +79,7 @@ function State({ one }: { one: ChosenFile }) {
       const share = Math.floor((100 * one.sentBytes) / Math.max(one.file.size, 1));
       return (
         <Group gap="xs" wrap="nowrap">
-          <Progress value={share} aria-label={`Sent of ${one.file.name}`} flex={1} />
+          <Progress value={share} aria-label={`Upload of ${one.file.name}`} flex={1} />
           <Text size="sm">{share} %</Text>
         </Group>
       );

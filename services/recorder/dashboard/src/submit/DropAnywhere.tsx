@@ -2,19 +2,19 @@ import { Overlay, Title } from "@mantine/core";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { useIngest } from "../api/ingest";
-import { filesOf } from "./pickable";
+import { filesOf } from "./fileSelection";
 import { uploads } from "./uploads";
 
 /**
- * Takes files that are dropped on any page, and goes to where they are submitted. Asks whoever leaves
- * while some are sent.
+ * Accepts files dropped on any page and opens the submit page. Asks before the user leaves during
+ * an upload.
  */
 export function DropAnywhere() {
   const navigate = useNavigate();
-  const isOff = useIngest().off !== undefined;
+  const isUnavailable = useIngest().unavailable !== undefined;
   const [over, setOver] = useState(false);
   useEffect(() => {
-    // A drag enters and leaves each element that it comes over.
+    // A drag fires enter and leave for each element that it passes.
     let depth = 0;
     const withFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
     const onEnter = (event: DragEvent) => {
@@ -31,14 +31,14 @@ export function DropAnywhere() {
       depth = 0;
       setOver(false);
     };
-    // Else the browser would leave the page and show the file.
+    // Otherwise the browser would leave the page and open the file.
     const onOver = (event: DragEvent) => withFiles(event) && event.preventDefault();
     const onDrop = async (event: DragEvent) => {
       end();
       if (event.defaultPrevented || !withFiles(event) || event.dataTransfer === null) return;
       event.preventDefault();
       const files = await filesOf(event.dataTransfer);
-      if (!isOff && files.length > 0) uploads.add(files);
+      if (!isUnavailable && files.length > 0) uploads.add(files);
       navigate({ to: "/submit" });
     };
     const onLeavingPage = (event: BeforeUnloadEvent) => {
@@ -56,12 +56,12 @@ export function DropAnywhere() {
       window.removeEventListener("dragover", onOver);
       window.removeEventListener("drop", onDrop);
     };
-  }, [navigate, isOff]);
+  }, [navigate, isUnavailable]);
   if (!over) return null;
   return (
     <Overlay fixed center blur={2} zIndex={400} style={{ pointerEvents: "none" }}>
       <Title order={2} c="white">
-        {isOff ? "Submitting is switched off here" : "Drop to submit"}
+        {isUnavailable ? "Submitting is not available" : "Drop to submit"}
       </Title>
     </Overlay>
   );

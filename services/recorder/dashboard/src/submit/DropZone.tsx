@@ -1,16 +1,16 @@
 import { Button, Group, Paper, Text } from "@mantine/core";
 import { type ChangeEvent, useRef, useState } from "react";
 import classes from "./DropZone.module.css";
-import { filesOf, filesOfFolder } from "./pickable";
+import { filesOf, filesOfFolder } from "./fileSelection";
 
-/** Where files and folders are dropped, or chosen with the keyboard. */
+/** A target to drop files and folders on, with buttons to choose them. */
 export function DropZone({ onFiles }: { onFiles(files: File[]): void }) {
   const [over, setOver] = useState(false);
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
-  const choose = (event: ChangeEvent<HTMLInputElement>, taken: (chosen: File[]) => File[]) => {
-    onFiles(taken([...(event.currentTarget.files ?? [])]));
-    // Else choosing the same again would change nothing, and tell nothing.
+  const choose = (event: ChangeEvent<HTMLInputElement>, select: (chosen: File[]) => File[]) => {
+    onFiles(select([...(event.currentTarget.files ?? [])]));
+    // Otherwise choosing the same files again would fire no change event.
     event.currentTarget.value = "";
   };
   return (

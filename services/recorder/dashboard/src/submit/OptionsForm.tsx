@@ -5,14 +5,14 @@ import type { BatchDescription } from "./batchUpload";
 const LANES = [
   { value: "", label: "default" },
   { value: "urgent", label: "urgent: before others" },
-  { value: "gpu", label: "gpu: on workers with one" },
+  { value: "gpu", label: "gpu: workers with a GPU only" },
 ];
 const BOXES = [
-  { value: "", label: "lines" },
-  { value: "word", label: "words" },
+  { value: "", label: "one per line" },
+  { value: "word", label: "one per word" },
 ];
 
-/** The batch's name and how its images are read. */
+/** The batch's name and options. */
 export function OptionsForm({ onSubmit }: { onSubmit(description: BatchDescription): void }) {
   const [name, setName] = useState("");
   const [lane, setLane] = useState("");
@@ -39,13 +39,13 @@ export function OptionsForm({ onSubmit }: { onSubmit(description: BatchDescripti
         onChange={(event) => setLane(event.currentTarget.value)}
       />
       <NativeSelect
-        label="Boxes around"
+        label="Text boxes"
         data={BOXES}
         value={boxes}
         onChange={(event) => setBoxes(event.currentTarget.value)}
       />
       <Checkbox
-        label="Reuse results of equal files"
+        label="Reuse results of identical files"
         checked={reuse}
         onChange={(event) => setReuse(event.currentTarget.checked)}
         pb="xs"

@@ -10,12 +10,12 @@ import { OptionsForm } from "./OptionsForm";
 import { uploadPortOf } from "./uploadPort";
 import { type UploadsState, uploads } from "./uploads";
 
-/** Files from this machine, to be read as one batch. */
+/** Uploads files from the user's machine as one batch. */
 export function SubmitPage() {
   const ingest = useIngest();
   const state = useSyncExternalStore(uploads.subscribe, uploads.state);
   const navigate = useNavigate();
-  if (ingest.off !== undefined) return <SwitchedOff why={ingest.off} />;
+  if (ingest.unavailable !== undefined) return <NotAvailable why={ingest.unavailable} />;
   const toBatch = () => {
     const { phase, files, batchId, acceptedImages } = uploads.state();
     const allSent = files.every((one) => one.state === "sent");
@@ -47,20 +47,20 @@ export function SubmitPage() {
   );
 }
 
-function SwitchedOff({ why }: { why: string }) {
+function NotAvailable({ why }: { why: string }) {
   return (
     <Stack>
       <PageTitle title="Submit images" />
-      <Alert title="Submitting is switched off here">
-        {why} The <Code>ocrstream submit</Code> command works all the same.
+      <Alert title="Submitting is not available">
+        {why} The <Code>ocrstream submit</Code> command still works.
       </Alert>
     </Stack>
   );
 }
 
-/** How far the upload is, and what can be done about it. */
+/** The upload's progress and its actions. */
 function Sending({ state, onResumed }: { state: UploadsState; onResumed(): void }) {
-  const { phase, files, batchId, acceptedImages, trouble, leftOut } = state;
+  const { phase, files, batchId, acceptedImages, error, ignoredFiles } = state;
   if (phase === "choosing") return null;
   const total = files.reduce((sum, one) => sum + one.file.size, 0);
   const sent = files.reduce((sum, one) => sum + one.sentBytes, 0);
@@ -77,17 +77,18 @@ function Sending({ state, onResumed }: { state: UploadsState; onResumed(): void 
       </Text>
       <Progress
         value={share}
-        aria-label="Sent"
+        aria-label="Upload progress"
         color={phase === "interrupted" ? "yellow" : "blue"}
       />
-      {leftOut > 0 && (
+      {ignoredFiles > 0 && (
         <Text size="sm">
-          {count(leftOut)} files that were dropped meanwhile are not among them: submit them next.
+          {count(ignoredFiles)} files that you dropped during the upload are not included: submit
+          them afterwards.
         </Text>
       )}
-      {trouble !== null && (
-        <Alert color="red" title="Not all was sent">
-          {trouble}
+      {error !== null && (
+        <Alert color="red" title="The upload is incomplete">
+          {error}
         </Alert>
       )}
       <Group>
@@ -97,29 +98,29 @@ function Sending({ state, onResumed }: { state: UploadsState; onResumed(): void 
           </Button>
         )}
         {phase === "interrupted" && (
-          <Button onClick={() => uploads.resume().then(onResumed)}>Go on</Button>
+          <Button onClick={() => uploads.resume().then(onResumed)}>Resume</Button>
         )}
         {phase === "interrupted" && acceptedImages > 0 && (
-          // A batch whose total nobody tells would never end.
+          // A batch without a total would never end.
           <Button variant="default" onClick={() => uploads.finishEarly()}>
-            Leave the rest out
+            Finish without the rest
           </Button>
         )}
         {phase === "interrupted" && acceptedImages === 0 && (
           <Button variant="default" onClick={() => uploads.clear()}>
-            Give up
+            Discard
           </Button>
         )}
         {phase === "done" && (
           <Button variant="default" onClick={() => uploads.clear()}>
-            Submit others
+            Submit more
           </Button>
         )}
         {batchId !== null && acceptedImages > 0 && (
           <Anchor
             renderRoot={(props) => <Link {...props} to="/batches/$batchId" params={{ batchId }} />}
           >
-            See the batch
+            Open the batch
           </Anchor>
         )}
       </Group>

@@ -1,24 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { ApiError, noAnswer } from "../api/errors";
+import { ApiError, networkError } from "../api/errors";
 import { BatchUpload, type UploadPort, type UploadRequest } from "./batchUpload";
 
 const DESCRIPTION = { name: "n", options: {} };
 const ALWAYS = new AbortController().signal;
 
-/** Ingest that answers as `answer` says, and keeps what it was asked. */
+/** A fake ingest: calls `respond`, and records its requests. */
 class ScriptedIngest implements UploadPort {
   uploads: UploadRequest[] = [];
   totals: number[] = [];
 
-  readonly #answer: (names: string[], asked: number) => number[];
+  readonly #respond: (names: string[], requestCount: number) => number[];
 
-  constructor(answer: (names: string[], asked: number) => number[]) {
-    this.#answer = answer;
+  constructor(respond: (names: string[], requestCount: number) => number[]) {
+    this.#respond = respond;
   }
 
   async upload(request: UploadRequest): Promise<number[]> {
     this.uploads.push(request);
-    return this.#answer(
+    return this.#respond(
       request.files.map((file) => file.name),
       this.uploads.length,
     );
@@ -44,7 +44,7 @@ function uploading(names: string[], ingest: UploadPort) {
 const oneEach = (names: string[]) => names.map(() => 1);
 
 describe("an upload", () => {
-  it("that fits one request tells its total with it", async () => {
+  it("of one request announces its total in it", async () => {
     const ingest = new ScriptedIngest(oneEach);
     const { upload } = uploading(["a", "b"], ingest);
     await upload.run(ALWAYS);
@@ -52,15 +52,15 @@ describe("an upload", () => {
     expect(ingest.totals).toEqual([]);
   });
 
-  it("counts its images through, pages too, and tells the total last", async () => {
+  it("numbers its images without a gap, pages too, and announces the total last", async () => {
     const ingest = new ScriptedIngest((names) => names.map((name) => (name === "f3" ? 4 : 1)));
     const { upload } = uploading(
-      Array.from({ length: 120 }, (_, place) => `f${place}`),
+      Array.from({ length: 120 }, (_, index) => `f${index}`),
       ingest,
     );
     await upload.run(ALWAYS);
-    const told = ingest.uploads.map((one) => [one.firstIndex, one.batchTotal]);
-    expect(told).toEqual([
+    const requests = ingest.uploads.map((one) => [one.firstIndex, one.batchTotal]);
+    expect(requests).toEqual([
       [0, null],
       [53, null],
       [103, 123],
@@ -68,12 +68,12 @@ describe("an upload", () => {
     expect(upload.acceptedImages).toBe(123);
   });
 
-  it("leaves out a file that is refused, and takes the others", async () => {
+  it("leaves out a refused file, and uploads the others", async () => {
     const ingest = new ScriptedIngest((names) => {
-      const place = names.indexOf("bad.pdf");
-      if (place < 0) return oneEach(names);
+      const index = names.indexOf("bad.pdf");
+      if (index < 0) return oneEach(names);
       throw new ApiError(422, "Refused", "encrypted", {
-        errors: [{ pointer: `#/files/${place}` }],
+        errors: [{ pointer: `#/files/${index}` }],
       });
     });
     const { upload, refused } = uploading(["a", "bad.pdf", "c"], ingest);
@@ -83,7 +83,7 @@ describe("an upload", () => {
     expect(ingest.uploads.at(-1)?.batchTotal).toBe(2);
   });
 
-  it("ends its batch although the last file is refused", async () => {
+  it("announces the total although the last file is refused", async () => {
     const ingest = new ScriptedIngest((names) => {
       if (names.includes("large")) throw new ApiError(413, "Refused", "too large");
       return oneEach(names);
@@ -94,7 +94,7 @@ describe("an upload", () => {
     expect(ingest.totals).toEqual([2]);
   });
 
-  it("makes no batch of refused files alone", async () => {
+  it("announces no batch if all files are refused", async () => {
     const ingest = new ScriptedIngest(() => {
       throw new ApiError(413, "Refused", "too large");
     });
@@ -104,10 +104,10 @@ describe("an upload", () => {
     expect(ingest.totals).toEqual([]);
   });
 
-  it("repeats what passes under the same key", async () => {
-    const ingest = new ScriptedIngest((names, asked) => {
-      if (asked === 1) throw noAnswer();
-      if (asked === 2) throw new ApiError(503, "Refused", "busy");
+  it("retries a temporary error with the same idempotency key", async () => {
+    const ingest = new ScriptedIngest((names, requestCount) => {
+      if (requestCount === 1) throw networkError();
+      if (requestCount === 2) throw new ApiError(503, "Refused", "busy");
       return oneEach(names);
     });
     const { upload } = uploading(["a"], ingest);
@@ -116,21 +116,21 @@ describe("an upload", () => {
     expect(ingest.uploads).toHaveLength(3);
   });
 
-  it("gives up after some attempts, and goes on where it was", async () => {
-    let away = true;
+  it("stops after the last attempt, and resumes with the same key", async () => {
+    let unreachable = true;
     const ingest = new ScriptedIngest((names) => {
-      if (away) throw noAnswer();
+      if (unreachable) throw networkError();
       return oneEach(names);
     });
     const { upload } = uploading(["a"], ingest);
     await expect(upload.run(ALWAYS)).rejects.toMatchObject({ status: 0 });
-    away = false;
+    unreachable = false;
     await upload.run(ALWAYS);
     expect(new Set(ingest.uploads.map((one) => one.key)).size).toBe(1);
     expect(upload.acceptedImages).toBe(1);
   });
 
-  it("does not divide over what is not about files", async () => {
+  it("splits no group for an error that is not about files", async () => {
     const ingest = new ScriptedIngest(() => {
       throw new ApiError(422, "Refused", "options", { errors: [{ pointer: "#/options" }] });
     });
@@ -140,13 +140,13 @@ describe("an upload", () => {
     expect(refused).toEqual([]);
   });
 
-  it("can be closed over what was sent", async () => {
-    const ingest = new ScriptedIngest((names, asked) => {
-      if (asked > 1) throw new ApiError(507, "Refused", "disk full");
+  it("can end the batch with the accepted images", async () => {
+    const ingest = new ScriptedIngest((names, requestCount) => {
+      if (requestCount > 1) throw new ApiError(507, "Refused", "disk full");
       return oneEach(names);
     });
     const { upload } = uploading(
-      Array.from({ length: 60 }, (_, place) => `f${place}`),
+      Array.from({ length: 60 }, (_, index) => `f${index}`),
       ingest,
     );
     await expect(upload.run(ALWAYS)).rejects.toThrow("disk full");

@@ -1,15 +1,17 @@
-/** Which files go in one request, and which go alone after one was refused. */
+/** Groups files into requests, and splits a refused request. */
 
-const MOST_FILES = 50;
-const MOST_BYTES = 64 * 1024 * 1024;
+const MAX_FILES = 50;
+const MAX_BYTES = 64 * 1024 * 1024;
 
-/** Groups of neighbours, each small enough that a repeat is cheap; a large file is one by itself. */
-export function inGroups<T extends { size: number }>(files: readonly T[]): T[][] {
+/**
+ * Groups consecutive files, each group small enough that a retry is cheap; a large file is alone.
+ */
+export function groupFiles<T extends { size: number }>(files: readonly T[]): T[][] {
   const groups: T[][] = [];
   let bytes = 0;
   for (const file of files) {
     const group = groups.at(-1);
-    if (group === undefined || group.length === MOST_FILES || bytes + file.size > MOST_BYTES) {
+    if (group === undefined || group.length === MAX_FILES || bytes + file.size > MAX_BYTES) {
       groups.push([file]);
       bytes = file.size;
     } else {
@@ -21,37 +23,37 @@ export function inGroups<T extends { size: number }>(files: readonly T[]): T[][]
 }
 
 /**
- * A refused group in smaller ones, in the order of the files: the files that the answer names stand
- * alone; if it names none, the halves. A group of one file cannot be divided.
+ * Splits a refused group, in the order of the files: each file that the response names is alone; if
+ * it names none, the group is halved. A group of one file cannot be split.
  */
-export function divided<T>(group: readonly T[], named: ReadonlySet<number>): T[][] {
+export function splitGroup<T>(group: readonly T[], named: ReadonlySet<number>): T[][] {
   if (group.length < 2) return [];
   if (named.size === 0) {
     const half = Math.ceil(group.length / 2);
     return [group.slice(0, half), group.slice(half)];
   }
   const groups: T[][] = [];
-  let following: T[] = [];
-  group.forEach((file, place) => {
-    if (!named.has(place)) {
-      following.push(file);
+  let unnamed: T[] = [];
+  group.forEach((file, index) => {
+    if (!named.has(index)) {
+      unnamed.push(file);
       return;
     }
-    if (following.length > 0) groups.push(following);
+    if (unnamed.length > 0) groups.push(unnamed);
     groups.push([file]);
-    following = [];
+    unnamed = [];
   });
-  if (following.length > 0) groups.push(following);
+  if (unnamed.length > 0) groups.push(unnamed);
   return groups;
 }
 
-/** The places of the files that a problem document's errors point to (`#/files/3`). */
-export function filesNamed(errors: unknown): Set<number> {
-  const places = new Set<number>();
-  if (!Array.isArray(errors)) return places;
+/** The indexes of the files that a problem document's errors point to (`#/files/3`). */
+export function namedFileIndexes(errors: unknown): Set<number> {
+  const indexes = new Set<number>();
+  if (!Array.isArray(errors)) return indexes;
   for (const error of errors) {
-    const place = /^#\/files\/(\d+)$/.exec(String(error?.pointer))?.[1];
-    if (place !== undefined) places.add(Number(place));
+    const index = /^#\/files\/(\d+)$/.exec(String(error?.pointer))?.[1];
+    if (index !== undefined) indexes.add(Number(index));
   }
-  return places;
+  return indexes;
 }

@@ -1,4 +1,4 @@
-/** A random UUID; `crypto.randomUUID` is missing where a page did not come by HTTPS. */
+/** A random UUID; insecure contexts have no `crypto.randomUUID`. */
 export function newId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");

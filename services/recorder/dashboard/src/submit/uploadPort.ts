@@ -1,36 +1,42 @@
-/** Uploads as ingest takes them: by XMLHttpRequest, since fetch does not tell how much was sent. */
+/** Uploads to ingest by XMLHttpRequest, since fetch does not report upload progress. */
 
-import { type ApiError, answered, asApiError, noAnswer } from "../api/errors";
+import { type ApiError, networkError, toApiError, unwrap } from "../api/errors";
 import type { Ingest } from "../api/ingest";
 import type { BatchDescription, UploadPort, UploadRequest } from "./batchUpload";
 import { newId } from "./ids";
 
-interface UploadAnswer {
+interface UploadResponse {
   images: { source_name: string | null; page: number | null }[];
 }
 
-/** Ingest as a batch is uploaded to it. */
+/** The upload port of ingest's API. */
 export function uploadPortOf({ url, client }: Ingest): UploadPort {
   return {
     async upload(request, onBytes, signal) {
-      const answer = await post(`${url}/v1/images`, formOf(request), request.key, onBytes, signal);
-      return imagesOfFiles(answer);
+      const response = await post(
+        `${url}/v1/images`,
+        formOf(request),
+        request.key,
+        onBytes,
+        signal,
+      );
+      return imagesOfFiles(response);
     },
     async close(batchId, description, total) {
-      await answered(
+      await unwrap(
         client.POST("/v1/batches", {
           params: { header: { "Idempotency-Key": newId() } },
-          body: { batch_id: batchId, batch_total: total, images: [], ...described(description) },
+          body: { batch_id: batchId, batch_total: total, images: [], ...batchFields(description) },
         }),
       );
     },
   };
 }
 
-/** How many images each file became: the first page of a document, or no page, begins a file. */
-export function imagesOfFiles(answer: UploadAnswer): number[] {
+/** The number of images of each file: page 1 or no page begins a new file. */
+export function imagesOfFiles(response: UploadResponse): number[] {
   const counts: number[] = [];
-  for (const { page } of answer.images) {
+  for (const { page } of response.images) {
     const before = counts.at(-1);
     if (page === null || page === 1 || before === undefined) counts.push(1);
     else counts[counts.length - 1] = before + 1;
@@ -38,7 +44,7 @@ export function imagesOfFiles(answer: UploadAnswer): number[] {
   return counts;
 }
 
-function described({ name, options }: BatchDescription) {
+function batchFields({ name, options }: BatchDescription) {
   return {
     ...(name !== "" && { batch_name: name }),
     ...(Object.keys(options).length > 0 && { options }),
@@ -47,7 +53,7 @@ function described({ name, options }: BatchDescription) {
 
 function formOf(request: UploadRequest): FormData {
   const form = new FormData();
-  for (const [name, value] of Object.entries(described(request.description))) {
+  for (const [name, value] of Object.entries(batchFields(request.description))) {
     form.append(name, typeof value === "string" ? value : JSON.stringify(value));
   }
   form.append("batch_id", request.batchId);
@@ -55,7 +61,7 @@ function formOf(request: UploadRequest): FormData {
   form.append("index_pages", "true");
   if (request.batchTotal === null) form.append("batch_open", "true");
   else form.append("batch_total", String(request.batchTotal));
-  // Fields come first: a file is refused as soon as it is too large.
+  // Fields precede files: ingest refuses a file as soon as it is too large.
   for (const file of request.files) form.append("files", file, file.name);
   return form;
 }
@@ -66,7 +72,7 @@ function post(
   key: string,
   onBytes: (sentBytes: number) => void,
   signal: AbortSignal,
-): Promise<UploadAnswer> {
+): Promise<UploadResponse> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", url);
@@ -77,7 +83,7 @@ function post(
       if (request.status === 202 && request.response !== null) resolve(request.response);
       else reject(refusal(request));
     };
-    request.onerror = () => reject(noAnswer());
+    request.onerror = () => reject(networkError());
     request.onabort = () => reject(new DOMException("The upload was stopped", "AbortError"));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(form);
@@ -87,5 +93,5 @@ function post(
 function refusal(request: XMLHttpRequest): ApiError {
   const { status, statusText, response } = request;
   const headers = { get: (name: string) => request.getResponseHeader(name) };
-  return asApiError({ status, statusText, headers }, response);
+  return toApiError({ status, statusText, headers }, response);
 }

@@ -22,7 +22,7 @@ function taking(refuse: () => Error | null): UploadPort {
 }
 
 describe("Uploads", () => {
-  it("tells how far each file is, and of which batch", async () => {
+  it("reports the progress of each file, and the batch id", async () => {
     const uploads = new Uploads();
     const seen: number[][] = [];
     uploads.subscribe(() => seen.push(uploads.state().files.map((one) => one.sentBytes)));
@@ -38,7 +38,7 @@ describe("Uploads", () => {
     expect(sent.map((one) => one.state)).toEqual(["sent", "sent"]);
   });
 
-  it("says why nothing more is sent, and goes on when told to", async () => {
+  it("reports why it was interrupted, and resumes", async () => {
     const uploads = new Uploads();
     let full = true;
     uploads.add(files("a"));
@@ -46,16 +46,16 @@ describe("Uploads", () => {
       DESCRIPTION,
       taking(() => (full ? new ApiError(507, "Refused", "the disk is full") : null)),
     );
-    expect([uploads.state().phase, uploads.state().trouble]).toEqual([
+    expect([uploads.state().phase, uploads.state().error]).toEqual([
       "interrupted",
-      "the disk is full. Try again; if it stays, the service's log tells more.",
+      "the disk is full. Try again. If it fails again, see the service's log.",
     ]);
     full = false;
     await uploads.resume();
-    expect([uploads.state().phase, uploads.state().trouble]).toEqual(["done", null]);
+    expect([uploads.state().phase, uploads.state().error]).toEqual(["done", null]);
   });
 
-  it("takes no files while an upload is not done, and says so", async () => {
+  it("ignores files added during an upload, and counts them", async () => {
     const uploads = new Uploads();
     uploads.add(files("a"));
     await uploads.start(
@@ -64,10 +64,10 @@ describe("Uploads", () => {
     );
     uploads.add(files("b", "c"));
     expect(uploads.state().files).toHaveLength(1);
-    expect(uploads.state().leftOut).toBe(2);
+    expect(uploads.state().ignoredFiles).toBe(2);
   });
 
-  it("begins anew with what comes after a batch", async () => {
+  it("starts the next batch with files added after an upload", async () => {
     const uploads = new Uploads();
     uploads.add(files("a"));
     await uploads.start(

@@ -1,4 +1,4 @@
-/** The files that were chosen and how far they are, kept while one looks at other pages. */
+/** The chosen files and their upload progress, kept while the user opens other pages. */
 
 import { ApiError } from "../api/errors";
 import { type BatchDescription, BatchUpload, type UploadPort } from "./batchUpload";
@@ -8,7 +8,7 @@ export interface ChosenFile {
   readonly file: File;
   readonly state: "waiting" | "sending" | "sent" | "refused";
   readonly sentBytes: number;
-  /** What it became, once it was sent: a document is an image a page. */
+  /** The number of its images, once it is sent: a document has one for each page. */
   readonly images: number;
   readonly error: string | null;
 }
@@ -18,24 +18,24 @@ export interface UploadsState {
   readonly files: readonly ChosenFile[];
   readonly batchId: string | null;
   readonly acceptedImages: number;
-  /** Why nothing more is sent now. */
-  readonly trouble: string | null;
-  /** How many files were dropped meanwhile, and not taken. */
-  readonly leftOut: number;
+  /** Why the upload was interrupted. */
+  readonly error: string | null;
+  /** The number of files that were dropped during the upload and ignored. */
+  readonly ignoredFiles: number;
 }
 
-const NOTHING: UploadsState = {
+const INITIAL_STATE: UploadsState = {
   phase: "choosing",
   files: [],
   batchId: null,
   acceptedImages: 0,
-  trouble: null,
-  leftOut: 0,
+  error: null,
+  ignoredFiles: 0,
 };
 
-/** A store as `useSyncExternalStore` wants it; one upload at a time. */
+/** A store for `useSyncExternalStore`; one upload at a time. */
 export class Uploads {
-  #state = NOTHING;
+  #state = INITIAL_STATE;
   #listeners = new Set<() => void>();
   #nextId = 1;
   #upload: BatchUpload<ChosenFile> | null = null;
@@ -48,10 +48,10 @@ export class Uploads {
 
   readonly state = (): UploadsState => this.#state;
 
-  /** Takes more files; after an upload they are the next batch. While one goes on none is taken. */
+  /** Adds files; after an upload they start the next batch. During an upload they are ignored. */
   add(files: readonly File[]): void {
     if (this.#state.phase === "sending" || this.#state.phase === "interrupted") {
-      this.#set({ leftOut: this.#state.leftOut + files.length });
+      this.#set({ ignoredFiles: this.#state.ignoredFiles + files.length });
       return;
     }
     if (this.#state.phase === "done") this.clear();
@@ -65,10 +65,10 @@ export class Uploads {
     this.#set({ files: this.#state.files.filter((one) => one.id !== id) });
   }
 
-  /** Forgets all files and the upload; what was sent stays sent. */
+  /** Clears the files and the upload; submitted images stay submitted. */
   clear(): void {
     this.#upload = null;
-    this.#set(NOTHING);
+    this.#set(INITIAL_STATE);
   }
 
   /** Sends the files as one batch. */
@@ -83,8 +83,8 @@ export class Uploads {
         });
       },
       onSent: (files: readonly ChosenFile[], images: readonly number[]) =>
-        this.#change(files, ({ file }, place) => {
-          return { state: "sent", sentBytes: file.size, images: images[place] ?? 0 };
+        this.#change(files, ({ file }, index) => {
+          return { state: "sent", sentBytes: file.size, images: images[index] ?? 0 };
         }),
       onRefused: (one: ChosenFile, error: string) =>
         this.#change([one], () => ({ state: "refused", sentBytes: 0, error })),
@@ -93,13 +93,13 @@ export class Uploads {
     await this.resume();
   }
 
-  /** Goes on after a trouble. */
+  /** Resumes an interrupted upload. */
   async resume(): Promise<void> {
     const upload = this.#upload;
     if (upload === null) return;
     this.#stop = new AbortController();
-    this.#set({ phase: "sending", batchId: upload.batchId, trouble: null });
-    await this.#until(upload, () => upload.run(this.#stop.signal));
+    this.#set({ phase: "sending", batchId: upload.batchId, error: null });
+    await this.#finish(upload, () => upload.run(this.#stop.signal));
   }
 
   /** Stops sending; it can be resumed, or finished early. */
@@ -107,29 +107,29 @@ export class Uploads {
     this.#stop.abort();
   }
 
-  /** Makes what was sent before a trouble the whole batch. */
+  /** Ends the batch with the images that were accepted before the interruption. */
   async finishEarly(): Promise<void> {
     const upload = this.#upload;
     if (upload === null) return;
-    this.#set({ trouble: null });
-    await this.#until(upload, () => upload.close(new AbortController().signal));
+    this.#set({ error: null });
+    await this.#finish(upload, () => upload.close(new AbortController().signal));
   }
 
-  async #until(upload: BatchUpload<ChosenFile>, work: () => Promise<void>): Promise<void> {
+  async #finish(upload: BatchUpload<ChosenFile>, work: () => Promise<void>): Promise<void> {
     try {
       await work();
       this.#set({ phase: "done", acceptedImages: upload.acceptedImages });
     } catch (error) {
       const { acceptedImages } = upload;
-      this.#set({ phase: "interrupted", acceptedImages, trouble: troubleOf(error) });
+      this.#set({ phase: "interrupted", acceptedImages, error: errorText(error) });
     }
   }
 
   #change(
     files: readonly ChosenFile[],
-    change: (one: ChosenFile, place: number) => Partial<ChosenFile>,
+    change: (one: ChosenFile, index: number) => Partial<ChosenFile>,
   ): void {
-    const changed = new Map(files.map((one, place) => [one.id, change(one, place)]));
+    const changed = new Map(files.map((one, index) => [one.id, change(one, index)]));
     this.#set({ files: this.#state.files.map((one) => ({ ...one, ...changed.get(one.id) })) });
   }
 
@@ -139,9 +139,10 @@ export class Uploads {
   }
 }
 
-function troubleOf(error: unknown): string {
+function errorText(error: unknown): string {
   if (error instanceof ApiError) return `${error.detail}. ${error.advice}`;
-  if (error instanceof DOMException && error.name === "AbortError") return "You stopped it.";
+  if (error instanceof DOMException && error.name === "AbortError")
+    return "You stopped the upload.";
   return String(error);
 }
 

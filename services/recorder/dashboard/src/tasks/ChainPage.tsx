@@ -1,7 +1,7 @@
 import { Anchor, Code, Group, Paper, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { type Chain, recorder } from "../api/recorder";
 import { ErrorState } from "../shell/ErrorState";
 import { moment } from "../shell/format";
@@ -13,13 +13,13 @@ import { runsOf } from "./timeline";
 
 const route = getRouteApi("/chains/$chainId");
 
-/** One image's chain: when each of its tasks waited, ran, and was tried again. */
+/** An image's chain: when each task waited and ran, and its retries. */
 export function ChainPage() {
   const { chainId } = route.useParams();
   const chain = useQuery({
     queryKey: ["chain", chainId],
     queryFn: ({ signal }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/chains/{chain_id}", { params: { path: { chain_id: chainId } }, signal }),
       ),
     refetchInterval: ({ state }) => (hasEnded(state.data?.status ?? "") ? 10_000 : 1_000),
@@ -30,7 +30,7 @@ export function ChainPage() {
   return (
     <Stack>
       <Header chain={chain.data} />
-      {runs.length === 0 && <Text>None of its tasks has been heard of yet.</Text>}
+      {runs.length === 0 && <Text>The recorder has no task of this chain yet.</Text>}
       {runs.map((run) => (
         <RunTimeline key={run.run} run={run} />
       ))}
@@ -76,11 +76,11 @@ function Header({ chain }: { chain: Chain }) {
           </Text>
         )}
         <Text size="sm">
-          Heard of {moment(chain.created_at)}, {chain.completed_tasks} of {chain.total_tasks} tasks
+          Created {moment(chain.created_at)}, {chain.completed_tasks} of {chain.total_tasks} tasks
           done
           {chain.failed_tasks > 0 && `, ${chain.failed_tasks} failed`}, run {chain.run}
         </Text>
-        {chain.reason !== null && <Text size="sm">Not read: {chain.reason}</Text>}
+        {chain.reason !== null && <Text size="sm">Reason: {chain.reason}</Text>}
         {chain.error_message !== null && <Code block>{chain.error_message}</Code>}
       </Stack>
     </Paper>

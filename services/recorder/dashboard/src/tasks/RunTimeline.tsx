@@ -5,7 +5,9 @@ import { StatusBadge } from "../shell/StatusBadge";
 import classes from "./RunTimeline.module.css";
 import type { Bar, Run, Span } from "./timeline";
 
-/** One run's tasks over time. The bars only show again what each task's line says. */
+/**
+ * A run's tasks over time. The bars are hidden from screen readers: each task's text says the same.
+ */
 export function RunTimeline({ run }: { run: Run<Task> }) {
   const id = `run-${run.run}`;
   return (
@@ -36,12 +38,12 @@ function TaskLine({ bar, lengthS }: { bar: Bar<Task>; lengthS: number }) {
       <Group gap="xs">
         <Text fw={600}>{task.task_name ?? task.task_id}</Text>
         <StatusBadge status={task.status ?? "PENDING"} />
-        <Text size="sm">{told(bar, lengthS)}</Text>
+        <Text size="sm">{taskText(bar, lengthS)}</Text>
       </Group>
       <Box className={classes.track} aria-hidden>
-        {waited && <Box className={classes.waited} style={placed(waited)} />}
+        {waited && <Box className={classes.waited} style={barStyle(waited)} />}
         {worked && (
-          <Box className={classes.worked} data-status={task.status} style={placed(worked)} />
+          <Box className={classes.worked} data-status={task.status} style={barStyle(worked)} />
         )}
       </Box>
       {task.reason !== null && (
@@ -54,7 +56,7 @@ function TaskLine({ bar, lengthS }: { bar: Bar<Task>; lengthS: number }) {
   );
 }
 
-function told({ task, waited, worked }: Bar<Task>, lengthS: number): string {
+function taskText({ task, waited, worked }: Bar<Task>, lengthS: number): string {
   const parts: string[] = [];
   if (waited) {
     const waitedS = duration((waited.to - waited.from) * lengthS);
@@ -71,6 +73,6 @@ function told({ task, waited, worked }: Bar<Task>, lengthS: number): string {
   return parts.join(", ");
 }
 
-function placed({ from, to }: Span) {
+function barStyle({ from, to }: Span) {
   return { left: `${100 * from}%`, width: `${100 * (to - from)}%` };
 }

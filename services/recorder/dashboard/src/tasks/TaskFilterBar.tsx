@@ -1,6 +1,6 @@
 import { Checkbox, Group, NativeSelect, TextInput } from "@mantine/core";
 import { useEffect, useState } from "react";
-import { choices, REASONS, TASK_STATUSES } from "../api/vocabulary";
+import { REASONS, selectOptions, TASK_STATUSES } from "../api/labels";
 import { PERIODS_H, type TaskFilters, taskFilters } from "./filters";
 
 const PERIODS = { 1: "the last hour", 24: "the last day", 168: "the last week" } as const;
@@ -10,7 +10,7 @@ interface Props {
   onChange(filters: TaskFilters): void;
 }
 
-/** What the list is narrowed to. */
+/** The filters of the task list. */
 export function TaskFilterBar({ filters, onChange }: Props) {
   const change = (some: Record<string, unknown>) => onChange(taskFilters({ ...filters, ...some }));
   return (
@@ -20,13 +20,13 @@ export function TaskFilterBar({ filters, onChange }: Props) {
         label="Status"
         value={filters.status ?? ""}
         onChange={(event) => change({ status: event.currentTarget.value })}
-        data={[{ value: "", label: "any" }, ...choices(TASK_STATUSES)]}
+        data={[{ value: "", label: "any" }, ...selectOptions(TASK_STATUSES)]}
       />
       <NativeSelect
         label="Reason"
         value={filters.reason ?? ""}
         onChange={(event) => change({ reason: event.currentTarget.value })}
-        data={[{ value: "", label: "any" }, ...choices(REASONS)]}
+        data={[{ value: "", label: "any" }, ...selectOptions(REASONS)]}
       />
       <TypedFilter
         label="Worker"
@@ -67,7 +67,7 @@ interface TypedProps {
   onChange(value: string): void;
 }
 
-/** A text that filters once it is typed: at Enter, or when one leaves it. */
+/** A text filter that applies on Enter or on blur. */
 function TypedFilter({ label, value, onChange }: TypedProps) {
   const [typed, setTyped] = useState(value ?? "");
   useEffect(() => setTyped(value ?? ""), [value]);

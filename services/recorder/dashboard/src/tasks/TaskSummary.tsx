@@ -1,7 +1,7 @@
 import { Anchor, Group, Paper, SegmentedControl, Table, Title } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { recorder, type TaskGroup } from "../api/recorder";
 import { count, duration } from "../shell/format";
 import { WideTable } from "../shell/WideTable";
@@ -12,7 +12,7 @@ interface Props {
   onChange(filters: TaskFilters): void;
 }
 
-/** What became of the tasks of a time, by name or worker, and why some failed. */
+/** The tasks of a period by name or worker: counts, durations and failure reasons. */
 export function TaskSummary({ filters, onChange }: Props) {
   const [key, setKey] = useState<"task_name" | "worker">("task_name");
   const hours = filters.hours ?? "24";
@@ -20,7 +20,7 @@ export function TaskSummary({ filters, onChange }: Props) {
   const { data } = useQuery({
     queryKey: ["task-summary", key, hours, name, worker],
     queryFn: ({ signal }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/tasks/summary", {
           params: {
             query: {
@@ -46,7 +46,7 @@ export function TaskSummary({ filters, onChange }: Props) {
         </Title>
         <SegmentedControl
           size="xs"
-          aria-label="Summed up by"
+          aria-label="Group by"
           value={key}
           onChange={(value) => setKey(value === "worker" ? "worker" : "task_name")}
           data={[
@@ -55,14 +55,14 @@ export function TaskSummary({ filters, onChange }: Props) {
           ]}
         />
       </Group>
-      <WideTable label="Tasks summed up" minWidth={640}>
+      <WideTable label="Task summary" minWidth={640}>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>{key === "worker" ? "Worker" : "Name"}</Table.Th>
             <Table.Th ta="right">Tasks</Table.Th>
             <Table.Th ta="right">Retried</Table.Th>
             <Table.Th ta="right">Median</Table.Th>
-            <Table.Th ta="right">95 %</Table.Th>
+            <Table.Th ta="right">p95</Table.Th>
             <Table.Th ta="right">Longest</Table.Th>
             <Table.Th>Failed</Table.Th>
           </Table.Tr>

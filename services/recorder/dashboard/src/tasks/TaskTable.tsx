@@ -1,8 +1,8 @@
 import { Anchor, Button, Table, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { answered } from "../api/errors";
-import { pauseAfter } from "../api/queryClient";
+import { unwrap } from "../api/errors";
+import { retryIntervalMs } from "../api/queryClient";
 import { recorder, type Task } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
@@ -12,36 +12,40 @@ import { StatusBadge } from "../shell/StatusBadge";
 import { WideTable } from "../shell/WideTable";
 import { type TaskFilters, taskParameters } from "./filters";
 
-const AT_ONCE = 50;
+const PAGE_SIZE = 50;
 
-/** The tasks that the filters leave, some at a time. */
+/** The tasks that match the filters, page by page. */
 export function TaskTable({ filters }: { filters: TaskFilters }) {
   const tasks = useInfiniteQuery({
     queryKey: ["tasks", filters],
-    // A cursor belongs to the very times that its first page was asked with.
-    initialPageParam: { cursor: "", asked: new Date() },
-    queryFn: ({ pageParam: { cursor, asked }, signal }) =>
-      answered(
+    // A cursor is valid only with the times of its first page's request.
+    initialPageParam: { cursor: "", requestedAt: new Date() },
+    queryFn: ({ pageParam: { cursor, requestedAt }, signal }) =>
+      unwrap(
         recorder.GET("/v1/tasks", {
           params: {
-            query: { ...taskParameters(filters, asked), limit: AT_ONCE, ...(cursor && { cursor }) },
+            query: {
+              ...taskParameters(filters, requestedAt),
+              limit: PAGE_SIZE,
+              ...(cursor && { cursor }),
+            },
           },
           signal,
         }),
       ),
-    // Who has gone further back reads, and nothing may move meanwhile.
+    // With more pages loaded, a refetch would move the rows that the user reads.
     refetchInterval: ({ state }) =>
-      state.data?.pages.length === 1 ? 5_000 : pauseAfter(state.error),
-    getNextPageParam: (last, _pages, { asked }) =>
-      last.next_cursor ? { cursor: last.next_cursor, asked } : undefined,
+      state.data?.pages.length === 1 ? 5_000 : retryIntervalMs(state.error),
+    getNextPageParam: (last, _pages, { requestedAt }) =>
+      last.next_cursor ? { cursor: last.next_cursor, requestedAt } : undefined,
   });
   if (tasks.isPending) return <LoadingState />;
   if (tasks.isError) return <ErrorState error={tasks.error} retry={() => tasks.refetch()} />;
   const rows = tasks.data.pages.flatMap((page) => page.items);
   if (rows.length === 0) {
     return (
-      <EmptyState title="No such tasks">
-        Tasks appear here once a worker takes an image. Widen the filters, or submit some images.
+      <EmptyState title="No matching tasks">
+        A task appears once a worker starts to read an image. Change the filters, or submit images.
       </EmptyState>
     );
   }
@@ -55,7 +59,7 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
             <Table.Th ta="right">Run</Table.Th>
             <Table.Th ta="right">Retries</Table.Th>
             <Table.Th>Started</Table.Th>
-            <Table.Th ta="right">Took</Table.Th>
+            <Table.Th ta="right">Duration</Table.Th>
             <Table.Th>Worker</Table.Th>
             <Table.Th>Error</Table.Th>
           </Table.Tr>
@@ -72,7 +76,7 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
           loading={tasks.isFetchingNextPage}
           onClick={() => tasks.fetchNextPage()}
         >
-          Show more
+          Load more
         </Button>
       )}
     </>

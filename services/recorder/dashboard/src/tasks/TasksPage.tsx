@@ -8,11 +8,11 @@ import { TaskTable } from "./TaskTable";
 
 const route = getRouteApi("/tasks");
 
-/** All tasks: which failed and why, which took long, which were tried again. */
+/** The list of tasks, with filters and a summary. */
 export function TasksPage() {
   const filters = route.useSearch();
   const navigate = route.useNavigate();
-  const onChange = (wanted: TaskFilters) => navigate({ search: wanted, replace: true });
+  const onChange = (changed: TaskFilters) => navigate({ search: changed, replace: true });
   return (
     <Stack>
       <PageTitle title="Tasks" />

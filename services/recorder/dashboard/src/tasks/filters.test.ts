@@ -3,13 +3,13 @@ import { taskFilters, taskParameters } from "./filters";
 
 const NOW = new Date("2026-05-01T12:00:00Z");
 
-it("an address that makes no sense filters nothing", () => {
+it("invalid URL parameters are ignored", () => {
   expect(taskFilters({ status: "DONE", reason: 7, hours: "2", retried: "no", name: {} })).toEqual(
     {},
   );
 });
 
-it("the slowest are sought within a day unless told otherwise", () => {
+it("the default period of the slowest tasks is a day", () => {
   const filters = taskFilters({ order: "slowest" });
   expect(taskParameters(filters, NOW)).toEqual({
     order: "slowest",

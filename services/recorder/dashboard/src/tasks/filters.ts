@@ -1,7 +1,7 @@
-/** Which tasks are asked for, as the address of the page tells it. */
+/** The URL parameters of the task list. */
 
-import type { TasksAsked } from "../api/recorder";
-import { knownValue, REASONS, TASK_STATUSES } from "../api/vocabulary";
+import { parseEnum, REASONS, TASK_STATUSES } from "../api/labels";
+import type { TasksQuery } from "../api/recorder";
 
 export const PERIODS_H = ["1", "24", "168"] as const;
 
@@ -12,20 +12,20 @@ export interface TaskFilters {
   reason?: keyof typeof REASONS;
   retried?: "yes";
   order?: "slowest";
-  /** How many hours back from now; the slowest are only sought within a time. */
+  /** Tasks started in the last so many hours; `slowest` needs such a period. */
   hours?: (typeof PERIODS_H)[number];
 }
 
-/** The filters that an address means; what it cannot mean is left out. */
+/** The filters of the URL parameters; invalid values are ignored. */
 export function taskFilters(search: Record<string, unknown>): TaskFilters {
   const filters: TaskFilters = {};
   const name = text(search.name);
   if (name) filters.name = name;
-  const status = knownValue(TASK_STATUSES, search.status);
+  const status = parseEnum(TASK_STATUSES, search.status);
   if (status) filters.status = status;
   const worker = text(search.worker);
   if (worker) filters.worker = worker;
-  const reason = knownValue(REASONS, search.reason);
+  const reason = parseEnum(REASONS, search.reason);
   if (reason) filters.reason = reason;
   if (search.retried === "yes") filters.retried = "yes";
   if (search.order === "slowest") filters.order = "slowest";
@@ -35,8 +35,8 @@ export function taskFilters(search: Record<string, unknown>): TaskFilters {
   return filters;
 }
 
-/** The same as the API's parameters. */
-export function taskParameters(filters: TaskFilters, now: Date): TasksAsked {
+/** The filters as parameters of the read API. */
+export function taskParameters(filters: TaskFilters, now: Date): TasksQuery {
   const { name, status, worker, reason, retried, order, hours } = filters;
   return {
     ...(name && { task_name: name }),
@@ -49,7 +49,7 @@ export function taskParameters(filters: TaskFilters, now: Date): TasksAsked {
   };
 }
 
-/** A moment some hours before another, in ISO 8601. */
+/** The time some hours before `now`, in ISO 8601. */
 export function hoursBefore(now: Date, hours: number): string {
   return new Date(now.getTime() - hours * 3_600_000).toISOString();
 }

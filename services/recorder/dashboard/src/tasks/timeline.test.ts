@@ -32,13 +32,13 @@ it("each run has its own scale, the latest first", () => {
   ]);
 });
 
-it("a wait that was heard of too late is not known", () => {
+it("a task created after its start has no known wait", () => {
   const [run] = runsOf([task(1, "12:00:20", "12:00:10", "12:00:20")], NOW);
   expect(run?.bars[0]?.waited).toBeNull();
   expect(run?.bars[0]?.worked).toEqual({ from: 0, to: 1 });
 });
 
-it("what has not begun waits, and what has not ended works until now", () => {
+it("a task without a start waits until now, and one without an end runs until now", () => {
   const [run] = runsOf(
     [task(1, "12:00:00", null, null), task(1, "12:05:00", "12:05:00", null)],
     NOW,
@@ -47,7 +47,7 @@ it("what has not begun waits, and what has not ended works until now", () => {
   expect(run?.bars[1]).toMatchObject({ waited: null, worked: { from: 0.5, to: 1 } });
 });
 
-it("clocks that disagree draw nothing outside of the scale", () => {
+it("clock differences draw no bar outside of the scale", () => {
   const [run] = runsOf([task(1, "12:00:10", "12:00:10", "12:00:00")], NOW);
   expect(run?.bars[0]?.worked).toEqual({ from: 0, to: 0 });
 });

@@ -1,6 +1,8 @@
-/** A chain's tasks as bars, a scale for each run: a retry may come days after what it repeats. */
+/**
+ * A chain's tasks as bars. Each run has its own scale: a retry may come days after the first run.
+ */
 
-/** What of a task a timeline is made of; times are ISO 8601. */
+/** The fields of a task that the timeline needs; times are ISO 8601. */
 export interface TimedTask {
   task_id: string;
   run: number;
@@ -11,7 +13,7 @@ export interface TimedTask {
 
 export interface Bar<T> {
   task: T;
-  /** When it was waiting and when it was worked on, as shares of its run's length from 0 to 1. */
+  /** When the task waited and when it ran, as shares of the run's length from 0 to 1. */
   waited: Span | null;
   worked: Span | null;
 }
@@ -29,8 +31,8 @@ export interface Run<T> {
 }
 
 /**
- * The runs, the latest first. A task waits from when the recorder heard of it; one that it heard of
- * late, after its start, has no wait that is known. What has not ended lasts until `now`.
+ * The runs, the latest first. A task waits from its creation by the recorder; a task that the
+ * recorder created after its start has no known wait. An unfinished task lasts until `now`.
  */
 export function runsOf<T extends TimedTask>(tasks: readonly T[], now: Date): Run<T>[] {
   const byRun = new Map<number, T[]>();
@@ -42,21 +44,23 @@ export function runsOf<T extends TimedTask>(tasks: readonly T[], now: Date): Run
 
 function runOf<T extends TimedTask>(run: number, tasks: readonly T[], now: number): Run<T> {
   const timed = tasks.map((task) => {
-    const heard = Date.parse(task.created_at);
+    const created = Date.parse(task.created_at);
     const started = task.started_at === null ? null : Date.parse(task.started_at);
     const finished = task.finished_at === null ? null : Date.parse(task.finished_at);
-    return { task, heard, started, finished };
+    return { task, created, started, finished };
   });
-  const begin = Math.min(...timed.map(({ heard, started }) => Math.min(heard, started ?? heard)));
-  const ends = timed.map(({ heard, finished }) => finished ?? Math.max(now, heard));
-  // Clocks differ: a task may have ended before the run seems to begin.
+  const begin = Math.min(
+    ...timed.map(({ created, started }) => Math.min(created, started ?? created)),
+  );
+  const ends = timed.map(({ created, finished }) => finished ?? Math.max(now, created));
+  // Clocks differ between machines: a task may end before the run seems to begin.
   const length = Math.max(...ends.map((end) => end - begin), 1);
   const share = (moment: number) => Math.min(Math.max((moment - begin) / length, 0), 1);
-  const bars = timed.map(({ task, heard, started, finished }): Bar<T> => {
+  const bars = timed.map(({ task, created, started, finished }): Bar<T> => {
     const waitedUntil = started ?? finished ?? now;
     return {
       task,
-      waited: heard < waitedUntil ? { from: share(heard), to: share(waitedUntil) } : null,
+      waited: created < waitedUntil ? { from: share(created), to: share(waitedUntil) } : null,
       worked: started === null ? null : { from: share(started), to: share(finished ?? now) },
     };
   });

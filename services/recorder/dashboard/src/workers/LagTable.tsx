@@ -1,17 +1,17 @@
 import { Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { recorder } from "../api/recorder";
 import { ErrorState } from "../shell/ErrorState";
 import { count } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { WideTable } from "../shell/WideTable";
 
-/** How many records wait in each topic for those who read it. */
+/** The consumers' lag by topic. */
 export function LagTable() {
   const lag = useQuery({
     queryKey: ["lag"],
-    queryFn: ({ signal }) => answered(recorder.GET("/v1/lag", { signal })),
+    queryFn: ({ signal }) => unwrap(recorder.GET("/v1/lag", { signal })),
     refetchInterval: 2_000,
   });
   return (
@@ -20,7 +20,7 @@ export function LagTable() {
         Lag
       </Title>
       <Text c="dimmed" size="sm">
-        Records that wait: images for the workers, and all events for the recorder.
+        Records that a consumer has not processed yet, by topic.
       </Text>
       {lag.isPending && <LoadingState />}
       {lag.isError && <ErrorState error={lag.error} retry={() => lag.refetch()} />}
@@ -30,8 +30,8 @@ export function LagTable() {
             <Table.Tr>
               <Table.Th>Topic</Table.Th>
               <Table.Th>Lane</Table.Th>
-              <Table.Th>Read by</Table.Th>
-              <Table.Th ta="right">Waiting</Table.Th>
+              <Table.Th>Consumer</Table.Th>
+              <Table.Th ta="right">Lag (records)</Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>

@@ -9,7 +9,7 @@ interface Props {
   label: string;
 }
 
-/** A small line over time; `label` says to those who do not see it what it shows. */
+/** A small line chart; `label` describes it for screen readers. */
 export function Sparkline({ values, color, label }: Props) {
   return (
     <svg

@@ -1,7 +1,7 @@
 import { Group, SegmentedControl, Text, Title } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { type Bucket, recorder } from "../api/recorder";
 import { ErrorState } from "../shell/ErrorState";
 import { count } from "../shell/format";
@@ -9,24 +9,24 @@ import { Sparkline } from "./Sparkline";
 import classes from "./Throughput.module.css";
 
 const PERIODS = {
-  hour: { label: "1 h", told: "in the last hour", lengthS: 3600, bucketS: 60 },
-  day: { label: "24 h", told: "in the last day", lengthS: 86_400, bucketS: 900 },
-  week: { label: "7 d", told: "in the last week", lengthS: 604_800, bucketS: 7200 },
+  hour: { label: "1 h", periodText: "in the last hour", lengthS: 3600, bucketS: 60 },
+  day: { label: "24 h", periodText: "in the last day", lengthS: 86_400, bucketS: 900 },
+  week: { label: "7 d", periodText: "in the last week", lengthS: 604_800, bucketS: 7200 },
 } as const;
 
 type Period = keyof typeof PERIODS;
 
-/** What ended over time: images read and failed, and their text boxes. */
+/** Images read, images failed and text boxes over time. */
 export function Throughput() {
   const [period, setPeriod] = useState<Period>("hour");
-  const { told, lengthS, bucketS } = PERIODS[period];
+  const { periodText, lengthS, bucketS } = PERIODS[period];
   const stats = useQuery({
     queryKey: ["stats", period],
     queryFn: ({ signal }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/stats", {
           params: {
-            query: { begin: beginBefore(new Date(), lengthS, bucketS), bucket_s: bucketS },
+            query: { begin: periodStart(new Date(), lengthS, bucketS), bucket_s: bucketS },
           },
           signal,
         }),
@@ -39,10 +39,10 @@ export function Throughput() {
     <section aria-labelledby="throughput">
       <Group justify="space-between">
         <Title order={2} id="throughput">
-          Over time
+          Throughput
         </Title>
         <SegmentedControl
-          aria-label="Time shown"
+          aria-label="Period"
           value={period}
           onChange={(value) => setPeriod(value as Period)}
           data={Object.entries(PERIODS).map(([value, { label }]) => ({ value, label }))}
@@ -54,19 +54,19 @@ export function Throughput() {
           title="Images read"
           of={(one) => one.completed_images}
           color="green"
-          {...{ buckets, told }}
+          {...{ buckets, periodText }}
         />
         <Series
           title="Images failed"
           of={(one) => one.failed_images}
           color="red"
-          {...{ buckets, told }}
+          {...{ buckets, periodText }}
         />
         <Series
           title="Text boxes"
           of={(one) => one.text_boxes}
           color="blue"
-          {...{ buckets, told }}
+          {...{ buckets, periodText }}
         />
       </div>
     </section>
@@ -75,19 +75,19 @@ export function Throughput() {
 
 interface SeriesProps {
   title: string;
-  told: string;
+  periodText: string;
   buckets: Bucket[];
   color: string;
   of(bucket: Bucket): number;
 }
 
-function Series({ title, told, buckets, color, of }: SeriesProps) {
+function Series({ title, periodText, buckets, color, of }: SeriesProps) {
   const values = buckets.map(of);
   const total = count(values.reduce((sum, value) => sum + value, 0));
   return (
     <div>
       <Text size="sm" c="dimmed">
-        {title} {told}
+        {title} {periodText}
       </Text>
       <Text size="xl" fw={600}>
         {total}
@@ -95,14 +95,17 @@ function Series({ title, told, buckets, color, of }: SeriesProps) {
       <Sparkline
         values={values}
         color={color}
-        label={`${title} ${told}: ${total}, at most ${count(Math.max(0, ...values))} at once`}
+        label={`${title} ${periodText}: ${total}, at most ${count(Math.max(0, ...values))} per interval`}
       />
     </div>
   );
 }
 
-/** Where buckets of this length begin that are the same for a while: only the last one grows. */
-function beginBefore(now: Date, lengthS: number, bucketS: number): string {
+/**
+ * The start of the period, aligned to buckets, so that only the last bucket changes between
+ * requests.
+ */
+function periodStart(now: Date, lengthS: number, bucketS: number): string {
   const bucketMs = bucketS * 1000;
   const last = Math.floor(now.getTime() / bucketMs) * bucketMs;
   return new Date(last - lengthS * 1000 + bucketMs).toISOString();

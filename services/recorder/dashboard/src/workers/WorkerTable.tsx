@@ -1,6 +1,6 @@
 import { Badge, Group, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { recorder, type Worker } from "../api/recorder";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
@@ -8,11 +8,11 @@ import { count, moment } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
 import { WideTable } from "../shell/WideTable";
 
-/** The workers that were heard of in the last ten minutes, those alive first. */
+/** The workers with a heartbeat in the last ten minutes, alive ones first. */
 export function WorkerTable() {
   const workers = useQuery({
     queryKey: ["workers"],
-    queryFn: ({ signal }) => answered(recorder.GET("/v1/workers", { signal })),
+    queryFn: ({ signal }) => unwrap(recorder.GET("/v1/workers", { signal })),
     refetchInterval: 2_000,
   });
   return (
@@ -44,9 +44,9 @@ function List({ workers }: { workers: Worker[] }) {
   if (!workers.some((worker) => worker.alive)) {
     return (
       <>
-        <EmptyState title="No worker is alive, so nothing is read">
+        <EmptyState title="No worker is alive">
           Start one: <code>make up</code> on this machine, or <code>ocrstream-worker</code> anywhere
-          that reaches the broker. Images that are submitted wait until then.
+          that reaches the broker. Submitted images wait until a worker reads them.
         </EmptyState>
         {workers.length > 0 && <Rows workers={workers} />}
       </>
@@ -68,7 +68,7 @@ function Rows({ workers }: { workers: Worker[] }) {
           <Table.Th ta="right">In flight</Table.Th>
           <Table.Th ta="right">Done</Table.Th>
           <Table.Th ta="right">Images/s</Table.Th>
-          <Table.Th>Up since</Table.Th>
+          <Table.Th>Started</Table.Th>
           <Table.Th>Last seen</Table.Th>
         </Table.Tr>
       </Table.Thead>
@@ -112,6 +112,6 @@ function StateBadge({ worker }: { worker: Worker }) {
 
 function stateOf({ stopped, alive, ready }: Worker): [string, string] {
   if (stopped) return ["stopped", "gray"];
-  if (!alive) return ["gone", "red"];
+  if (!alive) return ["no heartbeat", "red"];
   return ready ? ["alive", "green"] : ["not ready", "yellow"];
 }

@@ -4,7 +4,7 @@ import { LagTable } from "./LagTable";
 import { Throughput } from "./Throughput";
 import { WorkerTable } from "./WorkerTable";
 
-/** Who reads images now, how much waits for them, and how much they have done. */
+/** The workers, the lag of each topic, and the throughput over time. */
 export function WorkersPage() {
   return (
     <Stack gap="xl">

@@ -1,11 +1,11 @@
-/** The points of a line that fills a box; the greatest value touches its top, 0 lies on its ground. */
+/** The SVG points of a line chart: the maximum is at the top, 0 at the bottom. */
 export function linePoints(values: readonly number[], width: number, height: number): string {
-  const greatest = Math.max(...values, 0) || 1;
+  const maximum = Math.max(...values, 0) || 1;
   const step = values.length > 1 ? width / (values.length - 1) : 0;
   return values
-    .map((value, place) => {
-      const x = place * step;
-      const y = height - (value / greatest) * height;
+    .map((value, index) => {
+      const x = index * step;
+      const y = height - (value / maximum) * height;
       return `${round(x)},${round(y)}`;
     })
     .join(" ");

@@ -1,43 +1,43 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { type Batch, recorder } from "../api/recorder";
 import type { BatchProgress } from "../api/useBatchEvents";
 
 /**
- * A batch's row; read again when an event says that it has ended, or changed after its end. The last
- * that was read stays while a later one cannot be.
+ * A batch by the read API; refetched when an event changes its status, revision, run or total. A
+ * failed refetch keeps the previous data.
  */
 export function useBatch(batchId: string, progress: BatchProgress | undefined) {
   const row = useQuery({
     queryKey: ["batch", batchId, "row"],
     queryFn: ({ signal }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/batches/{batch_id}", { params: { path: { batch_id: batchId } }, signal }),
       ),
   });
   const { refetch } = row;
-  const told =
+  const eventKey =
     progress && [progress.status, progress.revision, progress.run, progress.total_images].join(":");
   useEffect(() => {
-    if (told !== undefined) {
+    if (eventKey !== undefined) {
       refetch();
     }
-  }, [told, refetch]);
+  }, [eventKey, refetch]);
   return row;
 }
 
-/** The row with what its events have told since. */
-export function latest(row: Batch, progress: BatchProgress | undefined): Batch {
+/** The batch, updated by its latest event. */
+export function withProgress(row: Batch, progress: BatchProgress | undefined): Batch {
   if (progress === undefined) {
     return row;
   }
-  const { ended: _ended, images_per_s: _rate, eta_s: _eta, ...told } = progress;
-  return { ...row, ...told };
+  const { ended: _ended, images_per_s: _rate, eta_s: _eta, ...changed } = progress;
+  return { ...row, ...changed };
 }
 
-/** Names a batch's state: it differs whenever an image or the batch itself changed. */
-export function versionOf(batch: Batch): string {
+/** A string that changes whenever the batch or one of its images changes. */
+export function batchVersion(batch: Batch): string {
   return [
     batch.status,
     batch.revision,

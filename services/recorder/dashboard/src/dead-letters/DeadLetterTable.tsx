@@ -12,8 +12,8 @@ interface Props {
   onOpen(id: number): void;
 }
 
-/** Dead letters to be looked at, one or many selected. */
-export function LetterTable({ letters, selected, onSelect, onOpen }: Props) {
+/** Dead letters with checkboxes to select them. */
+export function DeadLetterTable({ letters, selected, onSelect, onOpen }: Props) {
   const all = letters.every(({ id }) => selected.has(id));
   const some = letters.some(({ id }) => selected.has(id));
   const toggle = (id: number) => {
@@ -35,10 +35,10 @@ export function LetterTable({ letters, selected, onSelect, onOpen }: Props) {
           </Table.Th>
           <Table.Th>Dead letter</Table.Th>
           <Table.Th>State</Table.Th>
-          <Table.Th>From</Table.Th>
+          <Table.Th>Record</Table.Th>
           <Table.Th>Reason</Table.Th>
           <Table.Th>Batch</Table.Th>
-          <Table.Th>Since</Table.Th>
+          <Table.Th>Created</Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>

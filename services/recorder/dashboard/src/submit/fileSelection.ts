@@ -1,28 +1,28 @@
-/** Which files of a folder are taken: those that the `ocrstream` command takes, too. */
+/** Selects files of a folder, as the `ocrstream submit` command does. */
 
 const SUFFIXES = new Set(
   "avif bmp gif jfif jp2 jpeg jpg pbm pdf pgm png ppm tif tiff webp".split(" "),
 );
 
-/** Whether a file found in a folder is taken; one that is named by itself always is. */
-export function isTaken(name: string): boolean {
+/** Whether a file of a folder is submitted; a file chosen by itself always is. */
+export function isSupportedFile(name: string): boolean {
   const suffix = /^[^.].*\.([^.]+)$/.exec(name)?.[1];
   return suffix !== undefined && SUFFIXES.has(suffix.toLowerCase());
 }
 
-/** The files of a folder that was chosen, as of one that was dropped. */
+/** The files of a folder that the user chose, selected as those of a dropped folder. */
 export function filesOfFolder(chosen: Iterable<File>): File[] {
   return [...chosen]
     .filter(({ name, webkitRelativePath }) => {
       const [, ...inside] = webkitRelativePath.split("/");
-      return isTaken(name) && !inside.some((part) => part.startsWith("."));
+      return isSupportedFile(name) && !inside.some((part) => part.startsWith("."));
     })
     .sort((one, other) => (one.webkitRelativePath < other.webkitRelativePath ? -1 : 1));
 }
 
-/** The files of a drop, folders opened, in the order of their names within each folder. */
+/** The files of a drop and of its folders, sorted by name within each folder. */
 export async function filesOf(dropped: DataTransfer): Promise<File[]> {
-  // Entries are only there until the event is over: all of them are taken before anything is awaited.
+  // Entries are available only during the event: read all of them before the first await.
   const entries = [...dropped.items]
     .filter((item) => item.kind === "file")
     .map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
@@ -36,7 +36,7 @@ export async function filesOf(dropped: DataTransfer): Promise<File[]> {
 
 async function filesIn(entry: FileSystemEntry, inFolder: boolean): Promise<File[]> {
   if (isFile(entry)) {
-    if (inFolder && !isTaken(entry.name)) return [];
+    if (inFolder && !isSupportedFile(entry.name)) return [];
     return [await new Promise<File>((resolve, reject) => entry.file(resolve, reject))];
   }
   if (!isFolder(entry) || (inFolder && entry.name.startsWith("."))) return [];
@@ -51,7 +51,7 @@ async function entriesOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEn
   const reader = folder.createReader();
   const entries: FileSystemEntry[] = [];
   for (;;) {
-    // A reader answers some at a time, and nothing at the end.
+    // A reader returns entries in chunks, and an empty list at the end.
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) =>
       reader.readEntries(resolve, reject),
     );

@@ -13,23 +13,23 @@ import {
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
-import { answered } from "../api/errors";
+import { unwrap } from "../api/errors";
 import { type DeadLetterDetail, recorder } from "../api/recorder";
 import { ErrorState } from "../shell/ErrorState";
 import { moment } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
+import type { PendingAction } from "./ActionDialog";
 import { BytesView } from "./BytesView";
-import { corrected, readable } from "./bytes";
-import type { Wanted } from "./ChangeDialog";
+import { parseEditedValue, prettyJson } from "./bytes";
 
 interface Props {
   id: number | null;
   onClose(): void;
-  onChange(wanted: Wanted): void;
+  onChange(pending: PendingAction): void;
 }
 
-/** One dead letter with its record, as it was sent. */
-export function LetterDrawer({ id, onClose, onChange }: Props) {
+/** A dead letter and its record. */
+export function DeadLetterDrawer({ id, onClose, onChange }: Props) {
   return (
     <Drawer
       opened={id !== null}
@@ -44,11 +44,11 @@ export function LetterDrawer({ id, onClose, onChange }: Props) {
   );
 }
 
-function Content({ id, onChange }: { id: number; onChange(wanted: Wanted): void }) {
+function Content({ id, onChange }: { id: number; onChange(pending: PendingAction): void }) {
   const letter = useQuery({
     queryKey: ["dead-letter", id],
     queryFn: ({ signal }) =>
-      answered(
+      unwrap(
         recorder.GET("/v1/dead-letters/{letter_id}", {
           params: { path: { letter_id: id } },
           signal,
@@ -65,9 +65,9 @@ function Detail({
   onChange,
 }: {
   letter: DeadLetterDetail;
-  onChange(wanted: Wanted): void;
+  onChange(pending: PendingAction): void;
 }) {
-  const [correction, setCorrection] = useState<string | null>(null);
+  const [editedValue, setEditedValue] = useState<string | null>(null);
   return (
     <Stack>
       <Facts letter={letter} />
@@ -82,27 +82,27 @@ function Detail({
         >
           Drop
         </Button>
-        {!letter.gone && correction === null && (
+        {!letter.gone && editedValue === null && (
           <Button
             size="xs"
             variant="default"
-            onClick={() => setCorrection(readable(letter.value?.text ?? ""))}
+            onClick={() => setEditedValue(prettyJson(letter.value?.text ?? ""))}
           >
-            Correct it …
+            Edit value …
           </Button>
         )}
       </Group>
-      {correction !== null && (
-        <Correction
-          typed={correction}
-          onType={setCorrection}
+      {editedValue !== null && (
+        <ValueEditor
+          typed={editedValue}
+          onType={setEditedValue}
           onSend={(value) => onChange({ action: "redrive", ids: [letter.id], value })}
-          onCancel={() => setCorrection(null)}
+          onCancel={() => setEditedValue(null)}
         />
       )}
       {letter.gone ? (
         <Alert title="Kafka has deleted the record">
-          What it held is not known any more: submit its image again.
+          Its content is lost. Submit its image again.
         </Alert>
       ) : (
         <Record letter={letter} />
@@ -114,12 +114,12 @@ function Detail({
 function Facts({ letter }: { letter: DeadLetterDetail }) {
   const { chain_id: chainId, batch_id: batchId } = letter;
   return (
-    <Table aria-label="About it" layout="fixed">
+    <Table aria-label="Dead letter" layout="fixed">
       <Table.Tbody>
         <Fact name="State">
           {letter.state}, redriven {letter.redrives} times
         </Fact>
-        <Fact name="From">
+        <Fact name="Record">
           {letter.topic}, partition {letter.partition}, offset {letter.offset},{" "}
           {moment(letter.timestamp)}
         </Fact>
@@ -162,28 +162,28 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 function Record({ letter }: { letter: DeadLetterDetail }) {
   return (
     <>
-      <Part title="Key">
+      <Section title="Key">
         <BytesView label="Key" bytes={letter.key ?? null} />
-      </Part>
-      <Part title="Value">
+      </Section>
+      <Section title="Value">
         <BytesView label="Value" bytes={letter.value ?? null} />
-      </Part>
-      <Part title="Headers">
-        {(letter.headers ?? []).map(({ name, value }, place) => (
+      </Section>
+      <Section title="Headers">
+        {(letter.headers ?? []).map(({ name, value }, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: names may repeat, and the list never changes
-          <div key={place}>
+          <div key={index}>
             <Text size="sm" fw={600}>
               {name}
             </Text>
             <BytesView label={`Header ${name}`} bytes={value} />
           </div>
         ))}
-      </Part>
+      </Section>
     </>
   );
 }
 
-function Part({ title, children }: { title: string; children: ReactNode }) {
+function Section({ title, children }: { title: string; children: ReactNode }) {
   return (
     <section>
       <Title order={3} size="h5">
@@ -194,20 +194,20 @@ function Part({ title, children }: { title: string; children: ReactNode }) {
   );
 }
 
-interface CorrectionProps {
+interface ValueEditorProps {
   typed: string;
   onType(typed: string): void;
   onSend(value: Record<string, unknown>): void;
   onCancel(): void;
 }
 
-function Correction({ typed, onType, onSend, onCancel }: CorrectionProps) {
-  const result = corrected(typed);
+function ValueEditor({ typed, onType, onSend, onCancel }: ValueEditorProps) {
+  const result = parseEditedValue(typed);
   return (
     <Stack gap="xs">
       <Textarea
         label="Corrected value"
-        description="Sent to the topic instead of the record's value; the record itself stays as it is."
+        description="The recorder sends it to the topic instead of the record's value. The record itself does not change."
         error={"error" in result && result.error}
         value={typed}
         onChange={(event) => onType(event.currentTarget.value)}
@@ -223,10 +223,10 @@ function Correction({ typed, onType, onSend, onCancel }: CorrectionProps) {
           disabled={"error" in result}
           onClick={() => "value" in result && onSend(result.value)}
         >
-          Redrive corrected
+          Redrive with this value
         </Button>
         <Button size="xs" variant="default" onClick={onCancel}>
-          Leave it
+          Discard
         </Button>
       </Group>
     </Stack>
