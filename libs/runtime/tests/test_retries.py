@@ -97,16 +97,34 @@ async def test_retries_are_reported_until_they_succeed() -> None:
     assert [*seen, value_of(gauge)] == [0, 1, 0]
 
 
+async def test_the_last_failure_is_reported_until_a_success() -> None:
+    gauge = create_gauge()
+    health = RetryHealth("connecting", gauge)
+    await health.check()
+    health.failed("key", OSError("away"))
+    health.failed("key", OSError("full"))
+    with pytest.raises(NotReadyError, match="connecting has failed for 0 s: OSError: full"):
+        await health.check()
+    assert value_of(gauge) == 1
+    health.ended("key")
+    health.ended("key")
+    await health.check()
+    assert value_of(gauge) == 0
+
+
 async def test_a_success_hides_no_other_failure() -> None:
     gauge = create_gauge()
     health = RetryHealth("connecting", gauge)
     health.failed("first", OSError("away"))
     health.failed("second", OSError("full"))
-    health.ended("second")
-    assert value_of(gauge) == 1
     with pytest.raises(NotReadyError, match="connecting has failed for 0 s: OSError: away"):
         await health.check()
+    health.ended("third")
     health.ended("first")
+    assert value_of(gauge) == 1
+    with pytest.raises(NotReadyError, match="connecting has failed for 0 s: OSError: full"):
+        await health.check()
+    health.ended("second")
     await health.check()
     assert value_of(gauge) == 0
 

@@ -16,8 +16,8 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.clock import translate_clock_errors
-from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import WorkerSeen
@@ -61,15 +61,19 @@ class Heartbeats:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publishes until `stop` is set, then one last heartbeat that says so."""
-        interval_s = self._worker.interval_s
+        loop = BackgroundLoop(
+            "heartbeats", self._run_round, interval_s=self._worker.interval_s, retry_on=()
+        )
         try:
-            while not stop.is_set():
-                began = time.monotonic()
-                await self._send(self._heartbeat(stopped=False), interval_s)
-                await wait_for_event(stop, max(0.0, began + interval_s - time.monotonic()))
+            await loop.run(stop)
             await self._send(self._heartbeat(stopped=True), _STOP_TIMEOUT_S)
         finally:
             await self._close()
+
+    async def _run_round(self) -> float:
+        interval_s, began = self._worker.interval_s, time.monotonic()
+        await self._send(self._heartbeat(stopped=False), interval_s)
+        return max(0.0, began + interval_s - time.monotonic())
 
     def _heartbeat(self, *, stopped: bool) -> WorkerSeen:
         activity, now = self._current_activity(), time.monotonic()

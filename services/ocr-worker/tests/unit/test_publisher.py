@@ -32,14 +32,14 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class Broker:
-    """Stands in for the producer that is lent; raises `troubles` first."""
+    """Stands in for the producer that is acquired; raises `troubles` first."""
 
     def __init__(self, *troubles: Exception) -> None:
         self._troubles = list(troubles)
         self.records: list[tuple[str, bytes, bytes]] = []
 
     @asynccontextmanager
-    async def lent(self) -> AsyncGenerator["Broker"]:
+    async def acquire(self) -> AsyncGenerator["Broker"]:
         with translate_clock_errors():
             yield self
 

@@ -310,7 +310,8 @@ async def test_a_database_that_fails_in_the_middle_breaks_the_answer(  # noqa: P
         nonlocal pages
         pages += b"FROM ocr_text_boxes" in query.chosen_by(parameters or {}).sql
         if pages == 3:
-            number = snapshot._connection.info.backend_pid
+            session = snapshot._connection  # pyright: ignore[reportPrivateUsage]
+            number = session.info.backend_pid
             with psycopg.connect(postgres_url.rpartition("/")[0] + "/postgres") as admin:
                 admin.execute("SELECT pg_terminate_backend(%s, 5000)", (number,))
         return await really_read(snapshot, query, parameters)

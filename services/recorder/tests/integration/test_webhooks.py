@@ -93,7 +93,7 @@ def receiver() -> Generator[WebhookReceiver]:
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender_module, "_FIRST_BACKOFF_S", 0.05)
     monkeypatch.setattr(sender_module, "_BACKOFF_FACTOR", 1.5)
-    monkeypatch.setattr(sender_module, "_IDLE_S", 0.05)
+    monkeypatch.setattr(sender_module, "_INTERVAL_S", 0.05)
 
 
 def complete(url: str, webhook_url: Any, batch_id: str = "b") -> None:

@@ -46,7 +46,7 @@ class Scene:
         is_look = work.__name__ == "_is_recording"
         return self._is_recording(self.now_s) if is_look else IndexBacklog(0, 0.0)
 
-    async def is_set_within(self, stop: asyncio.Event, seconds: float) -> bool:
+    async def wait_for_event(self, stop: asyncio.Event, seconds: float) -> bool:
         self._pass(seconds)
         return stop.is_set()
 
@@ -63,7 +63,7 @@ async def index(
 ) -> Scene:
     scene = Scene(is_recording, at_most)
     monkeypatch.setattr(indexer, "time", scene)
-    monkeypatch.setattr(indexer, "is_set_within", scene.is_set_within)
+    monkeypatch.setattr(indexer, "wait_for_event", scene.wait_for_event)
     monkeypatch.setattr(indexer, "_compute", list[QueuedImage])
     await SearchIndexer(cast("Database", scene), "recorder", 30.0).run(scene.stop)
     return scene

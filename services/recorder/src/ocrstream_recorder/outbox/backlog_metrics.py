@@ -3,28 +3,26 @@
 import asyncio
 from typing import Any
 
-import structlog
 from psycopg import Connection
 
 from ocrstream_recorder import recording_metrics
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.errors import DatabaseUnavailableError
 from ocrstream_recorder.outbox import outbox_rows, webhook_rows
-from ocrstream_runtime.lifecycle import wait_for_event
-
-logger = structlog.get_logger(__name__)
+from ocrstream_runtime.background_loop import BackgroundLoop
 
 _INTERVAL_S = 5.0
 
 
 async def watch_backlog(database: Database, stop: asyncio.Event) -> None:
     """Set the gauges of outbox and webhooks every few seconds until `stop` is set."""
-    while not stop.is_set():
-        try:
-            await database.run(_measure)
-        except DatabaseUnavailableError as error:
-            logger.info("backlog not known now", error=str(error))
-        await wait_for_event(stop, _INTERVAL_S)
+    loop = BackgroundLoop(
+        "backlog metrics",
+        lambda: database.run(_measure),
+        interval_s=_INTERVAL_S,
+        retry_on=(DatabaseUnavailableError,),
+    )
+    await loop.run(stop)
 
 
 def _measure(connection: Connection[Any]) -> None:

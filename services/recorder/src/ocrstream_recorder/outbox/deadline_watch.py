@@ -11,7 +11,7 @@ from ocrstream_recorder import recording_metrics
 from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.errors import DatabaseUnavailableError
 from ocrstream_recorder.outbox import deadline_rows
-from ocrstream_runtime.lifecycle import wait_for_event
+from ocrstream_runtime.background_loop import BackgroundLoop
 
 logger = structlog.get_logger(__name__)
 
@@ -28,18 +28,21 @@ class DeadlineWatch:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop` is set."""
-        while not stop.is_set():
-            try:
-                revoked = await self._database.run(_revoke_due)
-            except DatabaseUnavailableError as error:
-                logger.warning("cannot look for deadlines now", error=str(error))
-                revoked = 0
-            if revoked:
-                recording_metrics.DEADLINES_PASSED.inc(revoked)
-                logger.info("batches are cancelled by their deadline", batches=revoked)
-                self._on_outbox()
-            if revoked < _BATCHES_AT_ONCE:
-                await wait_for_event(stop, _INTERVAL_S)
+        loop = BackgroundLoop(
+            "deadline watch",
+            self._run_round,
+            interval_s=_INTERVAL_S,
+            retry_on=(DatabaseUnavailableError,),
+        )
+        await loop.run(stop)
+
+    async def _run_round(self) -> float | None:
+        revoked = await self._database.run(_revoke_due)
+        if revoked:
+            recording_metrics.DEADLINES_PASSED.inc(revoked)
+            logger.info("batches are cancelled by their deadline", batches=revoked)
+            self._on_outbox()
+        return None if revoked < _BATCHES_AT_ONCE else 0.0
 
 
 def _revoke_due(connection: Connection[Any]) -> int:

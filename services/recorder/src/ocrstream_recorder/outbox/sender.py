@@ -22,9 +22,9 @@ from ocrstream_recorder.errors import DatabaseUnavailableError, DataRefusedError
 from ocrstream_recorder.outbox import outbox_rows
 from ocrstream_recorder.outbox.outbox_rows import OutboxRow
 from ocrstream_recorder.reprocessing import requests, retries
+from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.errors import RecordTooLargeError
 from ocrstream_runtime.kafka import check_size
-from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_schemas.headers import cloud_event_headers_of
@@ -41,7 +41,7 @@ _ROWS_AT_ONCE = 2_000
 # not wait for a large retry or reprocessing.
 _CHAINS_AT_ONCE = 1_000
 _BYTES_AT_ONCE = 16 * 1024 * 1024
-_IDLE_S = 1.0
+_INTERVAL_S = 1.0
 
 
 class _Typed(msgspec.Struct):
@@ -62,15 +62,17 @@ class OutboxSender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop` is set."""
-        while not stop.is_set():
-            try:
-                more = await self._send_some()
-            except (DatabaseUnavailableError, DataRefusedError, KafkaError) as error:
-                logger.warning("outbox cannot be sent now", error=str(error))
-                more = False
-            if not more:
-                await wait_for_event(self.woken, _IDLE_S)
-                self.woken.clear()
+        loop = BackgroundLoop(
+            "outbox sender",
+            self._run_round,
+            interval_s=_INTERVAL_S,
+            retry_on=(DatabaseUnavailableError, DataRefusedError, KafkaError),
+            wake=self.woken,
+        )
+        await loop.run(stop)
+
+    async def _run_round(self) -> float | None:
+        return 0.0 if await self._send_some() else None
 
     async def _send_some(self) -> bool:
         """Send the oldest rows; whether more may be there to be sent by this replica."""

@@ -7,7 +7,7 @@ is lost with a process; a receiver may get a revision twice, and knows it by `we
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
 import structlog
@@ -19,17 +19,15 @@ from ocrstream_recorder.errors import DatabaseUnavailableError, DeliveryFailedEr
 from ocrstream_recorder.outbox import webhook_rows
 from ocrstream_recorder.outbox.webhook_client import WebhookClient
 from ocrstream_recorder.outbox.webhook_rows import DeliveryAttempt
-from ocrstream_runtime.lifecycle import wait_for_event
+from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_schemas.batch_options import WebhookUrl, parse_webhook_url
 from ocrstream_schemas.errors import InvalidOptionError
 
 logger = structlog.get_logger(__name__)
 
-ResultT = TypeVar("ResultT")
-
 _MESSAGE_NAMESPACE = uuid5(NAMESPACE_DNS, "webhook.ocrstream")
 _AT_ONCE = 16
-_IDLE_S = 1.0
+_INTERVAL_S = 1.0
 _FIRST_BACKOFF_S = 5.0
 _BACKOFF_FACTOR = 3.0
 _LONGEST_BACKOFF_S = 3 * 3600.0
@@ -62,22 +60,33 @@ class WebhookSender:
         """Deliver until `stop` is set; then what is under way is finished."""
         try:
             async with asyncio.TaskGroup() as group:
-                while not stop.is_set():
-                    for attempt in await self._claim():
-                        self._in_flight += 1
-                        group.create_task(self._deliver(attempt))
-                    await wait_for_event(self.woken, _IDLE_S)
-                    self.woken.clear()
+                loop = BackgroundLoop(
+                    "webhook sender",
+                    lambda: self._start_deliveries(group),
+                    interval_s=_INTERVAL_S,
+                    retry_on=(DatabaseUnavailableError,),
+                    wake=self.woken,
+                )
+                await loop.run(stop)
         finally:
             if self._client is not None:
                 await self._client.close()
+
+    async def _start_deliveries(self, group: asyncio.TaskGroup) -> None:
+        for attempt in await self._claim():
+            self._in_flight += 1
+            group.create_task(self._deliver(attempt))
 
     async def _claim(self) -> list[DeliveryAttempt]:
         room = _AT_ONCE - self._in_flight
         if not room:
             return []
-        claimed = await self._run(lambda cursor: webhook_rows.claim(cursor, room, self._lease_s))
-        return claimed or []
+
+        def claim(connection: Connection[Any]) -> list[DeliveryAttempt]:
+            with connection.cursor() as cursor:
+                return webhook_rows.claim(cursor, room, self._lease_s)
+
+        return await self._database.run(claim)
 
     async def _deliver(self, attempt: DeliveryAttempt) -> None:
         url: WebhookUrl | None = None
@@ -93,7 +102,7 @@ class WebhookSender:
             await self._failed(attempt, url, failure)
         else:
             recording_metrics.WEBHOOK_ATTEMPTS.labels("delivered").inc()
-            await self._run(lambda cursor: webhook_rows.delivered(cursor, attempt))
+            await self._write(lambda cursor: webhook_rows.delivered(cursor, attempt))
         finally:
             self._in_flight -= 1
             self.woken.set()
@@ -114,24 +123,23 @@ class WebhookSender:
             error=str(failure),
             again_in_s=None if gives_up else round(again_in_s, 1),
         )
-        await self._run(
+        await self._write(
             lambda cursor: webhook_rows.failed(
                 cursor, attempt, str(failure), None if gives_up else again_in_s
             )
         )
 
-    async def _run(self, work: Callable[[Cursor[Any]], ResultT]) -> ResultT | None:
-        """What `work` returns; None if the database cannot now: then the attempt's lease ends."""
+    async def _write(self, change: Callable[[Cursor[Any]], None]) -> None:
+        """Write how an attempt ended; if the database is unavailable, the attempt's lease ends."""
 
-        def run(connection: Connection[Any]) -> ResultT:
+        def write(connection: Connection[Any]) -> None:
             with connection.cursor() as cursor:
-                return work(cursor)
+                change(cursor)
 
         try:
-            return await self._database.run(run)
+            await self._database.run(write)
         except DatabaseUnavailableError as error:
             logger.warning("deliveries cannot be kept now", error=str(error))
-            return None
 
 
 def message_id(attempt: DeliveryAttempt) -> str:

@@ -30,11 +30,11 @@ from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.poll import Poll
 from ocrstream_recorder.recording.poll_write import PollWrite
 from ocrstream_recorder.recording.poll_writer import PollWriter
-from ocrstream_recorder.recording.retry_health import RetryHealth
 from ocrstream_recorder.recording.stopped_partitions import StoppedPartitions
 from ocrstream_runtime.cluster import Cluster
 from ocrstream_runtime.errors import ClusterChangedError
 from ocrstream_runtime.kafka import RawRecord, stop_consumer
+from ocrstream_runtime.retries import RetryHealth
 from ocrstream_schemas.topics import RECORDED_TOPICS, is_images_topic
 
 logger = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ class Consumer(ConsumerRebalanceListener):
         self._writer = writer
         self._breaker = breaker
         self._size = size
-        self.retry_health = RetryHealth("reading is", recording_metrics.RETRYING.labels("read"))
+        self.retry_health = RetryHealth("reading", recording_metrics.RETRYING.labels("read"))
         # Partitions that were sought, with the offset that the next poll begins at; and those up
         # to which all is written.
         self._positions: dict[TopicPartition, int] = {}
@@ -114,7 +114,7 @@ class Consumer(ConsumerRebalanceListener):
                     await self._step()
                     self.retry_health.ended(self)
                 except (KafkaError, DatabaseUnavailableError, DataRefusedError) as error:
-                    self.retry_health.failed(error, self)
+                    self.retry_health.failed(self, error)
                     logger.warning("cannot read on now", error=str(error), backoff_s=_BACKOFF_S)
                     # What was polled and not written must be polled again.
                     await self._wait_for_writes()

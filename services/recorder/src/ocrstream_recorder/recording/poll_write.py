@@ -33,9 +33,9 @@ from ocrstream_recorder.recording.decoding import DecodedRecord, reject_record, 
 from ocrstream_recorder.recording.poll import Poll
 from ocrstream_recorder.recording.poll_report import report
 from ocrstream_recorder.recording.poll_transaction import Written
-from ocrstream_recorder.recording.retry_health import RetryHealth
 from ocrstream_runtime.kafka import record_ref
 from ocrstream_runtime.messaging_spans import batch_span
+from ocrstream_runtime.retries import RetryHealth
 from ocrstream_schemas.headers import redrive_of
 
 logger = structlog.get_logger(__name__)
@@ -253,7 +253,7 @@ class PollWrite:
                     *retried,
                 ) as error:
                     recording_metrics.POLL_RETRIES.inc()
-                    self._target.retry_health.failed(error, operation)
+                    self._target.retry_health.failed(operation, error)
                     trace.get_current_span().add_event("to be tried again", {"error": str(error)})
                     logger.warning(
                         "poll to be tried again",

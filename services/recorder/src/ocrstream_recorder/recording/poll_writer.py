@@ -17,8 +17,8 @@ from ocrstream_recorder.dead_letters.producer import DeadLetterProducer
 from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.poll import Poll, prepare
 from ocrstream_recorder.recording.poll_write import PollWrite, WriteTarget
-from ocrstream_recorder.recording.retry_health import RetryHealth
 from ocrstream_runtime.kafka import RawRecord
+from ocrstream_runtime.retries import RetryHealth
 
 
 class PollWriter:
@@ -40,7 +40,7 @@ class PollWriter:
         group_id: str,
         on_outbox: Callable[[], None],
     ) -> None:
-        self.retry_health = RetryHealth("a poll is", recording_metrics.RETRYING.labels("write"))
+        self.retry_health = RetryHealth("writing", recording_metrics.RETRYING.labels("write"))
         self._target = WriteTarget(
             database,
             dead_letters,
