@@ -134,9 +134,9 @@ class DeadLetterBreaker:
         )
         last = f", like: {errors[-1]}" if errors else ""
         raise NotReadyError(
-            f"{counts} are held, for most of their records cannot be applied{last}. See: ocrstream"
-            " dlq list. Mend who writes them or who reads them, and they go on by themselves; or"
-            " raise OCRSTREAM_DEAD_LETTER_LIMIT"
+            f"{counts} are throttled, because most of their records cannot be applied{last}. See:"
+            " ocrstream dlq list. Mend the producer or the recorder, and they go on by themselves;"
+            " or raise OCRSTREAM_DEAD_LETTER_LIMIT"
         )
 
     def _count(self, partition: Partition, *, dead: bool) -> None:
@@ -146,7 +146,7 @@ class DeadLetterBreaker:
     def _open(self, partition: Partition, half_open_in_s: float) -> None:
         topic, number = partition
         logger.error(
-            "partition held: most of its records become dead letters",
+            "partition throttled: most of its records become dead letters",
             topic=topic,
             partition=number,
             error=self._last_error.get(partition),
