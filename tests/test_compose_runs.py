@@ -149,7 +149,7 @@ def test_references_into_the_mounted_folder_are_read(composed: Composed) -> None
 async def test_what_others_write_to_kafka_is_read(composed: Composed) -> None:
     batch_id = secrets.token_hex(8)
     announced = {"type": "BatchSubmitted", "batch_id": batch_id, "total_images": 2}
-    told = {"image_path": "file:///data/images/receipt-de.png", "batch_id": batch_id}
+    told = {"image_path": "file:///data/images/receipt-es.png", "batch_id": batch_id}
     await composed.outside.send(
         (IMAGES_SUBMITTED, None, {**told, "index": 0}),
         (BATCHES_COMMANDS, None, announced),
@@ -305,7 +305,7 @@ def some_done(composed: Composed, batch_id: str, at_least: int) -> None:
 
 async def send_images(composed: Composed, batch_id: str, indexes: range, total: int) -> None:
     """Have another producer submit images of a batch, all of one file."""
-    told = {"image_path": "file:///data/images/receipt-de.png", "batch_id": batch_id}
+    told = {"image_path": "file:///data/images/receipt-es.png", "batch_id": batch_id}
     await composed.outside.send(
         *(
             (IMAGES_SUBMITTED, None, {**told, "index": index, "batch_total": total})
@@ -327,6 +327,17 @@ async def test_workers_are_added_and_taken_away_during_a_batch(quick: Composed) 
     assert len(quick.containers("ocr-worker")) == 1
     exactly(quick, batch_id, images)
     eventually("one worker", lambda: alive(quick) == 1 or None)
+
+
+async def test_a_batch_is_cancelled_through_ingest(quick: Composed) -> None:
+    batch_id, images = secrets.token_hex(8), 200
+    await send_images(quick, batch_id, range(images), images)
+    some_done(quick, batch_id, 1)
+    cancelled = httpx.post(f"{quick.outside.ingest_url}/v1/batches/{batch_id}/cancel", timeout=30)
+    assert cancelled.status_code == 202, cancelled.text
+    batch = quick.outside.ended(batch_id)
+    assert batch["status"] == "REVOKED"
+    assert 0 < batch["completed_images"] < images
 
 
 # ---- killed --------------------------------------------------------------------------------------
@@ -406,7 +417,7 @@ class Client(threading.Thread):
         return answer is not None and answer.is_success and answer.json()["status"] == "SUCCESS"
 
     def _submit(self, http: httpx.Client, batch_id: str) -> None:
-        path = "file:///data/images/receipt-de.png"
+        path = "file:///data/images/receipt-es.png"
         images = [{"image_path": path, "index": index} for index in range(self.IMAGES)]
         body = {"batch_id": batch_id, "batch_total": self.IMAGES, "images": images}
         key = {"Idempotency-Key": batch_id}
@@ -541,6 +552,18 @@ def test_services_of_another_build_take_over_under_load_and_give_back(quick: Com
     assert client.faults == []
     for batch_id in client.batches:
         exactly(quick, batch_id, Client.IMAGES)
+
+
+# ---- on a GPU ------------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(BUILD_TIMEOUT_S + 600)
+def test_docker_compose_reads_with_doctr_on_a_gpu(composed: Composed) -> None:
+    if "nvidia" not in docker("info", "--format", "{{.Runtimes}}"):
+        not_run("the GPU image", "the Docker engine has no NVIDIA runtime")
+    composed.change("noop", "")
+    composed.shell(compose_commands()["gpu"], BUILD_TIMEOUT_S)
+    assert "SUCCESS" in composed.shell(compose_commands()["submit"])
 
 
 # ---- removed -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from compose import ROOT, SETTINGS, docker_compose, known_variables, services
 from composed import BUILD_TIMEOUT_S, docker, image
+from container_engine.images import pinned_images
 from container_servers import needs_engine
 
 from ocrstream_runtime import topics
@@ -22,10 +23,12 @@ pytestmark = pytest.mark.timeout(420)
 
 DOCKERFILES = sorted((ROOT / "services").glob("*/Dockerfile"))
 MB = 1_000_000
+# What is ours in them, all but the base: with the 130 MB of Python's slim image these are 220, 250
+# and 600 MB. A stand-in for the base is larger.
 MOST_BYTES = {
-    "ocrstream-ingest": 220 * MB,
-    "ocrstream-recorder": 250 * MB,
-    "ocrstream-worker": 600 * MB,
+    "ocrstream-ingest": 90 * MB,
+    "ocrstream-recorder": 120 * MB,
+    "ocrstream-worker": 470 * MB,
 }
 PACKAGES = {
     "ocrstream-ingest": "ingest",
@@ -74,7 +77,9 @@ def test_an_image_is_no_larger_than_it_may_be(images: Mapping[str, str], name: s
     assert name in images.values()
     layers = docker("history", "--human=false", "--format", "{{.Size}} {{.CreatedBy}}", name)
     told = [line for line in layers.splitlines() if not line.startswith("0 ")]
-    assert image(name)["Size"] <= MOST_BYTES[name], "\n".join(told)
+    print("\n".join(told))
+    (base,) = {one for one in pinned_images() if one.startswith("python:")}
+    assert image(name)["Size"] - image(base)["Size"] <= MOST_BYTES[name]
 
 
 @pytest.mark.containers
@@ -86,6 +91,7 @@ def test_an_image_holds_what_its_service_needs_and_no_more(
     held = packages(name)
     if name == "ocrstream-worker":
         assert held >= {"ocrstream_worker", "rapidocr", "openvino"}
+        assert not held & {"onnxruntime", "torch"}
     else:
         assert not held & {"rapidocr", "onnxruntime", "openvino", "cv2", "torch", "numpy"}
     if name != "ocrstream-recorder":
