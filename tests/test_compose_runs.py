@@ -72,6 +72,12 @@ def quick(composed: Composed) -> Composed:
     return composed
 
 
+def addresses(composed: Composed) -> dict[str, str]:
+    """What a client must be told."""
+    outside = composed.outside
+    return {"INGEST_URL": outside.ingest_url, "RECORDER_URL": outside.recorder_url}
+
+
 def words_of(composed: Composed, image_path: str) -> str:
     """The text that was read of an image."""
     found = composed.outside.get("/v1/images", image_path=image_path)
@@ -232,12 +238,8 @@ def untouched(composed: Composed, *names: str) -> Callable[[], None]:
 def test_images_of_a_hundred_megapixels_are_read(composed: Composed) -> None:
     check = untouched(composed, "ingest", "ocr-worker", "recorder", "recorder-api")
     files = hundred_megapixels(composed.folder / "large")
-    environment = {
-        "INGEST_URL": composed.outside.ingest_url,
-        "RECORDER_URL": composed.outside.recorder_url,
-    }
     command = [str(CLIENT), "submit", *map(str, files), "--wait", "--json"]
-    told = json.loads(run(command, 600, environment).splitlines()[-1])
+    told = json.loads(run(command, 600, addresses(composed)).splitlines()[-1])
     exactly(composed, told["batch_id"], len(files))
     for one in composed.outside.images(told["batch_id"]):
         assert "HUNDRED" in words_of(composed, one["image_path"])
@@ -333,8 +335,7 @@ async def test_a_batch_is_cancelled_through_ingest(quick: Composed) -> None:
     batch_id, images = secrets.token_hex(8), 200
     await send_images(quick, batch_id, range(images), images)
     some_done(quick, batch_id, 1)
-    cancelled = httpx.post(f"{quick.outside.ingest_url}/v1/batches/{batch_id}/cancel", timeout=30)
-    assert cancelled.status_code == 202, cancelled.text
+    run([str(CLIENT), "cancel", batch_id], 60, addresses(quick))
     batch = quick.outside.ended(batch_id)
     assert batch["status"] == "REVOKED"
     assert 0 < batch["completed_images"] < images
@@ -362,12 +363,8 @@ def test_ingest_is_killed_while_a_client_uploads(quick: Composed) -> None:
     folder = quick.folder / "small"
     for index in range(images):
         quick.outside.image(f"small/{index:04}.png")
-    environment = {
-        "INGEST_URL": quick.outside.ingest_url,
-        "RECORDER_URL": quick.outside.recorder_url,
-    }
     command = [CLIENT, "submit", folder, "--batch-id", batch_id, "--wait", "--json"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as client:
+    with subprocess.Popen(command, env=addresses(quick), stdout=subprocess.PIPE) as client:
         eventually("its first images", lambda: quick.outside.get(f"/v1/batches/{batch_id}"))
         quick.kill("ingest")
         client.communicate(timeout=300)
