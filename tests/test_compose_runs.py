@@ -41,8 +41,8 @@ BEFORE = "before"
 # Reads nothing, takes a while for it, and is missed soon after it was killed.
 NOOP = """
 services:
-  ocr-worker: &quick
-    environment: &environment
+  ocr-worker:
+    environment:
       OCRSTREAM_SESSION_TIMEOUT_S: "10"
       OCRSTREAM_ENGINE: noop
       OCRSTREAM_NOOP_IMAGE_S: "0.1"
@@ -61,6 +61,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Generator[Composed]:
         composed.shell(compose_commands()["up"], BUILD_TIMEOUT_S)
         yield composed
     finally:
+        composed.save_logs()
         composed.down()
 
 

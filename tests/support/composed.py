@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compose import COMPOSE_FILE, ROOT
+from real_servers import LOCAL
 from whole_system import API, System, eventually
 
 from ocrstream_local.processes import free_port
@@ -17,6 +18,8 @@ from ocrstream_local.processes import free_port
 BUILD_TIMEOUT_S = 1200.0
 COMMAND_TIMEOUT_S = 300.0
 RESTART_TIMEOUT_S = 120.0
+
+LOGS = LOCAL / "compose.log"
 
 _PORTS = {
     "KAFKA_PORT": "9092",
@@ -159,6 +162,12 @@ class Composed:
     def execute(self, service: str, *command: str) -> str:
         """What a command says in a service's one container."""
         return docker("exec", self.container(service).id, *command)
+
+    def save_logs(self) -> None:
+        """Keep what its containers have said, for whoever wonders why a test has failed."""
+        LOGS.parent.mkdir(parents=True, exist_ok=True)
+        said = self.compose("logs", "--no-color", "--timestamps")
+        LOGS.write_text(said, encoding="utf-8")
 
     def down(self) -> None:
         """Remove it, whatever state it is in, with its data."""
