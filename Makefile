@@ -220,9 +220,10 @@ mutants: .venv/dev.stamp ## Break the recorder's write path in every known way; 
 	$(BIN)/pytest -m deep services/recorder/tests/mutation
 
 CONTAINER_ENGINE := PYTHONPATH=deploy/engine $(BIN)/python -m container_engine
-# Both servers, from containers of the images that docker-compose.yml names.
-CONTAINER_TESTS := services/ingest/tests/integration services/recorder/tests/integration/test_recording.py \
-	tests/test_container_servers.py tests/test_compose_runs.py::test_both_servers_of_compose_become_healthy
+# Images and Compose, and some that take both servers from containers of the images named there.
+COMPOSE_TESTS := tests/test_images.py tests/test_compose_runs.py
+CONTAINER_TESTS := services/ingest/tests/integration services/recorder/tests/integration/test_recording.py tests/test_container_servers.py
+ON_CONTAINERS := set -a; test ! -f /run/ocrstream-engine/env || . /run/ocrstream-engine/env; OCRSTREAM_TEST_SERVERS=containers
 
 .PHONY: engine-up
 engine-up: .venv/dev.stamp ## Have a Docker engine with the pinned images, as root on Debian without one installed
@@ -233,8 +234,12 @@ engine-down: .venv/dev.stamp ## Stop the Docker engine that engine-up started
 	@$(CONTAINER_ENGINE) down
 
 .PHONY: test-containers
-test-containers: engine-up ## Run tests of ingest and recorder on containers instead of processes
-	@set -a; test ! -f /run/ocrstream-engine/env || . /run/ocrstream-engine/env; OCRSTREAM_TEST_SERVERS=containers $(BIN)/pytest $(CONTAINER_TESTS)
+test-containers: engine-up ## Build the images, run and break them by Compose; run other tests on containers, too
+	@$(ON_CONTAINERS) $(BIN)/pytest $(COMPOSE_TESTS) $(CONTAINER_TESTS)
+
+.PHONY: test-compose
+test-compose: engine-up ## Of these, what builds the images and runs them by Compose
+	@$(ON_CONTAINERS) $(BIN)/pytest $(COMPOSE_TESTS)
 
 .PHONY: test-doctr
 test-doctr: .venv-doctr/doctr.stamp ## Run docTR's tests, in an environment of its own (6 GB)

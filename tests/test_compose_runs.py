@@ -1,199 +1,595 @@
-"""docker-compose.yml at work: the documented commands on a Docker engine, if the tests may use one.
+"""docker-compose.yml at work: built, started, used from outside, broken, replaced and removed.
 
-Else what can run without: its broker, and Docker Compose up to the point where it asks for an
-engine. What that cannot show is listed at the end of the tests.
+One system for all tests of this module, which take it over from each other in their order: a
+start takes a minute. They run where the tests' servers are containers.
 """
 
+import json
 import re
+import secrets
 import subprocess
-from collections.abc import Generator
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from compose import ROOT, docker_compose, services
-from container_servers import TEST_SERVERS, in_containers
-from real_servers import CACHE
+from compose import ROOT, services
+from composed import BUILD_TIMEOUT_S, Composed, docker, has_image, healths, run
+from container_servers import needs_engine
+from documented import compose_commands
+from large_images import hundred_megapixels
+from not_run import not_run
+from recorded import record_results
 from whole_system import eventually
 
-from ocrstream_local import downloads, processes, waiting
-from ocrstream_local.processes import Process, free_port
-from ocrstream_runtime.topics import ensure_topics, find_cluster
-from ocrstream_schemas.topics import TOPICS
+from ocrstream_schemas.topics import BATCHES_COMMANDS, IMAGES_SUBMITTED
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.containers, pytest.mark.integration, pytest.mark.timeout(600)]
 
-NO_ENGINE = f"{TEST_SERVERS} is not containers"
+CLIENT = Path(sys.executable).with_name("ocrstream")
+SAMPLES = ROOT / "samples" / "images"
+JOBS = {"topics", "migrate"}
+SERVERS = {"kafka", "postgres"}
+OURS = {"ingest", "ocr-worker", "recorder", "recorder-api"}
+# Of a few images, on two cores, after something was killed.
+END_TIMEOUT_S = 180.0
+BEFORE = "before"
+"""The tag of images, and what is added to names of services, of the build before this one."""
 
-
-class ComposedKafka:
-    """A broker set up and started as in its container, with a folder and ports of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._java = [downloads.java(print), "-cp", f"{downloads.kafka_jars(CACHE, print)}/*"]
-        service = services()["kafka"]
-        ports = {port: str(free_port()) for port in ("19092", "9092", "9093")}
-        how, *check = service["healthcheck"]["test"]
-        assert how == "CMD"
-        self._check = [part.replace("$$", "$").replace("19092", ports["19092"]) for part in check]
-
-        def translated(value: str) -> str:
-            value = value.replace("/var/lib/kafka/data", str(folder / "data"))
-            return re.sub(r"(?<=:)\d+$|(?<=:)\d+(?=,)", lambda one: ports[one[0]], value)
-
-        self._environment = {name: translated(one) for name, one in service["environment"].items()}
-        *self._shell, script = service["command"]
-        self._script = translated(script).replace("$$", "$")
-        self.published = f"127.0.0.1:{ports['9092']}"
-
-    def set_up(self) -> str:
-        """Write its properties and format its folder; returns what that said."""
-        cluster = self._script.replace("/etc/kafka/docker/run", "printenv CLUSTER_ID")
-        (self._folder / "config").mkdir(exist_ok=True)
-        none = self._folder / "none"
-        setting_up = subprocess.run(
-            [
-                *(*self._java, "kafka.docker.KafkaDockerWrapper", "setup"),
-                *("--default-configs-dir", none, "--mounted-configs-dir", none),
-                *("--final-configs-dir", self._folder / "config"),
-            ],
-            env={
-                **self._environment,
-                "CLUSTER_ID": subprocess.check_output([*self._shell, cluster], text=True).strip(),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return setting_up.stdout
-
-    def healthy(self) -> bool:
-        """Whether its health check passes, which may use no more than the shell and its tools."""
-        variables = {"PATH": "/usr/bin:/bin"}
-        checked = subprocess.run(
-            self._check, env=variables, capture_output=True, timeout=15, check=False
-        )
-        return checked.returncode == 0
-
-    def start(self) -> Process:
-        """Start it; returns when its health check passes."""
-        log = self._folder / "kafka.log"
-        properties = str(self._folder / "config" / "server.properties")
-        heap = self._environment["KAFKA_HEAP_OPTS"].split()
-        process = processes.start(
-            "kafka", [self._java[0], *heap, *self._java[1:], "kafka.Kafka", properties], log
-        )
-        waiting.wait_until(process, self.healthy, "ready")
-        return process
+# Reads nothing, takes a while for it, and is missed soon after it was killed.
+NOOP = """
+services:
+  ocr-worker:
+    environment:
+      OCRSTREAM_SESSION_TIMEOUT_S: "10"
+      OCRSTREAM_ENGINE: noop
+      OCRSTREAM_NOOP_IMAGE_S: "0.1"
+  recorder:
+    environment:
+      OCRSTREAM_SESSION_TIMEOUT_S: "10"
+"""
 
 
-async def test_a_broker_starts_with_what_compose_tells_it(tmp_path: Path) -> None:
-    kafka = ComposedKafka(tmp_path)
-    assert "already formatted" not in kafka.set_up()
-    # As after a restart: what the image's start looks for, to go on.
-    assert "already formatted" in kafka.set_up()
-    assert not kafka.healthy()
-    broker = kafka.start()
+@pytest.fixture(scope="module")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> Generator[Composed]:
+    """The system as the documented command starts it, images built from this checkout."""
+    needs_engine("docker compose up")
+    composed = Composed(tmp_path_factory.mktemp("composed"))
     try:
-        # It serves clients as soon as it is healthy.
-        assert set(await ensure_topics(kafka.published)) == TOPICS.keys()
-        assert re.fullmatch(r"[\w-]{22}", await find_cluster(kafka.published))
+        composed.shell(compose_commands()["up"], BUILD_TIMEOUT_S)
+        yield composed
     finally:
-        processes.stop([broker], 20)
-    assert not kafka.healthy()
+        composed.save_logs()
+        composed.down()
 
 
-def documented() -> list[str]:
-    """The blocks of docs/operations.md that need a Docker engine."""
-    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    return re.findall(r"^```bash compose\n(.*?)^```", text, re.M | re.S)
+@pytest.fixture(scope="module")
+def quick(composed: Composed) -> Composed:
+    """The system with an engine that reads nothing."""
+    composed.change("noop", NOOP)
+    composed.up()
+    return composed
 
 
-def test_docker_compose_takes_the_documented_options() -> None:
-    found = re.findall(r"^(?:\w+=\S+ )?docker compose (.+)$", "".join(documented()), re.M)
-    assert len(found) == 5
-    for options in found:
-        arguments = options.replace("'", "").split()
-        answer = docker_compose(arguments, {"DOCKER_HOST": "tcp://127.0.0.1:9"})
-        # It gets as far as asking an engine that is not there.
-        assert "Cannot connect to the Docker daemon" in answer.stderr, options
+def addresses(composed: Composed) -> dict[str, str]:
+    """What a client must be told."""
+    outside = composed.outside
+    return {"INGEST_URL": outside.ingest_url, "RECORDER_URL": outside.recorder_url}
 
 
-def shell(script: str) -> str:
-    ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
+def ask(composed: Composed, path: str, **parameters: str) -> dict[str, Any] | None:
+    """The recorder's answer; None if there is none yet, or not now."""
+    try:
+        answer = httpx.get(composed.outside.recorder_url + path, params=parameters, timeout=30)
+    except httpx.TransportError:
+        return None
+    if answer.status_code in {404, 503}:
+        return None
+    return answer.raise_for_status().json()
+
+
+def words_of(composed: Composed, image_path: str) -> str:
+    """The text that was read of an image."""
+    found = ask(composed, "/v1/images", image_path=image_path)
+    assert found is not None
+    return " ".join(box["text"] for box in found["text_boxes"])
+
+
+def expected_words() -> dict[str, list[str]]:
+    """The words that must be read, by the name of the sample without its suffix."""
+    texts = json.loads((ROOT / "samples" / "texts.json").read_text(encoding="utf-8"))
+    return {one["name"]: one["contains"] for one in texts}
+
+
+def ended(composed: Composed, batch_id: str) -> dict[str, Any]:
+    """A batch once it has ended, images that a killed worker held included."""
+
+    def look() -> dict[str, Any] | None:
+        batch = ask(composed, f"/v1/batches/{batch_id}")
+        return batch if batch and batch["status"] in {"SUCCESS", "FAILURE", "REVOKED"} else None
+
+    return eventually(f"end of batch {batch_id}", look, END_TIMEOUT_S)
+
+
+def exactly(composed: Composed, batch_id: str, images: int) -> None:
+    """Wait for the end of a batch, of which every image is read, and is there once."""
+    batch = ended(composed, batch_id)
+    counted = {name: batch[f"{name}_images"] for name in ("seen", "completed", "failed", "total")}
+    assert counted == {"seen": images, "completed": images, "failed": 0, "total": images}
+    assert batch["status"] == "SUCCESS"
+    assert batch["completed_chunks"] == batch["total_chunks"]
+    found = composed.outside.images(batch_id)
+    assert [one["index"] for one in found] == list(range(images))
+
+
+# ---- built and started ---------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(BUILD_TIMEOUT_S + 300)
+def test_all_of_it_is_built_and_becomes_healthy(composed: Composed) -> None:
+    healthy = {name: {"healthy"} for name in SERVERS | OURS}
+    assert healths(composed.containers()) == {**healthy, **{name: {"exited 0"} for name in JOBS}}
+
+
+@pytest.mark.parametrize("service", sorted(SERVERS | OURS))
+def test_a_container_can_do_no_more_than_it_must(composed: Composed, service: str) -> None:
+    status = composed.execute(service, "cat", "/proc/1/status")
+    told = dict(re.findall(r"^(\w+):\s*(.+)$", status, re.M))
+    assert "0" not in told["Uid"].split()
+    assert int(told["CapBnd"], 16) == int(told["CapEff"], 16) == 0
+    assert told["NoNewPrivs"] == "1"
+    mounted = [
+        line.split() for line in composed.execute(service, "cat", "/proc/mounts").split("\n")
+    ]
+    options = {one[1]: (one[2], one[3].split(",")) for one in mounted if one}
+    assert "ro" in options["/"][1]
+    # Whatever lies in memory has a bound: without one, half of the machine's.
+    writable = {
+        place: told for place, (kind, told) in options.items() if kind == "tmpfs" and "rw" in told
+    }
+    in_memory = {one.partition(":")[0] for one in services()[service].get("tmpfs") or []}
+    assert in_memory <= writable.keys()
+    for place in in_memory:
+        assert any(option.startswith("size=") for option in writable[place]), place
+    limit = composed.container(service).content["HostConfig"]["Memory"]
+    assert limit == int(services()[service]["deploy"]["resources"]["limits"]["memory"])
+
+
+# ---- used from outside ---------------------------------------------------------------------------
+
+
+def test_uploads_are_read(composed: Composed) -> None:
+    assert "SUCCESS" in composed.shell(compose_commands()["submit"])
+
+
+def test_references_into_the_mounted_folder_are_read(composed: Composed) -> None:
+    composed.shell(compose_commands()["by reference"])
+    names = sorted(path.name for path in SAMPLES.iterdir())
+    exactly(composed, "samples", len(names))
+    for name in names:
+        said = words_of(composed, f"file:///data/images/{name}")
+        for word in expected_words()[Path(name).stem]:
+            assert word in said, name
+
+
+async def test_what_others_write_to_kafka_is_read(composed: Composed) -> None:
+    batch_id = secrets.token_hex(8)
+    announced = {"type": "BatchSubmitted", "batch_id": batch_id, "total_images": 2}
+    told = {"image_path": "file:///data/images/receipt-es.png", "batch_id": batch_id}
+    await composed.outside.send(
+        (IMAGES_SUBMITTED, None, {**told, "index": 0}),
+        (BATCHES_COMMANDS, None, announced),
+        (IMAGES_SUBMITTED, b"any key", {**told, "index": 1, "chain_id": secrets.token_hex(8)}),
+    )
+    exactly(composed, batch_id, 2)
+
+
+# ---- watched -------------------------------------------------------------------------------------
+
+
+def watched(composed: Composed, *names: str) -> None:
+    """Start services of the profile `observability` whose images can be had; else not run."""
+    pinned = {name: services()[name]["image"] for name in names}
+    missing = [one for one in pinned.values() if not has_image(one)]
+    if missing:
+        not_run(f"profile observability: {', '.join(names)}", f"no image of {', '.join(missing)}")
+    composed.compose("--profile=observability", "up", "--detach", "--wait", "--no-build", *names)
+
+
+def test_prometheus_scrapes_every_service_and_knows_the_rules(composed: Composed) -> None:
+    watched(composed, "prometheus")
+    url = f"http://127.0.0.1:{composed.ports['PROMETHEUS_PORT']}/api/v1"
+
+    def scraped() -> bool | None:
+        told = httpx.get(f"{url}/query", params={"query": "sum by (job) (up)"}, timeout=30).json()
+        jobs = {one["metric"]["job"]: one["value"][1] for one in told["data"]["result"]}
+        names = ("ingest", "recorder", "recorder-api", "worker")
+        return jobs == {f"ocrstream-{name}": "1" for name in names} or None
+
+    eventually("every service is scraped", scraped)
+    rules = httpx.get(f"{url}/rules", timeout=30).json()["data"]["groups"]
+    assert {rule["health"] for group in rules for rule in group["rules"]} <= {"ok", "unknown"}
+    version = httpx.get(f"{url}/status/buildinfo", timeout=30).json()["data"]["version"]
+    wanted = services()["prometheus"]["image"].partition(":v")[2]
+    assert version.partition(".")[0] == wanted.partition(".")[0]
+
+
+def test_jaeger_is_sent_traces_of_an_image(composed: Composed) -> None:
+    watched(composed, "otel-collector", "jaeger")
+    composed.shell(compose_commands()["watched"])
+    composed.shell(compose_commands()["submit"])
+    url = f"http://127.0.0.1:{composed.ports['JAEGER_PORT']}/api/services"
+
+    def traced() -> bool | None:
+        told = httpx.get(url, timeout=30).json()["data"] or []
+        return {"ocrstream-ingest", "ocrstream-worker", "ocrstream-recorder"} <= set(told) or None
+
+    eventually("spans of every service", traced)
+
+
+def test_grafana_has_the_dashboard(composed: Composed) -> None:
+    watched(composed, "prometheus", "grafana")
+    url = f"http://127.0.0.1:{composed.ports['GRAFANA_PORT']}"
+    found = httpx.get(f"{url}/api/search", params={"type": "dash-db"}, timeout=30).json()
+    assert len(found) == 1
+    sources = httpx.get(f"{url}/api/dashboards/uid/{found[0]['uid']}", timeout=30)
+    assert sources.status_code == 200
+
+
+# ---- at the limits of memory ---------------------------------------------------------------------
+
+
+def untouched(composed: Composed, *names: str) -> Callable[[], None]:
+    """To be called after what these services must live through."""
+    before = {name: composed.container(name).state["StartedAt"] for name in names}
+
+    def check() -> None:
+        for name in names:
+            assert composed.container(name).state["StartedAt"] == before[name], name
+            limit = composed.container(name).content["HostConfig"]["Memory"]
+            peak = composed.peak_bytes(name)
+            print(f"{name}: at most {peak / 2**20:.0f} of {limit / 2**20:.0f} MiB")
+            assert composed.memory_kills(name) == 0, name
+
+    return check
+
+
+@pytest.mark.timeout(900)
+def test_images_of_a_hundred_megapixels_are_read(composed: Composed) -> None:
+    check = untouched(composed, "ingest", "ocr-worker", "recorder", "recorder-api")
+    files = hundred_megapixels(composed.folder / "large")
+    command = [str(CLIENT), "submit", *map(str, files), "--wait", "--json"]
+    told = json.loads(run(command, 600, addresses(composed)).splitlines()[-1])
+    exactly(composed, told["batch_id"], len(files))
+    for one in composed.outside.images(told["batch_id"]):
+        assert "HUNDRED" in words_of(composed, one["image_path"])
+        # As the dashboard shows it.
+        shown = httpx.get(
+            f"{composed.outside.recorder_url}/v1/pictures",
+            params={"image_path": one["image_path"], "width": "1024"},
+            timeout=120,
+        )
+        assert shown.status_code == 200, shown.text
+    check()
+
+
+def export(composed: Composed, url: str, format_name: str) -> Path:
+    """An export, in a file."""
+    file = composed.folder / f"exported.{format_name}"
+    told = {"format": format_name}
+    with file.open("wb") as out, httpx.stream("GET", url, params=told, timeout=120) as answer:
+        assert answer.status_code == 200
+        for piece in answer.iter_bytes():
+            out.write(piece)
+    return file
+
+
+@pytest.mark.timeout(900)
+async def test_twenty_thousand_images_are_recorded_and_exported(composed: Composed) -> None:
+    images, batch_id = 20_000, secrets.token_hex(8)
+    check = untouched(composed, "recorder", "recorder-api")
+    await record_results(composed.outside.kafka, batch_id, images)
+
+    def all_there() -> bool | None:
+        batch = ask(composed, f"/v1/batches/{batch_id}")
+        return bool(batch and batch["status"] == "SUCCESS") or None
+
+    eventually("20,000 results", all_there, within_s=300)
+    url = f"{composed.outside.recorder_url}/v1/batches/{batch_id}/export"
+    exported = {name: export(composed, url, name) for name in ("jsonl", "csv", "pdf", "zip")}
+    with exported["jsonl"].open(encoding="utf-8") as lines:
+        assert sum(1 for _ in lines) == images
+    with zipfile.ZipFile(exported["zip"]) as archive:
+        names = archive.namelist()
+        assert sum(name.startswith("txt/") for name in names) == images, names[:5]
+    check()
+
+
+# ---- more workers and fewer ----------------------------------------------------------------------
+
+
+def alive(composed: Composed) -> int:
+    """How many workers say that they are there."""
+    found = ask(composed, "/v1/workers") or {"items": []}
+    return sum(one["alive"] and one["ready"] for one in found["items"])
+
+
+def some_done(composed: Composed, batch_id: str, at_least: int) -> None:
+    """Wait until so many images of a batch are read."""
+
+    def look() -> bool | None:
+        batch = ask(composed, f"/v1/batches/{batch_id}")
+        return bool(batch and batch["completed_images"] >= at_least) or None
+
+    eventually(f"{at_least} images", look, END_TIMEOUT_S)
+
+
+async def send_images(composed: Composed, batch_id: str, indexes: range, total: int) -> None:
+    """Have another producer submit images of a batch, all of one file."""
+    told = {"image_path": "file:///data/images/receipt-es.png", "batch_id": batch_id}
+    await composed.outside.send(
+        *(
+            (IMAGES_SUBMITTED, None, {**told, "index": index, "batch_total": total})
+            for index in indexes
+        )
+    )
+
+
+async def test_workers_are_added_and_taken_away_during_a_batch(quick: Composed) -> None:
+    batch_id, images = secrets.token_hex(8), 300
+    eventually("one worker", lambda: alive(quick) == 1 or None)
+    await send_images(quick, batch_id, range(images // 2), images)
+    quick.shell(compose_commands()["scale"])
+    eventually("three workers", lambda: alive(quick) == 3 or None)
+    assert [one.health for one in quick.containers("ocr-worker")] == ["healthy"] * 3
+    await send_images(quick, batch_id, range(images // 2, images), images)
+    some_done(quick, batch_id, images // 2 + 20)
+    quick.up("--scale", "ocr-worker=1")
+    assert len(quick.containers("ocr-worker")) == 1
+    exactly(quick, batch_id, images)
+    eventually("one worker", lambda: alive(quick) == 1 or None)
+
+
+async def test_a_batch_is_cancelled_through_ingest(quick: Composed) -> None:
+    batch_id, images = secrets.token_hex(8), 200
+    await send_images(quick, batch_id, range(images), images)
+    some_done(quick, batch_id, 1)
+    run([str(CLIENT), "cancel", batch_id], 60, addresses(quick))
+    batch = ended(quick, batch_id)
+    assert batch["status"] == "REVOKED"
+    assert 0 < batch["completed_images"] < images
+
+
+# ---- killed --------------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(900)
+async def test_each_container_is_killed_once_during_a_batch(quick: Composed) -> None:
+    batch_id, each = secrets.token_hex(8), 60
+    victims = ["ocr-worker", "recorder", "recorder-api", "ingest", "postgres", "kafka"]
+    assert set(victims) == SERVERS | OURS
+    images = each * len(victims)
+    for number, victim in enumerate(victims):
+        portion = range(number * each, (number + 1) * each)
+        await send_images(quick, batch_id, portion, images)
+        some_done(quick, batch_id, portion.start + 5)
+        quick.kill(victim)
+    exactly(quick, batch_id, images)
+
+
+def test_ingest_is_killed_while_a_client_uploads(quick: Composed) -> None:
+    batch_id, images = secrets.token_hex(8), 300
+    folder = quick.folder / "small"
+    for index in range(images):
+        quick.outside.image(f"small/{index:04}.png")
+    command = [CLIENT, "submit", folder, "--batch-id", batch_id, "--wait", "--json"]
+    with subprocess.Popen(command, env=addresses(quick), stdout=subprocess.PIPE) as client:
+        eventually("its first images", lambda: ask(quick, f"/v1/batches/{batch_id}"))
+        quick.kill("ingest")
+        client.communicate(timeout=300)
+        assert client.returncode == 0
+    exactly(quick, batch_id, images)
+
+
+# ---- replaced ------------------------------------------------------------------------------------
+
+
+class Client(threading.Thread):
+    """Submits one batch after the other and asks for it, as through a load balancer.
+
+    A request whose connection fails is passed to the other address, as balancers do.
+    """
+
+    IMAGES = 5
+    # Fewer images a second than one worker reads.
+    PAUSE_S = 1.0
+
+    def __init__(self, ingest: Sequence[str], recorder: Sequence[str]) -> None:
+        super().__init__()
+        self._ingest, self._recorder = ingest, recorder
+        self._ended = threading.Event()
+        self.batches: list[str] = []
+        """What was accepted."""
+        self.faults: list[str] = []
+        """What a client should not see."""
+        self.answers: dict[int, int] = {}
+        """How many answers there were of each status."""
+
+    def run(self) -> None:
+        with httpx.Client(timeout=30) as http:
+            while not self._ended.is_set():
+                self._submit(http, secrets.token_hex(8))
+                self._ended.wait(self.PAUSE_S)
+
+    def end(self) -> None:
+        """Stop submitting; returns when what was begun is answered."""
+        self._ended.set()
+        self.join()
+
+    def ended(self, batch_id: str) -> bool:
+        """Whether a batch is all read, by what either address says."""
+        with httpx.Client(timeout=30) as http:
+            answer = self._pass_on(http, "GET", self._recorder, f"/v1/batches/{batch_id}")
+        return answer is not None and answer.is_success and answer.json()["status"] == "SUCCESS"
+
+    def _submit(self, http: httpx.Client, batch_id: str) -> None:
+        path = "file:///data/images/receipt-es.png"
+        images = [{"image_path": path, "index": index} for index in range(self.IMAGES)]
+        body = {"batch_id": batch_id, "batch_total": self.IMAGES, "images": images}
+        key = {"Idempotency-Key": batch_id}
+        if self._ask(http, "POST", self._ingest, "/v1/batches", json=body, headers=key) is not None:
+            self.batches.append(batch_id)
+        if self.batches:
+            self._ask(http, "GET", self._recorder, f"/v1/batches/{self.batches[-1]}")
+
+    def _ask(
+        self, http: httpx.Client, method: str, addresses: Sequence[str], path: str, **told: Any
+    ) -> httpx.Response | None:
+        """What is answered in the end; None if that is a fault, or nothing yet when all ends."""
+        while True:
+            answer = self._pass_on(http, method, addresses, path, **told)
+            if answer is None:
+                self.faults.append(f"{method} {path}: nobody answers")
+                return None
+            status = answer.status_code
+            self.answers[status] = self.answers.get(status, 0) + 1
+            # What was accepted a moment ago is not recorded yet.
+            if answer.is_success or (method == "GET" and status == 404):
+                return answer
+            after = answer.headers.get("Retry-After", "")
+            if status != 503 or not after.isdigit():
+                self.faults.append(f"{method} {path}: {status} {answer.text}")
+                return None
+            if self._ended.wait(int(after)):
+                return None
+
+    def _pass_on(
+        self, http: httpx.Client, method: str, addresses: Sequence[str], path: str, **told: Any
+    ) -> httpx.Response | None:
+        for address in addresses:
+            try:
+                return http.request(method, address + path, **told)
+            except httpx.TransportError:
+                continue
+        return None
+
+
+IMAGES_OF = {
+    "ingest": ("ocrstream-ingest", "services/ingest/Dockerfile", None),
+    "ocr-worker": ("ocrstream-worker", "services/ocr-worker/Dockerfile", "cpu"),
+    "recorder": ("ocrstream-recorder", "services/recorder/Dockerfile", None),
+    "recorder-api": ("ocrstream-recorder", "services/recorder/Dockerfile", None),
+}
+
+
+def commit_before() -> str:
+    """The last commit of which images are others than of HEAD, where the history is there."""
+    git = ["git", "log", "-1", "--format=%H"]
+    said = subprocess.run(
+        ["bash", "-c", f"{' '.join(git)} $({' '.join(git)} -- libs services requirements)^"],
         cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         check=False,
     )
-    assert ran.returncode == 0, f"{script}\n---\n{ran.stdout}"
-    return ran.stdout
+    if said.returncode:
+        not_run("images of another build", said.stderr.strip())
+    return said.stdout.strip()
 
 
-@pytest.mark.timeout(600)
-async def test_both_servers_of_compose_become_healthy() -> None:
-    if not in_containers():
-        pytest.skip(f"not run: docker compose up kafka postgres: {NO_ENGINE}")
-    port = free_port()
-
-    def composed(*arguments: str) -> str:
-        # Not the project that its user may have running, nor its volumes.
-        ran = docker_compose(
-            [f"--project-name=ocrstream-test-{port}", *arguments], {"KAFKA_PORT": str(port)}
+def build(commit: str, folder: Path) -> None:
+    """Build our images of a commit, under a tag of their own."""
+    folder.mkdir()
+    archive = folder.with_suffix(".tar")
+    run(["git", "archive", f"--output={archive}", commit], 60)
+    run(["tar", "--extract", f"--file={archive}", f"--directory={folder}"], 60)
+    for name, dockerfile, target in sorted(set(IMAGES_OF.values()), key=str):
+        docker(
+            *("build", "--quiet", f"--tag={name}:{BEFORE}", f"--file={folder / dockerfile}"),
+            *((f"--target={target}",) if target else ()),
+            str(folder),
+            timeout_s=BUILD_TIMEOUT_S,
         )
-        assert ran.returncode == 0, ran.stderr
-        return ran.stdout
 
+
+def beside(composed: Composed, ports: dict[str, int]) -> str:
+    """A file for Compose: each of our services once more, of the build before."""
+    lines = ["services:"]
+    for name, (image_name, *_) in IMAGES_OF.items():
+        lines += [
+            f"  {name}-{BEFORE}:",
+            f"    extends: {{file: {ROOT / 'docker-compose.yml'}, service: {name}}}",
+            f"    image: {image_name}:{BEFORE}",
+        ]
+        if name in ports:
+            lines.append(f'    ports: !override ["127.0.0.1:{ports[name]}:8000"]')
+        if name == "ocr-worker":
+            lines.append("    environment: {OCRSTREAM_ENGINE: noop}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.timeout(BUILD_TIMEOUT_S)
+def test_services_of_another_build_take_over_under_load_and_give_back(quick: Composed) -> None:
+    build(commit_before(), quick.folder / "before")
+    ports = {"ingest": quick.ports["GRAFANA_PORT"], "recorder-api": quick.ports["JAEGER_PORT"]}
+    others = [f"{name}-{BEFORE}" for name in IMAGES_OF]
+    quick.change("before", beside(quick, ports))
+    here = quick.outside
+    client = Client(
+        [here.ingest_url, f"http://127.0.0.1:{ports['ingest']}"],
+        [here.recorder_url, f"http://127.0.0.1:{ports['recorder-api']}"],
+    )
+
+    def goes_on() -> None:
+        """What is submitted from now on is accepted, read and recorded."""
+        mark = len(client.batches) + 3
+
+        def ended() -> bool | None:
+            assert client.is_alive()
+            return (len(client.batches) > mark and client.ended(client.batches[mark])) or None
+
+        eventually("the end of what was submitted", ended)
+
+    client.start()
     try:
-        composed("up", "--detach", "--wait", "kafka", "postgres")
-        states = composed("ps", "--format", "{{.Service}} {{.Health}}").split("\n")
-        assert sorted(filter(None, states)) == ["kafka healthy", "postgres healthy"]
-        assert set(await ensure_topics(f"127.0.0.1:{port}")) == TOPICS.keys()
+        goes_on()
+        quick.up("--no-deps", *others)
+        goes_on()
+        quick.compose("stop", *IMAGES_OF)
+        goes_on()
+        quick.up("--no-deps", *IMAGES_OF)
+        goes_on()
+        quick.compose("stop", *others)
+        goes_on()
     finally:
-        composed("down", "--volumes")
+        client.end()
+        quick.compose("rm", "--force", "--stop", *others)
+        quick.change("before", "")
+    assert client.faults == []
+    for batch_id in client.batches:
+        exactly(quick, batch_id, Client.IMAGES)
 
 
-@pytest.fixture
-def composed() -> Generator[list[str]]:
-    """The documented commands; whatever they leave is removed, data included."""
-    *commands, down = documented()
-    try:
-        yield commands
-    finally:
-        shell(f"{down.strip()} --volumes")
+# ---- on a GPU ------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(3600)
-def test_docker_compose_runs_the_whole_system(request: pytest.FixtureRequest) -> None:
-    if not in_containers():
-        pytest.skip(f"not run: docker compose up: {NO_ENGINE}")
-    up, submit, scale, _, watched = request.getfixturevalue("composed")
-    shell(up)
-    assert "SUCCESS" in shell(submit)
-    shell(scale)
-    shell(watched)
-    assert "SUCCESS" in shell(submit.replace("receipts", "watched"))
-    query = {"query": "count(count by (job) (up == 1))"}
-
-    def all_scraped() -> bool | None:
-        answer = httpx.get("http://127.0.0.1:9090/api/v1/query", params=query).json()
-        result = answer["data"]["result"]
-        return (bool(result) and result[0]["value"][1] == "4") or None
-
-    eventually("four jobs that answer", all_scraped)
+@pytest.mark.timeout(BUILD_TIMEOUT_S + 600)
+def test_docker_compose_reads_with_doctr_on_a_gpu(composed: Composed) -> None:
+    if "nvidia" not in docker("info", "--format", "{{.Runtimes}}"):
+        not_run("the GPU image", "the Docker engine has no NVIDIA runtime")
+    composed.change("noop", "")
+    composed.shell(compose_commands()["gpu"], BUILD_TIMEOUT_S)
+    assert "SUCCESS" in composed.shell(compose_commands()["submit"])
 
 
-@pytest.mark.timeout(3600)
-def test_docker_compose_reads_with_doctr_on_a_gpu(request: pytest.FixtureRequest) -> None:
-    if not in_containers():
-        pytest.skip(f"not run: the GPU image: {NO_ENGINE}")
-    if "nvidia" not in shell("docker info --format '{{.Runtimes}}'"):
-        pytest.skip("not run: the GPU image: the Docker engine has no NVIDIA runtime")
-    _, submit, _, gpu, _ = request.getfixturevalue("composed")
-    shell(gpu)
-    assert "SUCCESS" in shell(submit)
+# ---- removed -------------------------------------------------------------------------------------
+
+
+def test_nothing_is_left_of_it_but_images(quick: Composed) -> None:
+    assert quick.left()
+    quick.shell(compose_commands()["down"].strip() + " --volumes")
+    assert quick.left() == []

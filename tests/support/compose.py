@@ -10,28 +10,47 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dockerfiles import ROOT, image_variables, last, stages
+from ocrstream_ingest.settings import IngestSettings
+from ocrstream_recorder.settings import DatabaseSettings, RecordingSettings, ServingSettings
+from ocrstream_runtime.settings import ServiceSettings
+from ocrstream_worker.settings import WorkerSettings
 
+ROOT = Path(__file__).parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 SUPPORT = ROOT / "deploy" / "compose"
 DOCKER_COMPOSE = Path(sys.executable).with_name("docker-compose")
 
+SETTINGS: dict[str, type[ServiceSettings]] = {
+    "topics": ServiceSettings,
+    "migrate": DatabaseSettings,
+    "ingest": IngestSettings,
+    "ocr-worker": WorkerSettings,
+    "ocr-worker-gpu": WorkerSettings,
+    "recorder": RecordingSettings,
+    "recorder-api": ServingSettings,
+}
+"""Of each service whose image is ours."""
+
+_TIMEOUT_S = 120.0
 _PROFILES = "gpu,observability"
+_SETS_OF_IMAGES = {"topics": "ingest", "migrate": "recorder-api", "recorder": "recorder-api"}
 
 
 def docker_compose(
-    arguments: Sequence[str | Path], environment: Mapping[str, str] | None = None
+    arguments: Sequence[str | Path],
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = _TIMEOUT_S,
 ) -> subprocess.CompletedProcess[str]:
     """Run Docker Compose; only `environment` decides what stands in variables."""
-    kept = {
-        name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST") if name in os.environ
-    }
+    names = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return subprocess.run(
         [DOCKER_COMPOSE, *arguments],
         cwd=ROOT,
         env=kept | {"COMPOSE_DISABLE_ENV_FILE": "1"} | dict(environment or {}),
         capture_output=True,
         text=True,
+        timeout=timeout_s,
         check=False,
     )
 
@@ -52,28 +71,17 @@ def services(profiles: str = _PROFILES) -> dict[str, dict[str, Any]]:
     return project(profiles)["services"]
 
 
-class Built:
-    """A service whose image is made from a Dockerfile of ours."""
-
-    def __init__(self, name: str) -> None:
-        self.service = services()[name]
-        self.dockerfile = ROOT / self.service["build"]["dockerfile"]
-        self.stages = stages(self.dockerfile)
-        self.target: str = self.service["build"].get("target") or list(self.stages)[-1]
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """What a container begins with."""
-        return image_variables(self.stages, self.target) | self.service["environment"]
-
-    @property
-    def command(self) -> list[str]:
-        """What a container runs."""
-        return self.service["command"] or json.loads(str(self.instruction("CMD")))
-
-    def instruction(self, name: str) -> str | None:
-        """The text of the instruction that holds for the image."""
-        return last(self.stages, self.target, name)
+def known_variables(name: str) -> set[str]:
+    """The variables that a service of ours understands; one image has the settings of all that it
+    is used for."""
+    found: set[str] = set()
+    for kind in {SETTINGS[name], SETTINGS[_SETS_OF_IMAGES.get(name, name)]}:
+        for field, info in kind.model_fields.items():
+            alias = info.validation_alias
+            choices = getattr(alias, "choices", None) or [alias or f"OCRSTREAM_{field.upper()}"]
+            found |= {str(choice) for choice in choices}
+            found.add(f"OCRSTREAM_{field.upper()}")
+    return found
 
 
 def variables() -> set[str]:

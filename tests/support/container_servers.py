@@ -5,6 +5,7 @@ import os
 from collections.abc import Generator
 
 import pytest
+from not_run import NOT_RUN
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
@@ -25,6 +26,12 @@ def in_containers() -> bool:
     if told not in {"processes", "containers"}:
         raise pytest.UsageError(f"{TEST_SERVERS} must be processes or containers, not {told!r}")
     return told == "containers"
+
+
+def needs_engine(what: str) -> None:
+    """Skips the test, and the end of the output says so, unless the setting says `containers`."""
+    if not in_containers():
+        pytest.skip(f"{NOT_RUN}{what}: {TEST_SERVERS} is not containers")
 
 
 @contextlib.contextmanager
