@@ -23,11 +23,11 @@ pytestmark = pytest.mark.timeout(420)
 
 DOCKERFILES = sorted((ROOT / "services").glob("*/Dockerfile"))
 MB = 1_000_000
-# What is ours in them, all but the base: with the 130 MB of Python's slim image these are 220, 250
+# What is ours in them, all but the base: with some 130 MB of Python's slim image these are 220, 265
 # and 600 MB. A stand-in for the base is larger.
 MOST_BYTES = {
     "ocrstream-ingest": 90 * MB,
-    "ocrstream-recorder": 120 * MB,
+    "ocrstream-recorder": 135 * MB,
     "ocrstream-worker": 470 * MB,
 }
 PACKAGES = {
