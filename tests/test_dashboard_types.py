@@ -16,6 +16,6 @@ def test_the_types_are_of_the_present_api(service: str) -> None:
 
 
 def test_files_of_a_folder_are_those_that_the_command_takes() -> None:
-    source = (dashboard_types.DASHBOARD / "src" / "submit" / "pickable.ts").read_text("utf-8")
+    source = (dashboard_types.DASHBOARD / "src" / "submit" / "fileSelection.ts").read_text("utf-8")
     (listed,) = re.findall(r'new Set\(\s*"([a-z0-9 ]+)"\.split', source)
     assert {f".{suffix}" for suffix in listed.split()} == SUFFIXES | DOCUMENT_SUFFIXES

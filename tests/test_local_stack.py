@@ -116,7 +116,7 @@ def test_what_does_not_start_is_shown_and_up_goes_on_from_there(
         error = CliRunner().invoke(app, up).exception
     assert isinstance(error, StackError)
     assert re.search(
-        r"recorder ended(.|\n)*OCRSTREAM_POLL_RECORDS(.|\n)*make up goes on", str(error)
+        r"recorder ended(.|\n)*OCRSTREAM_POLL_RECORDS(.|\n)*make up continues", str(error)
     )
     stack = Stack(layout, print)
     addresses, running = layout.stack_env.read_text(), pids(stack)

@@ -239,7 +239,7 @@ async def test_ingest_says_that_kafka_refuses_its_clock_and_recovers(
 
     answer = eventually("a refusal", refused)
     assert answer.json()["title"] == "The clock is wrong"
-    assert f"From ingest: {CLOCK}" in answer.json()["detail"]
+    assert f"On ingest's machine: {CLOCK}" in answer.json()["detail"]
     # Again, not that the producer cannot send any more.
     assert eventually("a refusal", refused).json()["title"] == "The clock is wrong"
     await take_clocks(admin, URGENT)
