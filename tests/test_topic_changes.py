@@ -273,6 +273,7 @@ async def test_workers_and_recorders_say_that_kafka_refuses_their_clock_and_reco
     image = {"image_path": path, "batch_id": "one", "batch_total": 1}
     await system.send((IMAGES_SUBMITTED, None, image), (BATCHES_COMMANDS, None, empty))
     said_of_clock(system, "worker-1", "publishing", "error")
+    system.wait("recorder-api")
     assert system.ended("empty")["status"] == "SUCCESS"
     await system.send((URGENT, None, b"no event"))
     said_of_clock(system, "recorder", "writing", "warning")
