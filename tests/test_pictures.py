@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageDraw, PngImagePlugin
 
-from ocrstream_recorder.errors import NoPictureError, PictureFailure
 from ocrstream_recorder.pictures.pool import PicturePool, WebPicture
+from ocrstream_recorder.pictures.source import NoPictureError
+from ocrstream_runtime.errors import FetchFailure
 from ocrstream_sandbox.blocking import BlockingChildPool
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
 from ocrstream_worker.decode import DecodeLimits, Decoder
@@ -167,7 +168,7 @@ def test_a_small_image_is_not_made_larger(pool: PicturePool) -> None:
 def test_what_is_no_picture_is_refused(data: bytes, pool: PicturePool) -> None:
     with pytest.raises(NoPictureError) as refused:
         pool.convert(data, keep_if_shown=True)
-    assert refused.value.failure is PictureFailure.UNDECODABLE
+    assert refused.value.failure is FetchFailure.UNDECODABLE
 
 
 @pytest.mark.parametrize("side", [10_001, 20_000])
@@ -175,20 +176,20 @@ def test_a_small_file_with_too_many_pixels_is_refused(side: int, pool: PicturePo
     bomb = file(Image.new("1", (side, side)), "PNG")
     with pytest.raises(NoPictureError, match="at most 100,000,000") as refused:
         pool.convert(bomb, keep_if_shown=True)
-    assert refused.value.failure is PictureFailure.TOO_LARGE
+    assert refused.value.failure is FetchFailure.TOO_LARGE
 
 
 @pytest.mark.parametrize(
     ("error", "failure"),
     [
-        (ChildDiedError("the process was killed"), PictureFailure.UNDECODABLE),
-        (ChildStarvedError("too little CPU"), PictureFailure.UNREACHABLE),
-        (ChildUnavailableError("no processes", permanent=False), PictureFailure.UNREACHABLE),
-        (MemoryError("no room"), PictureFailure.UNREACHABLE),
+        (ChildDiedError("the process was killed"), FetchFailure.UNDECODABLE),
+        (ChildStarvedError("too little CPU"), FetchFailure.UNREACHABLE),
+        (ChildUnavailableError("no processes", permanent=False), FetchFailure.UNREACHABLE),
+        (MemoryError("no room"), FetchFailure.UNREACHABLE),
     ],
 )
 def test_what_is_no_fault_of_the_image_may_pass(
-    error: Exception, failure: PictureFailure, pool: PicturePool, monkeypatch: pytest.MonkeyPatch
+    error: Exception, failure: FetchFailure, pool: PicturePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def call(*_: object) -> None:
         raise error

@@ -1,7 +1,5 @@
 """The recorder's exceptions."""
 
-from enum import StrEnum
-
 
 class RecorderError(Exception):
     """The base of all exceptions of this package."""
@@ -110,26 +108,6 @@ class PdfTooLargeError(RecorderError):
 
 class TooManyExportsError(RecorderError):
     """As many exports are running as may run at once."""
-
-
-class PictureFailure(StrEnum):
-    """Why there is no picture; only UNREACHABLE is transient."""
-
-    NOT_FOUND = "not_found"
-    REFUSED = "refused"
-    TOO_LARGE = "too_large"
-    UNDECODABLE = "undecodable"
-    UNREACHABLE = "unreachable"
-    ELSEWHERE = "elsewhere"
-    """Workers read from references of this scheme, the recorder does not."""
-
-
-class NoPictureError(RecorderError):
-    """The recorder cannot show the image; the message says why."""
-
-    def __init__(self, why: str, failure: PictureFailure) -> None:
-        super().__init__(why)
-        self.failure = failure
 
 
 class TooLargeToShowError(RecorderError):

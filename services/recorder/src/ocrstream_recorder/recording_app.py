@@ -25,14 +25,14 @@ from ocrstream_recorder.outbox import sender
 from ocrstream_recorder.outbox.backlog_metrics import watch_backlog
 from ocrstream_recorder.outbox.deadline_watch import DeadlineWatch
 from ocrstream_recorder.outbox.sender import OutboxSender
-from ocrstream_recorder.outbox.webhook_client import WebhookClient, parse_secrets
+from ocrstream_recorder.outbox.webhook_client import WebhookClient
 from ocrstream_recorder.outbox.webhook_sender import OFF, WebhookSender
 from ocrstream_recorder.recording.consumer import WRITES_AT_ONCE, Consumer
 from ocrstream_recorder.recording.dead_letter_breaker import DeadLetterBreaker
 from ocrstream_recorder.recording.poll_writer import PollWriter
 from ocrstream_recorder.search import indexer
 from ocrstream_recorder.search.indexer import SearchIndexer
-from ocrstream_recorder.settings import RecordingSettings
+from ocrstream_recorder.settings import RecordingSettings, parse_webhook_secrets
 from ocrstream_runtime.cluster import Cluster, wait_for_cluster
 from ocrstream_runtime.errors import ClusterChangedError, NotReadyError, StoppedError
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
@@ -236,7 +236,7 @@ class _Recorder:
 
     def _webhooks(self) -> WebhookSender:
         settings = self._settings
-        keys = parse_secrets(settings.webhook_secret.get_secret_value())
+        keys = parse_webhook_secrets(settings.webhook_secret.get_secret_value())
         client = None
         if keys:
             allowed = parse_networks(settings.webhook_allowed_networks)

@@ -1,5 +1,7 @@
 """The recorder's settings."""
 
+import base64
+import binascii
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -7,11 +9,32 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator
 
 from ocrstream_recorder.database.connections import TRANSACTION_IDLE_TIMEOUT_S
-from ocrstream_recorder.outbox.webhook_client import parse_secrets
 from ocrstream_runtime.guarded_http import parse_networks
 from ocrstream_runtime.object_stores import open_stores, parse_stores
 from ocrstream_runtime.origins import web_origin
 from ocrstream_runtime.settings import ServiceSettings
+
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - what a secret begins with
+_SECRET_MIN_BYTES, _SECRET_MAX_BYTES = 24, 64
+
+
+def parse_webhook_secrets(text: str) -> tuple[bytes, ...]:
+    """Keys of `whsec_…` secrets, separated by spaces. Raises ValueError, which repeats none."""
+    keys: list[bytes] = []
+    for secret in text.split():
+        try:
+            key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+        except binascii.Error:
+            key = b""
+        if not secret.startswith(_SECRET_PREFIX) or (
+            not _SECRET_MIN_BYTES <= len(key) <= _SECRET_MAX_BYTES
+        ):
+            raise ValueError(
+                f"must be {_SECRET_PREFIX} and {_SECRET_MIN_BYTES} to {_SECRET_MAX_BYTES} random"
+                " bytes in base64; several are separated by spaces"
+            )
+        keys.append(key)
+    return tuple(keys)
 
 
 def _checked(url: SecretStr) -> SecretStr:
@@ -76,7 +99,7 @@ class RecordingSettings(RecorderSettings):
     @field_validator("webhook_secret")
     @classmethod
     def _are_secrets(cls, secret: SecretStr) -> SecretStr:
-        parse_secrets(secret.get_secret_value())
+        parse_webhook_secrets(secret.get_secret_value())
         return secret
 
     @field_validator("webhook_allowed_networks")

@@ -17,10 +17,11 @@ from ocrstream_recorder.database.connections import Database
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.outbox import webhook_rows as store
 from ocrstream_recorder.outbox import webhook_sender as sender_module
-from ocrstream_recorder.outbox.webhook_client import WebhookClient, parse_secrets
+from ocrstream_recorder.outbox.webhook_client import WebhookClient
 from ocrstream_recorder.outbox.webhook_sender import WebhookSender, backoff_s
 from ocrstream_recorder.rules.poll_changes import PollChanges
 from ocrstream_recorder.rules.row_changes import changes_of
+from ocrstream_recorder.settings import parse_webhook_secrets
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_schemas.events import BatchRevoked, BatchSubmitted
 
@@ -44,7 +45,7 @@ class Running:
         names: dict[str, Sequence[str]] | None = None,
     ) -> None:
         self.database = Database(url, "webhooks")
-        keys = parse_secrets(secret)
+        keys = parse_webhook_secrets(secret)
         self._names = names or {}
         backend = GuardedBackend(parse_networks(allowed), self._resolve)
         self.sender = WebhookSender(
@@ -265,7 +266,7 @@ async def test_what_is_inside_is_not_reached(
     port = receiver.url.rpartition(":")[2]
     complete(database_url, f"http://looks.public.example:{port}/")
     starts(allowed="", names={"looks.public.example": names})
-    assert "not public" in await failed_once(database_url)
+    assert "the host has an address that is not public" in await failed_once(database_url)
     assert receiver.requests == 0
 
 
@@ -373,5 +374,5 @@ def test_pauses_grow_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("secret", ["short", "whsec_", "whsec_AAAA", "whsec_***", "A" * 44])
 def test_bad_secrets_are_refused_and_not_repeated(secret: str) -> None:
     with pytest.raises(ValueError, match="whsec_") as refused:
-        parse_secrets(secret)
+        parse_webhook_secrets(secret)
     assert secret == "whsec_" or secret not in str(refused.value)

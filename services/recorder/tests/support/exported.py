@@ -3,15 +3,16 @@
 import math
 from collections.abc import Callable, Iterable
 
-from ocrstream_recorder.errors import NoPictureError, PictureFailure
 from ocrstream_recorder.export.formats import Format, open_writer
 from ocrstream_recorder.export.model import Box, ExportImage, Heading, Point
 from ocrstream_recorder.export.pdf_images import PdfImage
+from ocrstream_recorder.pictures.source import NoPictureError
+from ocrstream_runtime.errors import FetchFailure
 
 
 def no_picture(reference: str) -> PdfImage:
     """There are none."""
-    raise NoPictureError(f"{reference} is not shown here", PictureFailure.NOT_FOUND)
+    raise NoPictureError(f"{reference} is not shown here", FetchFailure.NOT_FOUND)
 
 
 def export(

@@ -10,13 +10,12 @@ import pytest
 from exported import box, export, failed, image
 from PIL import Image
 
-from ocrstream_recorder.errors import NoPictureError
 from ocrstream_recorder.export.formats import Format
 from ocrstream_recorder.export.model import Box, ExportImage, Point
 from ocrstream_recorder.export.pdf import DPI
 from ocrstream_recorder.export.pdf_images import PdfImages, as_pdf_image
 from ocrstream_recorder.pictures.pool import PicturePool
-from ocrstream_recorder.pictures.source import ImageSource
+from ocrstream_recorder.pictures.source import ImageSource, NoPictureError
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.object_stores import AllowedStores
 

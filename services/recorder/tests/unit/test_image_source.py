@@ -7,9 +7,9 @@ import pytest
 from odd_files import GOOD, OddFiles, odd_files
 
 from ocrstream_local.processes import free_port
-from ocrstream_recorder.errors import NoPictureError, PictureFailure
-from ocrstream_recorder.pictures.source import ImageSource
+from ocrstream_recorder.pictures.source import ImageSource, NoPictureError
 from ocrstream_recorder.settings import ServingSettings
+from ocrstream_runtime.errors import FetchFailure
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.object_stores import AllowedStores, parse_stores
 from ocrstream_runtime.settings import load_settings
@@ -49,14 +49,14 @@ def test_files_and_objects_are_read(store: OddFiles, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "failure", "says"),
     [
-        ("absent.png", PictureFailure.NOT_FOUND, "does not exist"),
-        ("denied.png", PictureFailure.REFUSED, "credentials"),
-        ("large.png", PictureFailure.TOO_LARGE, "OCRSTREAM_MAX_IMAGE_BYTES"),
-        ("cut.png", PictureFailure.UNREACHABLE, "could not be read"),
+        ("absent.png", FetchFailure.NOT_FOUND, "does not exist"),
+        ("denied.png", FetchFailure.REFUSED, "check the service's credentials"),
+        ("large.png", FetchFailure.TOO_LARGE, "OCRSTREAM_MAX_IMAGE_BYTES"),
+        ("cut.png", FetchFailure.UNREACHABLE, "could not be read"),
     ],
 )
 def test_why_an_object_is_not_read(
-    store: OddFiles, tmp_path: Path, name: str, failure: PictureFailure, says: str
+    store: OddFiles, tmp_path: Path, name: str, failure: FetchFailure, says: str
 ) -> None:
     error = refusal(source(tmp_path), f"{SHOWN}/{name}")
     assert error.failure is failure
@@ -67,18 +67,18 @@ def test_why_an_object_is_not_read(
 @pytest.mark.parametrize(
     ("reference", "failure"),
     [
-        ("s3://bucket/good.png", PictureFailure.REFUSED),
-        ("s3://bucket/shown-not/good.png", PictureFailure.REFUSED),
-        ("s3://bucket/shown/../good.png", PictureFailure.REFUSED),
-        ("s3://other/shown/good.png", PictureFailure.REFUSED),
-        ("S3://bucket/shown/good.png", PictureFailure.REFUSED),
-        ("gs://bucket/shown/good.png", PictureFailure.REFUSED),
-        ("https://bucket/shown/good.png", PictureFailure.ELSEWHERE),
-        ("good.png", PictureFailure.ELSEWHERE),
+        ("s3://bucket/good.png", FetchFailure.REFUSED),
+        ("s3://bucket/shown-not/good.png", FetchFailure.REFUSED),
+        ("s3://bucket/shown/../good.png", FetchFailure.REFUSED),
+        ("s3://other/shown/good.png", FetchFailure.REFUSED),
+        ("S3://bucket/shown/good.png", FetchFailure.REFUSED),
+        ("gs://bucket/shown/good.png", FetchFailure.REFUSED),
+        ("https://bucket/shown/good.png", FetchFailure.ELSEWHERE),
+        ("good.png", FetchFailure.ELSEWHERE),
     ],
 )
 def test_nobody_is_asked_for_what_is_not_shown(
-    store: OddFiles, tmp_path: Path, reference: str, failure: PictureFailure
+    store: OddFiles, tmp_path: Path, reference: str, failure: FetchFailure
 ) -> None:
     assert refusal(source(tmp_path), reference).failure is failure
     assert store.requests == []
@@ -92,7 +92,7 @@ def test_what_may_pass_is_asked_for_again(store: OddFiles, tmp_path: Path) -> No
 def test_what_takes_too_long_is_given_up(store: OddFiles, tmp_path: Path) -> None:
     images = source(tmp_path, fetch_timeout_s=0.5)
     error = refusal(images, f"{SHOWN}/slow.png")
-    assert error.failure is PictureFailure.UNREACHABLE
+    assert error.failure is FetchFailure.UNREACHABLE
     assert "0.5 s (OCRSTREAM_FETCH_TIMEOUT_S)" in str(error)
     assert images.read(f"{SHOWN}/good.png") == GOOD
 
@@ -104,7 +104,7 @@ def test_places_that_cannot_be_opened_end_the_start(
     monkeypatch.setenv("OCRSTREAM_OBJECT_STORES", "scans")
     with pytest.raises(SystemExit):
         load_settings(ServingSettings)
-    assert "'scans' is not a bucket" in capsys.readouterr().err
+    assert "'scans' is not a bucket and key" in capsys.readouterr().err
 
 
 def test_a_store_that_is_away_may_come_back(
@@ -112,5 +112,5 @@ def test_a_store_that_is_away_may_come_back(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     error = refusal(source(tmp_path), f"{SHOWN}/good.png")
-    assert error.failure is PictureFailure.UNREACHABLE
+    assert error.failure is FetchFailure.UNREACHABLE
     assert "could not be read" in str(error)

@@ -12,11 +12,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from ocrstream_recorder.api.etags import matches
 from ocrstream_recorder.api.http import ImagePath, Responses, content_disposition
-from ocrstream_recorder.errors import NoPictureError, PictureFailure
 from ocrstream_recorder.export.archive import safe_name
 from ocrstream_recorder.pictures.pool import PicturePool, WebPicture
-from ocrstream_recorder.pictures.source import ImageSource, is_in_store
-from ocrstream_runtime.errors import ProblemError
+from ocrstream_recorder.pictures.source import ImageSource, NoPictureError, is_in_store
+from ocrstream_runtime.errors import FetchFailure, ProblemError
 
 router = APIRouter(prefix="/v1", tags=["images"])
 
@@ -25,12 +24,12 @@ _MAX_AGE_S = 300
 # A new version whenever the conversion gives another picture of the same file.
 _CONVERSION_VERSION = b"1"
 _STATUSES = {
-    PictureFailure.NOT_FOUND: 404,
-    PictureFailure.REFUSED: 403,
-    PictureFailure.ELSEWHERE: 409,
-    PictureFailure.TOO_LARGE: 422,
-    PictureFailure.UNDECODABLE: 422,
-    PictureFailure.UNREACHABLE: 503,
+    FetchFailure.NOT_FOUND: 404,
+    FetchFailure.REFUSED: 403,
+    FetchFailure.ELSEWHERE: 409,
+    FetchFailure.TOO_LARGE: 422,
+    FetchFailure.UNDECODABLE: 422,
+    FetchFailure.UNREACHABLE: 503,
 }
 _SUFFIXES = {"image/jpeg": ".jpg"}
 _CONTENT_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
@@ -55,7 +54,7 @@ _RESPONSES: Responses = {
     429: {"description": "Too many pictures at once"},
     503: {"description": "The image is unreachable now; try again"},
 }
-"""All but the picture are problem documents, whose member `reason` is a `PictureFailure`."""
+"""All but the picture are problem documents, whose member `reason` is a `FetchFailure`."""
 
 
 class _Queue:
@@ -168,6 +167,6 @@ def _problem(error: NoPictureError) -> ProblemError:
         _STATUSES[error.failure],
         "No picture",
         str(error),
-        headers={"Retry-After": "2"} if error.failure is PictureFailure.UNREACHABLE else None,
+        headers={"Retry-After": "2"} if error.failure is FetchFailure.UNREACHABLE else None,
         reason=error.failure,
     )

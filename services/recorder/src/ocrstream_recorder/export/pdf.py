@@ -6,11 +6,12 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterator
 
-from ocrstream_recorder.errors import NoPictureError, PdfTooLargeError
+from ocrstream_recorder.errors import PdfTooLargeError
 from ocrstream_recorder.export import glyphless
 from ocrstream_recorder.export.lines import extent_of
 from ocrstream_recorder.export.model import Box, ExportImage, Heading
 from ocrstream_recorder.export.pdf_images import PdfImage
+from ocrstream_recorder.pictures.source import NoPictureError
 
 DPI = 200
 """The resolution of images, since none is recorded; the text fits the image at any."""

@@ -8,9 +8,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ocrstream_recorder.errors import NoPictureError, PictureFailure
 from ocrstream_recorder.pictures.pool import MAX_PIXELS, PicturePool
-from ocrstream_recorder.pictures.source import ImageSource
+from ocrstream_recorder.pictures.source import ImageSource, NoPictureError
+from ocrstream_runtime.errors import FetchFailure
 
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
 _PNG_COLORS = {0: 1, 2: 3, 3: 1}
@@ -46,9 +46,7 @@ class PdfImages:
         content = self._source.read(reference)
         image = as_pdf_image(content) or as_pdf_image(self._pool.convert(content).content)
         if image is None:
-            raise NoPictureError(
-                "a PDF cannot hold the converted image", PictureFailure.UNDECODABLE
-            )
+            raise NoPictureError("a PDF cannot hold the converted image", FetchFailure.UNDECODABLE)
         return image
 
 
@@ -63,7 +61,7 @@ def as_pdf_image(content: bytes) -> PdfImage | None:
     if image.width * image.height > MAX_PIXELS:
         raise NoPictureError(
             f"it has {image.width:,} x {image.height:,} pixels; at most {MAX_PIXELS:,} are shown",
-            PictureFailure.TOO_LARGE,
+            FetchFailure.TOO_LARGE,
         )
     return image
 

@@ -5,7 +5,6 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 
 import asyncio
 import base64
-import binascii
 import hmac
 import time
 from collections.abc import Sequence
@@ -16,28 +15,7 @@ from ocrstream_recorder.errors import DeliveryFailedError
 from ocrstream_runtime.errors import AddressRefusedError, UnknownHostError
 from ocrstream_schemas.batch_options import WebhookUrl
 
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - what a secret begins with
-_SECRET_MIN_BYTES, _SECRET_MAX_BYTES = 24, 64
 _GONE = 410
-
-
-def parse_secrets(text: str) -> tuple[bytes, ...]:
-    """Keys of `whsec_…` secrets, separated by spaces. Raises ValueError, which repeats none."""
-    keys: list[bytes] = []
-    for secret in text.split():
-        try:
-            key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
-        except binascii.Error:
-            key = b""
-        if not secret.startswith(_SECRET_PREFIX) or (
-            not _SECRET_MIN_BYTES <= len(key) <= _SECRET_MAX_BYTES
-        ):
-            raise ValueError(
-                f"must be {_SECRET_PREFIX} and {_SECRET_MIN_BYTES} to {_SECRET_MAX_BYTES} random"
-                " bytes in base64; several are separated by spaces"
-            )
-        keys.append(key)
-    return tuple(keys)
 
 
 def signature(keys: Sequence[bytes], message_id: str, timestamp_s: int, body: bytes) -> str:

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ocrstream_recorder.errors import NoPictureError, PictureFailure
+from ocrstream_recorder.pictures.source import NoPictureError
 from ocrstream_recorder.pictures.wire import (
     ConversionRefused,
     ConversionResult,
     ConversionTask,
     Converted,
 )
+from ocrstream_runtime.errors import FetchFailure
 from ocrstream_sandbox.blocking import BlockingChildPool
 from ocrstream_sandbox.child_process import ChildSpec
 from ocrstream_sandbox.errors import ChildDiedError, ChildError
@@ -59,17 +60,17 @@ class PicturePool:
         except (ChildDiedError, msgspec.DecodeError) as error:
             raise NoPictureError(
                 "reading it takes more memory or time than is given, or it is broken",
-                PictureFailure.UNDECODABLE,
+                FetchFailure.UNDECODABLE,
             ) from error
         except (ChildError, MemoryError) as error:
             # The image did not cause it.
             raise NoPictureError(
-                f"no picture can be made now: {error}", PictureFailure.UNREACHABLE
+                f"no picture can be made now: {error}", FetchFailure.UNREACHABLE
             ) from error
         match result:
             case ConversionRefused(why, too_large):
                 raise NoPictureError(
-                    why, PictureFailure.TOO_LARGE if too_large else PictureFailure.UNDECODABLE
+                    why, FetchFailure.TOO_LARGE if too_large else FetchFailure.UNDECODABLE
                 )
             case Converted(whole_width, whole_height, media_type):
                 return WebPicture(whole_width, whole_height, media_type, picture or content)

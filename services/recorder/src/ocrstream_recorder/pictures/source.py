@@ -2,11 +2,19 @@
 
 import asyncio
 
-from ocrstream_recorder.errors import NoPictureError, PictureFailure
+from ocrstream_recorder.errors import RecorderError
 from ocrstream_runtime import object_stores
-from ocrstream_runtime.errors import FetchError
+from ocrstream_runtime.errors import FetchError, FetchFailure
 from ocrstream_runtime.local_files import AllowedFolders
 from ocrstream_runtime.object_stores import AllowedStores
+
+
+class NoPictureError(RecorderError):
+    """The recorder cannot show the image; the message says why."""
+
+    def __init__(self, why: str, failure: FetchFailure) -> None:
+        super().__init__(why)
+        self.failure = failure
 
 
 class ImageSource:
@@ -27,10 +35,10 @@ class ImageSource:
             if _scheme(reference) == "file":
                 return self._folders.read(reference)
         except FetchError as error:
-            raise NoPictureError(str(error), PictureFailure(error.failure.value)) from error
+            raise NoPictureError(str(error), error.failure) from error
         raise NoPictureError(
             f"the recorder does not read {_scheme(reference)}:// references",
-            PictureFailure.ELSEWHERE,
+            FetchFailure.ELSEWHERE,
         )
 
     async def _fetch(self, reference: str) -> bytes:
@@ -41,7 +49,7 @@ class ImageSource:
             raise NoPictureError(
                 f"the image was not there within {self._fetch_timeout_s:g} s"
                 " (OCRSTREAM_FETCH_TIMEOUT_S)",
-                PictureFailure.UNREACHABLE,
+                FetchFailure.UNREACHABLE,
             ) from error
 
 

@@ -34,15 +34,15 @@ from ocrstream_recorder.recording.poll import Poll
 from ocrstream_recorder.recording.poll_report import report
 from ocrstream_recorder.recording.poll_transaction import Written
 from ocrstream_runtime.kafka import record_ref
+from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.messaging_spans import batch_span
-from ocrstream_runtime.retries import RetryHealth
+from ocrstream_runtime.retries import Backoff, RetryHealth, describe_error
 from ocrstream_schemas.headers import redrive_of
 
 logger = structlog.get_logger(__name__)
 _tracer = trace.get_tracer(__name__)
 
-_FIRST_BACKOFF_S = 0.05
-_LONGEST_BACKOFF_S = 5.0
+_BACKOFF = Backoff(0.05, 5.0)
 
 ResultT = TypeVar("ResultT")
 
@@ -241,7 +241,7 @@ class PollWrite:
         Errors that pass are retried, and those named; PollAbandonedError if release is requested.
         """
         operation = object()
-        backoff_s = _FIRST_BACKOFF_S
+        pauses = _BACKOFF.pauses()
         try:
             while True:
                 try:
@@ -252,25 +252,17 @@ class PollWrite:
                     KafkaError,
                     *retried,
                 ) as error:
+                    backoff_s = next(pauses)
                     recording_metrics.POLL_RETRIES.inc()
                     self._target.retry_health.failed(operation, error)
                     trace.get_current_span().add_event("to be tried again", {"error": str(error)})
                     logger.warning(
                         "poll to be tried again",
-                        error=f"{type(error).__name__}: {error}",
+                        error=describe_error(error),
                         backoff_s=backoff_s,
                         records_at_most=self._target.size.next,
                     )
-                    if await self._is_release_requested_within(backoff_s):
+                    if await wait_for_event(self._release_requested, backoff_s):
                         raise PollAbandonedError from error
-                    backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
         finally:
             self._target.retry_health.ended(operation)
-
-    async def _is_release_requested_within(self, timeout_s: float) -> bool:
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._release_requested.wait()
-        except TimeoutError:
-            return False
-        return True
