@@ -9,20 +9,21 @@ import re
 import secrets
 import subprocess
 import sys
-import threading
 import zipfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from balanced_client import BalancedClient
 from compose import ROOT, services
 from composed import BUILD_TIMEOUT_S, Composed, docker, has_image, healths, run
 from container_servers import needs_engine
 from documented import compose_commands
 from large_images import hundred_megapixels
 from not_run import not_run
+from other_build import BEFORE, IMAGES_OF, beside, build, commit_before
 from recorded import record_results
 from whole_system import eventually
 
@@ -37,9 +38,6 @@ SERVERS = {"kafka", "postgres"}
 OURS = {"ingest", "ocr-worker", "recorder", "recorder-api"}
 # Of a few images, on two cores, after something was killed.
 END_TIMEOUT_S = 180.0
-BEFORE = "before"
-"""The tag of images, and what is added to names of services, of the build before this one."""
-
 # Reads nothing, takes a while for it, and is missed soon after it was killed.
 NOOP = """
 services:
@@ -398,140 +396,6 @@ def test_ingest_is_killed_while_a_client_uploads(quick: Composed) -> None:
 # ---- replaced ------------------------------------------------------------------------------------
 
 
-class Client(threading.Thread):
-    """Submits one batch after the other and asks for it, as through a load balancer.
-
-    A request whose connection fails is passed to the other address, as balancers do.
-    """
-
-    IMAGES = 5
-    # Fewer images a second than one worker reads.
-    PAUSE_S = 1.0
-
-    def __init__(self, ingest: Sequence[str], recorder: Sequence[str]) -> None:
-        super().__init__()
-        self._ingest, self._recorder = ingest, recorder
-        self._ended = threading.Event()
-        self.batches: list[str] = []
-        """What was accepted."""
-        self.faults: list[str] = []
-        """What a client should not see."""
-        self.answers: dict[int, int] = {}
-        """How many answers there were of each status."""
-
-    def run(self) -> None:
-        with httpx.Client(timeout=30) as http:
-            while not self._ended.is_set():
-                self._submit(http, secrets.token_hex(8))
-                self._ended.wait(self.PAUSE_S)
-
-    def end(self) -> None:
-        """Stop submitting; returns when what was begun is answered."""
-        self._ended.set()
-        self.join()
-
-    def ended(self, batch_id: str) -> bool:
-        """Whether a batch is all read, by what either address says."""
-        with httpx.Client(timeout=30) as http:
-            answer = self._pass_on(http, "GET", self._recorder, f"/v1/batches/{batch_id}")
-        return answer is not None and answer.is_success and answer.json()["status"] == "SUCCESS"
-
-    def _submit(self, http: httpx.Client, batch_id: str) -> None:
-        path = "file:///data/images/receipt-es.png"
-        images = [{"image_path": path, "index": index} for index in range(self.IMAGES)]
-        body = {"batch_id": batch_id, "batch_total": self.IMAGES, "images": images}
-        key = {"Idempotency-Key": batch_id}
-        if self._ask(http, "POST", self._ingest, "/v1/batches", json=body, headers=key) is not None:
-            self.batches.append(batch_id)
-        if self.batches:
-            self._ask(http, "GET", self._recorder, f"/v1/batches/{self.batches[-1]}")
-
-    def _ask(
-        self, http: httpx.Client, method: str, addresses: Sequence[str], path: str, **told: Any
-    ) -> httpx.Response | None:
-        """What is answered in the end; None if that is a fault, or nothing yet when all ends."""
-        while True:
-            answer = self._pass_on(http, method, addresses, path, **told)
-            if answer is None:
-                self.faults.append(f"{method} {path}: nobody answers")
-                return None
-            status = answer.status_code
-            self.answers[status] = self.answers.get(status, 0) + 1
-            # What was accepted a moment ago is not recorded yet.
-            if answer.is_success or (method == "GET" and status == 404):
-                return answer
-            after = answer.headers.get("Retry-After", "")
-            if status != 503 or not after.isdigit():
-                self.faults.append(f"{method} {path}: {status} {answer.text}")
-                return None
-            if self._ended.wait(int(after)):
-                return None
-
-    def _pass_on(
-        self, http: httpx.Client, method: str, addresses: Sequence[str], path: str, **told: Any
-    ) -> httpx.Response | None:
-        for address in addresses:
-            try:
-                return http.request(method, address + path, **told)
-            except httpx.TransportError:
-                continue
-        return None
-
-
-IMAGES_OF = {
-    "ingest": ("ocrstream-ingest", "services/ingest/Dockerfile", None),
-    "ocr-worker": ("ocrstream-worker", "services/ocr-worker/Dockerfile", "cpu"),
-    "recorder": ("ocrstream-recorder", "services/recorder/Dockerfile", None),
-    "recorder-api": ("ocrstream-recorder", "services/recorder/Dockerfile", None),
-}
-
-
-def commit_before() -> str:
-    """The last commit of which images are others than of HEAD, where the history is there."""
-    git = ["git", "log", "-1", "--format=%H"]
-    said = subprocess.run(
-        ["bash", "-c", f"{' '.join(git)} $({' '.join(git)} -- libs services requirements)^"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if said.returncode:
-        not_run("images of another build", said.stderr.strip())
-    return said.stdout.strip()
-
-
-def build(commit: str, folder: Path) -> None:
-    """Build our images of a commit, under a tag of their own."""
-    folder.mkdir()
-    archive = folder.with_suffix(".tar")
-    run(["git", "archive", f"--output={archive}", commit], 60)
-    run(["tar", "--extract", f"--file={archive}", f"--directory={folder}"], 60)
-    for name, dockerfile, target in sorted(set(IMAGES_OF.values()), key=str):
-        docker(
-            *("build", "--quiet", f"--tag={name}:{BEFORE}", f"--file={folder / dockerfile}"),
-            *((f"--target={target}",) if target else ()),
-            str(folder),
-            timeout_s=BUILD_TIMEOUT_S,
-        )
-
-
-def beside(composed: Composed, ports: dict[str, int]) -> str:
-    """A file for Compose: each of our services once more, of the build before."""
-    lines = ["services:"]
-    for name, (image_name, *_) in IMAGES_OF.items():
-        lines += [
-            f"  {name}-{BEFORE}:",
-            f"    extends: {{file: {ROOT / 'docker-compose.yml'}, service: {name}}}",
-            f"    image: {image_name}:{BEFORE}",
-        ]
-        if name in ports:
-            lines.append(f'    ports: !override ["127.0.0.1:{ports[name]}:8000"]')
-        if name == "ocr-worker":
-            lines.append("    environment: {OCRSTREAM_ENGINE: noop}")
-    return "\n".join(lines) + "\n"
-
-
 @pytest.mark.timeout(BUILD_TIMEOUT_S)
 def test_services_of_another_build_take_over_under_load_and_give_back(quick: Composed) -> None:
     build(commit_before(), quick.folder / "before")
@@ -539,7 +403,7 @@ def test_services_of_another_build_take_over_under_load_and_give_back(quick: Com
     others = [f"{name}-{BEFORE}" for name in IMAGES_OF]
     quick.change("before", beside(quick, ports))
     here = quick.outside
-    client = Client(
+    client = BalancedClient(
         [here.ingest_url, f"http://127.0.0.1:{ports['ingest']}"],
         [here.recorder_url, f"http://127.0.0.1:{ports['recorder-api']}"],
     )
@@ -571,7 +435,7 @@ def test_services_of_another_build_take_over_under_load_and_give_back(quick: Com
         quick.change("before", "")
     assert client.faults == []
     for batch_id in client.batches:
-        exactly(quick, batch_id, Client.IMAGES)
+        exactly(quick, batch_id, BalancedClient.IMAGES)
 
 
 # ---- on a GPU ------------------------------------------------------------------------------------
