@@ -7,6 +7,7 @@ A control group does so where we may make one. Elsewhere the processes are stopp
 second, which any user may do, and which looks different to them: nothing waits for a core.
 """
 
+import asyncio
 import contextlib
 import secrets
 import signal
@@ -30,6 +31,20 @@ def starved(pid: int, share: float = 0.02) -> AbstractContextManager[None]:
     """The process, and all that it has started or starts, together get `share` of one core."""
     means = starved_by_quota if may_make_groups() else starved_by_stops
     return means(pid, share)
+
+
+def compute(seconds: float) -> None:
+    """Keeps this thread running, on whatever core it gets."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+async def compute_in_turns(seconds: float) -> None:
+    """Computes like `compute`, and lets the event loop run its other tasks in between."""
+    for _ in range(round(seconds / 0.002)):
+        compute(0.002)
+        await asyncio.sleep(0)
 
 
 @contextlib.contextmanager

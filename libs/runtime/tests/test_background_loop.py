@@ -51,6 +51,16 @@ async def test_rounds_follow_each_other_until_the_stop() -> None:
     assert rounds.count == 3
 
 
+async def test_any_of_several_stops_ends_the_loop_and_its_pauses() -> None:
+    for number, pause_s in ((0, LONG_S), (1, math.inf), (1, None)):
+        rounds, stops = Rounds(pause_s, None), (asyncio.Event(), asyncio.Event())
+        loop = BackgroundLoop("count", rounds.run_round, interval_s=LONG_S, retry_on=())
+        asyncio.get_running_loop().call_later(SOON_S, stops[number].set)
+        async with asyncio.timeout(5):
+            await loop.run(*stops)
+        assert rounds.count == 1
+
+
 async def test_no_round_runs_after_a_stop() -> None:
     rounds = Rounds(None)
     rounds.stop.set()
@@ -145,6 +155,18 @@ async def test_a_failure_that_lasts_is_logged_once_and_so_is_its_end() -> None:
         ("background loop fails", "count", "OSError: full"),
         ("background loop recovered", "count", None),
     ]
+
+
+async def test_each_failure_is_told_before_the_pause() -> None:
+    away, full = OSError("away"), OSError("full")
+    rounds = Rounds(away, full, None, None)
+    told: list[tuple[int, Exception]] = []
+
+    def on_failure(error: Exception) -> None:
+        told.append((rounds.count, error))
+
+    await rounds.run(interval_s=0.001, on_failure=on_failure)
+    assert told == [(1, away), (2, full)]
 
 
 async def test_other_exceptions_end_the_loop() -> None:

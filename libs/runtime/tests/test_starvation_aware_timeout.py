@@ -9,26 +9,12 @@ from contextlib import AbstractContextManager
 
 import pytest
 from not_run import not_run
-from starved import may_make_groups, starved_by_quota, starved_by_stops
+from starved import compute_in_turns, may_make_groups, starved_by_quota, starved_by_stops
 
 from ocrstream_runtime import starvation_aware_timeout as timeout_module
 from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
 
 LIMIT_S = 0.3
-
-
-def compute(seconds: float) -> None:
-    """Keep this thread running, on whatever core it gets."""
-    until = time.thread_time() + seconds
-    while time.thread_time() < until:
-        pass
-
-
-async def compute_in_turns(seconds: float) -> None:
-    """As `compute`; whatever else the loop has to do comes in between."""
-    for _ in range(round(seconds / 0.002)):
-        compute(0.002)
-        await asyncio.sleep(0)
 
 
 async def test_it_ends_where_nothing_comes() -> None:
@@ -59,6 +45,34 @@ async def test_it_has_an_end_whatever_we_compute(monkeypatch: pytest.MonkeyPatch
             await compute_in_turns(10 * LIMIT_S)
 
 
+async def test_a_restart_grants_the_whole_timeout_again() -> None:
+    async with StarvationAwareTimeout(LIMIT_S) as timeout:
+        for _ in range(4):
+            await asyncio.sleep(LIMIT_S / 2)
+            timeout.restart()
+        assert timeout.spent_s == 0
+
+    async def wait_after_a_restart() -> None:
+        async with StarvationAwareTimeout(LIMIT_S) as timeout:
+            timeout.restart()
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await wait_after_a_restart()
+
+
+async def test_a_restart_does_not_undo_an_expiry() -> None:
+    async def restart_when_expired() -> None:
+        async with StarvationAwareTimeout(0) as timeout:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                timeout.restart()
+
+    with pytest.raises(TimeoutError):
+        await restart_when_expired()
+
+
 async def test_a_cancel_from_elsewhere_stays_one() -> None:
     async def wait() -> None:
         async with StarvationAwareTimeout(LIMIT_S):
@@ -73,9 +87,8 @@ async def test_a_cancel_from_elsewhere_stays_one() -> None:
 
 WAITING = f"""
 import asyncio, sys
-sys.path.insert(0, sys.argv[1])
 from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
-from test_starvation_aware_timeout import compute_in_turns
+from starved import compute_in_turns
 
 async def main():
     print("ready", flush=True)
@@ -92,13 +105,12 @@ asyncio.run(main())
 def test_a_starved_process_has_longer(
     starve: Callable[[int, float], AbstractContextManager[None]],
     monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
 ) -> None:
     if starve is starved_by_quota and not may_make_groups():
         not_run("a wait throttled by a quota", "no control group can be made")
     monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
     with subprocess.Popen(
-        [sys.executable, "-c", WAITING, str(request.path.parent)],
+        [sys.executable, "-c", WAITING],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -21,9 +21,9 @@ class BackgroundLoop:
 
     The pause takes `interval_s` unless the round returns another one. Setting `wake` ends the pause
     early; the loop clears `wake` before each round. A round that raises one of `retry_on` failed:
-    the loop logs the failure under its `name`, pauses for `backoff` (by default for `interval_s`),
-    during which `wake` has no effect, and runs the next round. `health` reports the loop as not
-    ready meanwhile. Any other exception ends the loop.
+    the loop logs the failure under its `name`, calls `on_failure`, pauses for `backoff` (by default
+    for `interval_s`), during which `wake` has no effect, and runs the next round. `health` reports
+    the loop as not ready meanwhile. Any other exception ends the loop.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class BackgroundLoop:
         backoff: Backoff | None = None,
         wake: asyncio.Event | None = None,
         health: RetryHealth | None = None,
+        on_failure: Callable[[Exception], None] | None = None,
     ) -> None:
         self._name = name
         self._run_round = run_round
@@ -44,25 +45,28 @@ class BackgroundLoop:
         self._backoff = backoff or Backoff(interval_s)
         self._wake = wake or asyncio.Event()
         self._health = health
+        self._on_failure = on_failure
         self._pauses = self._backoff.pauses()
         self._failure: str | None = None
         self._failing_since = 0.0
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Runs rounds until `stop` is set. A stop ends a pause at once, but never cancels a round.
+    async def run(self, *stops: asyncio.Event) -> None:
+        """Runs rounds until one of `stops` is set.
 
-        Raises what a round raises that is not in `retry_on`.
+        A stop ends a pause at once, but never cancels a round. Raises what a round raises that is
+        not in `retry_on`.
         """
         try:
-            while not stop.is_set():
+            while not any(stop.is_set() for stop in stops):
                 self._wake.clear()
                 try:
                     pause_s = await self._run_round()
                 except self._retry_on as error:
-                    await _pause(self._failed(error), stop)
+                    await _pause(self._failed(error), *stops)
                 else:
                     self._succeeded()
-                    await _pause(self._interval_s if pause_s is None else pause_s, stop, self._wake)
+                    pause_s = self._interval_s if pause_s is None else pause_s
+                    await _pause(pause_s, *stops, self._wake)
         finally:
             if self._health is not None:
                 self._health.ended(self)
@@ -80,6 +84,8 @@ class BackgroundLoop:
             logger.warning(
                 "background loop fails", loop=self._name, error=self._failure, retry_in_s=pause_s
             )
+        if self._on_failure is not None:
+            self._on_failure(error)
         return pause_s
 
     def _succeeded(self) -> None:

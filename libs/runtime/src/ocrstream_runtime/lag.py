@@ -13,6 +13,7 @@ from prometheus_client import Gauge
 from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.errors import NotReadyError
 from ocrstream_runtime.metrics import Family
+from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
 
 _INTERVAL_S = 5.0
 _TIMEOUT_S = 3.0
@@ -75,7 +76,7 @@ class LagWatch:
             )
 
     async def _run_round(self) -> None:
-        async with asyncio.timeout(_TIMEOUT_S):
+        async with StarvationAwareTimeout(_TIMEOUT_S):
             await self._measure()
 
     async def _measure(self) -> None:

@@ -35,8 +35,8 @@ class Backoff:
             pause_s = min(2 * pause_s, max_s)
 
 
-STARTUP_BACKOFF = Backoff(0.2, 5.0)
-"""For a service that starts before Kafka or its database accepts connections."""
+OUTAGE_BACKOFF = Backoff(0.2, 5.0)
+"""For work that waits until Kafka or a database accepts connections."""
 
 
 class _Failure(NamedTuple):
@@ -82,7 +82,7 @@ async def retry(
     retry_on: tuple[type[Exception], ...],
     stop: asyncio.Event,
     *,
-    backoff: Backoff = STARTUP_BACKOFF,
+    backoff: Backoff = OUTAGE_BACKOFF,
     health: RetryHealth | None = None,
 ) -> ResultT:
     """Returns what `attempt` returns, and calls it again for as long as it raises a `retry_on`.

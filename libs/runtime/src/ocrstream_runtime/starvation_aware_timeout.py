@@ -32,6 +32,14 @@ class StarvationAwareTimeout:
         self._timer: asyncio.TimerHandle | None = None
         self._expiring = False
 
+    def restart(self) -> None:
+        """Grants the body the whole timeout again, unless the timeout has expired."""
+        if self._timeout.expired():
+            return
+        self._measure()
+        self.spent_s, self._expiring = 0.0, False
+        self._timeout.reschedule(self._now() + self._timeout_s * WALL_FACTOR)
+
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
         self._measured_at, self._busy_s = self._now(), thread_busy_s()

@@ -14,8 +14,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
+from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
+from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.messaging_spans import process_span
+from ocrstream_runtime.retries import OUTAGE_BACKOFF
+from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import ImageSubmitted
@@ -35,7 +39,6 @@ _COMMIT_TIMEOUT_S = 3.0
 # A fetch from it returns nothing but counts as a poll: a member that does not poll within
 # `max_poll_interval_ms` leaves the group.
 _NO_SUCH_PARTITION = TopicPartition("", 0)
-_BACKOFF_S = 1.0
 
 ProcessImage = Callable[[ImageSubmitted, Permit], Awaitable[None]]
 
@@ -75,6 +78,7 @@ class ImageConsumer(ConsumerRebalanceListener):
         self._draining: set[TopicPartition] = set()
         self._tasks: dict[asyncio.Task[None], tuple[TopicPartition, Permit]] = {}
         self._failure: BaseException | None = None
+        self._failed = asyncio.Event()
         self._committed_at = 0.0
         self.joined = False
         """Whether the member has joined the group; a surplus member has no partition."""
@@ -90,15 +94,15 @@ class ImageConsumer(ConsumerRebalanceListener):
         """
         self._kafka.subscribe(list(self._topics), listener=self)
         await self._kafka.start()
+        loop = BackgroundLoop(
+            "image consumer",
+            self._run_round,
+            interval_s=0.0,
+            retry_on=(KafkaError,),
+            backoff=OUTAGE_BACKOFF,
+        )
         try:
-            while not stop.is_set() and self._failure is None:
-                try:
-                    await self._step()
-                except KafkaError as error:
-                    logger.warning(
-                        "cannot fetch records, trying again", error=str(error), backoff_s=_BACKOFF_S
-                    )
-                    await asyncio.sleep(_BACKOFF_S)
+            await loop.run(stop, self._failed)
             await self._drain(set(self._trackers))
         finally:
             await stop_consumer(self._kafka)
@@ -111,7 +115,7 @@ class ImageConsumer(ConsumerRebalanceListener):
         return len(self._tasks)
 
     async def next_offsets(self) -> dict[TopicPartition, int]:
-        """The lowest offset of each partition that is not done."""
+        """Returns the lowest offset of each partition that is not done."""
         return {
             partition: (
                 await self._kafka.position(partition)
@@ -142,13 +146,13 @@ class ImageConsumer(ConsumerRebalanceListener):
             self._trackers.setdefault(partition, OffsetTracker())
         self.joined = True
 
-    async def _step(self) -> None:
+    async def _run_round(self) -> None:
         if self._in_flight_limit.available > 0:
             await self._poll()
         if self._in_flight_limit.available <= 0:
             await self._kafka.getmany(_NO_SUCH_PARTITION, timeout_ms=0)
             self._in_flight_limit.permit_released.clear()
-            await _wait_for(self._in_flight_limit.permit_released, _COMMIT_INTERVAL_S)
+            await wait_for_event(self._in_flight_limit.permit_released, _COMMIT_INTERVAL_S)
         if time.monotonic() - self._committed_at > _COMMIT_INTERVAL_S:
             await self._commit(set(self._trackers))
 
@@ -236,6 +240,7 @@ class ImageConsumer(ConsumerRebalanceListener):
         metrics.IMAGES_IN_FLIGHT.set(len(self._tasks))
         if not task.cancelled() and task.exception() is not None:
             self._failure = self._failure or task.exception()
+            self._failed.set()
 
     async def _drain(self, partitions: set[TopicPartition]) -> None:
         """Waits for the partitions' images, commits, and drops the partitions."""
@@ -270,7 +275,7 @@ class ImageConsumer(ConsumerRebalanceListener):
         if not offsets:
             return
         try:
-            async with asyncio.timeout(_COMMIT_TIMEOUT_S):
+            async with StarvationAwareTimeout(_COMMIT_TIMEOUT_S):
                 await self._kafka.commit(offsets)
         except (KafkaError, TimeoutError) as error:
             # Some images are then read again, here or by the partition's next owner.
@@ -279,11 +284,3 @@ class ImageConsumer(ConsumerRebalanceListener):
         for partition, offset in offsets.items():
             if partition in self._trackers:
                 self._trackers[partition].mark_committed(offset)
-
-
-async def _wait_for(event: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        return

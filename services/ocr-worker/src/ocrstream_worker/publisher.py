@@ -9,13 +9,13 @@ from ocrstream_runtime.errors import ClockRefusedError, NotReadyError, RecordToo
 from ocrstream_runtime.kafka import check_size
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_runtime.renewable_producer import RenewableProducer
+from ocrstream_runtime.retries import OUTAGE_BACKOFF
 from ocrstream_schemas.headers import Headers, cloud_event_headers
 from ocrstream_worker.result_events import OutgoingEvent, without_options
 
 logger = structlog.get_logger(__name__)
 
 SOURCE = "/ocrstream/ocr-worker"
-_BACKOFF_S = 1.0
 
 
 class KafkaPublisher:
@@ -49,10 +49,11 @@ class KafkaPublisher:
         self, outgoing: OutgoingEvent, key: bytes, headers: Headers
     ) -> None:
         try:
-            while True:
+            # Not `retry`: it would retry each KafkaError, and no event stops a send.
+            for pause_s in OUTAGE_BACKOFF.pauses():
                 if await self._try_send(outgoing, key, headers):
                     return
-                await asyncio.sleep(_BACKOFF_S)
+                await asyncio.sleep(pause_s)
         finally:
             # Another event for the topic that still waits records its error again.
             self._clock_errors.pop(outgoing.topic, None)

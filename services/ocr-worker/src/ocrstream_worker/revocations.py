@@ -3,22 +3,20 @@
 import asyncio
 from types import TracebackType
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
+from ocrstream_runtime.retries import OUTAGE_BACKOFF
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import BatchRevoked, ImageSubmitted
 from ocrstream_schemas.topics import BATCHES_COMMANDS
 from ocrstream_worker.errors import BatchCancelledError
 
-logger = structlog.get_logger(__name__)
-
 _POLL_MS = 500
 _POLL_RECORDS = 1000
-_BACKOFF_S = 1.0
 
 
 class CancelScope:
@@ -110,23 +108,24 @@ class Revocations:
         await self._kafka.start()
         try:
             ends = await self._kafka.end_offsets(self._kafka.assignment())
-            while not stop.is_set():
-                await self._step()
-                if not self.caught_up.is_set() and await self._has_reached(ends):
-                    self.caught_up.set()
+            loop = BackgroundLoop(
+                "revocations",
+                lambda: self._read(ends),
+                interval_s=0.0,
+                retry_on=(KafkaError,),
+                backoff=OUTAGE_BACKOFF,
+            )
+            await loop.run(stop)
         finally:
             await stop_consumer(self._kafka)
 
-    async def _step(self) -> None:
-        try:
-            records = await self._kafka.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
-        except KafkaError as error:
-            logger.warning("cannot fetch commands, trying again", error=str(error))
-            await asyncio.sleep(_BACKOFF_S)
-            return
+    async def _read(self, ends: dict[TopicPartition, int]) -> None:
+        records = await self._kafka.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
         for found in records.values():
             for record in found:
                 self.apply(record)
+        if not self.caught_up.is_set() and await self._has_reached(ends):
+            self.caught_up.set()
 
     def apply(self, record: RawRecord) -> None:
         """Records a cancellation; ignores other commands."""

@@ -11,8 +11,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import REGISTRY
+from starved import compute_in_turns
 from structlog.testing import capture_logs
 
+from ocrstream_runtime.retries import Backoff
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, lane_topic
 from ocrstream_worker import consumer as consumer_module
@@ -20,6 +22,7 @@ from ocrstream_worker.concurrency import Permit
 from ocrstream_worker.consumer import ImageConsumer
 
 DEADLINE_S = 10.0
+COMMIT_TIMEOUT_S = 0.2
 URGENT = lane_topic("urgent")
 A0, A1, U0 = (
     TopicPartition(IMAGES_SUBMITTED, 0),
@@ -51,6 +54,7 @@ class Kafka:
         self.commit_answers.set()
         self.trouble: Exception | None = None
         self.before_poll: Callable[[], Any] | None = None
+        self.commit_computes_s = 0.0
         self._listener: Any = None
 
     def subscribe(self, topics: list[str], listener: object) -> None:
@@ -118,6 +122,7 @@ class Kafka:
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         await self.commit_answers.wait()
+        await compute_in_turns(self.commit_computes_s)
         self.commits |= offsets
 
 
@@ -151,9 +156,9 @@ class Work:
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumer_module, "_COMMIT_INTERVAL_S", 0.005)
-    monkeypatch.setattr(consumer_module, "_BACKOFF_S", 0.005)
+    monkeypatch.setattr(consumer_module, "OUTAGE_BACKOFF", Backoff(0.005))
     monkeypatch.setattr(consumer_module, "_IDLE_POLL_MS", 2)
-    monkeypatch.setattr(consumer_module, "_COMMIT_TIMEOUT_S", 0.2, raising=False)
+    monkeypatch.setattr(consumer_module, "_COMMIT_TIMEOUT_S", COMMIT_TIMEOUT_S)
 
 
 @contextlib.asynccontextmanager
@@ -397,6 +402,29 @@ async def test_a_broker_that_never_answers_a_commit_stops_nobody_from_ending() -
         stop.set()
         async with asyncio.timeout(DEADLINE_S):
             await task
+
+
+async def test_time_without_cpu_does_not_count_against_a_commit() -> None:
+    kafka, work = Kafka({A0: 3}), Work(at_once=True)
+    kafka.commit_computes_s = 2 * COMMIT_TIMEOUT_S
+    async with running(kafka, work):
+        await until(lambda: kafka.commits == {A0: 3})
+
+
+async def test_an_outage_is_logged_once_and_a_stop_ends_its_backoff(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer_module, "OUTAGE_BACKOFF", Backoff(0.001, 3600.0))
+    kafka, work = Kafka({A0: 3}), Work(at_once=True)
+
+    async def fail() -> None:
+        raise KafkaConnectionError("away")
+
+    kafka.before_poll = fail
+    with capture_logs() as logs:
+        async with running(kafka, work):
+            await until(lambda: kafka.polls > 5)
+    assert [one["event"] for one in logs] == ["background loop fails"]
 
 
 async def test_a_member_without_partitions_keeps_polling() -> None:

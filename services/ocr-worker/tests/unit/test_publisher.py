@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from ocrstream_runtime.clock import translate_clock_errors
 from ocrstream_runtime.errors import NotReadyError, RecordTooLargeError
 from ocrstream_runtime.renewable_producer import RenewableProducer
+from ocrstream_runtime.retries import Backoff
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.events import ImageSubmitted, Provenance, TaskRevoked, TextBox
 from ocrstream_schemas.ids import RecordRef
@@ -63,7 +64,7 @@ def attempt(options: dict[str, Any] | None = None) -> ImageAttempt:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher_module, "_BACKOFF_S", 0)
+    monkeypatch.setattr(publisher_module, "OUTAGE_BACKOFF", Backoff(0))
 
 
 async def test_insists_while_the_trouble_may_pass() -> None:
@@ -75,7 +76,7 @@ async def test_insists_while_the_trouble_may_pass() -> None:
 async def test_while_the_clock_is_wrong_it_says_so_and_insists(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(publisher_module, "_BACKOFF_S", 3600)
+    monkeypatch.setattr(publisher_module, "OUTAGE_BACKOFF", Backoff(3600))
     broker = Broker(InvalidTimestampError(), KafkaConnectionError())
     publisher = publisher_to(broker)
     with capture_logs() as logs:
@@ -90,7 +91,7 @@ async def test_while_the_clock_is_wrong_it_says_so_and_insists(
     publishing.cancel()
     await asyncio.wait([publishing])
     await publisher.check()
-    monkeypatch.setattr(publisher_module, "_BACKOFF_S", 0)
+    monkeypatch.setattr(publisher_module, "OUTAGE_BACKOFF", Backoff(0))
     await publisher.publish(attempt().started_event(), "c")
     assert len(broker.records) == 1
 

@@ -13,6 +13,7 @@ from ocrstream_recorder.errors import IdleInTransactionError
 from ocrstream_recorder.search import indexer
 from ocrstream_recorder.search.index import IndexBacklog, QueuedImage
 from ocrstream_recorder.search.indexer import Piece, SearchIndexer
+from ocrstream_runtime import background_loop
 
 PIECE_S = 0.1
 FOR_S = 300.0
@@ -50,6 +51,9 @@ class Scene:
         self._pass(seconds)
         return stop.is_set()
 
+    async def pause(self, seconds: float, *_: asyncio.Event) -> None:
+        self._pass(seconds)
+
     def _pass(self, seconds: float) -> None:
         self.now_s += seconds
         if self.now_s >= FOR_S:
@@ -64,6 +68,7 @@ async def index(
     scene = Scene(is_recording, at_most)
     monkeypatch.setattr(indexer, "time", scene)
     monkeypatch.setattr(indexer, "wait_for_event", scene.wait_for_event)
+    monkeypatch.setattr(background_loop, "_pause", scene.pause)
     monkeypatch.setattr(indexer, "_compute", list[QueuedImage])
     await SearchIndexer(cast("Database", scene), "recorder", 30.0).run(scene.stop)
     return scene

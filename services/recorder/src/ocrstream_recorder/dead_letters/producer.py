@@ -16,6 +16,7 @@ from ocrstream_runtime.errors import RecordTooLargeError
 from ocrstream_runtime.kafka import RawRecord, check_size, record_ref
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_runtime.renewable_producer import RenewableProducer
+from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
 from ocrstream_runtime.tracing import trace_context
 from ocrstream_schemas.headers import (
     DEAD_LETTER_CONSUMER,
@@ -31,22 +32,22 @@ logger = structlog.get_logger(__name__)
 _ERROR_MAX_LENGTH = 2000
 # aiokafka sends no record that has neither key nor value.
 _NO_KEY = b""
-# aiokafka waits for a topic that is not there, and for acknowledgements without an end.
+# aiokafka waits without limit for a missing topic, and for acknowledgements.
 _TIMEOUT_S = 5.0
 
 KeptAt = dict[Coordinates, Coordinates]
-"""Where the value of each rejected record is kept, by where the record was read."""
+"""The coordinates at which each rejected record's value is kept, by those of the record."""
 
 
 class _Sent(NamedTuple):
-    """A dead letter that is being sent; `whole` if it has the key and the value of its record."""
+    """A dead letter in flight; `whole` if it contains the key and the value of its record."""
 
     metadata: asyncio.Future[RecordMetadata]
     whole: bool
 
 
 class DeadLetterProducer:
-    """Sends rejected records on: key and value unchanged, headers name reason and origin."""
+    """Sends rejected records with unchanged key and value; headers name reason and origin."""
 
     def __init__(self, producer: RenewableProducer, consumer: str) -> None:
         self._producer = producer
@@ -54,10 +55,10 @@ class DeadLetterProducer:
         self._unacknowledged: dict[Coordinates, _Sent] = {}
 
     async def publish(self, rejected: Iterable[tuple[RawRecord, Rejection]]) -> KeptAt:
-        """Returns when the broker has every rejected record; raises KafkaError if it has not.
+        """Returns when the broker has acknowledged every rejected record; else raises KafkaError.
 
-        At least once: a poll that is tried again writes its dead letters again, except those whose
-        acknowledgement is still awaited.
+        Delivers at least once: a call that repeats an earlier one sends its records again, except
+        those whose acknowledgement is still pending.
         """
         by_origin = {
             Coordinates(record.topic, record.partition, record.offset): (record, rejection)
@@ -65,17 +66,19 @@ class DeadLetterProducer:
         }
         if not by_origin:
             return {}
-        loop = asyncio.get_running_loop()
         all_sent: list[_Sent] = []
         try:
-            async with asyncio.timeout(_TIMEOUT_S) as timeout, self._producer.acquire() as producer:
+            async with (
+                StarvationAwareTimeout(_TIMEOUT_S) as timeout,
+                self._producer.acquire() as producer,
+            ):
                 for origin, (record, rejection) in by_origin.items():
                     all_sent.append(await self._send_once(producer, origin, record, rejection))
-                    timeout.reschedule(loop.time() + _TIMEOUT_S)
+                    timeout.restart()
                 for sent in all_sent:
                     await asyncio.wait([sent.metadata])
-                    timeout.reschedule(loop.time() + _TIMEOUT_S)
-                # Each is looked at: asyncio logs failures that nobody has retrieved.
+                    timeout.restart()
+                # All of them are retrieved, because asyncio logs exceptions that are not.
                 failures = [failure for sent in all_sent if (failure := sent.metadata.exception())]
                 if failures:
                     raise failures[0]
@@ -104,7 +107,7 @@ class DeadLetterProducer:
         record: RawRecord,
         rejection: Rejection,
     ) -> _Sent:
-        """Send its dead letter, unless the last one may still be acknowledged."""
+        """Sends the record's dead letter, unless the broker may still acknowledge the last one."""
         sent = self._unacknowledged.get(origin)
         if sent is None or sent.metadata.done():
             sent = self._unacknowledged[origin] = await self._send(producer, record, rejection)
@@ -122,7 +125,7 @@ class DeadLetterProducer:
             try:
                 check_size(topic, key, value, headers)
             except RecordTooLargeError as too_large:
-                # Compressed it fitted into its own topic, where it can still be read.
+                # It fitted into its own topic compressed, and remains readable there.
                 error = f"{rejection.error} (value left out, it is kept at its origin: {too_large})"
                 headers = self._headers(record, rejection._replace(error=error)) + span_headers
                 key, value, whole = _NO_KEY, None, False
@@ -150,6 +153,6 @@ class DeadLetterProducer:
 
 
 def storable_error(error: str) -> str:
-    """The error as every header and column can hold it: no longer, no lone surrogates, no NUL."""
+    """Returns the error as headers and columns can store it: cut, no lone surrogates, no NUL."""
     encodable = error[:_ERROR_MAX_LENGTH].encode("utf-8", "backslashreplace").decode()
     return encodable.replace("\0", "\\0")

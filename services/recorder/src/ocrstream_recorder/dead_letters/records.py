@@ -1,9 +1,8 @@
-"""Dead letters in Kafka: read where they are kept, and sent to their origin topics again.
+"""Reads dead letters from Kafka, and sends them to their origin topics again.
 
-Each use has clients of its own, so that nothing here can stop the recording.
+Each use has clients of its own, so it cannot stop the recording.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -22,6 +21,7 @@ from ocrstream_runtime.kafka import (
 )
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_runtime.settings import ServiceSettings
+from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
 from ocrstream_schemas.headers import REDRIVE, origin_headers
 from ocrstream_schemas.ids import RecordRef
 
@@ -38,7 +38,7 @@ def _unavailable() -> Generator[None]:
 
 
 class DeadLetterReader:
-    """Reads dead letters; consecutive ones fastest."""
+    """Reads dead letters; the fastest order is that of their offsets."""
 
     def __init__(self, kafka: AIOKafkaConsumer) -> None:
         self._kafka = kafka
@@ -46,14 +46,14 @@ class DeadLetterReader:
         self._position: tuple[TopicPartition, int] | None = None
 
     async def read(self, kept: Coordinates, origin: RecordRef) -> RawRecord:
-        """The record with the key and value of the dead letter with this origin.
+        """Reads the record that holds the key and value of the dead letter of `origin`.
 
-        Raises DeadLetterDeletedError, also if another record has these coordinates now, and
+        Raises DeadLetterDeletedError, also if another record has the coordinates `kept` now, and
         DeadLettersUnavailableError.
         """
         partition = TopicPartition(kept.topic, kept.partition)
         with _unavailable():
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with StarvationAwareTimeout(_TIMEOUT_S):
                 record = await self._read(partition, kept.offset)
         if record is None or record.offset != kept.offset or record_ref(record) != origin:
             raise DeadLetterDeletedError
@@ -84,9 +84,10 @@ class Redriver:
     async def send(
         self, key: bytes | None, value: bytes | None, origin: RecordRef, redrive: int
     ) -> None:
-        """Returns when the broker has it; `redrive` numbers those of this dead letter, from 1.
+        """Sends the record; returns when the broker has acknowledged it.
 
-        Raises RecordTooLarge, DeadLettersUnavailableError.
+        `redrive` is the number of the dead letter's redrive, from 1. Raises RecordTooLargeError and
+        DeadLettersUnavailableError.
         """
         with send_span(origin.topic, key) as span_headers, _unavailable(), translate_clock_errors():
             headers = [*origin_headers(origin), (REDRIVE, str(redrive).encode()), *span_headers]
@@ -102,7 +103,7 @@ class DeadLetterRecords:
 
     @asynccontextmanager
     async def reader(self) -> AsyncGenerator[DeadLetterReader]:
-        """A reader; raises DeadLettersUnavailableError."""
+        """Yields a reader. Raises DeadLettersUnavailableError."""
         kafka = create_consumer(self._settings, _CLIENT_ID, group_id=None)
         with _unavailable():
             await kafka.start()
@@ -113,7 +114,7 @@ class DeadLetterRecords:
 
     @asynccontextmanager
     async def sender(self) -> AsyncGenerator[Redriver]:
-        """A sender; raises DeadLettersUnavailableError."""
+        """Yields a sender. Raises DeadLettersUnavailableError."""
         producer = create_producer(self._settings, _CLIENT_ID)
         with _unavailable():
             await producer.start()

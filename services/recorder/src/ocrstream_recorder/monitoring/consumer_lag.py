@@ -4,27 +4,25 @@ The reader asks Kafka when a request needs it, and at most once a second.
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ocrstream_recorder.errors import LagUnknownError
-from ocrstream_runtime.errors import StoppedError
 from ocrstream_runtime.kafka import create_consumer, stop_consumer
-from ocrstream_runtime.lifecycle import cancel_on, wait_for_event
+from ocrstream_runtime.reconnecting_loop import ReconnectingLoop
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.topics import IMAGE_TOPICS, RECORDED_TOPICS
 
-logger = structlog.get_logger(__name__)
-
 _TTL_S = 1.0
 _TIMEOUT_S = 3.0
-_BACKOFF_S = 1.0
 _CLIENT_ID = "recorder-lag"
 
 
@@ -38,7 +36,7 @@ class Logs:
     committed: Mapping[TopicPartition, int]
 
     def waiting(self, topic: str, done: Mapping[TopicPartition, int]) -> int:
-        """How many records of a topic wait for a reader whose next offsets are `done`.
+        """Returns how many records of a topic wait for a reader whose next offsets are `done`.
 
         A partition without an offset, or with a deleted one, waits from its beginning.
         """
@@ -49,8 +47,13 @@ class Logs:
         )
 
 
+class _Clients(NamedTuple):
+    admin: AIOKafkaAdminClient
+    consumer: AIOKafkaConsumer
+
+
 class LagReader:
-    """Asks Kafka while it runs; `look` may have any number of callers at once."""
+    """Measures the logs while `run` runs; `look` may have any number of callers at once."""
 
     def __init__(self, settings: ServiceSettings, worker_group: str) -> None:
         self._settings = settings
@@ -58,9 +61,13 @@ class LagReader:
         self._requested = asyncio.Event()
         self._answer: asyncio.Future[Logs] | None = None
         self._answered_at = 0.0
+        # Why Kafka cannot be asked until the reader has connected again.
+        self._error: str | None = None
 
     async def look(self) -> Logs:
-        """The logs as they are now or were a second ago. Raises LagUnknownError."""
+        """Returns the logs as they are now or were a second ago. Raises LagUnknownError."""
+        if self._error is not None:
+            raise LagUnknownError(self._error)
         answer = self._answer
         stale = time.monotonic() - self._answered_at > _TTL_S
         if answer is None or (answer.done() and stale):
@@ -73,42 +80,48 @@ class LagReader:
             raise LagUnknownError("Kafka does not answer") from error
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Answer until `stop` is set."""
-        while not stop.is_set():
-            admin = AIOKafkaAdminClient(
-                bootstrap_servers=self._settings.kafka_bootstrap_servers, client_id=_CLIENT_ID
-            )
-            kafka = create_consumer(self._settings, _CLIENT_ID, group_id=None)
-            try:
-                async with asyncio.timeout(_TIMEOUT_S):
-                    await admin.start()
-                    await kafka.start()
-                while True:
-                    await cancel_on(self._requested.wait(), stop)
-                    async with asyncio.timeout(_TIMEOUT_S):
-                        self._publish(await self._measure(admin, kafka))
-            except StoppedError:
-                pass
-            except (KafkaError, TimeoutError) as error:
-                self._publish(LagUnknownError(str(error) or "Kafka does not answer"))
-                await wait_for_event(stop, _BACKOFF_S)
-            finally:
-                await stop_consumer(kafka)
-                await admin.close()
+        """Answers the callers of `look` until `stop` is set."""
+        loop = ReconnectingLoop(
+            "consumer lag",
+            self._connect,
+            self._answer_request,
+            interval_s=math.inf,
+            timeout_s=_TIMEOUT_S,
+            retry_on=(KafkaError,),
+            wake=self._requested,
+            on_failure=self._fail_request,
+        )
+        await loop.run(stop)
 
-    def _publish(self, found: Logs | LagUnknownError) -> None:
-        self._requested.clear()
-        self._answered_at = time.monotonic()
+    @asynccontextmanager
+    async def _connect(self) -> AsyncGenerator[_Clients]:
+        servers = self._settings.kafka_bootstrap_servers
+        admin = AIOKafkaAdminClient(bootstrap_servers=servers, client_id=_CLIENT_ID)
+        consumer = create_consumer(self._settings, _CLIENT_ID, group_id=None)
+        try:
+            await admin.start()
+            await consumer.start()
+            yield _Clients(admin, consumer)
+        finally:
+            await stop_consumer(consumer)
+            await admin.close()
+
+    async def _answer_request(self, clients: _Clients) -> None:
+        self._error = None
         if self._answer is None or self._answer.done():
             return
-        if isinstance(found, LagUnknownError):
-            self._answer.set_exception(found)
+        logs = await self._measure(*clients)
+        self._answered_at = time.monotonic()
+        self._answer.set_result(logs)
+
+    def _fail_request(self, error: Exception) -> None:
+        self._error = str(error) or "Kafka does not answer"
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(LagUnknownError(self._error))
             # Retrieved here, since the caller may have stopped waiting.
             self._answer.exception()
-        else:
-            self._answer.set_result(found)
 
-    async def _measure(self, admin: AIOKafkaAdminClient, kafka: AIOKafkaConsumer) -> Logs:
+    async def _measure(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> Logs:
         cluster_id: str = (await admin.describe_cluster())["cluster_id"]
         partitions = [
             TopicPartition(topic["topic"], partition["partition"])
@@ -116,9 +129,9 @@ class LagReader:
             for partition in topic["partitions"]
         ]
         images = [partition for partition in partitions if partition.topic in IMAGE_TOPICS]
-        begins = await kafka.beginning_offsets(partitions)
+        begins = await consumer.beginning_offsets(partitions)
         offsets = await admin.list_consumer_group_offsets(self.worker_group, partitions=images)
         # The ends last, so that no committed offset is beyond them.
-        ends = await kafka.end_offsets(partitions)
+        ends = await consumer.end_offsets(partitions)
         committed = {partition: offset.offset for partition, offset in offsets.items()}
         return Logs(cluster_id, begins, ends, committed)

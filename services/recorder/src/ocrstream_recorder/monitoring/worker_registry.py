@@ -1,11 +1,13 @@
-"""The workers, by the heartbeats that they send.
+"""Knows the workers by the heartbeats that they send.
 
-Every replica reads all heartbeats and keeps the last of each worker in memory, so that all replicas
-answer alike and the database holds nothing of it.
+Every replica reads all heartbeats and keeps the last of each worker in memory, so all replicas
+answer alike, and the database stores no heartbeats.
 """
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,7 +19,7 @@ from ocrstream_recorder import serving_metrics
 from ocrstream_recorder.errors import RegistryStaleError
 from ocrstream_runtime.errors import TopicsMissingError
 from ocrstream_runtime.kafka import RawRecord, create_consumer, record_ref, stop_consumer
-from ocrstream_runtime.lifecycle import wait_for_event
+from ocrstream_runtime.reconnecting_loop import ReconnectingLoop
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_schemas.codec import decode
 from ocrstream_schemas.errors import InvalidRecordError
@@ -36,7 +38,6 @@ _POLL_MS, _POLL_RECORDS = 500, 1_000
 _CHECK_INTERVAL_S = 2.0
 _TIMEOUT_S = 5.0
 _STALE_AFTER_S = 10.0
-_BACKOFF_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class LastHeartbeat:
     seen_at: datetime
 
     def alive(self, now: datetime) -> bool:
-        """Whether the worker has not stopped and its heartbeat is not too old."""
+        """Returns whether the worker has not stopped and its heartbeat is not too old."""
         age_s = (now - self.seen_at).total_seconds()
         return not self.heartbeat.stopped and age_s <= ALIVE_INTERVALS * self.heartbeat.interval_s
 
@@ -62,7 +63,7 @@ class WorkerRegistry:
         self._error = "the heartbeats have not been read to their end yet"
 
     def add(self, record: RawRecord) -> None:
-        """Record a heartbeat; count a record that is none."""
+        """Stores the heartbeat; skips and counts a record that is not one."""
         try:
             event = decode(record.topic, record.value, record_ref(record))
             if not isinstance(event, WorkerSeen) or record.key != event.worker.encode():
@@ -78,15 +79,15 @@ class WorkerRegistry:
             del self._last[next(iter(self._last))]
 
     def note_complete(self) -> None:
-        """Note that all heartbeats up to now have been read."""
+        """Records that the reader has read all heartbeats up to now."""
         self._complete_at = time.monotonic()
 
     def note_error(self, error: str) -> None:
-        """Note why the heartbeats cannot be read now."""
+        """Records why the reader cannot read heartbeats now."""
         self._error = error
 
     def workers(self, now: datetime) -> list[LastHeartbeat]:
-        """The workers with a heartbeat in the last ten minutes, by name; those alive first.
+        """Returns the workers with a heartbeat in the last ten minutes, by name, alive ones first.
 
         Raises RegistryStaleError if newer heartbeats may exist: while the broker is unavailable,
         an old heartbeat does not mean that its worker is gone.
@@ -102,45 +103,52 @@ class WorkerRegistry:
 
 
 class HeartbeatReader:
-    """Reads the heartbeats without a consumer group. A failure here stops nothing else."""
+    """Reads the heartbeats without a consumer group, and stores them in `registry`.
+
+    The rest of the process does not depend on it.
+    """
 
     def __init__(self, settings: ServiceSettings, client_id: str, registry: WorkerRegistry) -> None:
         self._settings = settings
         self._client_id = client_id
         self._registry = registry
+        self._check_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read until `stop` is set."""
-        logged = ""
-        while not stop.is_set():
-            kafka = create_consumer(self._settings, self._client_id, group_id=None)
-            try:
-                async with asyncio.timeout(_TIMEOUT_S):
-                    await kafka.start()
-                    if WORKERS_HEARTBEATS not in await kafka.topics():
-                        raise TopicsMissingError([WORKERS_HEARTBEATS])
-                kafka.assign([_PARTITION])
-                await kafka.seek_to_beginning(_PARTITION)
-                await self._follow(kafka, stop)
-            except (KafkaError, TopicsMissingError, TimeoutError) as error:
-                text = str(error) or "Kafka does not answer"
-                self._registry.note_error(text)
-                if text != logged:
-                    logger.warning("heartbeats unavailable", error=text)
-                logged = text
-                await wait_for_event(stop, _BACKOFF_S)
-            finally:
-                await stop_consumer(kafka)
+        """Reads heartbeats until `stop` is set."""
+        loop = ReconnectingLoop(
+            "heartbeats",
+            self._connect,
+            self._read,
+            interval_s=0.0,
+            timeout_s=_TIMEOUT_S,
+            retry_on=(KafkaError, TopicsMissingError),
+            on_failure=lambda error: self._registry.note_error(
+                str(error) or "Kafka does not answer"
+            ),
+        )
+        await loop.run(stop)
 
-    async def _follow(self, kafka: AIOKafkaConsumer, stop: asyncio.Event) -> None:
-        check_at = 0.0
-        while not stop.is_set():
-            found = await kafka.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
-            for record in found.get(_PARTITION, ()):
-                self._registry.add(record)
-            if time.monotonic() >= check_at:
-                async with asyncio.timeout(_TIMEOUT_S):
-                    end = (await kafka.end_offsets([_PARTITION]))[_PARTITION]
-                    if await kafka.position(_PARTITION) >= end:
-                        self._registry.note_complete()
-                        check_at = time.monotonic() + _CHECK_INTERVAL_S
+    @asynccontextmanager
+    async def _connect(self) -> AsyncGenerator[AIOKafkaConsumer]:
+        kafka = create_consumer(self._settings, self._client_id, group_id=None)
+        try:
+            await kafka.start()
+            if WORKERS_HEARTBEATS not in await kafka.topics():
+                raise TopicsMissingError([WORKERS_HEARTBEATS])
+            kafka.assign([_PARTITION])
+            await kafka.seek_to_beginning(_PARTITION)
+            self._check_at = 0.0
+            yield kafka
+        finally:
+            await stop_consumer(kafka)
+
+    async def _read(self, kafka: AIOKafkaConsumer) -> None:
+        found = await kafka.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
+        for record in found.get(_PARTITION, ()):
+            self._registry.add(record)
+        if time.monotonic() >= self._check_at:
+            end = (await kafka.end_offsets([_PARTITION]))[_PARTITION]
+            if await kafka.position(_PARTITION) >= end:
+                self._registry.note_complete()
+                self._check_at = time.monotonic() + _CHECK_INTERVAL_S

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-import structlog
 from psycopg import Connection
 
 from ocrstream_recorder import serving_metrics
@@ -23,9 +22,9 @@ from ocrstream_recorder.errors import (
 )
 from ocrstream_recorder.progress import queries
 from ocrstream_recorder.progress.queries import BatchProgress
-from ocrstream_runtime.lifecycle import wait_for_event
-
-logger = structlog.get_logger(__name__)
+from ocrstream_runtime.background_loop import BackgroundLoop
+from ocrstream_runtime.errors import StoppedError
+from ocrstream_runtime.lifecycle import cancel_on
 
 _INTERVAL_S = 0.5
 # A new listener does not wait for the interval; those that arrive in this time share a query.
@@ -36,7 +35,7 @@ class Listener:
     """Receives the states of one batch."""
 
     def __init__(self, last_state_id: str | None) -> None:
-        """`last_state_id`: of the last state that its client has, perhaps from another process."""
+        """`last_state_id` is that of the client's last state, perhaps from another process."""
         self.exists: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         """Whether the batch exists; raises NotWatchingError."""
         self.ended = False
@@ -47,7 +46,7 @@ class Listener:
         self._changed = asyncio.Event()
 
     async def next(self, timeout_s: float) -> BatchProgress | None:
-        """The newest state that it has not returned yet; None if there is none within the time."""
+        """Returns the newest state that it has not returned yet; None if none arrives in time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
@@ -58,7 +57,7 @@ class Listener:
         return newest
 
     def publish(self, state: BatchProgress | None) -> None:
-        """Accept the current state; None if the batch does not exist."""
+        """Accepts the current state; None if the batch does not exist."""
         if not self.exists.done():
             self.exists.set_result(state is not None)
         if state is None:
@@ -70,22 +69,22 @@ class Listener:
             self._changed.set()
 
     def end(self) -> None:
-        """End the listener: no further state follows."""
+        """Ends the listener: no further state follows."""
         self.ended = True
         self.fail("stopped")
         self._changed.set()
 
     def fail(self, reason: str) -> None:
-        """Fail the listener if it is still unknown whether the batch exists."""
+        """Fails the listener if it is still unknown whether the batch exists."""
         if not self.exists.done():
             self.exists.set_exception(NotWatchingError(reason))
 
 
 class BatchWatcher:
-    """Reads the progress of all batches that have listeners, twice a second; never without one."""
+    """Reads the progress of all batches that have listeners, twice a second; queries no others."""
 
     def __init__(self, database: Database, zone: DatabaseZone, listener_limit: int) -> None:
-        """`database` stays the caller's."""
+        """The caller closes `database`."""
         self._database = database
         self._zone = zone
         self._listener_limit = listener_limit
@@ -98,7 +97,7 @@ class BatchWatcher:
     async def listen(
         self, batch_id: str, last_state_id: str | None
     ) -> AsyncGenerator[Listener | None]:
-        """A listener to the batch until the body ends; None if the batch does not exist.
+        """Yields a listener to the batch, or None if the batch does not exist.
 
         Its first state is the current one, unless that is `last_state_id`. Raises
         TooManyListenersError, or NotWatchingError if it cannot know whether the batch exists.
@@ -116,41 +115,38 @@ class BatchWatcher:
             self._remove(batch_id, listener)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until `stop` is set; then end all listeners."""
-        waking = asyncio.create_task(self._wake_at(stop))
+        """Publishes states to the listeners until `stop` is set; then ends all listeners."""
+        loop = BackgroundLoop(
+            "batch progress",
+            lambda: self._run_round(stop),
+            interval_s=_INTERVAL_S,
+            retry_on=(DatabaseUnavailableError,),
+            wake=self._arrived,
+            on_failure=self._fail,
+        )
         try:
-            while not stop.is_set():
-                self._arrived.clear()
-                await self._publish()
-                await wait_for_event(stop, _SHORTEST_INTERVAL_S)
-                if self._listeners:
-                    await wait_for_event(self._arrived, _INTERVAL_S)
-                else:
-                    await self._arrived.wait()
+            with suppress(StoppedError):
+                await loop.run(stop)
         finally:
-            waking.cancel()
             self._stopped = True
             for listener in self._all():
                 listener.end()
 
-    async def _wake_at(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._arrived.set()
-
-    async def _publish(self) -> None:
-        if not self._listeners:
-            return
+    async def _run_round(self, stop: asyncio.Event) -> None:
+        while not self._listeners:
+            # In the round, because only a query shows that an outage of the database is over.
+            await cancel_on(self._arrived.wait(), stop)
+            self._arrived.clear()
         listening = {batch_id: tuple(those) for batch_id, those in self._listeners.items()}
-        try:
-            states = await self._database.run(partial(_read, listening.keys(), self._zone))
-        except DatabaseUnavailableError as error:
-            logger.warning("batch progress unavailable", error=str(error))
-            for listener in self._all():
-                listener.fail(str(error))
-            return
+        states = await self._database.run(partial(_read, listening.keys(), self._zone))
         for batch_id, listeners in listening.items():
             for listener in listeners:
                 listener.publish(states.get(batch_id))
+        await asyncio.sleep(_SHORTEST_INTERVAL_S)
+
+    def _fail(self, error: Exception) -> None:
+        for listener in self._all():
+            listener.fail(str(error))
 
     def _all(self) -> list[Listener]:
         return [listener for those in self._listeners.values() for listener in those]

@@ -1,11 +1,12 @@
-"""Reads the topics and has them recorded: poll, write, then commit for the lag metrics.
+"""Polls the topics, has each poll written, and then commits offsets for the lag metrics.
 
-While there is a backlog, the next poll is read, decoded, folded and begun while one is written: two
-transactions overlap, in the order of their offsets. Else one is written at a time, and what comes
-meanwhile is the next. Where to go on stands in the database alone, so every partition is sought
-there after each assignment, and whenever a poll was not written as it was read: because another
-replica was faster, or because the poll was abandoned. Offsets mean something in one cluster only:
-which one answers is asked after each poll and each seek, before anything comes of what was read.
+While there is a backlog, the consumer reads, decodes and folds the next poll while one is written:
+two transactions overlap, in the order of their offsets. Otherwise it writes one poll at a time, and
+the records that arrive meanwhile are the next poll. Only the database knows the next offsets, so
+the consumer seeks each partition there after an assignment, and after a poll that was not written
+as it was read, because another replica was faster or because the poll was abandoned. Offsets are
+valid in one cluster only, so the consumer checks which cluster answers after each poll and each
+seek, before it uses what it read.
 """
 
 import asyncio
@@ -31,33 +32,33 @@ from ocrstream_recorder.recording.poll import Poll
 from ocrstream_recorder.recording.poll_write import PollWrite
 from ocrstream_recorder.recording.poll_writer import PollWriter
 from ocrstream_recorder.recording.stopped_partitions import StoppedPartitions
+from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.cluster import Cluster
 from ocrstream_runtime.errors import ClusterChangedError
 from ocrstream_runtime.kafka import RawRecord, stop_consumer
-from ocrstream_runtime.retries import RetryHealth
+from ocrstream_runtime.retries import OUTAGE_BACKOFF, RetryHealth
 from ocrstream_schemas.topics import RECORDED_TOPICS, is_images_topic
 
 logger = structlog.get_logger(__name__)
 
 _IDLE_POLL_MS = 500
 _COMMIT_INTERVAL_S = 1.0
-# aiokafka tries a commit again for as long as the broker is away.
+# aiokafka retries a commit for as long as the broker is unavailable.
 _COMMIT_TIMEOUT_S = 3.0
-# Asking for this gives nothing, but shows the group that the member lives: one that has not asked
-# for `max_poll_interval_ms` leaves, and joins again only once it asks.
+# A fetch from it returns nothing but counts as a poll: a member that does not poll within
+# `max_poll_interval_ms` leaves the group, and joins again only with its next poll.
 _NO_PARTITION = TopicPartition("", 0)
 _MEMBERSHIP_INTERVAL_S = 1.0
-_BACKOFF_S = 1.0
 WRITES_AT_ONCE = 2
-# From this part of the most that a poll may have, another one is written at the same time. Smaller
-# ones take more of the processors, and of the database, the more of them there are.
+# A poll of at least this share of the largest size is written while another one is. Smaller polls
+# would load the processors and the database by their number.
 _LARGE_POLL = 0.25
 
 
 class Consumer(ConsumerRebalanceListener):
-    """One member of the recorders' consumer group; `kafka` is started by `run` and stopped.
+    """One member of the recorders' consumer group; `run` starts and stops `kafka`.
 
-    A poll has at most as many records as `size` says.
+    `size` limits the records of a poll.
     """
 
     def __init__(
@@ -77,12 +78,13 @@ class Consumer(ConsumerRebalanceListener):
         self._breaker = breaker
         self._size = size
         self.retry_health = RetryHealth("reading", recording_metrics.RETRYING.labels("read"))
-        # Partitions that were sought, with the offset that the next poll begins at; and those up
-        # to which all is written.
+        # Of each partition that was sought: the offset at which the next poll begins, and the
+        # offset before which everything is written.
         self._positions: dict[TopicPartition, int] = {}
         self._written: dict[TopicPartition, int] = {}
+        self._must_read_again = False
         self.stopped = StoppedPartitions()
-        # What was read in an earlier epoch is not written any more.
+        # Polls that were read in an earlier epoch are not written.
         self._epoch = 0
         self._writes: set[asyncio.Task[None]] = set()
         self._last_write: PollWrite | None = None
@@ -91,42 +93,41 @@ class Consumer(ConsumerRebalanceListener):
         # Held while it is decided whether one more write begins.
         self._gate = asyncio.Lock()
         self._failure: Exception | None = None
+        self._failed = asyncio.Event()
         self._committed: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
         self.joined = False
-        """Whether the group has let it in; a surplus member gets no partition."""
+        """Whether the member has joined the group; a surplus member has no partition."""
         self.finished = 0
-        """How many records are written."""
+        """The number of records written."""
 
     async def run(self) -> None:
-        """Record until `stop` is set; then finish the poll under way, or abandon it.
+        """Records until `stop` is set; then finishes the poll under way, or abandons it.
 
-        Raises ClusterChangedError, with what was read of the old one written, when another cluster
-        answers; and what a write raised that means that this process can write no more.
+        Raises ClusterChangedError when another cluster answers, after writing what it read of the
+        old one, and any error of a write after which this process can write no more.
         """
         stopping = asyncio.create_task(self._release_when_stopped())
         self._kafka.subscribe(RECORDED_TOPICS, listener=self)
         await self._kafka.start()
         staying = asyncio.create_task(self._keep_membership_while_writing())
+        loop = BackgroundLoop(
+            "reading",
+            self._run_round,
+            interval_s=0.0,
+            retry_on=(KafkaError, DatabaseUnavailableError, DataRefusedError),
+            backoff=OUTAGE_BACKOFF,
+            health=self.retry_health,
+            on_failure=self._read_again,
+        )
         try:
-            while not self._stop.is_set() and self._failure is None:
-                try:
-                    await self._step()
-                    self.retry_health.ended(self)
-                except (KafkaError, DatabaseUnavailableError, DataRefusedError) as error:
-                    self.retry_health.failed(self, error)
-                    logger.warning("cannot read on now", error=str(error), backoff_s=_BACKOFF_S)
-                    # What was polled and not written must be polled again.
-                    await self._wait_for_writes()
-                    self._forget_positions()
-                    await asyncio.sleep(_BACKOFF_S)
+            await loop.run(self._stop, self._failed)
             await self._wait_for_writes()
             await self._commit()
         except ClusterChangedError:
             await self._wait_for_writes()
             raise
         finally:
-            self.retry_health.ended(self)
             self.stopped.clear()
             self._breaker.clear()
             stopping.cancel()
@@ -135,20 +136,31 @@ class Consumer(ConsumerRebalanceListener):
         if self._failure is not None:
             raise self._failure
 
+    async def _run_round(self) -> None:
+        if self._must_read_again:
+            await self._wait_for_writes()
+            self._forget_positions()
+            self._must_read_again = False
+        await self._step()
+
+    def _read_again(self, _: Exception) -> None:
+        # Otherwise records that were polled and not written would be missing.
+        self._must_read_again = True
+
     async def _release_when_stopped(self) -> None:
         await self._stop.wait()
         self._release_requested.set()
 
     async def _keep_membership_while_writing(self) -> None:
-        """A write may take as long as the database is away; nothing is read meanwhile.
+        """Keeps the group membership while a write, which may wait for the database, delays polls.
 
-        This is another task than the loop that reads: a rebalance waits for the records that this
-        consumer still holds.
+        It is a task of its own, because a rebalance waits for the records that this consumer still
+        holds.
         """
         while True:
             await asyncio.sleep(_MEMBERSHIP_INTERVAL_S)
             if self._writes:
-                # The loop that reads meets whatever is wrong with the group, too.
+                # The reading loop reports an error of the group.
                 with contextlib.suppress(KafkaError):
                     await self._kafka.getmany(_NO_PARTITION, timeout_ms=0)
 
@@ -156,7 +168,7 @@ class Consumer(ConsumerRebalanceListener):
     async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, revoked: Iterable[TopicPartition]
     ) -> None:
-        """Waits for the poll under way; one that cannot be written is left to the next owner."""
+        """Waits for the poll under way, or leaves it to the next owner if it cannot be written."""
         self._release_requested.set()
         async with self._gate:
             await self._wait_for_writes()
@@ -171,15 +183,15 @@ class Consumer(ConsumerRebalanceListener):
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, assigned: Iterable[TopicPartition]
     ) -> None:
-        """The next step seeks what has no position."""
+        """Leaves the seek of the new partitions to the next step."""
         self.joined = True
 
     async def ping(self) -> None:
-        """Ask a broker for something. Raises KafkaError if none answers."""
+        """Sends a request to a broker. Raises KafkaError if none answers."""
         await self._kafka.topics()
 
     async def next_offsets(self) -> dict[TopicPartition, int]:
-        """Up to where all is written, of each partition that is read."""
+        """Returns the offset before which everything is written, of each partition it reads."""
         return dict(self._written)
 
     async def _step(self) -> None:
@@ -212,7 +224,7 @@ class Consumer(ConsumerRebalanceListener):
             if self._last_write is not None:
                 await self._last_write.offsets_advanced()
             await self._wait_for_writes(WRITES_AT_ONCE - 1)
-            # Else its partitions are their next owner's, or have to be read again.
+            # In a later epoch the partitions belong to another owner, or must be read again.
             if epoch == self._epoch:
                 self._begin_write(poll, epoch)
 
@@ -228,7 +240,10 @@ class Consumer(ConsumerRebalanceListener):
         task.add_done_callback(self._writes.discard)
 
     def _admit(self, poll: Poll) -> tuple[Poll, dict[TopicPartition, int]]:
-        """What of a poll may be written now, and where it begins; the rest will be read again."""
+        """Returns the part of a poll that may be written now, and where it begins.
+
+        The consumer will read the rest again.
+        """
         admitted = self._breaker.admit(poll.records)
         if len(admitted) == len(poll.records):
             return poll, self._advance_positions(poll)
@@ -239,7 +254,7 @@ class Consumer(ConsumerRebalanceListener):
         return part, begins
 
     def _advance_positions(self, poll: Poll) -> dict[TopicPartition, int]:
-        """Move the positions past a poll; returns where they stood."""
+        """Moves the positions past a poll; returns the old ones."""
         after = {
             TopicPartition(topic, number): offset
             for (topic, number), offset in poll.next_offsets.items()
@@ -249,7 +264,7 @@ class Consumer(ConsumerRebalanceListener):
         return begins
 
     async def _wait_for_writes(self, at_most: int = 0) -> None:
-        """Returns when no more than so many polls are being written."""
+        """Returns when at most this many polls are being written."""
         while len(self._writes) > at_most:
             await asyncio.wait(self._writes, return_when=asyncio.FIRST_COMPLETED)
 
@@ -265,7 +280,7 @@ class Consumer(ConsumerRebalanceListener):
             return await self._kafka.getmany(_NO_PARTITION, timeout_ms=_IDLE_POLL_MS)
         polled: dict[TopicPartition, list[RawRecord]] = {}
         room = self._size.next
-        # Outcomes before submissions: what is finished needs to be known soonest.
+        # Outcomes before submissions, because clients wait for outcomes.
         for images in (False, True):
             group = [one for one in partitions if is_images_topic(one.topic) is images]
             if group and room:
@@ -280,12 +295,13 @@ class Consumer(ConsumerRebalanceListener):
         try:
             written = await write.run()
         except (OffsetsMovedError, PollAbandonedError) as why:
-            # Nobody knows how much of it is written; the database does.
+            # Only the database knows how much of the poll is written.
             if isinstance(why, OffsetsMovedError):
                 recording_metrics.OFFSET_CONFLICTS.inc()
             self._forget_positions()
         except Exception as error:  # noqa: BLE001 - `run` raises it
             self._failure = error
+            self._failed.set()
             self._forget_positions()
         else:
             self.finished += len(poll.records)
@@ -293,11 +309,11 @@ class Consumer(ConsumerRebalanceListener):
                 for (topic, number), offset in written.next_offsets.items():
                     self._written[TopicPartition(topic, number)] = offset
             if written.must_recount:
-                # Sought again, partitions are counted again.
+                # The next seek counts the partitions' dead letters again.
                 self._forget_positions()
 
     async def _seek(self, partitions: set[TopicPartition]) -> None:
-        # Before, too: another cluster may have no topics yet, and they would be waited for.
+        # Before the requests, too: they wait for topics, which another cluster may not have yet.
         await self._cluster.check()
         beginnings = await self._kafka.beginning_offsets(partitions)
         ends = await self._kafka.end_offsets(partitions)
@@ -319,11 +335,11 @@ class Consumer(ConsumerRebalanceListener):
             self._positions[one] = self._written[one] = offset
 
     async def _follows(self, partition: TopicPartition, offset: int) -> bool:
-        """Whether nothing is missing before `offset`, the first that was read."""
+        """Returns whether no record is missing before `offset`, the first that was read."""
         position = self._positions[partition]
         if offset == position:
             return True
-        # Markers of transactions leave gaps; records that were deleted before they were read, too.
+        # Markers of transactions leave gaps; so do records that were deleted unread.
         beginning = (await self._kafka.beginning_offsets([partition]))[partition]
         if offset > position >= beginning:
             return True
@@ -334,7 +350,7 @@ class Consumer(ConsumerRebalanceListener):
         return False
 
     async def _commit(self) -> None:
-        """Tell Kafka how far we are. Nothing depends on it but what shows the group's lag."""
+        """Commits the offsets to Kafka. Only metrics of the group's lag depend on them."""
         self._committed_at = time.monotonic()
         offsets = dict(self._written)
         if offsets == self._committed or not offsets:

@@ -1,4 +1,4 @@
-"""Makes the search keys of images, after the polls and giving way to them."""
+"""Computes the search keys of images after polls have written them, and gives way to polls."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,6 @@ import time
 from functools import partial
 from typing import Any, NamedTuple
 
-import structlog
 from psycopg import Connection
 
 from ocrstream_recorder import recording_metrics
@@ -16,9 +15,9 @@ from ocrstream_recorder.database.transaction_size import TransactionSize
 from ocrstream_recorder.errors import DatabaseUnavailableError, DataRefusedError, SessionLostError
 from ocrstream_recorder.search import index
 from ocrstream_recorder.search.index import ImageGrams, QueuedImage
+from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.lifecycle import wait_for_event
-
-logger = structlog.get_logger(__name__)
+from ocrstream_runtime.retries import Backoff
 
 # A session without a call for so long loses the right to index to another replica.
 IDLE_SESSION_TIMEOUT_S = 15
@@ -31,7 +30,8 @@ _IMAGES_AT_REST = 200
 # What two hundred images of thirty short boxes have: less than half a second of computing.
 _CHARACTERS_AT_ONCE = 100_000
 _INTERVAL_S = 0.5
-_RETRY_S = 5.0
+# Long from the first failure on: perhaps the database is overloaded.
+_BACKOFF = Backoff(5.0)
 _MEASURE_INTERVAL_S = 5.0
 _OBSERVE_INTERVAL_S = 0.05
 _REMEMBERED_S = 2.0
@@ -41,51 +41,60 @@ _REST_FACTOR = 24
 
 
 class Piece(NamedTuple):
-    """What was indexed at once, and how long that took."""
+    """How many images the indexer indexed at once, and how long that took."""
 
     images: int
     took_s: float
 
 
 class SearchIndexer:
-    """Indexes what was written, some images at a time; of several replicas one does it at a time.
+    """Indexes written images, some at a time; of several replicas only one indexes at a time.
 
-    It computes in no transaction: what it read, and is still so, is written in another one.
-    `database` is to be its alone, made with IDLE_SESSION_TIMEOUT_S; it lets a transaction wait for
-    `idle_timeout_s`. `recorder_name` is the application name of the connections that polls are
-    written through.
+    It computes outside of transactions: one transaction reads images, and another one writes the
+    keys of those that have not changed since. Only the indexer may use `database`, which must have
+    IDLE_SESSION_TIMEOUT_S and lets a transaction wait for `idle_timeout_s`. `recorder_name` is the
+    application name of the connections that write polls.
     """
 
     def __init__(self, database: Database, recorder_name: str, idle_timeout_s: float) -> None:
         self._database = database
         self._size = TransactionSize(_IMAGES_AT_REST, idle_timeout_s)
         self._recorder_name = recorder_name
+        self._images_at_once = _IMAGES_AT_ONCE
+        self._limit = 0  # of images in the current round
         self._polling_share = 0.0  # of the last seconds, the part in which polls were written
         self._observed_at = time.monotonic()
         self._measured_at = -_MEASURE_INTERVAL_S
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Index until `stop` is set; nothing that the database says ends it."""
-        at_once = _IMAGES_AT_ONCE
-        while not stop.is_set():
-            limit = min(at_once, self._size.next)
-            at_once = _IMAGES_AT_ONCE
-            try:
-                piece = await self._index(limit)
-                recording_metrics.SEARCH_INDEXED.inc(piece.images)
-                await self._measure()
-                if piece.images:
-                    await self._give_way(piece.took_s, stop)
-                    if piece.images >= limit and self._polling_share < _AT_REST:
-                        at_once = _IMAGES_AT_REST
-                else:
-                    await wait_for_event(stop, _INTERVAL_S)
-            except (DatabaseUnavailableError, DataRefusedError) as error:
-                if isinstance(error, SessionLostError):
-                    recording_metrics.count_lost_session("search", error)
-                self._size.failed(limit)
-                logger.warning("cannot index for searches now", error=str(error))
-                await wait_for_event(stop, _RETRY_S)
+        """Indexes images until `stop` is set; retries after any error of the database."""
+        loop = BackgroundLoop(
+            "search indexer",
+            lambda: self._run_round(stop),
+            interval_s=_INTERVAL_S,
+            retry_on=(DatabaseUnavailableError, DataRefusedError),
+            backoff=_BACKOFF,
+            on_failure=self._reduce_size,
+        )
+        await loop.run(stop)
+
+    async def _run_round(self, stop: asyncio.Event) -> float | None:
+        self._limit = min(self._images_at_once, self._size.next)
+        self._images_at_once = _IMAGES_AT_ONCE
+        piece = await self._index(self._limit)
+        recording_metrics.SEARCH_INDEXED.inc(piece.images)
+        await self._measure()
+        if not piece.images:
+            return None
+        await self._give_way(piece.took_s, stop)
+        if piece.images >= self._limit and self._polling_share < _AT_REST:
+            self._images_at_once = _IMAGES_AT_REST
+        return 0.0
+
+    def _reduce_size(self, error: Exception) -> None:
+        if isinstance(error, SessionLostError):
+            recording_metrics.count_lost_session("search", error)
+        self._size.failed(self._limit)
 
     async def _index(self, limit: int) -> Piece:
         began = time.monotonic()
@@ -95,8 +104,8 @@ class SearchIndexer:
         computing = asyncio.create_task(asyncio.to_thread(_compute, queued))
         while not computing.done():
             if not (await asyncio.wait([computing], timeout=_OBSERVE_INTERVAL_S))[0]:
-                # Asked something, the session stays the one that indexes; writing needs no more of
-                # it than that it is there.
+                # The statement keeps the session, which holds the right to index, from its idle
+                # timeout; the write does not need the answer.
                 with contextlib.suppress(DatabaseUnavailableError):
                     await self._observe_polls()
         written = await self._database.run(partial(_write, await computing))
@@ -104,9 +113,9 @@ class SearchIndexer:
         return Piece(written.images, time.monotonic() - began)
 
     async def _give_way(self, took_s: float, stop: asyncio.Event) -> None:
-        """Rest after a piece until no poll is being written, here or elsewhere, and no more of the
-        time is taken than the square of the part in which none is. So it keeps up with a light
-        load, and is out of the way of a heavy one and of those who read meanwhile.
+        """Rests after a piece while any replica writes a poll, and until indexing has taken no more
+        of the time than the square of the share in which no poll is written. So the indexer keeps
+        up with a light load, and gives way to a heavy one and to readers.
         """
         began = time.monotonic()
         while True:
