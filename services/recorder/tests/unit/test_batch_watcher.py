@@ -20,6 +20,7 @@ from ocrstream_recorder.progress.batch_watcher import BatchWatcher, Listener
 from ocrstream_recorder.progress.queries import BatchProgress
 
 ZONE = DatabaseZone("UTC")
+SOME_INTERVALS_S = 0.03
 NOTHING_DONE = BatchProgress(
     batch_id="b",
     batch_name=None,
@@ -120,7 +121,7 @@ async def watching(progress: Progress) -> AsyncGenerator[BatchWatcher]:
 
 @pytest.fixture
 def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_watcher, "_INTERVAL_S", 0.01)
+    monkeypatch.setattr(batch_watcher, "_INTERVAL_S", SOME_INTERVALS_S / 3)
     monkeypatch.setattr(batch_watcher, "_SHORTEST_INTERVAL_S", 0.001)
 
 
@@ -129,6 +130,7 @@ async def test_it_queries_only_batches_that_have_listeners() -> None:
     progress = Progress({"b": seen(1)})
     async with watching(progress) as watcher:
         for _ in range(2):
+            await asyncio.sleep(SOME_INTERVALS_S)
             async with watcher.listen("b", None) as listener, watcher.listen("c", None) as absent:
                 assert absent is None
                 assert listener is not None
@@ -149,6 +151,7 @@ async def test_an_outage_is_logged_once_however_many_listeners_come_and_go() -> 
                 with pytest.raises(NotWatchingError, match="away"):
                     async with watcher.listen("b", None):
                         pass
+                await asyncio.sleep(SOME_INTERVALS_S)
             async with watcher.listen("b", None) as listener:
                 assert listener is not None
     assert [log["event"] for log in logs] == ["background loop fails", "background loop recovered"]
