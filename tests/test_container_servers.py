@@ -1,7 +1,6 @@
 """Whether tests run on containers, and on which; no Docker engine is needed here."""
 
 import os
-import threading
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 from compose import services
 from container_servers import TEST_SERVERS, in_containers, kafka_container
+from serving import serving
 
 from ocrstream_local.containers import docker_answers
 
@@ -53,13 +53,9 @@ class Engine(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    with HTTPServer(("127.0.0.1", 0), Engine) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.server_port}")
+    with serving(HTTPServer(("127.0.0.1", 0), Engine)) as url:
+        monkeypatch.setenv("DOCKER_HOST", url.replace("http://", "tcp://"))
         yield
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.usefixtures("engine")

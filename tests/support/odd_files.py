@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpcore
+from serving import serving
 
 from ocrstream_local.processes import free_port
 
@@ -118,15 +119,11 @@ def odd_files(context: ssl.SSLContext | None = None) -> Generator[OddFiles]:
             server.socket, server_side=True, do_handshake_on_connect=False
         )
     served = OddFiles(server.server_address[1])
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    try:
-        yield served
-    finally:
-        served.released.set()
-        server.shutdown()
-        server.server_close()
-        serving.join()
+    with serving(server):
+        try:
+            yield served
+        finally:
+            served.released.set()
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """A package index that takes uploads and keeps their names."""
 
 import re
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from serving import serving
 
 
 class PackageIndex:
@@ -35,11 +36,5 @@ def package_index() -> Generator[PackageIndex]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     index = PackageIndex(server.server_address[1])
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    try:
+    with serving(server):
         yield index
-    finally:
-        server.shutdown()
-        server.server_close()
-        serving.join()

@@ -4,13 +4,14 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from serving import serving
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
@@ -84,11 +85,5 @@ def webhook_receiver() -> Generator[WebhookReceiver]:
 
     server = Server(("127.0.0.1", 0), Handler)
     receiver = WebhookReceiver(server.server_address[1])
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    try:
+    with serving(server):
         yield receiver
-    finally:
-        server.shutdown()
-        server.server_close()
-        serving.join()

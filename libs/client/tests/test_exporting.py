@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from serving import serving
 
 from ocrstream_client import Addresses, AsyncClient, Client, RefusedError, UnreachableError
 
@@ -108,12 +109,8 @@ class _Recorder(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def recorder() -> Generator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Recorder) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        serving.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), _Recorder)) as url:
+        yield url
 
 
 def run(recorder: str, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":

@@ -26,12 +26,12 @@ class Health:
         """Adds a check of readiness, or with `live` of liveness; a check raises if it fails."""
         (self._live if live else self._ready)[name] = check
 
-    async def troubles(self, *, live: bool = False) -> dict[str, str]:
+    async def failures(self, *, live: bool = False) -> dict[str, str]:
         """Runs the checks and returns the failures, by the name of the check."""
         # A copy, because a starting service adds checks while others run.
         checks = dict(self._live if live else self._ready)
         results = await asyncio.gather(*(_run_check(check) for check in checks.values()))
-        return {name: trouble for name, trouble in zip(checks, results, strict=True) if trouble}
+        return {name: failure for name, failure in zip(checks, results, strict=True) if failure}
 
 
 async def _run_check(check: Check) -> str | None:
@@ -51,10 +51,10 @@ def create_ops_router(health: Health) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     async def respond(*, live: bool) -> JSONResponse:
-        troubles = await health.troubles(live=live)
+        failures = await health.failures(live=live)
         return JSONResponse(
-            {"status": "trouble" if troubles else "ok", "troubles": troubles},
-            status_code=503 if troubles else 200,
+            {"status": "trouble" if failures else "ok", "troubles": failures},
+            status_code=503 if failures else 200,
         )
 
     @router.get("/livez", summary="Reports whether the process works or needs a restart")

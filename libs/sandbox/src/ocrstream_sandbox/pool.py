@@ -79,7 +79,7 @@ class ChildPool:
         return await asyncio.shield(self._info)
 
     async def check(self) -> None:
-        """Raises NotReady while children crash at every job or get too little CPU."""
+        """Raises NotReadyError while children crash at every job or get too little CPU."""
         await self._breaker.check()
         await self._starvation.check()
 

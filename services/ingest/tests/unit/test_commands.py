@@ -1,7 +1,6 @@
 """Cancel and retry, with a recorder of the test's own."""
 
 import json
-import threading
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
@@ -10,6 +9,7 @@ import httpx
 import pytest
 from fake_publisher import FakePublisher
 from full_disk import Disk, key_files, refused_for_room
+from serving import serving
 
 from ocrstream_ingest.app import create_api
 from ocrstream_ingest.dependencies import create_dependencies
@@ -35,12 +35,8 @@ class _Recorder(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def recorder_url() -> Generator[str]:
-    with HTTPServer(("127.0.0.1", 0), _Recorder) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(HTTPServer(("127.0.0.1", 0), _Recorder)) as url:
+        yield url
 
 
 async def cancel(

@@ -1,8 +1,6 @@
 """Decodes images in child processes, which may crash, hang or run out of memory."""
 
 import os
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
@@ -10,6 +8,7 @@ from ocrstream_sandbox.child_process import ChildSpec
 from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_sandbox.observer import PoolObserver
 from ocrstream_sandbox.pool import ChildPool
+from ocrstream_sandbox.pool_client import PoolClient
 from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool
 from ocrstream_worker.decode import DecodeLimits
 from ocrstream_worker.decoder_server import DecodedImage, DecodeJob, DecodeResult
@@ -20,7 +19,7 @@ _SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _results: msgspec.msgpack.Decoder[DecodeResult] = msgspec.msgpack.Decoder(DecodeResult)
 
 
-class DecoderClient:
+class DecoderClient(PoolClient):
     """`processes` decoders, each with one file at a time.
 
     A decoder that works longer than `timeout_s` on a file hangs.
@@ -46,16 +45,12 @@ class DecoderClient:
             job_timeout_s=timeout_s,
             limits=limits or ChildLimits(),
         )
-        self._pool = ChildPool(spec, processes=processes, observer=observer)
+        super().__init__(ChildPool(spec, processes=processes, observer=observer))
 
     @property
     def pids(self) -> list[int]:
         """The process ids of the running decoders."""
         return self._pool.pids
-
-    async def check(self) -> None:
-        """Raises NotReady while the decoders crash at every image or get too little CPU."""
-        await self._pool.check()
 
     async def wait_ready(self) -> None:
         """Waits for the first decoder. Raises ChildUnavailableError if none can start."""
@@ -73,15 +68,3 @@ class DecoderClient:
         if isinstance(result, DecodedImage):
             return result.height, result.width
         raise PermanentImageError(result.reason, result.error)
-
-    async def __aenter__(self) -> Self:
-        await self._pool.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._pool.__aexit__(kind, error, trace)

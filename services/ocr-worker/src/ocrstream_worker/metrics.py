@@ -5,14 +5,14 @@ from typing import Literal, get_args
 from prometheus_client import Counter, Gauge, Histogram
 
 from ocrstream_runtime.metrics import Family
-from ocrstream_schemas.events import Event, OcrFailed, OcrSucceeded, Reason, WarningCode
+from ocrstream_runtime.warning_labels import WARNING_LABELS, warning_label
+from ocrstream_schemas.events import Event, OcrFailed, OcrSucceeded, Reason
 from ocrstream_schemas.topics import IMAGE_TOPICS
 
 Success = Literal["success"]
 Stage = Literal["fetch", "decode", "recognize", "publish", "backoff"]
 Child = Literal["engine", "decoder"]
 ReuseOutcome = Literal["found", "missing", "unreadable", "unwritable"]
-_WARNING_CODES = frozenset[str](WarningCode)
 
 IMAGES = Family[Counter, Success | Reason](
     Counter(
@@ -30,7 +30,7 @@ WARNINGS = Family[Counter, str](
         " small_text; and other, in stored results of newer workers",
         ["code"],
     ),
-    (*_WARNING_CODES, "other"),
+    WARNING_LABELS,
 )
 RETRIES = Family[Counter, Reason](
     Counter(
@@ -144,6 +144,5 @@ LAG = Family[Gauge, str](
 def count_warnings(event: Event) -> None:
     """Counts the warnings of an outcome, each code once."""
     if isinstance(event, OcrSucceeded | OcrFailed) and event.provenance is not None:
-        warnings = event.provenance.warnings
-        for code in {one.code if one.code in _WARNING_CODES else "other" for one in warnings}:
-            WARNINGS.labels(code).inc()
+        for label in {warning_label(warning.code) for warning in event.provenance.warnings}:
+            WARNINGS.labels(label).inc()

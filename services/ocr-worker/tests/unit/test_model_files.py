@@ -1,13 +1,13 @@
 """Models on disk are those that their publisher lists; none comes in unasked."""
 
 import hashlib
-import threading
 from collections.abc import Generator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from serving import serving
 
 from ocrstream_worker.engines.errors import EngineUnavailableError
 from ocrstream_worker.engines.model_files import ModelFile, find_or_fetch, hash_files, sha256_of
@@ -35,12 +35,8 @@ class _Publisher(SimpleHTTPRequestHandler):
 def publisher() -> Generator[str]:
     """Address of a server that has `/model.onnx`."""
     _Publisher.asked = 0
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Publisher) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), _Publisher)) as url:
+        yield url
 
 
 def test_not_fetched_unless_allowed(publisher: str, tmp_path: Path) -> None:

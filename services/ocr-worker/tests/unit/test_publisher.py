@@ -33,10 +33,10 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class Broker:
-    """Stands in for the producer that is acquired; raises `troubles` first."""
+    """Stands in for the producer that is acquired; raises `failures` first."""
 
-    def __init__(self, *troubles: Exception) -> None:
-        self._troubles = list(troubles)
+    def __init__(self, *failures: Exception) -> None:
+        self._failures = list(failures)
         self.records: list[tuple[str, bytes, bytes]] = []
 
     @asynccontextmanager
@@ -48,8 +48,8 @@ class Broker:
         self, topic: str, value: bytes, *, key: bytes, headers: list[tuple[str, bytes]]
     ) -> None:
         assert dict(headers)["ce_type"]
-        if self._troubles:
-            raise self._troubles.pop(0)
+        if self._failures:
+            raise self._failures.pop(0)
         self.records.append((topic, value, key))
 
 
@@ -67,7 +67,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher_module, "OUTAGE_BACKOFF", Backoff(0))
 
 
-async def test_insists_while_the_trouble_may_pass() -> None:
+async def test_insists_while_the_failure_may_pass() -> None:
     broker = Broker(KafkaConnectionError(), KafkaTimeoutError())
     await publisher_to(broker).publish(attempt().started_event(), "c")
     assert [(topic, key) for topic, _, key in broker.records] == [(TASKS_LIFECYCLE, b"c")]

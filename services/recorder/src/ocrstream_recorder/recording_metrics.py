@@ -1,4 +1,4 @@
-"""What the process that records counts."""
+"""The metrics of the recording process."""
 
 from typing import Literal, get_args
 
@@ -8,7 +8,7 @@ from ocrstream_recorder.database.typed_rows import Table
 from ocrstream_recorder.errors import IdleInTransactionError, SessionLostError
 from ocrstream_recorder.rules.rejection import RejectionReason
 from ocrstream_runtime.metrics import Family
-from ocrstream_schemas.events import WarningCode
+from ocrstream_runtime.warning_labels import WARNING_LABELS, warning_label
 from ocrstream_schemas.topics import RECORDED_TOPICS, TOPICS
 
 Work = Literal["read", "write"]
@@ -56,8 +56,6 @@ ROWS_MISSING = Family[Counter, Table](
 PUBLIC_PATHS_REFUSED = Counter(
     "ocrstream_recorder_public_paths_refused", "Images whose public path another image holds"
 )
-OTHER_WARNING = "other"
-_WARNING_CODES = frozenset(WarningCode)
 WARNINGS = Family[Counter, str](
     Counter(
         "ocrstream_recorder_warnings",
@@ -65,7 +63,7 @@ WARNINGS = Family[Counter, str](
         " does not know",
         ["code"],
     ),
-    (*WarningCode, OTHER_WARNING),
+    WARNING_LABELS,
 )
 BATCHES_COMPLETED = Counter(
     "ocrstream_recorder_batches_completed",
@@ -201,11 +199,11 @@ SEARCH_OLDEST_SECONDS = Gauge(
 
 
 def count_warnings(code: str, results: int) -> None:
-    """Count so many results written with a warning of the code, whatever it is."""
-    WARNINGS.labels(code if code in _WARNING_CODES else OTHER_WARNING).inc(results)
+    """Counts results that were written with a warning of this code, known or not."""
+    WARNINGS.labels(warning_label(code)).inc(results)
 
 
 def count_lost_session(transaction: Transaction, lost: SessionLostError) -> None:
-    """Count a session that ended amid a transaction."""
+    """Counts a database session that ended during a transaction."""
     is_idle = isinstance(lost, IdleInTransactionError)
     SESSIONS_LOST.labels(transaction, "idle_in_transaction" if is_idle else "other").inc()

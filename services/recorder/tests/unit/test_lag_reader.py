@@ -88,8 +88,8 @@ async def running() -> AsyncGenerator[LagReader]:
 
 async def test_callers_at_the_same_time_and_shortly_after_share_an_answer(kafka: Kafka) -> None:
     async with running() as reader:
-        answers = await asyncio.gather(*(reader.look() for _ in range(5)))
-        answers.append(await reader.look())
+        answers = await asyncio.gather(*(reader.read() for _ in range(5)))
+        answers.append(await reader.read())
     assert kafka.measured == 1
     assert {id(answer) for answer in answers} == {id(answers[0])}
     assert answers[0].waiting(IMAGES_SUBMITTED, answers[0].committed) == 4
@@ -101,7 +101,7 @@ async def test_an_old_answer_is_measured_again(
     monkeypatch.setattr(consumer_lag, "_TTL_S", -1.0)
     async with running() as reader:
         for expected in (1, 2, 3):
-            await reader.look()
+            await reader.read()
             assert kafka.measured == expected
 
 
@@ -112,18 +112,18 @@ async def test_a_failure_is_told_at_once_until_kafka_answers_again(
         await kafka.started.wait()
         kafka.failure = KafkaConnectionError("no broker")
         with pytest.raises(LagUnknownError, match="no broker"):
-            await reader.look()
+            await reader.read()
         monkeypatch.setattr(consumer_lag, "_TIMEOUT_S", 0.0)
         with pytest.raises(LagUnknownError, match="no broker"):
-            await reader.look()
+            await reader.read()
         monkeypatch.setattr(consumer_lag, "_TIMEOUT_S", 5.0)
         kafka.failure = None
         async with asyncio.timeout(5):
-            assert (await look_until_answered(reader)).cluster_id == "c"
+            assert (await read_until_answered(reader)).cluster_id == "c"
 
 
-async def look_until_answered(reader: LagReader) -> Logs:
+async def read_until_answered(reader: LagReader) -> Logs:
     while True:
         with suppress(LagUnknownError):
-            return await reader.look()
+            return await reader.read()
         await asyncio.sleep(0.001)

@@ -6,8 +6,6 @@ async with EngineClient(settings, buffers) as engine:
 
 import os
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
@@ -15,6 +13,7 @@ from ocrstream_sandbox.child_process import ChildSpec
 from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_sandbox.observer import PoolObserver
 from ocrstream_sandbox.pool import ChildPool
+from ocrstream_sandbox.pool_client import PoolClient
 from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool
 from ocrstream_worker.engines.engine_server import RecognizeJob
 from ocrstream_worker.engines.port import (
@@ -27,7 +26,7 @@ from ocrstream_worker.engines.port import (
 _outcomes: msgspec.msgpack.Decoder[RecognitionOutcome] = msgspec.msgpack.Decoder(RecognitionOutcome)
 
 
-class EngineClient:
+class EngineClient(PoolClient):
     """The engine's process, replaced whenever it dies.
 
     It recognises up to `batch_size` waiting images in one batch, and never waits for more.
@@ -53,7 +52,7 @@ class EngineClient:
             job_timeout_s=settings.image_timeout_s,
             limits=limits or ChildLimits(),
         )
-        self._pool = ChildPool(spec, observer=observer)
+        super().__init__(ChildPool(spec, observer=observer))
 
     @property
     def ready(self) -> bool:
@@ -64,10 +63,6 @@ class EngineClient:
     def pid(self) -> int | None:
         """The process that accepts images now, or None."""
         return next(iter(self._pool.pids), None)
-
-    async def check(self) -> None:
-        """Raises NotReady while the engine crashes at every image or gets too little CPU."""
-        await self._pool.check()
 
     async def wait_ready(self) -> EngineInfo:
         """Waits until the engine is warm. Raises ChildUnavailableError if it cannot start."""
@@ -95,20 +90,6 @@ class EngineClient:
             job, isolated=isolated, on_started=on_started, on_settled=buffer.release
         )
         return _outcomes.decode(result)
-
-    async def __aenter__(self) -> Self:
-        """Starts the engine; does not wait until it is ready."""
-        await self._pool.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Ends the process. Unfinished calls raise ChildDiedError."""
-        await self._pool.__aexit__(kind, error, trace)
 
 
 def _thread_limits(threads: int) -> dict[str, str]:

@@ -53,7 +53,7 @@ async def read_lag(request: Request, queries: GeneralQueries) -> Page[TopicLag]:
     try:
         if reader is None:
             raise LagUnknownError("this process does not read the lag")
-        logs = await reader.look()
+        logs = await reader.read()
     except LagUnknownError as error:
         raise ProblemError(
             503, "Consumer lag unavailable", str(error), headers={"Retry-After": "2"}

@@ -53,7 +53,7 @@ class _Clients(NamedTuple):
 
 
 class LagReader:
-    """Measures the logs while `run` runs; `look` may have any number of callers at once."""
+    """Measures the logs while `run` runs; `read` may have any number of callers at once."""
 
     def __init__(self, settings: ServiceSettings, worker_group: str) -> None:
         self._settings = settings
@@ -64,7 +64,7 @@ class LagReader:
         # Why Kafka cannot be asked until the reader has connected again.
         self._error: str | None = None
 
-    async def look(self) -> Logs:
+    async def read(self) -> Logs:
         """Returns the logs as they are now or were a second ago. Raises LagUnknownError."""
         if self._error is not None:
             raise LagUnknownError(self._error)
@@ -80,7 +80,7 @@ class LagReader:
             raise LagUnknownError("Kafka does not answer") from error
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Answers the callers of `look` until `stop` is set."""
+        """Answers the callers of `read` until `stop` is set."""
         loop = ReconnectingLoop(
             "consumer lag",
             self._connect,
