@@ -230,9 +230,7 @@ def _clock_refused(batch_id: str, error: ClockRefusedError) -> ProblemError:
     )
 
 
-def _unavailable(
-    batch_id: str, timeout_s: float, error: KafkaError | TimeoutError
-) -> ProblemError:
+def _unavailable(batch_id: str, timeout_s: float, error: KafkaError | TimeoutError) -> ProblemError:
     logger.warning(
         "Kafka does not acknowledge events", batch_id=batch_id, error=describe_error(error)
     )
