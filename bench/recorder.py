@@ -6,6 +6,7 @@ interleaved. An image counts with all its events; the clock starts when the reco
 their group, warm, and are let begin.
 """
 
+import argparse
 import asyncio
 import statistics
 import time
@@ -234,6 +235,7 @@ def rows(figures: Figures) -> list[Row]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description="Measure how fast the recorder writes.").parse_args()
     figures = Figures()
     with Rig("recorder") as rig, rig.database() as full:
         say(f"Producing {IMAGES:,} images with {BOXES} boxes each")

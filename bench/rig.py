@@ -3,6 +3,8 @@
 import asyncio
 import os
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -43,7 +45,8 @@ class Rig:
         self._processes: list[Process] = []
 
     def __enter__(self) -> "Rig":
-        """Starts the servers."""
+        """Starts the servers; from now on SIGTERM, too, ends the bench with them."""
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
         try:
             for server in (self.kafka, self.postgres):
                 process = server.start(say)

@@ -1,9 +1,9 @@
 """Services that get a fiftieth of a core get on and fail nothing; with the core they catch up.
 
-They start at full speed: that models load for minutes teaches nothing. Dense pages are read by
-Tesseract, which computes three seconds for one of A4 and is amid it when the core comes back;
-RapidOCR takes longer, and memory that tests beside it want. Newspapers come as the results that an
-engine would send: reading one takes minutes at full speed.
+They start at full speed, because waiting minutes for the models to load would test nothing.
+Tesseract reads the dense pages: it computes three to five seconds for one, so it is amid one when
+the core comes back; RapidOCR takes longer, and memory that tests beside it need. The newspapers are
+results as an engine would send them: reading one takes minutes at full speed.
 """
 
 import asyncio
@@ -86,11 +86,11 @@ async def send_results(system: System, results: Iterable[dict[str, Any]]) -> Non
 
 
 def dense_page() -> RgbImage:
-    """A page of A4 at 150 dpi that is full of small lines."""
+    """A page of A4 at 150 dpi whose upper third is full of small lines."""
     random = np.random.default_rng(20260927)
     words = "the quick brown fox jumps over seven lazy dogs while wizards boxed eight jolly monks"
     image = blank(1754, 1240)
-    for row in range(72):
+    for row in range(24):
         line = " ".join(random.choice(words.split(), 11))
         place = (60, 50 + 23 * row)
         cv2.putText(image, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.62, (0, 0, 0), 1, cv2.LINE_AA)
@@ -259,7 +259,8 @@ async def test_starved_services_get_on_and_catch_up_when_they_have_their_core(
                 "an answer", lambda: any(one.done() for one in answers.values()) or None, PATIENCE_S
             )
         told = {name: answer.result() for name, answer in answers.items()}
-    assert {name: one.status_code for name, one in told.items()} == dict.fromkeys(told, 202), told
+    refused = {name: one.text for name, one in told.items() if one.status_code != 202}
+    assert refused == {}
 
     for batch_id, images in {
         "small": SMALL,

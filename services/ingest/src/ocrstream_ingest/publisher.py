@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from ocrstream_ingest import metrics
@@ -26,6 +26,7 @@ from ocrstream_runtime.errors import (
 from ocrstream_runtime.kafka import check_size, create_producer
 from ocrstream_runtime.messaging_spans import begin_trace, send_span
 from ocrstream_runtime.renewable_producer import RenewableProducer
+from ocrstream_runtime.retries import describe_error
 from ocrstream_runtime.settings import ServiceSettings
 from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
 from ocrstream_schemas.batch_options import lane_of
@@ -100,7 +101,7 @@ class Publisher:
         except ClockRefusedError as error:
             raise _clock_refused(batch_id, error) from error
         except (KafkaError, TimeoutError) as error:
-            raise _unavailable(batch_id, self._timeout_s) from error
+            raise _unavailable(batch_id, self._timeout_s, error) from error
         metrics.IMAGES.inc(len(images))
 
     async def _publish_traced(self, commands: list[Record], images: list[Record]) -> None:
@@ -168,8 +169,21 @@ async def _send_in_order(
     for batch in batches:
         # The producer sends a closed batch at once and does not linger for more records.
         batch.close()
-        acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
+        acknowledged.append(await _enqueue(producer, topic, partition, batch))
     await asyncio.gather(*acknowledged)
+
+
+async def _enqueue(
+    producer: AIOKafkaProducer, topic: str, partition: int, batch: BatchBuilder
+) -> asyncio.Future[Any]:
+    """Waits, within the caller's timeout, until the producer's queue of the partition has room."""
+    while True:
+        try:
+            return await producer.send_batch(batch, topic, partition=partition)
+        except KafkaTimeoutError:
+            # The producer gives up in wall time, in which this process may not have had a CPU. It
+            # has queued nothing.
+            continue
 
 
 def command_record(event: CommandEvent) -> Record:
@@ -216,7 +230,10 @@ def _clock_refused(batch_id: str, error: ClockRefusedError) -> ProblemError:
     )
 
 
-def _unavailable(batch_id: str, timeout_s: float) -> ProblemError:
+def _unavailable(batch_id: str, timeout_s: float, error: KafkaError | TimeoutError) -> ProblemError:
+    logger.warning(
+        "Kafka does not acknowledge events", batch_id=batch_id, error=describe_error(error)
+    )
     return ProblemError(
         503,
         "Kafka unavailable",

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from ocrstream_ingest import metrics
 from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.errors import ProblemError
+from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
 from ocrstream_schemas.topics import IMAGE_TOPICS, TOPICS
 
 _INTERVAL_S = 3.0
@@ -69,7 +70,7 @@ class WorkerLag:
 
     async def _run_round(self) -> None:
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with StarvationAwareTimeout(_TIMEOUT_S):
                 self._clients = self._clients or await self._connect()
                 await self._measure(*self._clients)
         except (KafkaError, TimeoutError):

@@ -1,9 +1,11 @@
 """All kinds of references: one contract, whatever stands behind them."""
 
+import asyncio
 import errno
 import os
 import ssl
 import threading
+import time
 from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -132,6 +134,22 @@ async def test_what_takes_too_long_is_given_up(source: Source) -> None:
     assert caught.value.reason is Reason.TIMEOUT
     # Whoever waits holds up nobody.
     assert await references.fetch(f"{source.base}/good.png") == GOOD
+
+
+class BusyFetcher:
+    """A fetcher during which this process never waits for the store."""
+
+    async def fetch(self, reference: str) -> bytes:
+        for _ in range(200):
+            until = time.thread_time() + 0.002
+            while time.thread_time() < until:
+                pass
+            await asyncio.sleep(0)
+        return GOOD
+
+
+async def test_time_in_which_the_worker_does_not_wait_for_the_store_does_not_count() -> None:
+    assert await FetcherRegistry({"s3": BusyFetcher()}, timeout_s=0.1).fetch("s3://b/k") == GOOD
 
 
 async def test_what_breaks_off_is_worth_another_attempt(source: Source) -> None:

@@ -1,11 +1,11 @@
 """The port of the fetchers, and their registry by scheme."""
 
-import asyncio
 import re
 from collections.abc import Mapping
 from typing import Protocol
 
 from ocrstream_runtime.errors import FetchError, FetchFailure
+from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
 from ocrstream_schemas.events import Reason
 from ocrstream_worker.errors import PermanentImageError, TransientImageError
 
@@ -35,7 +35,7 @@ class FetcherRegistry:
         """See `Fetcher.fetch`."""
         fetcher = self._fetcher_for(reference)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with StarvationAwareTimeout(self._timeout_s):
                 return await fetcher.fetch(reference)
         except TimeoutError as error:
             raise TransientImageError(
