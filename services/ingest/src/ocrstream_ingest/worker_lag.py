@@ -1,17 +1,17 @@
 """The workers' consumer lag: how many images wait, and whether ingest accepts more."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from ocrstream_ingest import metrics
-from ocrstream_runtime.background_loop import BackgroundLoop
 from ocrstream_runtime.errors import ProblemError
-from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
+from ocrstream_runtime.kafka import stop_consumer
+from ocrstream_runtime.reconnecting_loop import ReconnectingLoop
 from ocrstream_schemas.topics import IMAGE_TOPICS, TOPICS
 
 _INTERVAL_S = 3.0
@@ -33,8 +33,6 @@ class WorkerLag:
         self._group_id = group_id
         self._max_lag = max_lag
         self._lag = dict.fromkeys(IMAGE_TOPICS, 0)
-        self._connections = AsyncExitStack()
-        self._clients: _Clients | None = None
 
     def require_capacity(self, topics: Iterable[str]) -> None:
         """Raises ProblemError (503) if the lag of one of the topics exceeds the limit."""
@@ -57,36 +55,27 @@ class WorkerLag:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Measures every few seconds until `stop` is set."""
-        loop = BackgroundLoop(
+        loop = ReconnectingLoop(
             "worker lag",
-            self._run_round,
+            self._connect,
+            lambda clients: self._measure(*clients),
             interval_s=_INTERVAL_S,
-            retry_on=(KafkaError, TimeoutError),
+            timeout_s=_TIMEOUT_S,
+            retry_on=(KafkaError,),
         )
-        try:
-            await loop.run(stop)
-        finally:
-            await self._connections.aclose()
+        await loop.run(stop)
 
-    async def _run_round(self) -> None:
-        try:
-            async with StarvationAwareTimeout(_TIMEOUT_S):
-                self._clients = self._clients or await self._connect()
-                await self._measure(*self._clients)
-        except (KafkaError, TimeoutError):
-            # The next round opens new connections.
-            self._clients = None
-            await self._connections.aclose()
-            raise
-
-    async def _connect(self) -> _Clients:
+    @asynccontextmanager
+    async def _connect(self) -> AsyncGenerator[_Clients]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap_servers)
-        self._connections.push_async_callback(admin.close)
-        await admin.start()
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap_servers)
-        self._connections.push_async_callback(consumer.stop)
-        await consumer.start()
-        return admin, consumer
+        try:
+            await admin.start()
+            await consumer.start()
+            yield admin, consumer
+        finally:
+            await stop_consumer(consumer)
+            await admin.close()
 
     async def _measure(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
         partitions = [

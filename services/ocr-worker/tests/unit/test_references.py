@@ -1,11 +1,9 @@
 """All kinds of references: one contract, whatever stands behind them."""
 
-import asyncio
 import errno
 import os
 import ssl
 import threading
-import time
 from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 import trustme
 from odd_files import GOOD, LARGE_BYTES, odd_files
+from starved import compute_in_turns
 
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.object_stores import parse_stores
@@ -140,11 +139,7 @@ class BusyFetcher:
     """A fetcher during which this process never waits for the store."""
 
     async def fetch(self, reference: str) -> bytes:
-        for _ in range(200):
-            until = time.thread_time() + 0.002
-            while time.thread_time() < until:
-                pass
-            await asyncio.sleep(0)
+        await compute_in_turns(0.4)
         return GOOD
 
 
