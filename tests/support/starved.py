@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
+import pytest
 
 _PERIOD_S = 1.0
 _QUOTA_PERIOD_US = 100_000
@@ -31,6 +32,11 @@ def starved(pid: int, share: float = 0.02) -> AbstractContextManager[None]:
     """The process, and all that it has started or starts, together get `share` of one core."""
     means = starved_by_quota if may_make_groups() else starved_by_stops
     return means(pid, share)
+
+
+def lift_wall_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a StarvationAwareTimeout last while this process itself gets too little CPU."""
+    monkeypatch.setattr("ocrstream_runtime.starvation_aware_timeout.WALL_FACTOR", 10_000.0)
 
 
 def compute(seconds: float) -> None:

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import CollectorRegistry, Gauge
-from starved import compute_in_turns
+from starved import compute_in_turns, lift_wall_limit
 
 from ocrstream_runtime import lag
 from ocrstream_runtime.lag import LagWatch
@@ -38,6 +38,7 @@ class SlowKafka:
 
 async def test_time_without_cpu_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lag, "_TIMEOUT_S", LIMIT_S)
+    lift_wall_limit(monkeypatch)
     gauge = Gauge("lag", "Help", ["topic"], registry=CollectorRegistry())
     family, stop = Family[Gauge, str](gauge, ("images",)), asyncio.Event()
     kafka = cast("AIOKafkaConsumer", SlowKafka(stop))

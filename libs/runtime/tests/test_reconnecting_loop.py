@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from starved import compute_in_turns
+from starved import compute_in_turns, lift_wall_limit
 from structlog.testing import capture_logs
 
 from ocrstream_runtime import reconnecting_loop
@@ -120,7 +120,8 @@ async def test_a_failed_connection_attempt_is_repeated(failure: Step) -> None:
     assert server.journal == ["open 1", "close 1", "open 2", "round on 2", "close 2"]
 
 
-async def test_time_without_cpu_does_not_count() -> None:
+async def test_time_without_cpu_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    lift_wall_limit(monkeypatch)
     server = Server(
         [compute_for_longer_than_the_limit, None], connects=[compute_for_longer_than_the_limit]
     )

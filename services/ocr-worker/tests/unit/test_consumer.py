@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import REGISTRY
-from starved import compute_in_turns
+from starved import compute_in_turns, lift_wall_limit
 from structlog.testing import capture_logs
 
 from ocrstream_runtime.retries import Backoff
@@ -404,7 +404,10 @@ async def test_a_broker_that_never_answers_a_commit_stops_nobody_from_ending() -
             await task
 
 
-async def test_time_without_cpu_does_not_count_against_a_commit() -> None:
+async def test_time_without_cpu_does_not_count_against_a_commit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lift_wall_limit(monkeypatch)
     kafka, work = Kafka({A0: 3}), Work(at_once=True)
     kafka.commit_computes_s = 2 * COMMIT_TIMEOUT_S
     async with running(kafka, work):

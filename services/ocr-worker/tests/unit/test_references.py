@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 from odd_files import GOOD, LARGE_BYTES, odd_files
-from starved import compute_in_turns
+from starved import compute_in_turns, lift_wall_limit
 
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.object_stores import parse_stores
@@ -143,7 +143,10 @@ class BusyFetcher:
         return GOOD
 
 
-async def test_time_in_which_the_worker_does_not_wait_for_the_store_does_not_count() -> None:
+async def test_time_in_which_the_worker_does_not_wait_for_the_store_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lift_wall_limit(monkeypatch)
     assert await FetcherRegistry({"s3": BusyFetcher()}, timeout_s=0.1).fetch("s3://b/k") == GOOD
 
 
