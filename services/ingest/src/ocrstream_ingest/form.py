@@ -9,6 +9,7 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from ocrstream_ingest.file_names import find_file_name
 from ocrstream_ingest.models import MAX_FILES
 from ocrstream_runtime.errors import ProblemError
 
@@ -17,7 +18,6 @@ FILES_FIELD = "files"
 _MAX_FIELDS = 50
 _MAX_FIELD_BYTES = 256 * 1024
 _HEAD_BYTES = 1024
-_SOURCE_NAME_MAX_LENGTH = 1024
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class FormParser:
         if name is None:
             raise _malformed("a part has no name")
         self._name = name.decode("utf-8", "replace")
-        file_name = options.get(b"filename")
+        file_name = find_file_name(self._disposition)
         if self._name != FILES_FIELD:
             if len(self.fields) == _MAX_FIELDS:
                 raise _malformed(f"it has more than {_MAX_FIELDS} fields")
@@ -122,7 +122,7 @@ class FormParser:
             raise _malformed(f"it has more than {MAX_FILES} files; send them in several requests")
         number = len(self.files)
         path = self._folder / str(number)
-        self._file = _FileWriter(path, number, _sanitize(file_name), self._max_file_bytes)
+        self._file = _FileWriter(path, number, file_name or None, self._max_file_bytes)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:
@@ -184,11 +184,6 @@ class _FileWriter:
 
     def close(self) -> None:
         self._file.close()
-
-
-def _sanitize(name: bytes) -> str | None:
-    text = name.decode("utf-8", "replace").replace("\0", "")
-    return text[-_SOURCE_NAME_MAX_LENGTH:] or None
 
 
 def _malformed(reason: str) -> ProblemError:

@@ -96,7 +96,8 @@ async def test_uploads_are_kept_as_they_are(
     answer = await api.post("/v1/images", files=files, data={"batch_name": "n"})
     assert answer.status_code == 202, answer.text
     assert [read(image.image_path) for image in publisher.images] == contents
-    assert [image.source_name for image in publisher.images] == names
+    stored_names = ["a b.PNG", "passwd", "ünï\u202e.jpeg"]
+    assert [image.source_name for image in publisher.images] == stored_names
     assert [image.index for image in publisher.images] == [0, 1, 2]
     assert publisher.images[0].image_path.endswith(".png")
     assert [image["index"] for image in answer.json()["images"]] == [0, 1, 2]
