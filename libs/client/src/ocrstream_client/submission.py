@@ -19,17 +19,15 @@ _REFERENCES_PER_REQUEST = 1000
 
 @dataclass(frozen=True)
 class Files:
-    """Files to upload; they have consecutive indexes from `first_index` on."""
+    """Files to upload."""
 
-    first_index: int
     files: list[Path]
 
 
 @dataclass(frozen=True)
 class References:
-    """References to stored images; they have consecutive indexes from `first_index` on."""
+    """References to stored images."""
 
-    first_index: int
     references: list[str]
 
 
@@ -43,7 +41,7 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Submission:
-    """The parts of a batch, each for one request, and the number of images, if it is known."""
+    """The parts of a batch, each for one request, and the number of names, if it is known."""
 
     parts: list[Files | References] | Prefix
     total: int | None
@@ -97,24 +95,21 @@ def _prefix(name: str) -> Prefix:
 
 
 def _parts(images: list[Path | str]) -> Iterator[Files | References]:
-    index = 0
     for is_reference, run in groupby(images, lambda image: isinstance(image, str)):
         if is_reference:
             references = iter([image for image in run if isinstance(image, str)])
             while group := list(islice(references, _REFERENCES_PER_REQUEST)):
-                yield References(index, group)
-                index += len(group)
+                yield References(group)
         else:
             for files in _group_files([image for image in run if isinstance(image, Path)]):
-                yield Files(index, files)
-                index += len(files)
+                yield Files(files)
 
 
 def _group_files(files: Iterable[Path]) -> Iterator[list[Path]]:
     group: list[Path] = []
     size = 0
     for file in files:
-        file_size = file.stat().st_size
+        file_size = _size(file)
         if group and (len(group) == _FILES_PER_REQUEST or size + file_size > _BYTES_PER_REQUEST):
             yield group
             group, size = [], 0
@@ -122,3 +117,10 @@ def _group_files(files: Iterable[Path]) -> Iterator[list[Path]]:
         size += file_size
     if group:
         yield group
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0  # the upload reports it
