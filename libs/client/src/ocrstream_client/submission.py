@@ -1,7 +1,7 @@
 """Resolves the names that a user submits to the parts of a batch."""
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from os import PathLike, fspath
@@ -41,10 +41,14 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Submission:
-    """The parts of a batch, each for one request, and the number of names, if it is known."""
+    """The parts of a batch, each for one request, and the number of names, if it is known.
+
+    `left_out` are files of folders and globs that do not have the name of an image.
+    """
 
     parts: list[Files | References] | Prefix
     total: int | None
+    left_out: Sequence[Path] = ()
 
 
 def resolve(names: Source | Iterable[Source], *, by_reference: bool = False) -> Submission:
@@ -64,19 +68,21 @@ def resolve(names: Source | Iterable[Source], *, by_reference: bool = False) -> 
     if prefixes:
         return Submission(_prefix(prefixes[0]), None)
     images: list[Path | str] = []
+    left_out: list[Path] = []
     for name in paths:
         if len(images) > MAX_FILES:
             raise NotSubmittableError(f"More than {MAX_FILES:,} images; submit them in parts")
         if "://" in name:
             images.append(name)
         elif by_reference:
-            images += [file.resolve().as_uri() for file in find_files([name])]
+            found = find_files([name], on_left_out=left_out.append)
+            images += [file.resolve().as_uri() for file in found]
         else:
-            images += find_files([name], documents=True)
+            images += find_files([name], documents=True, on_left_out=left_out.append)
     images = list(dict.fromkeys(images))
     if not images:
         raise NotSubmittableError("There is nothing to submit")
-    return Submission(list(_parts(images)), len(images))
+    return Submission(list(_parts(images)), len(images), left_out)
 
 
 def _is_prefix(name: str) -> bool:
