@@ -22,6 +22,7 @@ from ocrstream_client import (
     workers,
 )
 from ocrstream_client.errors import OcrstreamError, RefusedError, UnreachableError
+from ocrstream_client.retrying import TEMPORARY_STATUSES
 from ocrstream_client.terminal import UNREACHABLE, USAGE, notes
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -49,7 +50,7 @@ def main() -> None:
     except UnreachableError as error:
         _end(error, UNREACHABLE)
     except RefusedError as error:
-        _end(error, UNREACHABLE if error.status in {429, 502, 503, 504} else USAGE)
+        _end(error, UNREACHABLE if error.status in TEMPORARY_STATUSES else USAGE)
     except BrokenPipeError:
         sys.exit(0)  # the reader of the output has closed it
     except (OcrstreamError, OSError) as error:
@@ -57,5 +58,6 @@ def main() -> None:
 
 
 def _end(error: Exception, code: int) -> None:
-    notes.print(f"ocrstream: {error}", markup=False, soft_wrap=True)
+    for line in (f"ocrstream: {error}", *getattr(error, "__notes__", ())):
+        notes.print(line, markup=False, soft_wrap=True)
     sys.exit(code)

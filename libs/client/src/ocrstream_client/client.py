@@ -21,6 +21,7 @@ from ocrstream_client.models import (
 )
 from ocrstream_client.plans import (
     BatchSeen,
+    FileRefused,
     ImagesDone,
     IndexBehind,
     Page,
@@ -75,17 +76,22 @@ class Client:
         self,
         images: Source | Iterable[Source],
         *,
+        batch_id: str | None = None,
         batch_name: str | None = None,
         by_reference: bool = False,
         options: Mapping[str, Any] | None = None,
         on_progress: ImagesDone = lambda _: None,
+        on_refused: FileRefused = lambda _: None,
     ) -> "Batch":
         """Submits files, folders, globs and URLs as one batch; returns when the broker has them.
 
-        `submission.resolve` describes what a name means. Raises NotSubmittableError.
+        `submission.resolve` describes what a name means. A file that cannot be stored costs no
+        other: its image fails, and `on_refused` gets its name and the reason. If a submission broke
+        off, the same call with its `batch_id` continues it, and submits nothing twice. Raises
+        NotSubmittableError.
         """
         submission = resolve(images, by_reference=by_reference)
-        batch = self.batch(str(uuid4()))
+        batch = self.batch(batch_id or str(uuid4()))
         self._run(
             self._plans.submit(
                 batch.batch_id,
@@ -93,6 +99,7 @@ class Client:
                 batch_name=batch_name,
                 options=options,
                 on_progress=on_progress,
+                on_refused=on_refused,
             )
         )
         return batch

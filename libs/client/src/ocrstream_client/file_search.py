@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ocrstream_client.errors import NotSubmittableError
@@ -19,7 +19,16 @@ DOCUMENT_SUFFIXES = frozenset({".pdf"})
 MAX_FILES = 1_000_000
 
 
-def find_files(names: Iterable[str], *, documents: bool = False) -> list[Path]:
+FileLeftOut = Callable[[Path], object]
+"""A callback with each file of a folder or glob whose name is not that of an image."""
+
+
+def find_files(
+    names: Iterable[str],
+    *,
+    documents: bool = False,
+    on_left_out: FileLeftOut = lambda _: None,
+) -> list[Path]:
     """Returns the files without duplicates, sorted within each folder or glob.
 
     With `documents` it includes documents. Raises NotSubmittableError if a name matches no file, or
@@ -29,7 +38,7 @@ def find_files(names: Iterable[str], *, documents: bool = False) -> list[Path]:
     found: dict[Path, None] = {}
     for name in names:
         before = len(found)
-        for path in _expand(name, suffixes):
+        for path in _expand(name, suffixes, on_left_out):
             found[path] = None
             if len(found) > MAX_FILES:
                 raise NotSubmittableError(f"More than {MAX_FILES:,} files; submit them in parts")
@@ -38,27 +47,35 @@ def find_files(names: Iterable[str], *, documents: bool = False) -> list[Path]:
     return list(found)
 
 
-def _expand(name: str, suffixes: frozenset[str]) -> Iterator[Path]:
+def _expand(name: str, suffixes: frozenset[str], on_left_out: FileLeftOut) -> Iterator[Path]:
     path = Path(name)
     if path.is_file():
         yield path
     elif path.is_dir():
-        yield from _in_folder(path, suffixes)
+        yield from _in_folder(path, suffixes, on_left_out)
     elif glob.has_magic(name):
         for match in sorted(glob.iglob(name, recursive=True)):  # noqa: PTH207 - Path.glob accepts no absolute pattern
-            if Path(match).is_file() and _suffix(match) in suffixes:
+            if not Path(match).is_file():
+                continue
+            if _suffix(match) in suffixes:
                 yield Path(match)
+            else:
+                on_left_out(Path(match))
     else:
         raise NotSubmittableError(f"There is no file or folder {name}")
 
 
-def _in_folder(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+def _in_folder(folder: Path, suffixes: frozenset[str], on_left_out: FileLeftOut) -> Iterator[Path]:
     # os.walk does not follow links to folders, so it cannot enter a cycle.
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in sorted(files):
-            if _suffix(file) in suffixes and not file.startswith("."):
+            if file.startswith("."):
+                continue
+            if _suffix(file) in suffixes:
                 yield Path(parent) / file
+            else:
+                on_left_out(Path(parent) / file)
 
 
 def _suffix(name: str) -> str:

@@ -46,6 +46,18 @@ class BatchStatus(_Model):
 
 
 @dataclass(frozen=True)
+class RefusedFile:
+    """A file of a submission that is not stored; its image has failed with this reason and error.
+
+    `source_name` is the name that was submitted.
+    """
+
+    source_name: str
+    reason: str
+    error: str
+
+
+@dataclass(frozen=True)
 class TextBox(_Model):
     """A box of text; `bbox` is its polygon, four `[x, y]` in the original image's pixels.
 

@@ -1,7 +1,7 @@
 """Resolves the names that a user submits to the parts of a batch."""
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from os import PathLike, fspath
@@ -19,17 +19,15 @@ _REFERENCES_PER_REQUEST = 1000
 
 @dataclass(frozen=True)
 class Files:
-    """Files to upload; they have consecutive indexes from `first_index` on."""
+    """Files to upload."""
 
-    first_index: int
     files: list[Path]
 
 
 @dataclass(frozen=True)
 class References:
-    """References to stored images; they have consecutive indexes from `first_index` on."""
+    """References to stored images."""
 
-    first_index: int
     references: list[str]
 
 
@@ -43,10 +41,14 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Submission:
-    """The parts of a batch, each for one request, and the number of images, if it is known."""
+    """The parts of a batch, each for one request, and the number of names, if it is known.
+
+    `left_out` are files of folders and globs that do not have the name of an image.
+    """
 
     parts: list[Files | References] | Prefix
     total: int | None
+    left_out: Sequence[Path] = ()
 
 
 def resolve(names: Source | Iterable[Source], *, by_reference: bool = False) -> Submission:
@@ -66,19 +68,21 @@ def resolve(names: Source | Iterable[Source], *, by_reference: bool = False) -> 
     if prefixes:
         return Submission(_prefix(prefixes[0]), None)
     images: list[Path | str] = []
+    left_out: list[Path] = []
     for name in paths:
         if len(images) > MAX_FILES:
             raise NotSubmittableError(f"More than {MAX_FILES:,} images; submit them in parts")
         if "://" in name:
             images.append(name)
         elif by_reference:
-            images += [file.resolve().as_uri() for file in find_files([name])]
+            found = find_files([name], on_left_out=left_out.append)
+            images += [file.resolve().as_uri() for file in found]
         else:
-            images += find_files([name], documents=True)
+            images += find_files([name], documents=True, on_left_out=left_out.append)
     images = list(dict.fromkeys(images))
     if not images:
         raise NotSubmittableError("There is nothing to submit")
-    return Submission(list(_parts(images)), len(images))
+    return Submission(list(_parts(images)), len(images), left_out)
 
 
 def _is_prefix(name: str) -> bool:
@@ -97,24 +101,21 @@ def _prefix(name: str) -> Prefix:
 
 
 def _parts(images: list[Path | str]) -> Iterator[Files | References]:
-    index = 0
     for is_reference, run in groupby(images, lambda image: isinstance(image, str)):
         if is_reference:
             references = iter([image for image in run if isinstance(image, str)])
             while group := list(islice(references, _REFERENCES_PER_REQUEST)):
-                yield References(index, group)
-                index += len(group)
+                yield References(group)
         else:
             for files in _group_files([image for image in run if isinstance(image, Path)]):
-                yield Files(index, files)
-                index += len(files)
+                yield Files(files)
 
 
 def _group_files(files: Iterable[Path]) -> Iterator[list[Path]]:
     group: list[Path] = []
     size = 0
     for file in files:
-        file_size = file.stat().st_size
+        file_size = _size(file)
         if group and (len(group) == _FILES_PER_REQUEST or size + file_size > _BYTES_PER_REQUEST):
             yield group
             group, size = [], 0
@@ -122,3 +123,10 @@ def _group_files(files: Iterable[Path]) -> Iterator[list[Path]]:
         size += file_size
     if group:
         yield group
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0  # the upload reports it

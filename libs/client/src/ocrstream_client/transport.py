@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import httpx
 
-from ocrstream_client.errors import RefusedError, UnreachableError
+from ocrstream_client.errors import RefusedError, UnreachableError, UnreadableFileError
 
 ResultT = TypeVar("ResultT")
 
@@ -40,7 +40,10 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class Upload:
-    """A POST of files as a multipart form; otherwise like HttpRequest."""
+    """A POST of files as a multipart form; otherwise like HttpRequest.
+
+    UnreadableFileError is raised in the plan if a file cannot be opened.
+    """
 
     url: str
     form: dict[str, str]
@@ -153,7 +156,7 @@ def timeouts(timeout_s: float) -> httpx.Timeout:
     return httpx.Timeout(timeout_s, connect=min(5.0, timeout_s))
 
 
-_FAILURES = (httpx.TransportError, httpx.InvalidURL, RefusedError)
+_FAILURES = (httpx.TransportError, httpx.InvalidURL, RefusedError, UnreadableFileError)
 
 
 def _request(
@@ -167,10 +170,17 @@ def _request(
             json=effect.body,
             headers=effect.headers,
         )
-    parts = [("files", (str(file), opened.enter_context(file.open("rb")))) for file in effect.files]
+    parts = [("files", (str(file), _open(file, opened))) for file in effect.files]
     return http.build_request(
         "POST", effect.url, data=effect.form, files=parts, headers=effect.headers
     )
+
+
+def _open(file: Path, opened: ExitStack) -> BinaryIO:
+    try:
+        return opened.enter_context(file.open("rb"))
+    except OSError as error:
+        raise UnreadableFileError(file, error) from error
 
 
 def _content(response: httpx.Response) -> Any:

@@ -12,8 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from python_multipart.multipart import parse_options_header
 
-MAX_LENGTH = 1024
-"""Of a longer name the end is kept, which says most."""
+from ocrstream_schemas.fields import SOURCE_NAME_MAX_LENGTH
 
 # Python knows many more codecs, of which some are slow or no encodings of text.
 _CHARSETS = frozenset(
@@ -93,8 +92,9 @@ def _relative(name: str) -> str:
 
 
 def _shorten(path: str) -> str:
-    if len(path) <= MAX_LENGTH:
+    """Returns the end of a path that is too long, because it says most."""
+    if len(path) <= SOURCE_NAME_MAX_LENGTH:
         return path
-    end = path[-MAX_LENGTH:]
+    end = path[-SOURCE_NAME_MAX_LENGTH:]
     # A part that is cut could become `..`.
     return end.partition("/")[2] or end

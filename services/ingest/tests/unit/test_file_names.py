@@ -6,7 +6,8 @@ from fake_publisher import FakePublisher
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrstream_ingest.file_names import MAX_LENGTH, find_file_name
+from ocrstream_ingest.file_names import find_file_name
+from ocrstream_schemas.fields import SOURCE_NAME_MAX_LENGTH as MAX_LENGTH
 
 
 async def post(api: httpx.AsyncClient, parameters: bytes) -> httpx.Response:
