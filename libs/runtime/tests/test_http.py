@@ -47,8 +47,8 @@ def client_of(app: FastAPI) -> httpx.AsyncClient:
     ("method", "path", "body", "status", "part"),
     [
         ("GET", "/missing", None, 404, "No batch is called b-1"),
-        ("GET", "/nowhere", None, 404, "Not Found"),
-        ("DELETE", "/items", None, 405, "Method Not Allowed"),
+        ("GET", "/nowhere", None, 404, "GET /nowhere: this service has no such path"),
+        ("DELETE", "/items", None, 405, "DELETE /items: this path does not accept"),
         ("POST", "/items", {"size": "big"}, 422, "#/size"),
         ("GET", "/bug", None, 500, "log"),
     ],

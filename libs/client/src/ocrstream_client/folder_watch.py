@@ -58,7 +58,7 @@ def _scan(folders: Sequence[Path]) -> dict[Path, FileVersion]:
             files = find_files([str(folder)], documents=True)
         except NotSubmittableError:
             continue  # the folder is empty now
-        for file in files:
+        for file in (found_file.path for found_file in files):
             try:
                 status = file.stat()
             except FileNotFoundError:

@@ -18,8 +18,10 @@ from ocrstream_client.errors import (
 from ocrstream_client.models import (
     BatchStatus,
     DeadLetter,
+    FailureGroup,
     Image,
     NotDone,
+    Readiness,
     Reprocessing,
     ResultVersions,
     SearchHit,
@@ -140,6 +142,18 @@ class Plans:
         """Returns the status of a batch."""
         return BatchStatus.from_json((yield self._get(f"/v1/batches/{_quoted(batch_id)}")))
 
+    def batches(
+        self, filters: Mapping[str, str | None], cursor: str | None
+    ) -> Plan[Page[BatchStatus]]:
+        """Returns a page of batches, the newest first."""
+        page = yield self._get("/v1/batches", limit=_PAGE_SIZE, cursor=cursor, **filters)
+        return Page([BatchStatus.from_json(item) for item in page["items"]], page["next_cursor"])
+
+    def failures(self, batch_id: str, examples: int) -> Plan[list[FailureGroup]]:
+        """Returns why images of a batch were not read, the commonest reason first."""
+        page = yield self._get(f"/v1/batches/{_quoted(batch_id)}/failures", examples=examples)
+        return [FailureGroup.from_json(item) for item in page["items"]]
+
     def wait(
         self,
         batch_id: str,
@@ -193,14 +207,22 @@ class Plans:
         return (yield self._get(f"/v1/chains/{_quoted(chain_id)}"))
 
     def images(
-        self, batch_id: str, cursor: str | None, *, boxes: bool, warning: str | None
+        self,
+        batch_id: str,
+        cursor: str | None,
+        *,
+        boxes: bool,
+        warning: str | None,
+        status: str | None,
     ) -> Plan[Page[Image]]:
         """Returns a page of a batch's images, in order; with `boxes` also the text of each.
 
-        With `warning`, only the images whose result has that warning.
+        With `warning` or `status`, only the images that have it.
         """
         path = f"/v1/batches/{_quoted(batch_id)}/images"
-        page = yield self._get(path, limit=_PAGE_SIZE, cursor=cursor, warning=warning)
+        page = yield self._get(
+            path, limit=_PAGE_SIZE, cursor=cursor, warning=warning, status=status
+        )
         rows: list[dict[str, Any]] = page["items"]
         results = (yield Gather([self._result(row) for row in rows])) if boxes else [{}] * len(rows)
         items = [Image.from_json(row, result) for row, result in zip(rows, results, strict=True)]
@@ -321,15 +343,19 @@ class Plans:
         """Returns the known workers, those alive first."""
         return [Worker.from_json(item) for item in (yield self._get("/v1/workers"))["items"]]
 
-    def troubles(self, url: str) -> Plan[dict[str, str]]:
-        """Returns the failed readiness checks of a service, with their reasons."""
+    def readiness(self, url: str) -> Plan[Readiness]:
+        """Returns what the service at `url` reports about itself."""
+        status = 200
         try:
             response = yield HttpRequest("GET", f"{url}/readyz")
         except RefusedError as error:
             if error.status != 503 or not isinstance(error.document, dict):
                 raise
-            response = error.document
-        return response["troubles"]
+            status, response = error.status, error.document
+        try:
+            return Readiness.from_json(response)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RefusedError(f"{url} is not a service of Ocrstream", status) from error
 
 
 def require_all_read(batch_id: str, images: list[Image]) -> list[Image]:

@@ -8,14 +8,14 @@ one with the same key that has other content.
 import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
 from ocrstream_client.errors import RefusedError, UnreadableFileError
+from ocrstream_client.file_search import LocalFile
 from ocrstream_client.models import RefusedFile
 from ocrstream_client.retrying import retry
-from ocrstream_client.submission import Files, Prefix, References, Submission
+from ocrstream_client.submission import Files, Prefix, Reference, References, Submission
 from ocrstream_client.transport import HttpRequest, Plan, Upload
 
 ImagesDone = Callable[[int], None]
@@ -87,7 +87,11 @@ def submit_plan(
 
 
 def _upload(
-    ingest_url: str, files: Sequence[Path], fields: Mapping[str, Any], first_index: int, key: str
+    ingest_url: str,
+    files: Sequence[LocalFile],
+    fields: Mapping[str, Any],
+    first_index: int,
+    key: str,
 ) -> Plan[Any]:
     form = {name: str(value) for name, value in fields.items() if name != "options"}
     form |= {"first_index": str(first_index), "index_pages": "true"}
@@ -113,30 +117,35 @@ def _images(
     if isinstance(part, RefusedFile):
         return [_refused_image(part, batch_id, first_index)]
     return [
-        {"image_path": reference, "index": index}
-        if len(reference) <= _MAX_REFERENCE_LENGTH
+        _image(reference, index)
+        if len(reference.image_path) <= _MAX_REFERENCE_LENGTH
         else _refused_image(_too_long(reference), batch_id, index)
         for index, reference in enumerate(part.references, first_index)
     ]
 
 
+def _image(reference: Reference, index: int) -> dict[str, Any]:
+    image: dict[str, Any] = {"image_path": reference.image_path, "index": index}
+    if reference.source_name is not None:
+        image["source_name"] = reference.source_name[-_MAX_SOURCE_NAME_LENGTH:]
+    return image
+
+
 def _refused_image(file: RefusedFile, batch_id: str, index: int) -> dict[str, Any]:
-    # The name of a file may have bytes that are no text.
-    name = file.source_name.encode(errors="replace").decode()
     return {
         "image_path": f"refused:///{_request_key(batch_id, index)}",
         "index": index,
-        "source_name": name[-_MAX_SOURCE_NAME_LENGTH:],
+        "source_name": file.source_name[-_MAX_SOURCE_NAME_LENGTH:],
         "refused": {"reason": file.reason, "error": file.error},
     }
 
 
-def _too_long(reference: str) -> RefusedFile:
+def _too_long(reference: Reference) -> RefusedFile:
     error = (
-        f"The reference has {len(reference):,} characters; {_MAX_REFERENCE_LENGTH} are allowed."
-        " Upload the file instead"
+        f"The reference has {len(reference.image_path):,} characters; {_MAX_REFERENCE_LENGTH} are"
+        " allowed. Upload the file instead"
     )
-    return RefusedFile(reference, "refused", error)
+    return RefusedFile(reference.source_name or reference.image_path, "refused", error)
 
 
 def _split(part: _Part, error: RefusedError | UnreadableFileError) -> list[_Part]:
@@ -145,19 +154,19 @@ def _split(part: _Part, error: RefusedError | UnreadableFileError) -> list[_Part
         return []
     files = part.files
     if isinstance(error, UnreadableFileError):
-        at = files.index(error.file)
+        at = [file.path for file in files].index(error.file)
         reason = "not_found" if error.missing else "refused"
-        refused = RefusedFile(str(error.file), reason, str(error))
+        refused = RefusedFile(files[at].source_name, reason, str(error))
         return [*_files(files[:at]), refused, *_files(files[at + 1 :])]
     too_large = error.status == _REQUEST_TOO_LARGE
     if len(files) > 1 and (too_large or _is_other_content(error)):
         # If its content is other than before, the submission that broke off may have split it, too.
         half = -(-len(files) // 2)
         return [Files(files[:half]), Files(files[half:])]
-    return [RefusedFile(str(files[0]), "too_large", str(error))] if too_large else []
+    return [RefusedFile(files[0].source_name, "too_large", str(error))] if too_large else []
 
 
-def _files(files: list[Path]) -> list[_Part]:
+def _files(files: list[LocalFile]) -> list[_Part]:
     return [Files(files)] if files else []
 
 

@@ -1,12 +1,13 @@
 """`ocrstream submit`: submits files, folders, globs, lists and prefixes as one batch."""
 
+import json
 import shlex
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -19,14 +20,16 @@ from ocrstream_client.errors import (
     RefusedError,
     UnreachableError,
 )
-from ocrstream_client.file_search import MAX_FILES
+from ocrstream_client.failure_reasons import print_failures
+from ocrstream_client.file_search import MAX_FILES, LocalFile
 from ocrstream_client.folder_watch import watch_folders
 from ocrstream_client.models import RefusedFile
-from ocrstream_client.submission import resolve
+from ocrstream_client.submission import Source, resolve, with_lane
 from ocrstream_client.terminal import (
     SOME_FAILED,
     AsJson,
     ImagesBar,
+    batch_continues,
     notes,
     plural,
     print_json,
@@ -69,6 +72,17 @@ def submit(
             " the same path. URLs are always references",
         ),
     ] = False,
+    lane: Annotated[
+        str | None, typer.Option(help="Lane of the images: default, urgent or gpu")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="An option of the batch, like boxes=word, reuse=true or"
+            " deadline=2030-01-31T18:00:00Z; a value is JSON or else text",
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the batch has ended")] = False,
     watch: Annotated[
         bool,
@@ -92,30 +106,38 @@ def submit(
 
     A folder, as it fills: ocrstream submit ~/inbox --watch
     """
+    options = with_lane(_parse_options(option or []), lane)
     if watch:
         if wait or batch_id is not None or _STDIN in names:
             raise typer.BadParameter("--watch excludes --wait, --batch-id and -")
-        _watch(names, batch_name, by_reference=by_reference, as_json=as_json)
+        _watch(names, batch_name, options, by_reference=by_reference, as_json=as_json)
         return
     names = [one for name in names for one in (_read_names() if name == _STDIN else [name])]
     batch_id = batch_id or str(uuid4())
     with Client() as client:
         with _advice_to_continue(batch_id, as_json=as_json):
             batch, count, refused = _submit(
-                client, names, batch_id, batch_name, by_reference=by_reference
+                client, names, batch_id, batch_name, options, by_reference=by_reference
             )
         if not wait:
             _print_submitted(batch, count, refused, as_json=as_json)
             if refused:
                 raise typer.Exit(SOME_FAILED)
             return
-        with ImagesBar("reading", count) as bar:
+        with batch_continues(batch_id), ImagesBar("reading", count) as bar:
             status = batch.wait(on_progress=bar.show)
+        print_failures(status, batch.failures)
     report(status, as_json=as_json)
 
 
 def _submit(
-    client: Client, names: list[str], batch_id: str, batch_name: str | None, *, by_reference: bool
+    client: Client,
+    names: Sequence[Source],
+    batch_id: str,
+    batch_name: str | None,
+    options: Mapping[str, Any] | None,
+    *,
+    by_reference: bool,
 ) -> tuple[Batch, int, int]:
     """Returns the batch, how many names it has, and how many of their files were refused."""
     resolved = resolve(names, by_reference=by_reference)
@@ -143,6 +165,7 @@ def _submit(
             batch_id=batch_id,
             batch_name=batch_name,
             by_reference=by_reference,
+            options=options,
             on_progress=advance,
             on_refused=name_refused,
         )
@@ -167,9 +190,7 @@ def _advice_to_continue(batch_id: str, *, as_json: bool) -> Generator[None]:
     try:
         yield
     except (OcrstreamError, OSError, KeyboardInterrupt) as error:
-        if isinstance(error, KeyboardInterrupt):
-            notes.print(_how_to_continue(batch_id), markup=False, soft_wrap=True)
-        elif _may_pass(error):
+        if isinstance(error, KeyboardInterrupt) or _may_pass(error):
             error.add_note(_how_to_continue(batch_id))
         if as_json and not isinstance(error, NotSubmittableError):
             print_json({"batch_id": batch_id, "error": str(error) or "interrupted"})
@@ -203,7 +224,14 @@ def _print_submitted(batch: Batch, count: int, refused: int, *, as_json: bool) -
         )
 
 
-def _watch(names: list[str], batch_name: str | None, *, by_reference: bool, as_json: bool) -> None:
+def _watch(
+    names: list[str],
+    batch_name: str | None,
+    options: Mapping[str, Any] | None,
+    *,
+    by_reference: bool,
+    as_json: bool,
+) -> None:
     folders = [Path(name).absolute() for name in names]
     for folder in folders:
         if not folder.is_dir():
@@ -213,8 +241,10 @@ def _watch(names: list[str], batch_name: str | None, *, by_reference: bool, as_j
     with Client(addresses) as client, WatchState(state_file, addresses.ingest_url) as state:
 
         def send(batch_id: str, files: list[Path]) -> None:
-            names = [str(file) for file in files]
-            batch, *counts = _submit(client, names, batch_id, batch_name, by_reference=by_reference)
+            found = [_named_in(file, folders) for file in files]
+            batch, *counts = _submit(
+                client, found, batch_id, batch_name, options, by_reference=by_reference
+            )
             state.finish(batch_id)
             _print_submitted(batch, *counts, as_json=as_json)
             sys.stdout.flush()
@@ -233,6 +263,10 @@ def _watch(names: list[str], batch_name: str | None, *, by_reference: bool, as_j
                 _submit_found(state, found, send)
         except KeyboardInterrupt:
             notes.print("stopped watching")
+
+
+def _named_in(file: Path, folders: Sequence[Path]) -> LocalFile:
+    return LocalFile.found_in(file, next(one for one in folders if file.is_relative_to(one)))
 
 
 def _submit_found(state: WatchState, found: Mapping[Path, FileVersion], send: _Send) -> None:
@@ -266,6 +300,21 @@ def _continue(state: WatchState, batch_id: str, files: list[Path], send: _Send) 
             markup=False,
             soft_wrap=True,
         )
+
+
+def _parse_options(options: Sequence[str]) -> dict[str, Any]:
+    parsed: dict[str, Any] = {}
+    for option in options:
+        key, sign, value = option.partition("=")
+        if not (key and sign):
+            raise typer.BadParameter(f"--option {option}: give KEY=VALUE, like boxes=word")
+        if key in parsed:
+            raise typer.BadParameter(f"--option {key} is given twice")
+        try:
+            parsed[key] = json.loads(value)
+        except ValueError:
+            parsed[key] = value
+    return parsed
 
 
 def _read_names() -> list[str]:

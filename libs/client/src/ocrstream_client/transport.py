@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 import httpx
 
 from ocrstream_client.errors import RefusedError, UnreachableError, UnreadableFileError
+from ocrstream_client.file_search import LocalFile
 
 ResultT = TypeVar("ResultT")
 
@@ -47,7 +48,7 @@ class Upload:
 
     url: str
     form: dict[str, str]
-    files: Sequence[Path]
+    files: Sequence[LocalFile]
     headers: dict[str, str]
 
 
@@ -170,7 +171,7 @@ def _request(
             json=effect.body,
             headers=effect.headers,
         )
-    parts = [("files", (str(file), _open(file, opened))) for file in effect.files]
+    parts = [("files", (file.source_name, _open(file.path, opened))) for file in effect.files]
     return http.build_request(
         "POST", effect.url, data=effect.form, files=parts, headers=effect.headers
     )
@@ -218,10 +219,15 @@ def _translate(error: Exception) -> Exception:
 
 def _problem(response: httpx.Response, document: Any) -> str:
     try:
-        return f"{document['title']}: {document['detail']}"
+        title, detail = document["title"], document["detail"]
     except (KeyError, TypeError):
-        what = "" if response.is_error else ", which is not JSON: is it Ocrstream's address?"
-        return f"{response.url} answered {response.status_code} {response.reason_phrase}{what}"
+        title = detail = None
+    if title != detail:
+        return f"{title}: {detail}"
+    what = "" if response.is_error else ", which is not JSON"
+    question = ": is it Ocrstream's address?" if response.status_code in {200, 404, 405} else ""
+    url = response.url.copy_with(query=None)
+    return f"{url} answered {response.status_code} {response.reason_phrase}{what}{question}"
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
