@@ -1,6 +1,7 @@
 """One bad file costs no other, and a submission that broke off is continued."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,10 @@ async def test_refused_files_fail_alone_and_are_named(kind: Any, tmp_path: Path)
     named = files(tmp_path, "a", "broken", "b", "large", "c", "d")
     gone = tmp_path / "e"
     gone.symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
     ingest, refused = Ingest(), list[RefusedFile]()
     # A link that leads nowhere stands for a file that was removed after the client had found it.
-    found = [*named[:2], gone, *named[2:]]
+    found = [*named[:2], gone, *named[2:], tmp_path / "pipe"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ocrstream_client.submission.find_files", lambda *_, **__: found)
         await settle(client(kind, ingest).submit("x", batch_id="b", on_refused=refused.append))
@@ -102,10 +104,13 @@ async def test_refused_files_fail_alone_and_are_named(kind: Any, tmp_path: Path)
         ("large", "too_large"),
         ("c", None),
         ("d", None),
+        ("pipe", "refused"),
     ]
-    assert set(ingest.totals) == {7}
+    assert set(ingest.totals) == {8}
     told = {(Path(one.source_name).name, one.reason) for one in refused}
-    assert told == {("broken", "undecodable"), ("e", "not_found"), ("large", "too_large")}
+    assert told == {("broken", "undecodable"), ("e", "not_found"), ("large", "too_large")} | {
+        ("pipe", "refused")
+    }
     assert all(one.error for one in refused)
 
 
