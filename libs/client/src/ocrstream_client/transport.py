@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, BinaryIO, TypeVar
 
 import httpx
@@ -179,6 +180,9 @@ def _request(
 
 def _open(file: Path, opened: ExitStack) -> BinaryIO:
     try:
+        # A pipe would keep the client waiting for ever.
+        if not S_ISREG(file.stat().st_mode):
+            raise OSError("it is not a regular file")
         return opened.enter_context(file.open("rb"))
     except OSError as error:
         raise UnreadableFileError(file, error) from error

@@ -134,9 +134,9 @@ def _submissions(draw: st.DrawFn, context: dict[str, Any]) -> list[Event]:
     submission = ImageSubmitted(**context, batch_total=hint)
     if draw(st.integers(0, 5)):
         return [submission]
-    refused = ImageSubmitted(
-        **context | {"image_path": draw(st.sampled_from([submission.image_path, "refused:///0"]))},
-        batch_total=hint,
+    refused = msgspec.structs.replace(
+        submission,
+        image_path=draw(st.sampled_from([submission.image_path, "refused:///0"])),
         refused=Refusal(
             reason=draw(st.sampled_from([Reason.UNDECODABLE, Reason.TOO_LARGE, Reason.REVOKED])),
             error=draw(st.sampled_from(["e", "long " * 200])),
