@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -20,6 +21,7 @@ PROGRAM = str(Path(sys.executable).with_name("ocrstream"))
 DOCUMENTED = re.findall(
     r"^\| (\d+) \| .+ \|$", Path("docs/client.md").read_text(encoding="utf-8"), re.MULTILINE
 )
+LISTED = "3f0c1b1e-51dc-4b5b-b0d8-6a6a4dd4b4a1"
 FAILED = {**ENDED, "status": "FAILURE", "completed_images": 1, "failed_images": 1}
 BROKEN = row(1, status="FAILURE", reason="undecodable", error="no pixels", source_name="2024/b.png")
 
@@ -37,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
                 rows = [BROKEN] if "status=FAILURE" in query else many
                 self._answer(200, {"items": rows, "next_cursor": None})
             case ["batches"]:
-                batches = [{**FAILED, "batch_id": f"b-{number}"} for number in range(20)]
+                batches = [{**FAILED, "batch_id": LISTED, "batch_name": "letters of May"}] * 20
                 self._answer(200, {"items": batches, "next_cursor": None})
             case ["batches", batch_id] if batch_id in system.batches:
                 system.polls += 1
@@ -205,6 +207,27 @@ def test_without_a_terminal_nothing_is_coloured_or_cut(system: _System) -> None:
     assert heading.split()[:4] == ["index", "image", "status", "boxes"]
     assert "2024/b.png" in line
     assert "undecodable: no pixels -> " in line
+
+
+@pytest.mark.parametrize(("columns", "whole"), [(80, True), (60, False), (40, True)])
+def test_batches_on_a_terminal(system: _System, columns: int, whole: bool) -> None:
+    main, secondary = pty.openpty()
+    with os.fdopen(main, "rb", buffering=0) as screen:
+        process = subprocess.Popen(
+            [PROGRAM, "batches", "--limit", "1"],
+            env={**system.environment, "COLUMNS": str(columns), "TERM": "xterm"},
+            stdout=secondary,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        err = process.communicate(timeout=60)[1]
+        os.close(secondary)
+        shown = screen.read(10_000).decode()
+    assert process.returncode == 0
+    assert max(map(len, shown.split("\r\n"))) <= columns
+    assert (LISTED in "".join(shown.split())) == whole
+    assert ("too narrow" in err) != whole
+    assert "there are more; show them with --limit 2" in err
 
 
 def test_the_version_is_told(system: _System) -> None:

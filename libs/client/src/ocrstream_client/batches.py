@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Annotated
@@ -16,10 +16,9 @@ from ocrstream_client.terminal import notes, print_json
 
 _COLUMNS = (
     Column("batch", Kind.ID),
-    Column("name", Kind.NAME),
+    Column("name", Kind.NAME, least_name=8),
     Column("status"),
     Column("done", Kind.NUMBER),
-    Column("failed", Kind.NUMBER),
     Column("started"),
 )
 _DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -81,18 +80,16 @@ def batches(
 def _rows(shown: Iterable[BatchStatus]) -> Iterable[list[str]]:
     for batch in shown:
         total = f"{batch.total_images:,}" if batch.total_known else "?"
-        missing = batch.failed_images + batch.revoked_images
         yield [
             batch.batch_id,
             batch.batch_name or "-",
             batch.status,
             f"{batch.done_images:,}/{total}",
-            f"{missing:,}" if missing else "-",
-            _local_time(batch.started_at),
+            "-" if batch.started_at is None else _local_time(batch.started_at),
         ]
 
 
-def _local_time(moment: str | None) -> str:
-    if moment is None:
-        return "-"
-    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
+def _local_time(moment: str) -> str:
+    local = datetime.fromisoformat(moment).astimezone()
+    this_year = local.year == datetime.now(UTC).astimezone().year
+    return local.strftime("%m-%d %H:%M" if this_year else "%Y-%m-%d")

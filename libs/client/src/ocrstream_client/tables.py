@@ -16,7 +16,7 @@ from ocrstream_client.terminal import notes, printable
 
 _GAP = 2
 _SHORT_ID = 8
-_MIN_NAME, _MIN_TEXT = 16, 24
+_MIN_TEXT = 24
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -37,10 +37,11 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table."""
+    """A column of a table; `least_name` is the least width of a long name in it."""
 
     heading: str
     kind: Kind = Kind.FIXED
+    least_name: int = 16
 
 
 class Wrapped(str):
@@ -118,11 +119,14 @@ def short_id(identifier: str) -> str:
 
 def _fit(columns: Sequence[Column], natural: Sequence[int], width: int) -> list[int] | None:
     """Returns the widths of the columns; None if they cannot be narrow enough."""
-    least = {Kind.ID: _SHORT_ID + 1, Kind.NAME: _MIN_NAME, Kind.TEXT: _MIN_TEXT}
-    widths = [
-        min(wanted, least.get(column.kind, wanted))
-        for column, wanted in zip(columns, natural, strict=True)
-    ]
+    widths: list[int] = []
+    for column, wanted in zip(columns, natural, strict=True):
+        least = {
+            Kind.ID: _SHORT_ID + 1,
+            Kind.NAME: column.least_name,
+            Kind.TEXT: _MIN_TEXT,
+        }.get(column.kind, wanted)
+        widths.append(min(wanted, least))
     spare = width - sum(widths) - _GAP * (len(columns) - 1)
     if spare < 0:
         return None
