@@ -108,6 +108,8 @@ def _images(
     if "://" in name:
         return [Reference(name)]
     if isinstance(source, LocalFile):
+        if not source.path.is_file():
+            raise NotSubmittableError(f"There is no file {name}")
         files = [source]
     else:
         files = find_files([name], documents=not by_reference, on_left_out=on_left_out)

@@ -14,7 +14,8 @@ it("isSupportedFile accepts image and PDF files that are not hidden", () => {
 
 it("filesOfFolder names a file by its path in the chosen folder", async () => {
   const chosen = ["scans/b.png", "scans/2024/a.png", "scans/.git/c.png", "scans/d.txt"].map(
-    (path) => Object.assign(new File(["x"], path.split("/").at(-1) ?? ""), { webkitRelativePath: path }),
+    (path) =>
+      Object.assign(new File(["x"], path.split("/").at(-1) ?? ""), { webkitRelativePath: path }),
   );
   const files = filesOfFolder(chosen);
   expect(files.map(({ name }) => name)).toEqual(["2024/a.png", "b.png"]);
@@ -37,7 +38,9 @@ it("filesOf names a file by its path in the dropped folder, and a dropped file b
     fullPath,
     createReader: () => {
       const chunks = [children, []];
-      return { readEntries: (resolve: (entries: object[]) => void) => resolve(chunks.shift() ?? []) };
+      return {
+        readEntries: (resolve: (entries: object[]) => void) => resolve(chunks.shift() ?? []),
+      };
     },
   });
   const entries = [
