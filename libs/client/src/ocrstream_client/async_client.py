@@ -21,8 +21,6 @@ from ocrstream_client.models import (
 )
 from ocrstream_client.plans import (
     BatchSeen,
-    FileRefused,
-    ImagesDone,
     IndexBehind,
     Page,
     Plans,
@@ -30,6 +28,7 @@ from ocrstream_client.plans import (
     require_all_read,
 )
 from ocrstream_client.submission import Source, resolve
+from ocrstream_client.submission_plan import FileRefused, ImagesDone
 from ocrstream_client.transport import Plan, run_plan_async, timeouts
 
 ItemT = TypeVar("ItemT")

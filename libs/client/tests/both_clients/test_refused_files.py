@@ -35,6 +35,7 @@ class Ingest:
             raise httpx.ConnectError("refused")
         content = request.content
         uploaded = request.url.path == "/v1/images"
+        names: list[str] = []
         if uploaded:
             boundary = request.headers["content-type"].partition("boundary=")[2].encode()
             content = content.replace(boundary, b"")
@@ -92,9 +93,13 @@ async def test_refused_files_fail_alone_and_are_named(kind: Any, tmp_path: Path)
     os.mkfifo(tmp_path / "pipe")
     ingest, refused = Ingest(), list[RefusedFile]()
     # A link that leads nowhere stands for a file that was removed after the client had found it.
+
+    def find(_names: object, **_: object) -> list[Path]:
+        return found
+
     found = [*named[:2], gone, *named[2:], tmp_path / "pipe"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ocrstream_client.submission.find_files", lambda *_, **__: found)
+        patch.setattr("ocrstream_client.submission.find_files", find)
         await settle(client(kind, ingest).submit("x", batch_id="b", on_refused=refused.append))
     assert outcomes(ingest) == [
         ("a", None),
