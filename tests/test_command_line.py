@@ -121,7 +121,7 @@ def test_a_watched_folder_is_submitted_as_files_are_complete(system: System) -> 
     folder.mkdir()
     watching = subprocess.Popen(
         [PROGRAM, "submit", str(folder), "--watch", "--json"],
-        env={**os.environ, **system.environment},
+        env={**os.environ, **system.environment, "XDG_STATE_HOME": str(system.folder / "state")},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -21,10 +21,13 @@ class Ingest:
     def __init__(self) -> None:
         self.uploads: list[tuple[str, list[str]]] = []
         self.down = False
+        self.problem: dict[str, str] | None = None
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.down:
             raise httpx.ConnectError("refused")
+        if self.problem:
+            return httpx.Response(422, json=self.problem)
         fields: dict[str, str] = {}
         names: list[str] = []
         for part in request.content.split(b"\r\n--"):
@@ -47,10 +50,11 @@ class Ingest:
 def ingest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ingest:
     made = Ingest()
     transport = httpx.MockTransport(made)
-    # The watcher gives the addresses itself.
-    monkeypatch.setattr(
-        "ocrstream_client.submitting.Client", lambda *_: Client(ADDRESSES, transport=transport)
-    )
+
+    def scripted(_addresses: Addresses | None = None) -> Client:
+        return Client(ADDRESSES, transport=transport)
+
+    monkeypatch.setattr("ocrstream_client.submitting.Client", scripted)
     monkeypatch.setattr("ocrstream_client.submitting.find_addresses", lambda: ADDRESSES)
     monkeypatch.setattr("ocrstream_client.retrying._MAX_ATTEMPTS", 1)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -120,8 +124,7 @@ def test_a_request_that_is_wrong_gets_no_advice_to_repeat_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    problem = {"title": "The request breaks its schema", "detail": "#/batch_name"}
-    monkeypatch.setattr(Ingest, "__call__", lambda *_: httpx.Response(422, json=problem))
+    ingest.problem = {"title": "The request breaks its schema", "detail": "#/batch_name"}
     assert run(monkeypatch, scans) == 2
     assert "to continue it" not in capsys.readouterr().err
     assert ingest.uploads == []

@@ -24,8 +24,6 @@ from ocrstream_client.models import (
 )
 from ocrstream_client.plans import (
     BatchSeen,
-    FileRefused,
-    ImagesDone,
     IndexBehind,
     Page,
     Plans,
@@ -33,6 +31,7 @@ from ocrstream_client.plans import (
     require_all_read,
 )
 from ocrstream_client.submission import Source, resolve, with_lane
+from ocrstream_client.submission_plan import FileRefused, ImagesDone
 from ocrstream_client.transport import Plan, run_plan_async, timeouts
 
 ItemT = TypeVar("ItemT")

@@ -11,6 +11,7 @@ import pytest
 from scripted_client import client, settle
 
 from ocrstream_client import RefusedError, RefusedFile, UnreachableError
+from ocrstream_client.file_search import LocalFile
 
 OTHER_CONTENT = "Idempotency-Key belongs to another request"
 
@@ -35,6 +36,7 @@ class Ingest:
             raise httpx.ConnectError("refused")
         content = request.content
         uploaded = request.url.path == "/v1/images"
+        names: list[str] = []
         if uploaded:
             boundary = request.headers["content-type"].partition("boundary=")[2].encode()
             content = content.replace(boundary, b"")
@@ -92,9 +94,14 @@ async def test_refused_files_fail_alone_and_are_named(kind: Any, tmp_path: Path)
     os.mkfifo(tmp_path / "pipe")
     ingest, refused = Ingest(), list[RefusedFile]()
     # A link that leads nowhere stands for a file that was removed after the client had found it.
-    found = [*named[:2], gone, *named[2:], tmp_path / "pipe"]
+
+    def find(_names: object, **_: object) -> list[Path]:
+        return found
+
+    paths = [*named[:2], gone, *named[2:], tmp_path / "pipe"]
+    found = [LocalFile(path, path.name) for path in paths]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ocrstream_client.submission.find_files", lambda *_, **__: found)
+        patch.setattr("ocrstream_client.submission.find_files", find)
         await settle(client(kind, ingest).submit("x", batch_id="b", on_refused=refused.append))
     assert outcomes(ingest) == [
         ("a", None),
