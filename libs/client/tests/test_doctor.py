@@ -84,7 +84,7 @@ SETTINGS = {
 
 
 def examined(
-    monkeypatch: pytest.MonkeyPatch, letters: int = 0, **settings: str
+    monkeypatch: pytest.MonkeyPatch, letters: int, **settings: str
 ) -> dict[str, Finding]:
     """What the doctor finds where each service is called like its host, by part."""
 
@@ -103,7 +103,7 @@ def examined(
 def test_each_service_is_compared_with_what_it_calls_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = examined(monkeypatch)
+    found = examined(monkeypatch, 0)
     for part in ("ingest", "object store", "recorder", "recording", "worker", "dead letters"):
         assert found[part].state == "ok", part
     assert found["ingest"].detail == "http://ocrstream-ingest (kafka)"
@@ -121,7 +121,7 @@ def test_each_service_is_compared_with_what_it_calls_itself(
 def test_the_address_of_another_service_is_trouble(
     monkeypatch: pytest.MonkeyPatch, part: str, variable: str
 ) -> None:
-    found = examined(monkeypatch, **{variable: "http://another"})
+    found = examined(monkeypatch, 0, **{variable: "http://another"})
     assert found[part].state == "trouble"
     assert "http://another is another, not ocrstream-" in found[part].detail
     assert f"set {variable} to the address of ocrstream-" in str(found[part].cure)

@@ -95,7 +95,7 @@ async def test_refused_files_fail_alone_and_are_named(kind: Any, tmp_path: Path)
     ingest, refused = Ingest(), list[RefusedFile]()
     # A link that leads nowhere stands for a file that was removed after the client had found it.
 
-    def find(_names: object, **_: object) -> list[Path]:
+    def find(_names: object, **_: object) -> list[LocalFile]:
         return found
 
     paths = [*named[:2], gone, *named[2:], tmp_path / "pipe"]
