@@ -35,7 +35,7 @@ def run(
 
 def test_a_folder_is_uploaded_read_and_printed(system: System) -> None:
     for number in range(5):
-        system.image(f"uploads/{number}.png")
+        system.image(f"uploads/2024/{number}.png")
     folder = str(system.folder / "uploads")
     ran = run(system, "submit", folder, "--batch-name", "up", "--wait", "--json")
     assert ran.returncode == 0, ran.stderr
@@ -50,12 +50,14 @@ def test_a_folder_is_uploaded_read_and_printed(system: System) -> None:
     lines = run(system, "results", batch["batch_id"], "--format", "jsonl").stdout.splitlines()
     rows = [json.loads(line) for line in lines]
     assert [row["index"] for row in rows] == list(range(5))
-    assert Path(rows[3]["source_name"]).name == "3.png"
+    assert [row["source_name"] for row in rows] == [f"2024/{number}.png" for number in range(5)]
     assert len(rows[0]["text_boxes"]) == 30
 
     table = run(system, "results", batch["batch_id"]).stdout
     assert "4.png" in table
     assert table.count("SUCCESS") == 5
+    listed = run(system, "batches", "--name", "up", "--status", "SUCCESS", "--json")
+    assert json.loads(listed.stdout)["batch_id"] == batch["batch_id"]
 
 
 def test_references_are_read_where_they_are_and_failures_show(system: System) -> None:
@@ -71,12 +73,18 @@ def test_references_are_read_where_they_are_and_failures_show(system: System) ->
     assert (batch["completed_images"], batch["failed_images"]) == (1, 2)
     images = system.images(batch["batch_id"])
     assert [image["reason"] for image in images] == ["undecodable", None, "refused"]
+    assert [image["source_name"] for image in images] == ["bad.png", "good.png", None]
     assert images[1]["image_path"] == good
     assert "%20" in good
     assert run(system, "status", batch["batch_id"]).returncode == 1
     shown = run(system, "results", batch["batch_id"])
     assert shown.returncode == 1
     assert "undecodable" in shown.stdout
+    told = run(system, "failures", batch["batch_id"])
+    assert told.returncode == 1
+    assert "1 image: undecodable -> " in told.stdout
+    failed = run(system, "results", batch["batch_id"], "--failed", "--format", "jsonl")
+    assert failed.stdout.count("\n") == 2
 
 
 @pytest.mark.parametrize(
@@ -121,14 +129,14 @@ def test_a_watched_folder_is_submitted_as_files_are_complete(system: System) -> 
     folder.mkdir()
     watching = subprocess.Popen(
         [PROGRAM, "submit", str(folder), "--watch", "--json"],
-        env={**os.environ, **system.environment},
+        env={**os.environ, **system.environment, "XDG_STATE_HOME": str(system.folder / "state")},
         stdout=subprocess.PIPE,
         text=True,
     )
     assert watching.stdout is not None
     try:
         batches: list[str] = []
-        for name in ("first.png", "second.png"):
+        for name in ("first.png", "2024/second.png"):
             system.image(f"inbox/{name}")
             told = json.loads(watching.stdout.readline())
             assert told["total_images"] == 1
@@ -141,7 +149,7 @@ def test_a_watched_folder_is_submitted_as_files_are_complete(system: System) -> 
     names = [
         Path(system.images(system.ended(one)["batch_id"])[0]["source_name"]) for one in batches
     ]
-    assert [name.name for name in names] == ["first.png", "second.png"]
+    assert [str(name) for name in names] == ["first.png", "2024/second.png"]
 
 
 def test_what_was_cancelled_is_read_after_all(own_system: System) -> None:
@@ -192,8 +200,12 @@ def test_the_doctor_says_what_is_wrong_and_looks_at_the_rest(system: System) -> 
     well = run(system, "doctor", "--json", WORKER_URLS=worker)
     assert well.returncode == 0, well.stdout
     states = {told["part"]: told["state"] for told in map(json.loads, well.stdout.splitlines())}
-    told = ("broker", "topics", "ingest", "object store", "recorder", "recording", "workers")
-    assert {states[part] for part in (*told, "worker")} == {"ok"}
+    told = ("broker", "topics", "ingest", "object store", "recorder", "recording", "dead letters")
+    assert {states[part] for part in (*told, "workers", "worker")} == {"ok"}
+
+    mistaken = run(system, "doctor", INGEST_URL=system.environment["RECORDER_URL"])
+    assert mistaken.returncode == 3
+    assert "is ocrstream-recorder-api, not ocrstream-ingest" in mistaken.stdout
 
     broken = run(system, "doctor", WORKER_URLS=f"http://127.0.0.1:9,{worker}")
     assert broken.returncode == 1
@@ -230,7 +242,7 @@ def test_without_addresses_it_says_what_to_set(tmp_path: Path) -> None:
     "name",
     [
         *("submit", "status", "results", "export", "search", "cancel", "retry"),
-        *("reprocess", "diff", "workers", "doctor"),
+        *("reprocess", "diff", "workers", "doctor", "batches", "failures"),
     ],
 )
 def test_every_command_has_an_example(name: str) -> None:

@@ -74,5 +74,8 @@ def test_containers_are_for_machines_without_maven(
 ) -> None:
     monkeypatch.setattr(downloads, "maven", lambda: maven)
     assert not docker_calls.exists()
-    servers = Stack(Layout(tmp_path), print).choose_servers(State())
+    said: list[str] = []
+    servers = Stack(Layout(tmp_path), said.append).choose_servers(State())
     assert [type(server).__name__ for server in servers] == [f"Kafka{kind}", f"Postgres{kind}"]
+    assert len(said) == 1
+    assert ("without Docker" if kind == "Server" else "in Docker containers") in said[0]

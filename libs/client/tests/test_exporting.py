@@ -29,6 +29,8 @@ STATUS = {
     "completed_images": 1,
     "failed_images": 1,
     "revoked_images": 0,
+    "started_at": None,
+    "finished_at": None,
 }
 
 
@@ -156,3 +158,11 @@ def test_the_command_leaves_no_part_of_a_file(recorder: str, tmp_path: Path) -> 
     assert [file.name for file in tmp_path.iterdir()] == ["out.txt"]
     assert (tmp_path / "out.txt").read_text() == "from before"
     assert run(recorder, tmp_path, "-f", "txt", "-o", "no/such/out.txt").returncode == 2
+
+
+def test_an_output_that_cannot_be_written_is_named_as_it_was_given(
+    recorder: str, tmp_path: Path
+) -> None:
+    ran = run(recorder, tmp_path, "-f", "txt", "-o", "missing/x.txt")
+    assert ran.returncode == 2
+    assert ran.stderr == b"ocrstream: missing/x.txt: No such file or directory\n"

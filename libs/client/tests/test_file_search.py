@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def names(folder: Path, *asked: str) -> list[str]:
-    return [str(path.relative_to(folder)) for path in find_files(asked)]
+    return [str(file.path.relative_to(folder)) for file in find_files(asked)]
 
 
 def test_a_folder_gives_its_images_in_order(folder: Path) -> None:
@@ -47,3 +48,31 @@ def test_what_stands_for_nothing_is_named(folder: Path, name: str) -> None:
     (folder / "empty").mkdir()
     with pytest.raises(NotSubmittableError, match=name.replace("*", r"\*")):
         find_files([str(folder / name)])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("{}", ["a.JPG", "b.png", "sub/c.tiff"]),
+        ("{}/", ["a.JPG", "b.png", "sub/c.tiff"]),
+        ("{}/sub/../sub", ["c.tiff"]),
+        ("{}/sub/c.tiff", ["c.tiff"]),
+        ("{}/**/*.tiff", ["sub/c.tiff"]),
+        ("{}/s*/*", ["sub/c.tiff"]),
+        ("{}/s*/../*.png", ["b.png"]),
+    ],
+)
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_file_is_called_by_its_path_inside_what_was_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, asked: str, said: list[str], absolute: bool
+) -> None:
+    monkeypatch.chdir(folder)
+    name = asked.format(folder if absolute else ".")
+    assert [file.source_name for file in find_files([name])] == said
+
+
+def test_a_name_that_is_no_text_can_still_be_sent(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xfc.png")).write_bytes(b"x")
+    (file,) = find_files([str(tmp_path)])
+    assert file.source_name == "\ufffd.png"
+    assert Path(file).read_bytes() == b"x"

@@ -35,10 +35,10 @@ def test_a_file_is_given_when_it_has_not_changed_for_two_seconds(
     (tmp_path / "notes.txt").write_bytes(b"no image")
     (tmp_path / "empty.png").touch()
     looks.meanwhile = {1: lambda: slow.write_bytes(b"aa"), 3: lambda: slow.write_bytes(b"aaa")}
-    watcher = watch_folders([tmp_path])
-    assert next(watcher) == [whole]
+    watcher = watch_folders([tmp_path], {})
+    assert list(next(watcher)) == [whole]
     assert looks.now == 2
-    assert next(watcher) == [slow]
+    assert list(next(watcher)) == [slow]
     assert looks.now == 5
 
 
@@ -48,13 +48,26 @@ def test_it_is_given_again_only_with_another_content(
     looks = Looks(monkeypatch)
     file = tmp_path / "a.png"
     file.write_bytes(b"one")
-    watcher = watch_folders([tmp_path, tmp_path])
-    assert next(watcher) == [file]
+    watcher = watch_folders([tmp_path, tmp_path], {})
+    assert list(next(watcher)) == [file]
 
     def replace() -> None:
         file.write_bytes(b"two")
         os.utime(file, ns=(0, 1))
 
     looks.meanwhile = {10: file.unlink, 20: replace}
-    assert next(watcher) == [file]
+    assert list(next(watcher)) == [file]
     assert looks.now == 22
+
+
+def test_what_was_submitted_before_is_given_only_if_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Looks(monkeypatch)
+    old, changed, new = (tmp_path / f"{name}.png" for name in ("old", "changed", "new"))
+    for file in (old, changed):
+        file.write_bytes(b"one")
+    submitted = {file: (file.stat().st_mtime_ns, 3) for file in (old, changed)}
+    changed.write_bytes(b"more")
+    new.write_bytes(b"new")
+    assert list(next(watch_folders([tmp_path], submitted))) == [changed, new]

@@ -21,7 +21,7 @@ class Item(BaseModel):
 def make_app(health: Health | None = None) -> FastAPI:
     app = FastAPI()
     install_problem_handlers(app)
-    app.include_router(create_ops_router(health or Health()))
+    app.include_router(create_ops_router("ocrstream-tested", health or Health()))
 
     @app.get("/missing", responses={404: {"description": "There is no such batch"}})
     async def missing() -> None:
@@ -47,8 +47,8 @@ def client_of(app: FastAPI) -> httpx.AsyncClient:
     ("method", "path", "body", "status", "part"),
     [
         ("GET", "/missing", None, 404, "No batch is called b-1"),
-        ("GET", "/nowhere", None, 404, "Not Found"),
-        ("DELETE", "/items", None, 405, "Method Not Allowed"),
+        ("GET", "/nowhere", None, 404, "GET /nowhere: this service has no such path"),
+        ("DELETE", "/items", None, 405, "DELETE /items: this path does not accept"),
         ("POST", "/items", {"size": "big"}, 422, "#/size"),
         ("GET", "/bug", None, 500, "log"),
     ],
@@ -100,10 +100,16 @@ async def test_readiness_follows_its_checks_and_liveness_does_not() -> None:
     async with client_of(make_app(health)) as client:
         unready = await client.get("/readyz")
         assert unready.status_code == 503
-        assert unready.json()["troubles"] == {"kafka": "NotReadyError: no broker"}
+        assert unready.json() == {
+            "service": "ocrstream-tested",
+            "status": "trouble",
+            "checks": ["kafka"],
+            "troubles": {"kafka": "NotReadyError: no broker"},
+        }
         assert (await client.get("/livez")).status_code == 200
         connected = True
-        assert (await client.get("/readyz")).status_code == 200
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["checks"]) == (200, ["kafka"])
         assert "python_info" in (await client.get("/metrics")).text
 
 

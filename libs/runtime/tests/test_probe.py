@@ -34,7 +34,7 @@ async def test_it_tells_whether_the_service_is_ready(trouble: str, code: int, sa
 
     health.add_check("kafka", check)
     app = FastAPI()
-    app.include_router(create_ops_router(health))
+    app.include_router(create_ops_router("ocrstream-probed", health))
     port, stop = free_port(), asyncio.Event()
     serving = asyncio.create_task(serve(app, ServiceSettings(http_port=port), stop))
     while "does not answer" in (answer := await asyncio.to_thread(probe, port)).stderr:

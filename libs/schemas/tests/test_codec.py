@@ -110,6 +110,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         ),
         max_size=3,
     ).map(tuple),
+    "refused": st.builds(events.Refusal, reason=st.sampled_from(events.Reason), error=texts),
     "provenance": st.builds(
         events.Provenance,
         engine=texts,

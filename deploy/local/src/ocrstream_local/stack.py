@@ -19,6 +19,7 @@ from ocrstream_local.services import Service, image_roots, is_ready
 from ocrstream_local.state import State
 from ocrstream_local.waiting import Say, Wait
 
+_SERVER_VARIABLES = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
 _SERVICES_GRACE_S = 30.0
 _SERVERS_GRACE_S = 30.0
 MAX_WORKERS = 64
@@ -134,6 +135,9 @@ class Stack:
 
     def _servers(self, state: State, external: Mapping[str, str]) -> tuple[str, str]:
         began = time.monotonic()
+        if len(external) == len(_SERVER_VARIABLES):
+            self.seconds["servers"] = 0.0
+            return external["KAFKA_BOOTSTRAP_SERVERS"], external["DATABASE_URL"]
         kafka, postgres = self.choose_servers(state)
         # Both start before the first wait.
         started = [
@@ -159,17 +163,22 @@ class Stack:
     def choose_servers(
         self, state: State
     ) -> tuple[KafkaServer | KafkaContainer, PostgresServer | PostgresContainer]:
-        """Returns processes of this machine, or containers if it cannot download Kafka."""
+        """Returns processes of this machine, or containers if it cannot download Kafka.
+
+        Says which, because both need other programs.
+        """
         layout = self._layout
         kafka, postgres = layout.local / "kafka", layout.local / "postgres"
         kafka_log, postgres_log = layout.logs / "kafka.log", layout.logs / "postgres.log"
         kafka_port, postgres_port = (self._port(state, name) for name in ("kafka", "postgres"))
         has_jars = downloads.has_kafka(layout.cache) or downloads.maven() is not None
         if not has_jars and containers.docker_answers():
+            self._say("Kafka and PostgreSQL run in Docker containers: this machine has no Maven")
             return (
                 KafkaContainer(kafka, kafka_log, kafka_port),
                 PostgresContainer(postgres, postgres_log, postgres_port),
             )
+        self._say("Kafka (with Java) and PostgreSQL run as processes, without Docker")
         controller_port = self._port(state, "kafka-controller")
         return (
             KafkaServer(kafka, layout.cache, kafka_log, kafka_port, controller_port),
@@ -334,6 +343,6 @@ def _external_servers(stack_env: Path) -> dict[str, str]:
     own = stack_env.read_text(encoding="utf-8").splitlines() if stack_env.exists() else []
     return {
         name: os.environ[name]
-        for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
+        for name in _SERVER_VARIABLES
         if os.environ.get(name) and f"{name}={os.environ[name]}" not in own
     }

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from ocrstream_client.client import Client
-from ocrstream_client.terminal import AsJson, BatchId, ImagesBar, notes, report
+from ocrstream_client.failure_reasons import print_failures
+from ocrstream_client.terminal import AsJson, BatchId, ImagesBar, batch_continues, notes, report
 
 
 def cancel(batch_id: BatchId) -> None:
@@ -40,6 +41,7 @@ def retry(
         if not wait:
             notes.print(f"see: ocrstream status {batch_id} --follow", markup=False, soft_wrap=True)
             return
-        with ImagesBar("reading", None) as bar:
+        with batch_continues(batch_id), ImagesBar("reading", None) as bar:
             status = batch.wait(on_progress=bar.show)
+        print_failures(status, batch.failures)
     report(status, as_json=as_json)

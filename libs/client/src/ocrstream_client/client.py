@@ -1,6 +1,7 @@
 """The client for threads: submits images, waits, returns their text."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import uuid4
@@ -11,8 +12,10 @@ from ocrstream_client.addresses import Addresses, find_addresses
 from ocrstream_client.models import (
     BatchStatus,
     DeadLetter,
+    FailureGroup,
     Image,
     NotDone,
+    Readiness,
     Reprocessing,
     ResultVersions,
     SearchHit,
@@ -21,14 +24,14 @@ from ocrstream_client.models import (
 )
 from ocrstream_client.plans import (
     BatchSeen,
-    ImagesDone,
     IndexBehind,
     Page,
     Plans,
     ReprocessingSeen,
     require_all_read,
 )
-from ocrstream_client.submission import Source, resolve
+from ocrstream_client.submission import Source, resolve, with_lane
+from ocrstream_client.submission_plan import FileRefused, ImagesDone
 from ocrstream_client.transport import Plan, run_plan, timeouts
 
 ItemT = TypeVar("ItemT")
@@ -75,24 +78,31 @@ class Client:
         self,
         images: Source | Iterable[Source],
         *,
+        batch_id: str | None = None,
         batch_name: str | None = None,
         by_reference: bool = False,
+        lane: str | None = None,
         options: Mapping[str, Any] | None = None,
         on_progress: ImagesDone = lambda _: None,
+        on_refused: FileRefused = lambda _: None,
     ) -> "Batch":
         """Submits files, folders, globs and URLs as one batch; returns when the broker has them.
 
-        `submission.resolve` describes what a name means. Raises NotSubmittableError.
+        `submission.resolve` describes what a name means; `lane` is the option of that name. A file
+        that cannot be stored costs no other: its image fails, and `on_refused` gets its name and
+        the reason. If a submission broke off, the same call with its `batch_id` continues it, and
+        submits nothing twice. Raises NotSubmittableError.
         """
         submission = resolve(images, by_reference=by_reference)
-        batch = self.batch(str(uuid4()))
+        batch = self.batch(batch_id or str(uuid4()))
         self._run(
             self._plans.submit(
                 batch.batch_id,
                 submission,
                 batch_name=batch_name,
-                options=options,
+                options=with_lane(options, lane),
                 on_progress=on_progress,
+                on_refused=on_refused,
             )
         )
         return batch
@@ -136,6 +146,28 @@ class Client:
         Of a batch each image the last time, of an image each time, the last first.
         """
         return _items(self._run, lambda at: self._plans.result_versions(batch_id, image_path, at))
+
+    def batches(
+        self,
+        *,
+        batch_name: str | None = None,
+        status: str | None = None,
+        initiated_by: str | None = None,
+        started_from: datetime | None = None,
+        started_before: datetime | None = None,
+    ) -> Iterator[BatchStatus]:
+        """Yields the batches that match all filters, the newest first.
+
+        Times need a zone.
+        """
+        filters = {
+            "batch_name": batch_name,
+            "status": status,
+            "initiated_by": initiated_by,
+            "started_from": started_from and started_from.isoformat(),
+            "started_before": started_before and started_before.isoformat(),
+        }
+        return _items(self._run, lambda at: self._plans.batches(filters, at))
 
     def search(
         self,
@@ -192,9 +224,9 @@ class Client:
         """Returns the workers with a heartbeat in the last ten minutes, those alive first."""
         return self._run(self._plans.workers())
 
-    def troubles(self, url: str) -> dict[str, str]:
-        """Returns the failed readiness checks of the service at `url`, with their reasons."""
-        return self._run(self._plans.troubles(url))
+    def readiness(self, url: str) -> Readiness:
+        """Returns what the service at `url` reports about itself."""
+        return self._run(self._plans.readiness(url))
 
     def _run(self, plan: Plan[ResultT]) -> ResultT:
         return run_plan(self._http, plan)
@@ -223,15 +255,27 @@ class Batch:
         """
         return self._run(self._plans.wait(self.batch_id, timeout, on_progress, self._retried))
 
-    def images(self, *, boxes: bool = True, warning: str | None = None) -> Iterator[Image]:
+    def images(
+        self, *, boxes: bool = True, warning: str | None = None, status: str | None = None
+    ) -> Iterator[Image]:
         """Yields its images in order; without `boxes` only their status, which is faster.
 
-        With `warning`, a code like `low_confidence`, only images whose result has that warning.
+        With `warning`, a code like `low_confidence`, only images whose result has that warning;
+        with `status`, like `FAILURE`, only images in that status.
         """
         return _items(
             self._run,
-            lambda at: self._plans.images(self.batch_id, at, boxes=boxes, warning=warning),
+            lambda at: self._plans.images(
+                self.batch_id, at, boxes=boxes, warning=warning, status=status
+            ),
         )
+
+    def failures(self, *, examples: int = 3) -> list[FailureGroup]:
+        """Returns why images were not read, the commonest reason first.
+
+        Each group has up to `examples` images, of at most 20.
+        """
+        return self._run(self._plans.failures(self.batch_id, examples))
 
     def get(self, timeout: float | None = None, *, propagate: bool = True) -> list[Image]:
         """Waits as `wait` does, then returns all images with their text.

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ocrstream_client.client import Client
 from ocrstream_client.models import DeadLetter, NotDone
+from ocrstream_client.tables import Column, Kind, Wrapped, print_table
 from ocrstream_client.terminal import SOME_FAILED, AsJson, notes, print_json, printable
 
 app = typer.Typer(
@@ -32,6 +31,14 @@ app = typer.Typer(
 )
 
 _IDS_PER_REQUEST = 100
+_COLUMNS = (
+    Column("id", Kind.NUMBER),
+    Column("state"),
+    Column("topic", Kind.NAME),
+    Column("partition/offset"),
+    Column("batch", Kind.ID),
+    Column("reason and error", Kind.TEXT),
+)
 
 
 class State(StrEnum):
@@ -78,7 +85,7 @@ def list_letters(
         for letter in shown:
             print_json(asdict(letter))
     else:
-        _print_table(shown)
+        print_table(_COLUMNS, map(_cells, shown))
     if has_more:
         notes.print(f"there are more; show them with --limit {2 * limit}")
 
@@ -235,16 +242,15 @@ def _correction(value: str) -> dict[str, Any]:
     return correction
 
 
-def _print_table(letters: Iterable[DeadLetter]) -> None:
-    table = Table(box=None, expand=True)
-    for column in ("id", "state", "topic", "partition/offset", "batch"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("reason and error", no_wrap=True, overflow="ellipsis", ratio=1)
-    for one in letters:
-        coordinates = f"{one.partition}/{one.offset}"
-        reason = f"{one.reason}: {one.error}"
-        table.add_row(str(one.id), one.state, one.topic, coordinates, one.batch_id or "-", reason)
-    Console(highlight=False, markup=False).print(table)
+def _cells(letter: DeadLetter) -> list[str]:
+    return [
+        str(letter.id),
+        letter.state,
+        letter.topic,
+        f"{letter.partition}/{letter.offset}",
+        letter.batch_id or "-",
+        Wrapped(f"{letter.reason}: {letter.error}"),
+    ]
 
 
 def _render(content: dict[str, str | None] | None) -> str:

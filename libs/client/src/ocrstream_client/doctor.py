@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Annotated, Literal
 
 import typer
@@ -26,7 +27,15 @@ TOPICS = frozenset(
 """The system's topics, without those of lanes and dead letters."""
 
 _VARIABLES = {"ingest": "INGEST_URL", "recorder": "RECORDER_URL"}
-_OBJECT_STORE = "object store"
+_SERVICES = {
+    "ingest": "ocrstream-ingest",
+    "recorder": "ocrstream-recorder-api",
+    "recording": "ocrstream-recorder",
+    "worker": "ocrstream-worker",
+}
+"""What the service of each part calls itself."""
+_OBJECT_STORE, _DEAD_LETTERS = "object store", "dead letters"
+_MAX_COUNTED_LETTERS = 100
 _SHOWN_WORKERS = 5
 _TIMEOUT_S = 5.0
 _MARKS = {"ok": "[green]ok     [/]", "trouble": "[red]trouble[/]", "unknown": "[yellow]unknown[/]"}
@@ -99,6 +108,7 @@ def examine(settings: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("recording", "unknown", "RECORDING_URLS is not set")
         for url in recording:
             yield from _service(client, "recording", url, needed=False)
+        yield from _dead_letters(client, addresses.recorder_url)
         yield from _workers(client, addresses.recorder_url)
         for url in _urls(settings, "WORKER_URLS"):
             yield from _service(client, "worker", url, needed=False)
@@ -140,9 +150,36 @@ def _needed(client: Client, part: str, url: str) -> Iterator[Finding]:
 def _object_store(found: list[Finding]) -> Iterator[Finding]:
     """Yields the object store's finding, unless ingest's findings include one."""
     if any(finding.unreachable for finding in found):
-        yield Finding(_OBJECT_STORE, "unknown", "ingest reports it, but does not answer")
+        yield Finding(_OBJECT_STORE, "unknown", "ingest reports it, but it is not at INGEST_URL")
     elif not any(finding.part == _OBJECT_STORE for finding in found):
+        # Ingest has checked it, because it is the right service and has no trouble with it.
         yield Finding(_OBJECT_STORE, "ok", "ingest can write and read it")
+
+
+def _dead_letters(client: Client, recorder_url: str) -> Iterator[Finding]:
+    if not recorder_url:
+        return
+    try:
+        letters = list(islice(client.dead_letters(state="open"), _MAX_COUNTED_LETTERS + 1))
+    except UnreachableError:
+        yield Finding(_DEAD_LETTERS, "unknown", "the recorder reports them, but does not answer")
+        return
+    except OcrstreamError as error:
+        yield Finding(_DEAD_LETTERS, "unknown", str(error))
+        return
+    if not letters:
+        yield Finding(_DEAD_LETTERS, "ok", "none is open")
+        return
+    newest = letters[0]
+    many = len(letters) > _MAX_COUNTED_LETTERS
+    count = f"more than {_MAX_COUNTED_LETTERS}" if many else str(len(letters))
+    yield Finding(
+        _DEAD_LETTERS,
+        "trouble",
+        f"{count} open; the newest, {newest.id}, from {newest.topic}: {newest.reason}:"
+        f" {newest.error}",
+        "see them with: ocrstream dlq list; fix the reason, then redrive or drop them",
+    )
 
 
 def _workers(client: Client, recorder_url: str) -> Iterator[Finding]:
@@ -176,7 +213,7 @@ def _workers(client: Client, recorder_url: str) -> Iterator[Finding]:
 
 def _service(client: Client, part: str, url: str, *, needed: bool) -> Iterator[Finding]:
     try:
-        troubles = client.troubles(url.rstrip("/"))
+        readiness = client.readiness(url.rstrip("/"))
     except UnreachableError as error:
         reason = str(error.__cause__ or error)
         variable = _VARIABLES.get(part, f"{part.upper()}_URLS")
@@ -187,12 +224,24 @@ def _service(client: Client, part: str, url: str, *, needed: bool) -> Iterator[F
             part, "trouble", str(error), "check that this is its address", unreachable=needed
         )
     else:
-        for check, trouble in troubles.items():
+        expected = _SERVICES[part]
+        if readiness.service not in {None, expected}:
+            variable = _VARIABLES.get(part, f"{part.upper()}_URLS")
+            yield Finding(
+                part,
+                "trouble",
+                f"{url} is {readiness.service}, not {expected}",
+                f"set {variable} to the address of {expected}",
+                unreachable=needed,
+            )
+            return
+        for check, trouble in readiness.troubles.items():
             cure = _CURES.get(check, f"see the {part}'s log")
             named = _OBJECT_STORE if check == "object_store" else part
             yield Finding(named, "trouble", f"{url}: {check}: {trouble}", cure)
-        if not troubles:
-            yield Finding(part, "ok", url)
+        if not readiness.troubles:
+            checks = f" ({', '.join(readiness.checks)})" if readiness.checks else ""
+            yield Finding(part, "ok", f"{url}{checks}")
 
 
 def _print(finding: Finding) -> None:

@@ -1,5 +1,6 @@
 """The exceptions of the client."""
 
+from pathlib import Path
 from typing import Any
 
 
@@ -34,6 +35,15 @@ class RefusedError(OcrstreamError):
 
 class NotSubmittableError(OcrstreamError):
     """A name cannot be submitted: no such file, or nothing in it."""
+
+
+class UnreadableFileError(OcrstreamError):
+    """A file that the client found cannot be opened."""
+
+    def __init__(self, file: Path, cause: OSError) -> None:
+        super().__init__(f"{file} cannot be read: {cause.strerror or cause}")
+        self.file = file
+        self.missing = isinstance(cause, FileNotFoundError)
 
 
 class WaitTimeoutError(OcrstreamError, TimeoutError):

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from ocrstream_client.client import Client
+from ocrstream_client.errors import OcrstreamError
 from ocrstream_client.terminal import BatchId, exit_for, notes
 
 _STDOUT = "-"
@@ -128,7 +129,10 @@ def _open_output(path: Path | None) -> Generator[Callable[[bytes], object]]:
         with path.open("wb") as file:
             yield file.write
         return
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:50]}.", dir=path.parent)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:50]}.", dir=path.parent)
+    except OSError as error:
+        raise _named(error, path) from error
     try:
         with open(handle, "wb") as file:  # noqa: PTH123 - takes over the descriptor
             yield file.write
@@ -139,10 +143,17 @@ def _open_output(path: Path | None) -> Generator[Callable[[bytes], object]]:
         os.umask(mask)
         Path(temporary).chmod(0o666 & ~mask)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
+        if isinstance(error, OSError) and not isinstance(error, OcrstreamError):
+            raise _named(error, path) from error
         raise
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """Returns the error with the name of the output, of which the temporary file says nothing."""
+    return OSError(error.errno, error.strerror, str(path))
 
 
 @contextmanager

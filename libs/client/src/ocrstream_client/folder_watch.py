@@ -1,34 +1,38 @@
 """Watches folders for complete files."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ocrstream_client.errors import NotSubmittableError
 from ocrstream_client.file_search import find_files
+from ocrstream_client.watch_state import FileVersion
 
 POLL_S = 1.0
 STABLE_AFTER_S = 2.0
 
-_Version = tuple[int, int]
-"""The modification time in ns and the size of a file."""
-
 
 def watch_folders(
-    folders: Sequence[Path], *, poll_s: float = POLL_S, stable_after_s: float = STABLE_AFTER_S
-) -> Iterator[list[Path]]:
+    folders: Sequence[Path],
+    submitted: Mapping[Path, FileVersion],
+    *,
+    poll_s: float = POLL_S,
+    stable_after_s: float = STABLE_AFTER_S,
+) -> Iterator[dict[Path, FileVersion]]:
     """Yields groups of files, without end: existing files first, then new and changed ones.
+
+    Leaves out the `submitted` files that have not changed.
 
     A file is complete when neither its size nor its modification time has changed for
     `stable_after_s`; files that are complete in the same scan form a group. It polls the folders,
     because file system events do not work on network file systems. It ignores deleted files.
     """
-    yielded: dict[Path, _Version] = {}
-    pending: dict[Path, tuple[_Version, float]] = {}
+    yielded = dict(submitted)
+    pending: dict[Path, tuple[FileVersion, float]] = {}
     while True:
         now = time.monotonic()
         found = _scan(folders)
-        complete: list[Path] = []
+        complete: dict[Path, FileVersion] = {}
         for file, version in found.items():
             if yielded.get(file) == version:
                 continue
@@ -36,8 +40,7 @@ def watch_folders(
             if known != version:
                 pending[file] = (version, now)
             elif now - since >= stable_after_s:
-                complete.append(file)
-                yielded[file] = version
+                complete[file] = yielded[file] = version
                 del pending[file]
         # Deleted files are removed, because a spool folder would otherwise fill the memory.
         for known_files in (yielded, pending):
@@ -48,14 +51,14 @@ def watch_folders(
         time.sleep(poll_s)
 
 
-def _scan(folders: Sequence[Path]) -> dict[Path, _Version]:
-    found: dict[Path, _Version] = {}
+def _scan(folders: Sequence[Path]) -> dict[Path, FileVersion]:
+    found: dict[Path, FileVersion] = {}
     for folder in folders:
         try:
             files = find_files([str(folder)], documents=True)
         except NotSubmittableError:
             continue  # the folder is empty now
-        for file in files:
+        for file in (found_file.path for found_file in files):
             try:
                 status = file.stat()
             except FileNotFoundError:

@@ -17,7 +17,7 @@ class _Model:
 
 @dataclass(frozen=True)
 class BatchStatus(_Model):
-    """The status of a batch; `progress` is 0 to 100."""
+    """The status of a batch; `progress` is 0 to 100, times are in RFC 3339."""
 
     batch_id: str
     batch_name: str | None
@@ -28,6 +28,8 @@ class BatchStatus(_Model):
     completed_images: int
     failed_images: int
     revoked_images: int
+    started_at: str | None
+    finished_at: str | None
 
     @property
     def ended(self) -> bool:
@@ -43,6 +45,18 @@ class BatchStatus(_Model):
     def done_images(self) -> int:
         """How many images have an outcome."""
         return self.completed_images + self.failed_images + self.revoked_images
+
+
+@dataclass(frozen=True)
+class RefusedFile:
+    """A file of a submission that is not stored; its image has failed with this reason and error.
+
+    `source_name` is the name that was submitted.
+    """
+
+    source_name: str
+    reason: str
+    error: str
 
 
 @dataclass(frozen=True)
@@ -62,10 +76,10 @@ class Image:
     """An image of a batch, with its outcome and its text.
 
     `status` is SUCCESS, FAILURE or REVOKED once the image is done; `reason` and `error` say why it
-    was not read. `index` is its position in the batch, `source_name` the name of its file, `page`
-    its page in a document, from 1. `boxes` are in reading order. `warnings` are codes that say why
-    the text may be wrong. `provenance` names what read the image, if that is known; it comes with
-    the boxes.
+    was not read. `index` is its position in the batch, `source_name` the path of its file, relative
+    to what was submitted, `page` its page in a document, from 1. `boxes` are in reading order.
+    `warnings` are codes that say why the text may be wrong. `provenance` names what read the image,
+    if that is known; it comes with the boxes.
     """
 
     image_path: str | None
@@ -106,6 +120,42 @@ class Image:
     def read(self) -> bool:
         """Whether it was read."""
         return self.status == "SUCCESS"
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """The images of a batch that were not read for one reason; `examples` are some of them.
+
+    `status` is FAILURE or REVOKED, `images` their number.
+    """
+
+    status: str
+    reason: str | None
+    images: int
+    examples: tuple[Image, ...]
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> Self:
+        """Builds it from the recorder's JSON."""
+        examples = tuple(Image.from_json(example, {}) for example in item["examples"])
+        return cls(item["status"], item["reason"], item["images"], examples)
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What a service reports about itself: its name, its checks, and why those fail that do.
+
+    `service` is None for a service from before it stated its name.
+    """
+
+    service: str | None
+    checks: tuple[str, ...]
+    troubles: Mapping[str, str]
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> Self:
+        """Builds it from the service's JSON."""
+        return cls(item.get("service"), tuple(item.get("checks", ())), dict(item["troubles"]))
 
 
 @dataclass(frozen=True)
@@ -271,8 +321,8 @@ class ResultVersions:
 class SearchHit:
     """An image whose newest result contains the searched text.
 
-    `source_name` is the name of its file, `page` its page in a document, from 1. `boxes` are those
-    that contain the text, in reading order.
+    `source_name` and `page` are those of `Image`. `boxes` are those that contain the text, in
+    reading order.
     """
 
     image_path: str

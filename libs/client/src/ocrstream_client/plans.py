@@ -1,6 +1,5 @@
 """Plans of all operations: the requests to ingest and the recorder, and their results."""
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,21 +18,22 @@ from ocrstream_client.errors import (
 from ocrstream_client.models import (
     BatchStatus,
     DeadLetter,
+    FailureGroup,
     Image,
     NotDone,
+    Readiness,
     Reprocessing,
     ResultVersions,
     SearchHit,
     Selected,
     Worker,
 )
-from ocrstream_client.submission import Files, Prefix, References, Submission
-from ocrstream_client.transport import Download, Gather, HttpRequest, Pause, Plan, Upload
+from ocrstream_client.retrying import TEMPORARY_STATUSES, retry
+from ocrstream_client.submission import Submission
+from ocrstream_client.submission_plan import FileRefused, ImagesDone, submit_plan
+from ocrstream_client.transport import Download, Gather, HttpRequest, Pause, Plan
 
 ItemT = TypeVar("ItemT")
-
-ImagesDone = Callable[[int], None]
-"""A callback with the number of images that were just submitted."""
 
 ReprocessingSeen = Callable[[Reprocessing], None]
 """Called with how far a reprocessing is, each time it was asked."""
@@ -49,13 +49,9 @@ _SEARCH_PAGE_SIZE = 50
 _MAX_PAGE_SIZE = 1000
 _CHAINS_PER_POLL = 32
 _DEAD_LETTERS_PER_REQUEST = 100
-_MAX_ATTEMPTS = 5
 _MIN_POLL_INTERVAL_S, _MAX_POLL_INTERVAL_S = 0.1, 1.0
-_MAX_BACKOFF_S = 30.0
 _UNAVAILABLE_TIMEOUT_S = 30.0
 """How long the recorder may be away, or not know the batch yet, during a wait."""
-
-_TEMPORARY_STATUSES = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -86,30 +82,22 @@ class Plans:
         batch_name: str | None,
         options: Mapping[str, Any] | None,
         on_progress: ImagesDone,
+        on_refused: FileRefused,
     ) -> Plan[None]:
         """Submits all parts as one batch; ends when the broker has all of them."""
-        fields: dict[str, Any] = {"batch_id": batch_id}
+        description: dict[str, Any] = {}
         if batch_name is not None:
-            fields["batch_name"] = batch_name
+            description["batch_name"] = batch_name
         if options:
-            fields["options"] = dict(options)
-        if isinstance(submission.parts, Prefix):
-            listing = {"prefix": submission.parts.prefix, "glob": submission.parts.pattern}
-            response = yield from self._post("/v1/batches", {**fields, **listing})
-            on_progress(response["accepted_images"])
-            return
-        further_pages = 0
-        for part in submission.parts:
-            fields["batch_total"] = (submission.total or 0) + further_pages
-            if isinstance(part, Files):
-                response = yield from self._upload(part, fields, part.first_index + further_pages)
-                # Each page of a document is an image, so later files move up.
-                further_pages += len(response["images"]) - len(part.files)
-                on_progress(len(part.files))
-            else:
-                images = _images(part, part.first_index + further_pages)
-                yield from self._post("/v1/batches", {**fields, "images": images})
-                on_progress(len(part.references))
+            description["options"] = dict(options)
+        return submit_plan(
+            self._ingest,
+            batch_id,
+            submission,
+            description=description,
+            on_progress=on_progress,
+            on_refused=on_refused,
+        )
 
     def cancel(self, batch_id: str) -> Plan[None]:
         """Cancels the unfinished images of a batch."""
@@ -143,24 +131,28 @@ class Plans:
             if cursor is None:
                 return runs
 
-    def _upload(self, part: Files, fields: Mapping[str, Any], first_index: int) -> Plan[Any]:
-        form = {name: str(value) for name, value in fields.items() if name != "options"}
-        form |= {"first_index": str(first_index), "index_pages": "true"}
-        if "options" in fields:
-            form["options"] = json.dumps(fields["options"])
-        url = f"{self._ingest}/v1/images"
-        return (yield from _retry(Upload(url, form, part.files, _idempotency_key())))
-
     def _post(self, path: str, body: dict[str, Any]) -> Plan[Any]:
         url = self._ingest + path
         request = HttpRequest("POST", url, body=body, headers=_idempotency_key())
-        return (yield from _retry(request))
+        return (yield from retry(request))
 
     # ---- reading ---------------------------------------------------------------------------------
 
     def status(self, batch_id: str) -> Plan[BatchStatus]:
         """Returns the status of a batch."""
         return BatchStatus.from_json((yield self._get(f"/v1/batches/{_quoted(batch_id)}")))
+
+    def batches(
+        self, filters: Mapping[str, str | None], cursor: str | None
+    ) -> Plan[Page[BatchStatus]]:
+        """Returns a page of batches, the newest first."""
+        page = yield self._get("/v1/batches", limit=_PAGE_SIZE, cursor=cursor, **filters)
+        return Page([BatchStatus.from_json(item) for item in page["items"]], page["next_cursor"])
+
+    def failures(self, batch_id: str, examples: int) -> Plan[list[FailureGroup]]:
+        """Returns why images of a batch were not read, the commonest reason first."""
+        page = yield self._get(f"/v1/batches/{_quoted(batch_id)}/failures", examples=examples)
+        return [FailureGroup.from_json(item) for item in page["items"]]
 
     def wait(
         self,
@@ -215,14 +207,22 @@ class Plans:
         return (yield self._get(f"/v1/chains/{_quoted(chain_id)}"))
 
     def images(
-        self, batch_id: str, cursor: str | None, *, boxes: bool, warning: str | None
+        self,
+        batch_id: str,
+        cursor: str | None,
+        *,
+        boxes: bool,
+        warning: str | None,
+        status: str | None,
     ) -> Plan[Page[Image]]:
         """Returns a page of a batch's images, in order; with `boxes` also the text of each.
 
-        With `warning`, only the images whose result has that warning.
+        With `warning` or `status`, only the images that have it.
         """
         path = f"/v1/batches/{_quoted(batch_id)}/images"
-        page = yield self._get(path, limit=_PAGE_SIZE, cursor=cursor, warning=warning)
+        page = yield self._get(
+            path, limit=_PAGE_SIZE, cursor=cursor, warning=warning, status=status
+        )
         rows: list[dict[str, Any]] = page["items"]
         results = (yield Gather([self._result(row) for row in rows])) if boxes else [{}] * len(rows)
         items = [Image.from_json(row, result) for row, result in zip(rows, results, strict=True)]
@@ -281,7 +281,7 @@ class Plans:
     ) -> Plan[Reprocessing]:
         """Reprocess images; done when the recorder has noted it."""
         body = {**_selection(batch_id, where), "lane": lane, "request_id": str(uuid4())}
-        response = yield from _retry(
+        response = yield from retry(
             HttpRequest("POST", f"{self._recorder}/v1/reprocessings", body=body)
         )
         return Reprocessing.from_json(response)
@@ -333,7 +333,7 @@ class Plans:
         not_done: list[NotDone] = []
         for start in range(0, len(letter_ids), _DEAD_LETTERS_PER_REQUEST):
             body = {"ids": letter_ids[start : start + _DEAD_LETTERS_PER_REQUEST], **more}
-            response = yield from _retry(HttpRequest("POST", url, body=body))
+            response = yield from retry(HttpRequest("POST", url, body=body))
             not_done += map(NotDone.from_json, response["failures"])
         return not_done
 
@@ -343,15 +343,19 @@ class Plans:
         """Returns the known workers, those alive first."""
         return [Worker.from_json(item) for item in (yield self._get("/v1/workers"))["items"]]
 
-    def troubles(self, url: str) -> Plan[dict[str, str]]:
-        """Returns the failed readiness checks of a service, with their reasons."""
+    def readiness(self, url: str) -> Plan[Readiness]:
+        """Returns what the service at `url` reports about itself."""
+        status = 200
         try:
             response = yield HttpRequest("GET", f"{url}/readyz")
         except RefusedError as error:
             if error.status != 503 or not isinstance(error.document, dict):
                 raise
-            response = error.document
-        return response["troubles"]
+            status, response = error.status, error.document
+        try:
+            return Readiness.from_json(response)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RefusedError(f"{url} is not a service of Ocrstream", status) from error
 
 
 def require_all_read(batch_id: str, images: list[Image]) -> list[Image]:
@@ -365,30 +369,6 @@ def require_all_read(batch_id: str, images: list[Image]) -> list[Image]:
             images,
         )
     return images
-
-
-def _images(part: References, first_index: int) -> list[dict[str, Any]]:
-    return [
-        {"image_path": reference, "index": index}
-        for index, reference in enumerate(part.references, first_index)
-    ]
-
-
-def _retry(effect: HttpRequest | Upload) -> Plan[Any]:
-    """Retries a request, which must be safe to repeat, after a temporary failure."""
-    for attempt in range(1, _MAX_ATTEMPTS + 1):
-        pause_s = 0.5 * 2**attempt
-        try:
-            return (yield effect)
-        except UnreachableError:
-            if attempt == _MAX_ATTEMPTS:
-                raise
-        except RefusedError as error:
-            if error.status not in _TEMPORARY_STATUSES or attempt == _MAX_ATTEMPTS:
-                raise
-            pause_s = min(max(pause_s, error.retry_after_s or 0), _MAX_BACKOFF_S)
-        yield Pause(pause_s)
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _poll_until(
@@ -407,7 +387,7 @@ def _poll_until(
         except (UnreachableError, RefusedError) as error:
             temporary = isinstance(error, UnreachableError) or error.status in {
                 404,
-                *_TEMPORARY_STATUSES,
+                *TEMPORARY_STATUSES,
             }
             if not temporary or time.monotonic() - answered_at > _UNAVAILABLE_TIMEOUT_S:
                 raise

@@ -1,17 +1,22 @@
 """`ocrstream search`: finds images by their text."""
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import islice
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ocrstream_client.client import Client
 from ocrstream_client.models import SearchHit
+from ocrstream_client.tables import Column, Kind, Wrapped, print_table
 from ocrstream_client.terminal import SOME_FAILED, notes, plural, print_json
+
+_COLUMNS = (
+    Column("file", Kind.NAME),
+    Column("page", Kind.NUMBER),
+    Column("batch", Kind.ID),
+    Column("text", Kind.TEXT),
+)
 
 
 def search(
@@ -47,7 +52,7 @@ def search(
         for hit in shown:
             print_json(asdict(hit))
     else:
-        _print_table(shown)
+        print_table(_COLUMNS, map(_cells, shown))
     if has_more:
         notes.print(f"there are more; show them with --limit {2 * limit}")
     if behind:
@@ -56,17 +61,13 @@ def search(
         raise typer.Exit(SOME_FAILED)
 
 
-def _print_table(hits: Iterable[SearchHit]) -> None:
-    table = Table(box=None, expand=True)
-    for column in ("file", "page", "batch"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("text", overflow="fold", ratio=1)
-    for hit in hits:
-        page = "" if hit.page is None else str(hit.page)
-        text = " / ".join(_printable(box.text) for box in hit.boxes)
-        file = _printable(hit.source_name or hit.image_path)
-        table.add_row(file, page, hit.batch_id or "-", text)
-    Console(highlight=False, markup=False).print(table)
+def _cells(hit: SearchHit) -> list[str]:
+    return [
+        _printable(hit.source_name or hit.image_path),
+        "" if hit.page is None else str(hit.page),
+        hit.batch_id or "-",
+        Wrapped(" / ".join(_printable(box.text) for box in hit.boxes)),
+    ]
 
 
 def _printable(text: str) -> str:

@@ -1,28 +1,33 @@
 """`ocrstream status` and `ocrstream results`."""
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ocrstream_client.client import Client
+from ocrstream_client.failure_reasons import explain, print_failures
 from ocrstream_client.models import Image
+from ocrstream_client.tables import Column, Kind, Wrapped, print_table
 from ocrstream_client.terminal import (
     AsJson,
     BatchId,
     ImagesBar,
+    batch_continues,
     exit_for,
     print_json,
-    printable,
     report,
 )
 
 _PREVIEW_LENGTH = 200
+_COLUMNS = (
+    Column("index", Kind.NUMBER),
+    Column("image", Kind.NAME),
+    Column("status"),
+    Column("boxes", Kind.NUMBER),
+    Column("(warnings) text, or reason", Kind.TEXT),
+)
 
 
 class Format(StrEnum):
@@ -50,8 +55,10 @@ def status(
         batch = client.batch(batch_id)
         status = batch.status()
         if follow and not status.ended:
-            with ImagesBar("reading", None) as bar:
+            with batch_continues(batch_id), ImagesBar("reading", None) as bar:
                 status = batch.wait(on_progress=bar.show)
+        if status.ended:
+            print_failures(status, batch.failures)
     report(status, as_json=as_json)
 
 
@@ -61,6 +68,7 @@ def results(
     output_format: Annotated[
         Format, typer.Option("--format", help="jsonl contains every box of every image")
     ] = Format.TABLE,
+    failed: Annotated[bool, typer.Option("--failed", help="Only images that failed")] = False,
     warning: Annotated[
         str | None,
         typer.Option(
@@ -73,18 +81,20 @@ def results(
 
     For example, as a table: ocrstream results 3f0c…
 
+    What failed, why, and what to do: ocrstream results 3f0c… --failed
+
     Images whose script the engine cannot read: ocrstream results 3f0c… --warning unreadable_script
 
     All texts: ocrstream results 3f0c… --format jsonl | jq -r '.text_boxes[].text'
     """
     with Client() as client:
         batch = client.batch(batch_id)
-        images = batch.images(warning=warning)
+        images = batch.images(warning=warning, status="FAILURE" if failed else None)
         if output_format is Format.JSONL:
             for image in images:
                 print_json(_row(image))
         else:
-            _print_table(images)
+            print_table(_COLUMNS, (_cells(image, batch_id) for image in images))
         status = batch.status()
     exit_for(status)
 
@@ -95,23 +105,17 @@ def _row(image: Image) -> dict[str, Any]:
     return row
 
 
-def _print_table(images: Iterable[Image]) -> None:
-    table = Table(box=None, expand=True)
-    for column in ("index", "image", "status", "boxes"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("(warnings) text, or reason", no_wrap=True, overflow="ellipsis", ratio=1)
-    for image in images:
-        text = image.text.replace("\n", " ")
-        if not image.read and image.reason:
-            text = f"{image.reason}: {image.error}"
-        elif image.warnings:
-            text = f"({printable(', '.join(image.warnings))}) {text}"
-        name = image.source_name or image.image_path or image.chain_id
-        table.add_row(
-            "" if image.index is None else str(image.index),
-            Path(name).name,
-            image.status,
-            str(len(image.boxes)),
-            text[:_PREVIEW_LENGTH],
-        )
-    Console(highlight=False, markup=False).print(table)
+def _cells(image: Image, batch_id: str) -> list[str]:
+    text = image.text.replace("\n", " ")[:_PREVIEW_LENGTH]
+    if not image.read and image.reason:
+        text = Wrapped(explain(image, batch_id))
+    elif image.warnings:
+        text = f"({', '.join(image.warnings)}) {text}"
+    page = "" if image.page is None else f" p. {image.page}"
+    return [
+        "" if image.index is None else str(image.index),
+        (image.source_name or image.image_path or image.chain_id) + page,
+        image.status,
+        str(len(image.boxes)),
+        text,
+    ]

@@ -1,7 +1,8 @@
 """What all commands share: exit codes, progress and notes on stderr, JSON on stdout."""
 
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from types import TracebackType
 from typing import Annotated, Any, Self
@@ -22,7 +23,7 @@ from rich.text import Text
 
 from ocrstream_client.models import BatchStatus
 
-SOME_FAILED, USAGE, UNREACHABLE = 1, 2, 3
+SOME_FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 _PLAIN_LINE_EVERY_PERCENT = 10
 
 notes = Console(stderr=True, highlight=False)
@@ -54,6 +55,16 @@ def exit_for(batch: BatchStatus) -> None:
     """Exits with 1 if an image failed or was cancelled."""
     if not batch.all_read:
         raise typer.Exit(SOME_FAILED)
+
+
+@contextmanager
+def batch_continues(batch_id: str) -> Generator[None]:
+    """Makes Ctrl-C tell that the batch continues, and how to follow it."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note(f"batch {batch_id} continues: ocrstream status {batch_id} --follow")
+        raise
 
 
 class _Rate(ProgressColumn):

@@ -12,11 +12,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from stat import S_ISREG
+from typing import Any, BinaryIO, TypeVar
 
 import httpx
 
-from ocrstream_client.errors import RefusedError, UnreachableError
+from ocrstream_client.errors import RefusedError, UnreachableError, UnreadableFileError
+from ocrstream_client.file_search import LocalFile
 
 ResultT = TypeVar("ResultT")
 
@@ -40,11 +42,14 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class Upload:
-    """A POST of files as a multipart form; otherwise like HttpRequest."""
+    """A POST of files as a multipart form; otherwise like HttpRequest.
+
+    UnreadableFileError is raised in the plan if a file cannot be opened.
+    """
 
     url: str
     form: dict[str, str]
-    files: Sequence[Path]
+    files: Sequence[LocalFile]
     headers: dict[str, str]
 
 
@@ -153,7 +158,7 @@ def timeouts(timeout_s: float) -> httpx.Timeout:
     return httpx.Timeout(timeout_s, connect=min(5.0, timeout_s))
 
 
-_FAILURES = (httpx.TransportError, httpx.InvalidURL, RefusedError)
+_FAILURES = (httpx.TransportError, httpx.InvalidURL, RefusedError, UnreadableFileError)
 
 
 def _request(
@@ -167,10 +172,20 @@ def _request(
             json=effect.body,
             headers=effect.headers,
         )
-    parts = [("files", (str(file), opened.enter_context(file.open("rb")))) for file in effect.files]
+    parts = [("files", (file.source_name, _open(file.path, opened))) for file in effect.files]
     return http.build_request(
         "POST", effect.url, data=effect.form, files=parts, headers=effect.headers
     )
+
+
+def _open(file: Path, opened: ExitStack) -> BinaryIO:
+    try:
+        # A pipe would keep the client waiting for ever.
+        if not S_ISREG(file.stat().st_mode):
+            raise OSError("it is not a regular file")
+        return opened.enter_context(file.open("rb"))
+    except OSError as error:
+        raise UnreadableFileError(file, error) from error
 
 
 def _content(response: httpx.Response) -> Any:
@@ -208,10 +223,15 @@ def _translate(error: Exception) -> Exception:
 
 def _problem(response: httpx.Response, document: Any) -> str:
     try:
-        return f"{document['title']}: {document['detail']}"
+        title, detail = document["title"], document["detail"]
     except (KeyError, TypeError):
-        what = "" if response.is_error else ", which is not JSON: is it Ocrstream's address?"
-        return f"{response.url} answered {response.status_code} {response.reason_phrase}{what}"
+        title = detail = None
+    if title != detail:
+        return f"{title}: {detail}"
+    what = "" if response.is_error else ", which is not JSON"
+    question = ": is it Ocrstream's address?" if response.status_code in {200, 404, 405} else ""
+    url = response.url.copy_with(query=None)
+    return f"{url} answered {response.status_code} {response.reason_phrase}{what}{question}"
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

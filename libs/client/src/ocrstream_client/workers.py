@@ -1,17 +1,28 @@
 """`ocrstream workers`: lists the OCR workers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ocrstream_client.client import Client
 from ocrstream_client.models import Worker
+from ocrstream_client.tables import Column, Kind, print_table
 from ocrstream_client.terminal import SOME_FAILED, notes, print_json
+
+_COLUMNS = (
+    Column("worker", Kind.NAME),
+    Column("state"),
+    Column("engine", Kind.NAME),
+    Column("device", Kind.NAME),
+    Column("lanes", Kind.NAME),
+    *(
+        Column(heading, Kind.NUMBER)
+        for heading in ("in flight", "done", "images/s", "up", "last seen")
+    ),
+)
 
 NONE_ALIVE = "no worker is alive, so no image is read; start one: make up, or ocrstream-worker"
 
@@ -35,35 +46,29 @@ def workers(
         for worker in found:
             print_json(asdict(worker))
     elif found:
-        _print_table(found)
+        print_table(_COLUMNS, _rows(found))
     if not any(worker.alive for worker in found):
         notes.print(NONE_ALIVE, soft_wrap=True)
         raise typer.Exit(SOME_FAILED)
 
 
-def _print_table(found: Sequence[Worker]) -> None:
-    table = Table(box=None)
-    for column in ("worker", "state", "engine", "device", "lanes"):
-        table.add_column(column, overflow="fold")
-    for column in ("in flight", "done", "images/s", "up", "last seen"):
-        table.add_column(column, justify="right", no_wrap=True)
+def _rows(found: Sequence[Worker]) -> Iterator[list[str]]:
     now = datetime.now(UTC)
     for worker in found:
         version = worker.versions.get(worker.engine, "")
         last_seen = datetime.fromisoformat(worker.last_seen_at)
-        table.add_row(
+        yield [
             worker.worker,
             worker.state,
             f"{worker.engine} {version}".rstrip(),
             worker.device,
             ",".join(worker.lanes),
-            str(worker.images_in_flight),
-            str(worker.images_done),
+            f"{worker.images_in_flight:,}",
+            f"{worker.images_done:,}",
             f"{worker.images_per_s:.1f}",
             _duration((last_seen - datetime.fromisoformat(worker.started_at)).total_seconds()),
             f"{_duration((now - last_seen).total_seconds())} ago",
-        )
-    Console(highlight=False, markup=False).print(table)
+        ]
 
 
 def _duration(seconds: float) -> str:

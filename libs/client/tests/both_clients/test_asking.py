@@ -1,15 +1,20 @@
 """Workers, dead letters, reprocessings, searches, troubles."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import pytest
 from scripted_client import (
+    BATCH,
     collect,
     row,
     scripted,
     settle,
 )
+
+from ocrstream_client import RefusedError
 
 
 async def test_workers_are_listed(kind: Any) -> None:
@@ -147,10 +152,53 @@ async def test_a_search_goes_on_over_short_pages_and_tells_that_it_is_behind(kin
 
 
 async def test_a_service_tells_its_troubles(kind: Any) -> None:
-    troubles = {"status": "trouble", "troubles": {"kafka": "away"}}
+    unready = {"service": "s", "checks": ["kafka", "engine"], "troubles": {"kafka": "away"}}
+    older = {"status": "ok", "troubles": {}}
     reader, asked = scripted(
-        kind, httpx.Response(503, json=troubles), httpx.Response(200, json={"troubles": {}})
+        kind, httpx.Response(503, json=unready), httpx.Response(200, json=older)
     )
-    assert await settle(reader.troubles("http://worker")) == {"kafka": "away"}
-    assert await settle(reader.troubles("http://worker")) == {}
+    told = await settle(reader.readiness("http://worker"))
+    assert (told.service, told.checks) == ("s", ("kafka", "engine"))
+    assert told.troubles == {"kafka": "away"}
+    told = await settle(reader.readiness("http://worker"))
+    assert (told.service, told.checks, told.troubles) == (None, (), {})
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("document", [[], {"troubles": 7}, {"status": "ok"}, "ok"])
+async def test_what_is_no_service_is_said_to_be_none(kind: Any, document: Any) -> None:
+    reader, _ = scripted(kind, httpx.Response(200, json=document))
+    with pytest.raises(RefusedError, match="http://worker is not a service of Ocrstream"):
+        await settle(reader.readiness("http://worker"))
+
+
+async def test_batches_are_listed(kind: Any) -> None:
+    page = {"items": [BATCH], "next_cursor": None}
+    reader, asked = scripted(
+        kind,
+        httpx.Response(200, json={**page, "next_cursor": "x"}),
+        httpx.Response(200, json=page),
+    )
+    since = datetime(2026, 5, 1, tzinfo=UTC)
+    found = await collect(reader.batches(status="RUNNING", started_from=since))
+    assert [batch.batch_id for batch in found] == ["b", "b"]
+    given = {"limit": "200", "status": "RUNNING", "started_from": since.isoformat()}
+    assert dict(asked[0].url.params) == given
+    assert dict(asked[1].url.params) == {**given, "cursor": "x"}
+
+
+async def test_failures_are_told_by_reason(kind: Any) -> None:
+    failed = row(1, status="FAILURE", reason="no_text")
+    group = {"status": "FAILURE", "reason": "no_text", "images": 7, "examples": [failed]}
+    reader, asked = scripted(kind, httpx.Response(200, json={"items": [group]}))
+    (told,) = await settle(reader.batch("b/1").failures(examples=1))
+    assert (told.reason, told.images, told.examples[0].index) == ("no_text", 7, 1)
+    assert asked[0].url.raw_path == b"/v1/batches/b%2F1/failures?examples=1"
+
+
+@pytest.mark.parametrize("status", [404, 405])
+async def test_an_answer_that_says_nothing_is_told_with_its_url(kind: Any, status: int) -> None:
+    problem = {"title": "Not Found", "detail": "Not Found"}
+    reader, _ = scripted(kind, httpx.Response(status, json=problem))
+    with pytest.raises(RefusedError, match=r"http://recorder/v1/workers answered 40.*address\?"):
+        await settle(reader.workers())

@@ -21,6 +21,8 @@ BATCH: dict[str, Any] = {
     "completed_images": 1,
     "failed_images": 0,
     "revoked_images": 0,
+    "started_at": "2026-05-01T12:00:00Z",
+    "finished_at": None,
     "a_newer_field": 1,
 }
 ENDED = {**BATCH, "status": "SUCCESS", "completed_images": 2}

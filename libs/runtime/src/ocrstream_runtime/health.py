@@ -26,12 +26,12 @@ class Health:
         """Adds a check of readiness, or with `live` of liveness; a check raises if it fails."""
         (self._live if live else self._ready)[name] = check
 
-    async def failures(self, *, live: bool = False) -> dict[str, str]:
-        """Runs the checks and returns the failures, by the name of the check."""
+    async def run_checks(self, *, live: bool = False) -> dict[str, str | None]:
+        """Runs the checks; returns why each fails by its name, None for one that succeeds."""
         # A copy, because a starting service adds checks while others run.
         checks = dict(self._live if live else self._ready)
         results = await asyncio.gather(*(_run_check(check) for check in checks.values()))
-        return {name: failure for name, failure in zip(checks, results, strict=True) if failure}
+        return dict(zip(checks, results, strict=True))
 
 
 async def _run_check(check: Check) -> str | None:
@@ -46,14 +46,20 @@ async def _run_check(check: Check) -> str | None:
     return None
 
 
-def create_ops_router(health: Health) -> APIRouter:
-    """Returns the routes for the operators of the service."""
+def create_ops_router(service: str, health: Health) -> APIRouter:
+    """Returns the routes for the operators of `service`, which states its name in its health."""
     router = APIRouter(tags=["operations"])
 
     async def respond(*, live: bool) -> JSONResponse:
-        failures = await health.failures(live=live)
+        results = await health.run_checks(live=live)
+        failures = {name: failure for name, failure in results.items() if failure}
         return JSONResponse(
-            {"status": "trouble" if failures else "ok", "troubles": failures},
+            {
+                "service": service,
+                "status": "trouble" if failures else "ok",
+                "checks": list(results),
+                "troubles": failures,
+            },
             status_code=503 if failures else 200,
         )
 

@@ -15,6 +15,10 @@ logger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _MAX_ERRORS = 100
+_ROUTING = {
+    "Not Found": "this service has no such path; see /docs",
+    "Method Not Allowed": "this path does not accept the method; see /docs",
+}
 _SCHEMA: dict[str, Any] = {
     "title": "Problem",
     "description": "Why the service did not fulfil the request (RFC 9457).",
@@ -43,7 +47,10 @@ def install_problem_handlers(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101 - as above
         title = HTTPStatus(error.status_code).phrase
         headers = dict(error.headers) if error.headers else None
-        return _response(request, error.status_code, title, str(error.detail), headers)
+        detail = str(error.detail)
+        if detail == title:  # Starlette's, which says neither what nor where
+            detail = f"{request.method} {request.url.path}: {_ROUTING.get(title, title)}"
+        return _response(request, error.status_code, title, detail, headers)
 
     async def on_validation(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - as above

@@ -73,6 +73,13 @@ class _ImageContext(Event, frozen=True, kw_only=True, omit_defaults=True):
     options: dict[str, Any] | None = None
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the producer of a submission accepts no file of the image."""
+
+    reason: Reason
+    error: str
+
+
 class ImageSubmitted(
     _ImageContext, frozen=True, kw_only=True, omit_defaults=True, tag="ImageSubmitted"
 ):
@@ -81,11 +88,16 @@ class ImageSubmitted(
     `batch_total` is the number of images in the batch, for producers that do not send
     BatchSubmitted. Readers derive a missing `chain_id` (see `ids.derive_chain_id`), and use the
     record's timestamp for a missing `submitted_at`.
+
+    With `refused` the image counts as failed, as by OcrFailed: workers skip it. If it has no file,
+    its `image_path` has the scheme `refused` and is unique, like `refused:///batch/7`; a retry of
+    such an image fails again with the same reason.
     """
 
     image_path: Path
     chain_id: Identifier | None = None
     batch_total: Count | None = None
+    refused: Refusal | None = None
 
 
 class BatchSubmitted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="BatchSubmitted"):

@@ -11,9 +11,12 @@ import msgspec
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 PATH_MAX_LENGTH = 255
 Path = Annotated[str, msgspec.Meta(min_length=1, max_length=PATH_MAX_LENGTH)]
+REFUSED_SCHEME = "refused"
+"""The scheme of the `image_path` of an image that has no file."""
 Name = Annotated[str, msgspec.Meta(max_length=255)]
 Initiator = Annotated[str, msgspec.Meta(max_length=100)]
-SourceName = Annotated[str, msgspec.Meta(max_length=1024)]
+SOURCE_NAME_MAX_LENGTH = 1024
+SourceName = Annotated[str, msgspec.Meta(max_length=SOURCE_NAME_MAX_LENGTH)]
 WorkerName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 

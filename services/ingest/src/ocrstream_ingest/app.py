@@ -56,7 +56,7 @@ def create_api(dependencies: Dependencies, health: Health, origins: Sequence[str
     app.state.dependencies = dependencies
     install_problem_handlers(app)
     install_openapi(app)
-    app.include_router(create_ops_router(health))
+    app.include_router(create_ops_router(SERVICE, health))
     app.include_router(images.router)
     app.include_router(batches.router)
     app.include_router(commands.router)

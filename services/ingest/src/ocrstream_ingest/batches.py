@@ -11,15 +11,17 @@ from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 from ocrstream_ingest import ndjson
 from ocrstream_ingest.dependencies import AdmittedRequest, Dependencies, Idempotent
 from ocrstream_ingest.idempotency import IdempotentRequest
-from ocrstream_ingest.models import BatchAccepted, BatchRequest, ListingRequest
+from ocrstream_ingest.models import BatchAccepted, BatchRequest, ListingRequest, RefusedImage
 from ocrstream_ingest.openapi import schema_of
 from ocrstream_ingest.publisher import Record
 from ocrstream_ingest.request_body import read_body, read_chunks, require_media_type
 from ocrstream_ingest.responses import RESPONSES, accepted_response, body_error
+from ocrstream_ingest.storage_keys import refused_reference, upload_key
 from ocrstream_ingest.stream_publishing import publish_stream
 from ocrstream_ingest.submission import Submission
 from ocrstream_runtime.errors import ProblemError
-from ocrstream_schemas.fields import PATH_MAX_LENGTH
+from ocrstream_schemas.events import Reason, Refusal
+from ocrstream_schemas.fields import PATH_MAX_LENGTH, SOURCE_NAME_MAX_LENGTH
 
 router = APIRouter(prefix="/v1", tags=["submit"])
 
@@ -149,33 +151,46 @@ def _referenced_records(submission: Submission, batch: BatchRequest) -> list[Rec
             public_path=image.public_path,
             source_name=image.source_name,
             options=image.options,
+            refused=_refusal(image.refused),
         )
         for position, image in enumerate(batch.images)
     ]
 
 
+def _refusal(refused: RefusedImage | None) -> Refusal | None:
+    return None if refused is None else Refusal(reason=refused.reason, error=refused.error)
+
+
 async def _listed_records(
     submission: Submission, references: AsyncIterator[list[str]], listing: ListingRequest
 ) -> AsyncGenerator[list[Record]]:
-    """Yields a record for each reference, a page at a time. Raises ProblemError (413, 422)."""
+    """Yields a record for each reference, a page at a time. Raises ProblemError (413, 422).
+
+    It refuses a reference that is too long for an event.
+    """
     position = 0
     async for page in references:
         records: list[Record] = []
         for reference in page:
+            image_path, name, refused = reference, None, None
             if len(reference) > PATH_MAX_LENGTH:
-                raise ProblemError(
-                    422,
-                    "A reference is too long",
-                    f"{reference} has {len(reference)} characters; {PATH_MAX_LENGTH} are allowed",
+                digest = hashlib.sha256(reference.encode()).hexdigest()
+                image_path = refused_reference(upload_key(submission.batch_id, None, digest, ""))
+                name = reference[-SOURCE_NAME_MAX_LENGTH:]
+                error = (
+                    f"The reference has {len(reference)} characters; {PATH_MAX_LENGTH} are allowed"
                 )
+                refused = Refusal(reason=Reason.REFUSED, error=error)
             # The listing may change before a repeat, so the chain's id depends on the path, not on
             # the position.
             records.append(
                 submission.image_record(
-                    reference,
+                    image_path,
                     position,
                     chain_by_path=True,
                     pointer=lambda position=position: f"listed {position}",
+                    source_name=name,
+                    refused=refused,
                 )
             )
             position += 1

@@ -15,6 +15,7 @@ from ocrstream_sandbox.child_process import ChildSpec
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
 from ocrstream_sandbox.limits import ChildLimits
 from ocrstream_sandbox.single_job import run_job
+from ocrstream_schemas.events import Reason, Refusal
 
 logger = structlog.get_logger(__name__)
 
@@ -52,19 +53,22 @@ class DocumentSplitter:
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.max_concurrent)
 
-    async def split(self, files: Sequence[ReceivedFile]) -> list[Sequence[Path]]:
+    async def split(self, files: Sequence[ReceivedFile]) -> list[Sequence[Path] | Refusal]:
         """Returns for each file the paths of its pages' images, in order; none for an image.
 
-        Splits one document after another, because the limits of pages and bytes apply to all of
-        them together. Raises ProblemError: 422 if a document is not readable within the limits, 503
-        if no child process is available.
+        Returns a Refusal for a refused file, and for a document that is not readable within the
+        limits. Splits one document after another, because the limits of pages and bytes apply to
+        all of them together. Raises ProblemError: 413 if a document exceeds what the ones before it
+        leave of these limits, 503 if no child process is available.
         """
-        pages_by_file: list[Sequence[Path]] = []
+        pages_by_file: list[Sequence[Path] | Refusal] = []
         remaining = self._limits
         for number, file in enumerate(files):
-            kind = document_kind(file.head)
-            pages = await self._split(file, number, kind, remaining) if kind else ()
+            kind = None if file.refused else document_kind(file.head)
+            pages = await self._split(file, number, kind, remaining) if kind else file.refused or ()
             pages_by_file.append(pages)
+            if isinstance(pages, Refusal):
+                continue
             size = await asyncio.to_thread(_total_size, pages)
             remaining = remaining._replace(
                 max_pages=remaining.max_pages - len(pages), max_bytes=remaining.max_bytes - size
@@ -73,7 +77,7 @@ class DocumentSplitter:
 
     async def _split(
         self, file: ReceivedFile, number: int, kind: str, limits: DocumentLimits
-    ) -> Sequence[Path]:
+    ) -> Sequence[Path] | Refusal:
         folder = file.path.with_name(f"{file.path.name}.pages")
         folder.mkdir()
         task = SplitTask(
@@ -87,8 +91,12 @@ class DocumentSplitter:
         )
         async with self._slots:
             result = await self._run(task)
+        if result.error is not None and result.request_full and limits != self._limits:
+            raise _request_full(file.name, number, result.error)
         if result.error is not None:
-            raise _not_splittable(file.name, number, result.error)
+            return Refusal(
+                reason=result.reason, error=f"The document cannot be split: {result.error}"
+            )
         return [folder / PAGE_NAME.format(number) for number in range(1, result.pages + 1)]
 
     async def _run(self, task: SplitTask) -> SplitResult:
@@ -117,7 +125,8 @@ class DocumentSplitter:
             if isinstance(error, ChildDiedError) and error.hung:
                 return SplitResult(
                     error=f"splitting it took longer than {self._limits.timeout_s:g} s"
-                    " (OCRSTREAM_DOCUMENT_TIMEOUT_S)"
+                    " (OCRSTREAM_DOCUMENT_TIMEOUT_S)",
+                    reason=Reason.TIMEOUT,
                 )
             logger.warning("a document crashed the page writer", error=str(error))
             return SplitResult(
@@ -130,10 +139,10 @@ def _total_size(files: Sequence[Path]) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _not_splittable(name: str | None, number: int, reason: str) -> ProblemError:
+def _request_full(name: str | None, number: int, reason: str) -> ProblemError:
     return ProblemError(
-        422,
-        "The document cannot be split into pages",
+        413,
+        "Too many pages in one request",
         f"{name or 'A file'}: {reason}",
         errors=[{"pointer": f"#/files/{number}", "detail": reason}],
     )

@@ -9,33 +9,38 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from ocrstream_ingest.file_names import find_file_name
 from ocrstream_ingest.models import MAX_FILES
 from ocrstream_runtime.errors import ProblemError
+from ocrstream_schemas.events import Reason, Refusal
 
 FILES_FIELD = "files"
 
 _MAX_FIELDS = 50
 _MAX_FIELD_BYTES = 256 * 1024
 _HEAD_BYTES = 1024
-_SOURCE_NAME_MAX_LENGTH = 1024
 
 
 @dataclass(frozen=True)
 class ReceivedFile:
-    """A file of the form in a temporary folder; `head` is its first kilobyte, `sha256` in hex."""
+    """A file of the form in a temporary folder; `head` is its first kilobyte, `sha256` in hex.
+
+    Nothing is stored at `path` if the file is `refused`.
+    """
 
     path: Path
     name: str | None
     sha256: str
     size: int
     head: bytes
+    refused: Refusal | None = None
 
 
 class FormParser:
     """Parses the body from chunks of any length; writes files to `folder`, and flushes them.
 
-    Raises ProblemError: 422 if the form is malformed or has too many parts, 413 if a part is too
-    large.
+    It refuses a file that is too large, and goes on. Raises ProblemError (422) if the form is
+    malformed or has too many parts.
     """
 
     def __init__(self, content_type: str, folder: Path, max_file_bytes: int) -> None:
@@ -108,7 +113,7 @@ class FormParser:
         if name is None:
             raise _malformed("a part has no name")
         self._name = name.decode("utf-8", "replace")
-        file_name = options.get(b"filename")
+        file_name = find_file_name(self._disposition)
         if self._name != FILES_FIELD:
             if len(self.fields) == _MAX_FIELDS:
                 raise _malformed(f"it has more than {_MAX_FIELDS} fields")
@@ -120,9 +125,8 @@ class FormParser:
             raise _malformed(f"the part {FILES_FIELD!r} has no file name, so it is not a file")
         if len(self.files) == MAX_FILES:
             raise _malformed(f"it has more than {MAX_FILES} files; send them in several requests")
-        number = len(self.files)
-        path = self._folder / str(number)
-        self._file = _FileWriter(path, number, _sanitize(file_name), self._max_file_bytes)
+        path = self._folder / str(len(self.files))
+        self._file = _FileWriter(path, file_name or None, self._max_file_bytes)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:
@@ -149,9 +153,8 @@ class FormParser:
 class _FileWriter:
     """Writes a file as it arrives."""
 
-    def __init__(self, path: Path, number: int, name: str | None, max_bytes: int) -> None:
+    def __init__(self, path: Path, name: str | None, max_bytes: int) -> None:
         self._path = path
-        self._number = number
         self._name = name
         self._max_bytes = max_bytes
         self._digest = hashlib.sha256()
@@ -161,17 +164,12 @@ class _FileWriter:
 
     def write(self, chunk: memoryview) -> None:
         self._size += len(chunk)
-        if self._size > self._max_bytes:
-            detail = f"is larger than {self._max_bytes:,} bytes (OCRSTREAM_MAX_UPLOAD_BYTES)"
-            raise ProblemError(
-                413,
-                "File too large",
-                f"{self._name or 'A file'} {detail}",
-                errors=[{"pointer": f"#/{FILES_FIELD}/{self._number}", "detail": detail}],
-            )
         if len(self._head) < _HEAD_BYTES:
             self._head += chunk[: _HEAD_BYTES - len(self._head)]
         self._digest.update(chunk)
+        if self._too_large:
+            self._file.truncate(0)
+            return
         rest = chunk
         while rest:
             rest = rest[self._file.write(rest) :]
@@ -180,15 +178,21 @@ class _FileWriter:
         os.fsync(self._file.fileno())
         self._file.close()
         digest = self._digest.hexdigest()
-        return ReceivedFile(self._path, self._name, digest, self._size, self._head)
+        refused = None
+        if self._too_large:
+            error = (
+                f"The file has {self._size:,} bytes; {self._max_bytes:,} are allowed"
+                " (OCRSTREAM_MAX_UPLOAD_BYTES)"
+            )
+            refused = Refusal(reason=Reason.TOO_LARGE, error=error)
+        return ReceivedFile(self._path, self._name, digest, self._size, self._head, refused)
 
     def close(self) -> None:
         self._file.close()
 
-
-def _sanitize(name: bytes) -> str | None:
-    text = name.decode("utf-8", "replace").replace("\0", "")
-    return text[-_SOURCE_NAME_MAX_LENGTH:] or None
+    @property
+    def _too_large(self) -> bool:
+        return self._size > self._max_bytes
 
 
 def _malformed(reason: str) -> ProblemError:

@@ -232,9 +232,9 @@ def _disk_errors(published: str) -> Generator[None]:
         raise ProblemError(
             507,
             "Idempotency-Key not stored",
-            f"The disk does not store the Idempotency-Key: {error.strerror or error}; {published}."
-            " Send the same request again with the same key",
+            f"The disk does not store the Idempotency-Key: {error.strerror or error}; {published}",
             headers={"Retry-After": "30"},
+            remedy="Send the same request again with the same key",
         ) from error
 
 

@@ -14,14 +14,22 @@ from pydantic import ValidationError
 from ocrstream_ingest import metrics
 from ocrstream_ingest.dependencies import AdmittedRequest, Dependencies, Idempotent
 from ocrstream_ingest.form import FILES_FIELD, FormParser, ReceivedFile
-from ocrstream_ingest.models import INDEX_MAX, UploadAccepted, UploadBody, UploadedImage, UploadForm
+from ocrstream_ingest.models import (
+    INDEX_MAX,
+    RefusedImage,
+    UploadAccepted,
+    UploadBody,
+    UploadedImage,
+    UploadForm,
+)
 from ocrstream_ingest.openapi import schema_of
 from ocrstream_ingest.request_body import require_media_type
 from ocrstream_ingest.responses import RESPONSES, accepted_response, body_error
-from ocrstream_ingest.storage_keys import file_suffix, upload_key
+from ocrstream_ingest.storage_keys import file_suffix, refused_reference, upload_key
 from ocrstream_ingest.submission import Submission
 from ocrstream_ingest.uploads import Move
 from ocrstream_runtime.errors import ProblemError
+from ocrstream_schemas.events import Refusal
 
 router = APIRouter(prefix="/v1", tags=["submit"])
 
@@ -31,13 +39,18 @@ _PAGE_SUFFIX = ".png"
 
 @dataclass(frozen=True)
 class _Image:
-    """An image of the request: the received file, its storage key, and what its event says."""
+    """An image of the request: the received file, its storage key, and what its event says.
+
+    There is no file if it is `refused`.
+    """
 
     source: Path
     key: str
+    reference: str
     index: int | None
     source_name: str | None
     page: int | None
+    refused: Refusal | None
 
 
 @router.post(
@@ -54,7 +67,8 @@ async def upload_images(
 ) -> Response:
     """Uploads images; responds when they are stored and the broker has their references.
 
-    Each page of a PDF or of a multi-frame TIFF becomes an image.
+    Each page of a PDF or of a multi-frame TIFF becomes an image. A file that cannot be used becomes
+    one image, which has failed with the reason in `refused`; the others are not affected.
     """
     require_media_type(request, _FORM)
     async with dependencies.uploads.receive_form(request, dependencies.upload_limits) as form:
@@ -69,18 +83,21 @@ async def upload_images(
         total = _total(upload, images, len(form.files))
         records = [
             submission.image_record(
-                dependencies.uploads.reference(image.key),
+                image.reference,
                 image.index,
                 source_name=image.source_name,
                 page=image.page,
                 pointer=lambda: "options",
+                refused=image.refused,
             )
             for image in images
         ]
         batch_record = submission.batch_record(total)
         await attempt.begin()
-        await dependencies.uploads.store([Move(image.source, image.key) for image in images])
-        metrics.UPLOADED_BYTES.inc(sum(file.size for file in form.files))
+        await dependencies.uploads.store(
+            [Move(image.source, image.key) for image in images if image.refused is None]
+        )
+        metrics.UPLOADED_BYTES.inc(sum(file.size for file in form.files if file.refused is None))
         await dependencies.publisher.publish(batch_id, [batch_record, *records])
         return await attempt.finish(_response(dependencies, submission, images, total))
 
@@ -122,9 +139,9 @@ def _content_of(form: FormParser) -> bytes:
 async def _split_files(
     dependencies: Dependencies, files: Sequence[ReceivedFile], upload: UploadForm, batch_id: str
 ) -> list[_Image]:
-    """Returns the images of all files, one for each page of a document.
+    """Returns the images of all files, one for each page of a document, one for a refused file.
 
-    Raises ProblemError (422).
+    Raises ProblemError (413, 422, 503).
     """
     pages_by_file = await dependencies.documents.split(files)
     first = upload.first_index
@@ -135,7 +152,8 @@ async def _split_files(
     )
     images: list[_Image] = []
     copies: Counter[str] = Counter()
-    for number, (file, pages) in enumerate(zip(files, pages_by_file, strict=True)):
+    for number, (file, split) in enumerate(zip(files, pages_by_file, strict=True)):
+        refused, pages = (split, ()) if isinstance(split, Refusal) else (None, split)
         copy = copies[file.sha256]
         copies[file.sha256] += 1
         for page, source in enumerate(pages, 1) if pages else ((None, file.path),):
@@ -146,7 +164,10 @@ async def _split_files(
                 index = key_index if (page or 1) == 1 else None
             suffix = file_suffix(file.name) if page is None else _PAGE_SUFFIX
             key = upload_key(batch_id, key_index, file.sha256, suffix, copy=copy, page=page or 0)
-            images.append(_Image(source, key, index, file.name, page))
+            reference = dependencies.uploads.reference(key)
+            if refused is not None:
+                reference = refused_reference(key)
+            images.append(_Image(source, key, reference, index, file.name, page, refused))
     if max(image.index or 0 for image in images) > INDEX_MAX:
         raise ProblemError(
             422,
@@ -168,14 +189,15 @@ def _response(
 ) -> UploadAccepted:
     uploaded: list[UploadedImage] = []
     for image in images:
-        reference = dependencies.uploads.reference(image.key)
+        refused = image.refused
         uploaded.append(
             UploadedImage(
                 index=image.index,
-                image_path=reference,
-                chain_id=submission.chain_id(reference, image.index),
+                image_path=image.reference,
+                chain_id=submission.chain_id(image.reference, image.index),
                 source_name=image.source_name,
                 page=image.page,
+                refused=refused and RefusedImage(reason=refused.reason, error=refused.error),
             )
         )
     return UploadAccepted(

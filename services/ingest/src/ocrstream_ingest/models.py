@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticUseDefault
 
 from ocrstream_schemas.batch_options import check_options
+from ocrstream_schemas.events import Reason
 
 MAX_REFERENCES = 10_000
 MAX_FILES = 200
@@ -69,6 +70,15 @@ Glob = Annotated[Text, Field(min_length=1, max_length=255)]
 Options = Annotated[dict[str, Any] | None, AfterValidator(_require_valid_options)]
 
 
+class RefusedImage(BaseModel):
+    """Why an image has no file: it fails with this reason and error, and no worker reads it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
+    error: Text
+
+
 class ImageReference(BaseModel):
     """A reference to an image that is already stored somewhere.
 
@@ -83,6 +93,13 @@ class ImageReference(BaseModel):
     public_path: Annotated[Text, Field(min_length=1, max_length=255)] | None = None
     source_name: SourceName | None = None
     options: Options = None
+    refused: Annotated[
+        RefusedImage | None,
+        Field(
+            description="Counts the image as failed, so that its batch ends without its file."
+            " `image_path` must still be unique, like `refused:///batch/7`"
+        ),
+    ] = None
 
 
 class BatchDescription(BaseModel):
@@ -254,6 +271,8 @@ class UploadedImage(BaseModel):
     source_name: str | None
     page: int | None
     """The page of a document, from 1; None for an image file."""
+    refused: RefusedImage | None
+    """Why ingest does not store the file; the image has failed."""
 
 
 class UploadAccepted(BatchAccepted):

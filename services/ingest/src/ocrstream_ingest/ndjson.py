@@ -12,6 +12,7 @@ from ocrstream_ingest.submission import Submission
 from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.batch_options import check_options
 from ocrstream_schemas.errors import InvalidOptionError
+from ocrstream_schemas.events import Refusal
 from ocrstream_schemas.fields import PATH_MAX_LENGTH, Index, Path, SourceName
 
 MEDIA_TYPE = "application/x-ndjson"
@@ -29,6 +30,7 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     public_path: Path | None = None
     source_name: SourceName | None = None
     options: dict[str, Any] | None = None
+    refused: Refusal | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Line)
@@ -113,6 +115,7 @@ def _record(submission: Submission, line: bytes, number: int, default_index: int
         public_path=image.public_path,
         source_name=image.source_name,
         options=image.options,
+        refused=image.refused,
     )
 
 

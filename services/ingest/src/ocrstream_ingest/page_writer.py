@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
-from ocrstream_ingest.errors import DocumentError
+from ocrstream_ingest.errors import DocumentError, DocumentTooLargeError, RequestFullError
 from ocrstream_sandbox.serve import serve
 from ocrstream_sandbox.wire import printable
+from ocrstream_schemas.events import Reason
 
 PAGE_NAME = "{}.png"
 
@@ -35,10 +36,15 @@ class SplitTask(msgspec.Struct, frozen=True):
 
 
 class SplitResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How many pages were written, or the error because of which no page may be used."""
+    """How many pages were written, or the error because of which no page may be used.
+
+    `request_full` means that the document may fit into a request of its own.
+    """
 
     pages: int = 0
     error: str | None = None
+    reason: Reason = Reason.UNDECODABLE
+    request_full: bool = False
 
 
 class PageWriter:
@@ -58,7 +64,11 @@ def _split(task: SplitTask) -> SplitResult:
     try:
         return SplitResult(pages=_write(task, pages))
     except DocumentError as error:
-        return SplitResult(error=printable(str(error)))
+        return SplitResult(
+            error=printable(str(error)),
+            reason=error.reason,
+            request_full=isinstance(error, RequestFullError),
+        )
 
 
 def _write(task: SplitTask, pages: Iterator[bytes]) -> int:
@@ -66,7 +76,7 @@ def _write(task: SplitTask, pages: Iterator[bytes]) -> int:
     for number, page in enumerate(pages, 1):
         remaining -= len(page)
         if remaining < 0:
-            raise DocumentError(
+            raise RequestFullError(
                 f"its pages are larger than {task.max_bytes:,} bytes (OCRSTREAM_MAX_DOCUMENT_BYTES)"
             )
         with Path(task.folder, PAGE_NAME.format(number)).open("xb") as file:
@@ -124,13 +134,13 @@ def _tiff_frames(task: SplitTask) -> Iterator[bytes]:
     except TooManyFramesError as error:
         raise _too_many_pages(task, "more than") from error
     except TooManyPixelsError as error:
-        raise DocumentError(f"{error} (OCRSTREAM_MAX_PAGE_PIXELS)") from error
+        raise DocumentTooLargeError(f"{error} (OCRSTREAM_MAX_PAGE_PIXELS)") from error
     except ImageFileError as error:
         raise DocumentError(f"it cannot be read as TIFF: {error}") from error
 
 
-def _too_many_pages(task: SplitTask, count: str) -> DocumentError:
-    return DocumentError(
+def _too_many_pages(task: SplitTask, count: str) -> RequestFullError:
+    return RequestFullError(
         f"it has {count} the {task.max_pages:,} that this request may still have"
         " (OCRSTREAM_MAX_DOCUMENT_PAGES); split it"
     )
@@ -138,7 +148,7 @@ def _too_many_pages(task: SplitTask, count: str) -> DocumentError:
 
 def _check_size(task: SplitTask, number: int, width: int, height: int) -> None:
     if width * height > task.max_page_pixels:
-        raise DocumentError(
+        raise DocumentTooLargeError(
             f"page {number} would have {width:,} x {height:,} pixels, more than"
             f" {task.max_page_pixels:,} (OCRSTREAM_MAX_PAGE_PIXELS)"
         )

@@ -45,6 +45,7 @@ _TRACE_HEADER_BYTES = 1024
 _BATCH_BYTES = 128 * 1024
 _RECORD_OVERHEAD_BYTES = 32
 _CHECK_TIMEOUT_S = 2.0
+_SEND_AGAIN = "Send the same request again, with the same `Idempotency-Key` or with this `batch_id`"
 
 
 class Record(NamedTuple):
@@ -223,9 +224,9 @@ def _clock_refused(batch_id: str, error: ClockRefusedError) -> ProblemError:
     return ProblemError(
         503,
         "The clock is wrong",
-        f"Kafka did not accept all events of batch {batch_id!r}. On ingest's machine: {error}. Then"
-        " send the same request again with the same Idempotency-Key or this batch_id",
+        f"Kafka did not accept all events of batch {batch_id!r}. On ingest's machine: {error}",
         headers={"Retry-After": "60"},
+        remedy=f"Set the clock. {_SEND_AGAIN}",
         batch_id=batch_id,
     )
 
@@ -237,8 +238,8 @@ def _unavailable(batch_id: str, timeout_s: float, error: KafkaError | TimeoutErr
     return ProblemError(
         503,
         "Kafka unavailable",
-        f"Kafka did not acknowledge all events of batch {batch_id!r} within {timeout_s:g} s; send"
-        " the same request again with the same Idempotency-Key or this batch_id",
+        f"Kafka did not acknowledge all events of batch {batch_id!r} within {timeout_s:g} s",
         headers={"Retry-After": "5"},
+        remedy=_SEND_AGAIN,
         batch_id=batch_id,
     )

@@ -10,6 +10,8 @@ import hashlib
 import re
 from pathlib import PurePosixPath
 
+from ocrstream_schemas.fields import REFUSED_SCHEME
+
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _DIGITS = 16
@@ -41,6 +43,11 @@ def upload_key(
     if page:
         position += f"p{page}"
     return f"{batch_folder(batch_id)}/{position}-{sha256[:_DIGITS]}{suffix}"
+
+
+def refused_reference(key: str) -> str:
+    """Returns the reference of an image without a file, made from the key that it would have."""
+    return f"{REFUSED_SCHEME}:///{key}"
 
 
 def file_suffix(name: str | None) -> str:

@@ -10,7 +10,7 @@ from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.batch_options import IMAGE_OPTIONS, lane_of
 from ocrstream_schemas.codec import check_open_fields, encode
 from ocrstream_schemas.errors import InvalidRecordError
-from ocrstream_schemas.events import BatchSubmitted, Event, ImageSubmitted
+from ocrstream_schemas.events import BatchSubmitted, Event, ImageSubmitted, Refusal
 from ocrstream_schemas.ids import RecordRef, derive_chain_id
 from ocrstream_schemas.topics import lane_topic
 
@@ -70,8 +70,9 @@ class Submission:
         source_name: str | None = None,
         page: int | None = None,
         options: dict[str, Any] | None = None,
+        refused: Refusal | None = None,
     ) -> Record:
-        """Returns ImageSubmitted for one image.
+        """Returns ImageSubmitted for one image, which has failed if it is `refused`.
 
         With `chain_by_path` the chain's id depends on the path and not on the index. Raises
         ProblemError (413, 422), which names the image by `pointer`.
@@ -89,6 +90,7 @@ class Submission:
             initiated_by=self._description.initiated_by,
             total_tasks=self._description.total_tasks,
             submitted_at=self._submitted_at,
+            refused=refused,
         )
         value = encode(image)
         if options is not None or b"\\u0000" in value:

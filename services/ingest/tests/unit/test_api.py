@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from ocrstream_ingest import models
 from ocrstream_schemas import fields
+from ocrstream_schemas.events import Reason, Refusal
 
 
 def stored(root: Path) -> list[Path]:
@@ -87,6 +88,24 @@ async def test_what_breaks_the_contract_is_refused_with_its_place(
     assert not publisher.images
 
 
+async def test_a_producer_may_refuse_an_image_itself(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
+    why = {"reason": "not_found", "error": "gone"}
+    image = {"image_path": "refused:///b/7", "index": 7, "refused": why}
+    assert (await api.post("/v1/batches", json={"images": [image]})).status_code == 202
+    line = msgspec.json.encode(image)
+    ndjson = {"content-type": "application/x-ndjson"}
+    assert (await api.post("/v1/batches", content=line, headers=ndjson)).status_code == 202
+    assert len(publisher.images) == 2
+    for one in publisher.images:
+        assert one.refused == Refusal(reason=Reason.NOT_FOUND, error="gone")
+    unknown = {**image, "refused": {**why, "reason": "dislike"}}
+    answer = await api.post("/v1/batches", json={"images": [unknown]})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "#/images/0/refused/reason"
+
+
 async def test_uploads_are_kept_as_they_are(
     api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
@@ -96,7 +115,8 @@ async def test_uploads_are_kept_as_they_are(
     answer = await api.post("/v1/images", files=files, data={"batch_name": "n"})
     assert answer.status_code == 202, answer.text
     assert [read(image.image_path) for image in publisher.images] == contents
-    assert [image.source_name for image in publisher.images] == names
+    stored_names = ["a b.PNG", "passwd", "ünï\u202e.jpeg"]
+    assert [image.source_name for image in publisher.images] == stored_names
     assert [image.index for image in publisher.images] == [0, 1, 2]
     assert publisher.images[0].image_path.endswith(".png")
     assert [image["index"] for image in answer.json()["images"]] == [0, 1, 2]
@@ -141,14 +161,32 @@ async def test_submissions_never_share_a_file_unless_they_are_the_same(
     assert len(set(paths)) == 3
 
 
-async def test_what_is_too_large_is_refused(
+async def test_a_file_that_is_too_large_fails_alone(
     api: httpx.AsyncClient, publisher: FakePublisher, tmp_path: Path
 ) -> None:
-    files = [("files", ("small.png", b"x")), ("files", ("big.png", b"x" * 200_001))]
-    file = await api.post("/v1/images", files=files)
-    assert (file.status_code, file.json()["status"]) == (413, 413)
-    assert "big.png" in file.json()["detail"]
-    assert [error["pointer"] for error in file.json()["errors"]] == ["#/files/1"]
+    names = {"a.png": b"a", "big.png": b"x" * 200_001, "b.png": b"b", "last.png": b"x" * 190_000}
+    form = {"batch_id": "b", "first_index": "5", "batch_total": "9"}
+    answer = await api.post(
+        "/v1/images", files=[("files", one) for one in names.items()], data=form
+    )
+    assert answer.status_code == 202, answer.text
+    told = answer.json()
+    assert (told["total_images"], [image["index"] for image in told["images"]]) == (9, [5, 6, 7, 8])
+    assert [image["refused"] is None for image in told["images"]] == [True, False, True, True]
+    refused = publisher.images[1]
+    assert refused.refused is not None
+    assert refused.refused.reason == told["images"][1]["refused"]["reason"] == "too_large"
+    assert "OCRSTREAM_MAX_UPLOAD_BYTES" in refused.refused.error
+    assert (refused.source_name, refused.index) == ("big.png", 6)
+    assert refused.image_path.startswith("refused:///b/6-")
+    assert [image.refused for image in publisher.images if image is not refused] == [None] * 3
+    stored_sizes = {path.stat().st_size for path in stored(tmp_path)}
+    assert stored_sizes == {1, 190_000}
+
+
+async def test_a_request_that_is_too_large_is_refused(
+    api: httpx.AsyncClient, publisher: FakePublisher, tmp_path: Path
+) -> None:
     body = await api.post(
         "/v1/images", files=[("files", (str(i), b"x" * 199_999)) for i in range(3)]
     )
@@ -201,6 +239,8 @@ REQUIRED: dict[str, Any] = {
     "images": [{"image_path": "s3://b/a.png"}],
     "prefix": "s3://b/",
     "files": [b""],
+    "reason": "undecodable",
+    "error": "why",
 }
 
 

@@ -147,42 +147,68 @@ async def test_pages_take_places_of_their_own_if_the_client_goes_on_behind_them(
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (pdf(21), "21 pages"),
-        (pdf(10_000), "10,000 pages"),
-        (tiff(21), "more than the 20"),
-        (pdf(0), "cannot be opened as PDF"),
-        (pdf(1, size=(14_400, 14_400)), "OCRSTREAM_MAX_PAGE_PIXELS"),
-        (tiff(2, size=(3000, 2000)), "OCRSTREAM_MAX_PAGE_PIXELS"),
-        (b"%PDF-1.7\n" + b"garbage" * 100, "cannot be opened as PDF"),
-        (b"II*\0" + b"\xff" * 100, "cannot be read as TIFF"),
-        (b"MM\0*" + b"\0" * 3, "cannot be read as TIFF"),
+        (pdf(21), "too_large: 21 pages"),
+        (pdf(10_000), "too_large: 10,000 pages"),
+        (tiff(21), "too_large: more than the 20"),
+        (pdf(0), "undecodable: cannot be opened as PDF"),
+        (pdf(1, size=(14_400, 14_400)), "too_large: OCRSTREAM_MAX_PAGE_PIXELS"),
+        (tiff(2, size=(3000, 2000)), "too_large: OCRSTREAM_MAX_PAGE_PIXELS"),
+        (b"%PDF-1.7\n" + b"garbage" * 100, "undecodable: cannot be opened as PDF"),
+        (b"II*\0" + b"\xff" * 100, "undecodable: cannot be read as TIFF"),
+        (b"MM\0*" + b"\0" * 3, "undecodable: cannot be read as TIFF"),
     ],
     ids=lambda value: value if isinstance(value, str) else "document",
 )
-async def test_what_is_too_much_or_broken_is_refused_and_nothing_stays(
+async def test_a_document_that_is_too_much_or_broken_fails_alone_and_leaves_no_file(
     api: httpx.AsyncClient,
     publisher: FakePublisher,
     settings: IngestSettings,
     content: bytes,
     why: str,
 ) -> None:
-    answer = await upload(api, ("fine.png", b"fine"), ("hostile.bin", content))
-    assert answer.status_code == 422, answer.text
-    assert why in answer.json()["detail"]
-    assert "hostile.bin" in answer.json()["detail"]
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["#/files/1"]
-    assert not publisher.images
-    assert not [path for path in settings.object_root.rglob("*") if path.is_file()]
+    files = (("fine.png", b"fine"), ("hostile.bin", content), ("two.pdf", pdf(2)))
+    answer = await upload(api, *files)
+    assert answer.status_code == 202, answer.text
+    fine, hostile, *pages = publisher.images
+    reason, _, part = why.partition(": ")
+    assert hostile.refused is not None
+    assert hostile.refused.reason == reason
+    assert part in hostile.refused.error
+    assert (hostile.source_name, hostile.index, hostile.page) == ("hostile.bin", 1, None)
+    assert hostile.image_path.startswith(f"refused:///{answer.json()['batch_id']}/1-")
+    assert answer.json()["images"][1]["refused"] == {
+        "reason": reason,
+        "error": hostile.refused.error,
+    }
+    assert [(image.index, image.page) for image in pages] == [(2, 1), (3, 2)]
+    assert answer.json()["total_images"] == publisher.batches[-1].total_images == 4
+    assert {image.refused for image in (fine, *pages)} == {None}
+    left = {path for path in settings.object_root.rglob("*") if path.is_file()}
+    assert left == {path_of(image.image_path) for image in (fine, *pages)}
+
+
+async def test_refused_files_without_an_index_are_images_of_their_own(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
+    """A repeat is the same images; an equal file beside the other is another."""
+    broken = (("a.pdf", b"%PDF-a"), ("b.pdf", b"%PDF-b"), ("again.pdf", b"%PDF-a"))
+    for _ in range(2):
+        assert (await upload(api, *broken, batch_id="b")).status_code == 202
+    assert all(image.refused and image.index is None for image in publisher.images)
+    assert len({image.chain_id for image in publisher.images}) == 3
+    assert publisher.images[0].chain_id == publisher.images[3].chain_id
 
 
 async def test_the_documents_of_a_request_share_its_limits(
     api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
+    """A document that only its neighbours leave no room is not refused, but the request is."""
     answer = await upload(api, ("a.pdf", pdf(11)), ("b.pdf", pdf(10)))
-    assert answer.status_code == 422
+    assert answer.status_code == 413
     assert "b.pdf: it has 10 pages, more than the 9" in answer.json()["detail"]
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["#/files/1"]
     answer = await upload(api, ("a.pdf", pdf(20)), ("b.tif", tiff(3)))
-    assert answer.status_code == 422
+    assert answer.status_code == 413
     assert "b.tif: it has more than the 0" in answer.json()["detail"]
     assert not publisher.images
 
@@ -248,25 +274,27 @@ async def test_a_zip_bomb_hurts_nobody_else(
     assert len(bomb) < 2_000_000
     answer = await upload(api, ("bomb.pdf", bomb), ("fine.png", b"fine"))
     # pdfium gives the stream up, or its process ends; ingest goes on in any case.
-    assert answer.status_code in {202, 422}, answer.text
+    assert answer.status_code == 202, answer.text
     assert (await upload(api, ("a.png", b"fine"))).status_code == 202
     assert publisher.images[-1].source_name == "a.png"
 
 
 @pytest.mark.parametrize(
-    ("change", "setting"),
+    ("change", "reason", "setting"),
     [
-        ({"document_timeout_s": 0.05}, "OCRSTREAM_DOCUMENT_TIMEOUT_S"),
-        ({"document_memory_bytes": 32 << 20}, "OCRSTREAM_DOCUMENT_MEMORY_BYTES"),
-        ({"max_document_bytes": 1000}, "OCRSTREAM_MAX_DOCUMENT_BYTES"),
+        ({"document_timeout_s": 0.05}, "timeout", "OCRSTREAM_DOCUMENT_TIMEOUT_S"),
+        ({"document_memory_bytes": 32 << 20}, "undecodable", "OCRSTREAM_DOCUMENT_MEMORY_BYTES"),
+        ({"max_document_bytes": 1000}, "too_large", "OCRSTREAM_MAX_DOCUMENT_BYTES"),
     ],
 )
 async def test_limits_of_a_document_hold(
-    settings: IngestSettings, change: dict[str, float], setting: str
+    settings: IngestSettings, change: dict[str, float], reason: str, setting: str
 ) -> None:
     publisher = FakePublisher()
     async with api_with(settings.model_copy(update=change), publisher) as api:
         answer = await upload(api, ("a.pdf", pdf(20, size=(600, 600))))
-    assert answer.status_code == 422, answer.text
-    assert setting in answer.json()["detail"]
-    assert not publisher.images
+    assert answer.status_code == 202, answer.text
+    (image,) = publisher.images
+    assert image.refused is not None
+    assert image.refused.reason == reason
+    assert setting in image.refused.error

@@ -78,14 +78,20 @@ async def test_nothing_else_is_listed(
     assert not publisher.images
 
 
-async def test_a_path_that_is_too_long_is_named(
+async def test_a_path_that_is_too_long_fails_alone(
     api: httpx.AsyncClient, publisher: FakePublisher, scans: Path
 ) -> None:
-    (scans / ("n" * 250)).write_bytes(b"")
+    beside = await api.post("/v1/batches", json={"prefix": scans.as_uri()})
+    publisher.images.clear()
+    for letter in "mn":
+        (scans / (letter * 250)).write_bytes(b"")
     answer = await api.post("/v1/batches", json={"prefix": scans.as_uri()})
-    assert answer.status_code == 422
-    assert "n" * 250 in answer.json()["detail"]
-    assert not publisher.images
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["total_images"] == beside.json()["total_images"] + 2
+    refused = [image for image in publisher.images if image.refused]
+    assert [str(image.source_name)[-250:] for image in refused] == ["m" * 250, "n" * 250]
+    assert {image.refused.reason for image in refused if image.refused} == {"refused"}
+    assert len({image.chain_id for image in publisher.images}) == answer.json()["total_images"]
 
 
 async def test_nothing_found_is_said(

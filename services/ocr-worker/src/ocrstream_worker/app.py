@@ -74,7 +74,7 @@ async def _run(settings: WorkerSettings) -> int:
     health.add_check("moving", worker.check_progress)
     api = FastAPI(title="Ocrstream OCR worker", version="1", telemetry=HTTP_TELEMETRY)
     install_problem_handlers(api)
-    api.include_router(create_ops_router(health))
+    api.include_router(create_ops_router(SERVICE, health))
     return await run_service(api, settings, stop, worker.run())
 
 

@@ -216,6 +216,10 @@ class ImageConsumer(ConsumerRebalanceListener):
             return
         assert isinstance(image, ImageSubmitted)  # noqa: S101 (`decode` rejects all other types on these topics)
         tracker.start(record.offset)
+        if image.refused is not None:
+            # The submission is its outcome as well, which the recorder records.
+            self._finish(record, tracker)
+            return
         permit = self._in_flight_limit.acquire()
         task = asyncio.create_task(self._process_image(image, record, tracker, permit))
         self._tasks[task] = (partition, permit)

@@ -198,6 +198,22 @@ async def test_everything_is_read_once_and_committed_to_its_end() -> None:
     assert len(work.ended) == 60
 
 
+async def test_a_refused_image_is_skipped_and_committed_past() -> None:
+    kafka, work = Kafka({A0: 5, A1: 3}), Work()
+    why = b'{"reason": "undecodable", "error": "no PDF"}'
+    for offset in (0, 2, 4):
+        kafka.logs[A0][offset] = b'{"image_path": "refused:///b/%d", "refused": %s}' % (offset, why)
+    kafka.logs[A1] = [b'{"image_path": "refused:///c", "refused": %s}' % why] * 3
+    async with running(kafka, work):
+        # It holds no permit, and is finished before the images around it.
+        await until(lambda: len(work.begun) == 2 and kafka.commits == {A0: 1, A1: 3})
+        assert work.begun == ["file:///1", "file:///3"]
+        for number in (1, 3):
+            work.finish(number)
+        await until(lambda: kafka.commits == {A0: 5, A1: 3})
+    assert work.ended == ["file:///1", "file:///3"]
+
+
 def deleted_unread() -> float:
     name = "ocrstream_worker_deleted_unread_total"
     return REGISTRY.get_sample_value(name, {"topic": IMAGES_SUBMITTED}) or 0

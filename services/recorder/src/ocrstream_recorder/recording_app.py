@@ -71,7 +71,7 @@ async def run(settings: RecordingSettings) -> int:
     recorder = _Recorder(settings, stop, health)
     api = FastAPI(title="Ocrstream recorder, recording", version="1", telemetry=HTTP_TELEMETRY)
     install_problem_handlers(api)
-    api.include_router(create_ops_router(health))
+    api.include_router(create_ops_router(SERVICE, health))
     return await run_service(api, settings, stop, recorder.run())
 
 

@@ -1,6 +1,6 @@
 """Composition root of the serving process."""
 
-from ocrstream_recorder.api.app import create_api
+from ocrstream_recorder.api.app import SERVICE, create_api
 from ocrstream_recorder.api.databases import ReadDatabase, write_engine
 from ocrstream_recorder.api.queries import SqlQuery
 from ocrstream_recorder.database.connections import Database
@@ -18,8 +18,6 @@ from ocrstream_runtime.object_stores import AllowedStores, parse_stores
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.tracing import configure_tracing
-
-SERVICE = "ocrstream-recorder-api"
 
 
 async def run(settings: ServingSettings) -> int:

@@ -101,7 +101,7 @@ def outcomes(records: list[RawRecord], outcomes_of: Iterator[bool]) -> list[RawR
     for at, one in enumerate(records):
         image = msgspec.json.decode(one.value or b"", type=ImageSubmitted)
         fields = {name: getattr(image, name) for name in image.__struct_fields__}
-        del fields["batch_total"]
+        del fields["batch_total"], fields["refused"]
         event = (
             OcrSucceeded(**fields, boxes=(_BOX,))
             if next(outcomes_of)

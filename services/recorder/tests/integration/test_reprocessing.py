@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 from psycopg import Connection
@@ -32,6 +33,8 @@ from ocrstream_schemas.events import (
     BatchSubmitted,
     ImageSubmitted,
     Provenance,
+    Reason,
+    Refusal,
 )
 
 pytestmark = pytest.mark.integration
@@ -128,6 +131,19 @@ async def test_the_same_request_does_it_once(
     write(connection, result_of(event, 0.6))
     await ask(api, batch_id="b")
     assert submit_all(connection) == [1, 0]
+
+
+async def test_an_image_without_a_file_is_not_read_again(
+    api: httpx.AsyncClient, connection: Connection[Any]
+) -> None:
+    refused = msgspec.structs.replace(
+        submitted(1),
+        image_path="refused:///b/1",
+        refused=Refusal(reason=Reason.UNDECODABLE, error="no PDF"),
+    )
+    write(connection, submitted(0), read(0, 0.5), refused)
+    assert await count(api, batch_id="b") == (1, 1)
+    assert await count(api, all=True) == (1, 1)
 
 
 @pytest.mark.parametrize("everything", [True, False])

@@ -28,6 +28,7 @@ from ocrstream_schemas.events import (
     OcrSucceeded,
     Provenance,
     Reason,
+    Refusal,
     ResultWarning,
     TextBox,
 )
@@ -104,6 +105,36 @@ def test_a_retry_submits_failed_images_again_and_only_once(connection: Connectio
         "SELECT status, failed_images, run, revision FROM batch_executions"
     ).fetchone()
     assert row == ("RUNNING", 1, 2, 2)
+
+
+def test_a_retry_of_an_image_without_a_file_fails_again_for_the_same_reason(
+    connection: Connection[Any],
+) -> None:
+    moment = datetime(2026, 5, 3, tzinfo=UTC)
+    refusal = Refusal(reason=Reason.UNDECODABLE, error="no PDF")
+    fields = {"submitted_at": moment, "refused": refusal}
+    stored = msgspec.structs.replace(submitted(0), **fields)
+    without_file = msgspec.structs.replace(submitted(1), image_path="refused:///b/1", **fields)
+    write(connection, [BatchSubmitted(batch_id="b", total_images=2, submitted_at=moment)])
+    write(connection, [stored, without_file])
+    write(connection, [BatchRetryRequested(batch_id="b", request_id="r", requested_at=moment)])
+    submit_again(connection)
+    sent = connection.execute(
+        "SELECT value FROM recorder_outbox WHERE topic = 'images.submitted' ORDER BY id"
+    ).fetchall()
+    events = [msgspec.json.decode(value, type=ImageSubmitted) for (value,) in sent]
+    assert [(event.run, event.image_path, event.refused) for event in events] == [
+        (2, "file:///0.png", None),
+        (2, "refused:///b/1", refusal),
+    ]
+    write(connection, list(events))
+    rows = connection.execute(
+        "SELECT chain_id, run, status, reason, error_message FROM chain_executions ORDER BY 1"
+    ).fetchall()
+    assert rows == [
+        ("chain-0", 2, "PENDING", None, None),
+        ("chain-1", 2, "FAILURE", "undecodable", "no PDF"),
+    ]
 
 
 def test_what_an_earlier_retry_left_out_is_read_again_above_a_later_cancel(

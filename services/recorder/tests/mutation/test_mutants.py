@@ -129,6 +129,13 @@ MUTANTS = (
         RULES,
     ),
     Mutant(
+        "a refused image waits",
+        "rules/row_changes.py",
+        "if event.refused is not None:",
+        "if False:",
+        RULES,
+    ),
+    Mutant(
         "the first announcement holds",
         "rules/batch.py",
         "greatest(self.announced_total, other.announced_total)",

@@ -15,6 +15,7 @@ from ocrstream_schemas.events import (
     OcrSucceeded,
     Provenance,
     Reason,
+    Refusal,
     ResultWarning,
     TaskFailed,
     TaskRetried,
@@ -88,6 +89,7 @@ submissions = st.builds(
     image_path=image_paths,
     chain_id=_maybe(chain_ids),
     batch_total=_maybe(totals),
+    refused=_maybe(st.builds(Refusal, reason=st.sampled_from(Reason), error=errors)),
 )
 results = st.one_of(
     st.builds(

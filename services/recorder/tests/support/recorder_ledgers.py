@@ -25,6 +25,7 @@ from ocrstream_schemas.events import (
     OcrFailed,
     OcrSucceeded,
     Reason,
+    Refusal,
     TaskFailed,
     TaskRetried,
     TaskRevoked,
@@ -127,6 +128,24 @@ def _context(draw: st.DrawFn, number: int, batch_id: str | None) -> dict[str, An
 
 
 @st.composite
+def _submissions(draw: st.DrawFn, context: dict[str, Any]) -> list[Event]:
+    """A submission, or a refused one, of which a file may be stored or not, or both."""
+    hint = draw(st.sampled_from([None, None, 1, 3]))
+    submission = ImageSubmitted(**context, batch_total=hint)
+    if draw(st.integers(0, 5)):
+        return [submission]
+    refused = msgspec.structs.replace(
+        submission,
+        image_path=draw(st.sampled_from([submission.image_path, "refused:///0"])),
+        refused=Refusal(
+            reason=draw(st.sampled_from([Reason.UNDECODABLE, Reason.TOO_LARGE, Reason.REVOKED])),
+            error=draw(st.sampled_from(["e", "long " * 200])),
+        ),
+    )
+    return draw(st.sampled_from([[refused], [submission, refused]]))
+
+
+@st.composite
 def _task(draw: st.DrawFn, context: dict[str, Any], stage: str) -> list[Event]:
     """The events of one task in one run."""
     run = context["run"]
@@ -140,8 +159,7 @@ def _task(draw: st.DrawFn, context: dict[str, Any], stage: str) -> list[Event]:
     lifecycle: dict[str, Any] = context | named
     story: list[Event] = []
     if stage == "ocr" and draw(st.integers(0, 3)):
-        hint = draw(st.sampled_from([None, None, 1, 3]))
-        story.append(ImageSubmitted(**context, batch_total=hint))
+        story += draw(_submissions(context))
     attempts = draw(st.integers(1, 3))
     if task_id is not None and draw(st.booleans()):
         story.append(TaskSubmitted(**lifecycle))

@@ -73,6 +73,10 @@ def _statement(event: Any) -> Row | None:
     match event:
         case BatchSubmitted() | BatchRevoked() | BatchRetryRequested():
             return None
+        case ImageSubmitted() if event.refused is not None:
+            status = "REVOKED" if event.refused.reason == "revoked" else "FAILURE"
+            row |= {"status": status, "finished_at": _naive(event.submitted_at)}
+            row |= {"reason": event.refused.reason, "error": event.refused.error}
         case ImageSubmitted() | TaskSubmitted():
             row["status"] = "PENDING"
         case OcrSucceeded() if not event.boxes:
@@ -133,6 +137,10 @@ def tasks(contents: list[Content]) -> dict[str, Row]:
     return found
 
 
+def _is_refused(event: Any) -> bool:
+    return isinstance(event, ImageSubmitted) and event.refused is not None
+
+
 _SOURCES = {ImageSubmitted: 2, OcrSucceeded: 1, OcrFailed: 1, BatchSubmitted: 3}
 
 
@@ -143,7 +151,8 @@ def _best(events: list[Any], field: str) -> tuple[Any, int]:
     """
 
     def rank(event: Any) -> int:
-        return 4 * getattr(event, "run", 1) + _SOURCES.get(type(event), 0)
+        source = 1 if _is_refused(event) else _SOURCES.get(type(event), 0)
+        return 4 * getattr(event, "run", 1) + source
 
     saying = [event for event in events if getattr(event, field, None) is not None]
     if not saying:
@@ -359,18 +368,26 @@ def _chunks(images: list[Row], total: int, size: int, *, ended: bool) -> Row:
     }
 
 
+_Result = OcrSucceeded | OcrFailed | ImageSubmitted
+"""Of the submissions only those that are refused."""
+
+
+def _results(contents: list[Content]) -> list[_Result]:
+    return [
+        event
+        for event in contents
+        if isinstance(event, OcrSucceeded | OcrFailed)
+        or (isinstance(event, ImageSubmitted) and event.refused is not None)
+    ]
+
+
 def images(contents: list[Content]) -> dict[str, Row]:
     """The result that holds each path, with its boxes."""
     return {path: _result(event) for path, event in _holders(contents).items()}
 
 
-def _holders(contents: list[Content]) -> dict[str, OcrSucceeded | OcrFailed]:
-    results = [
-        event
-        for event in contents
-        if isinstance(event, OcrSucceeded | OcrFailed)
-        and getattr(event, "reason", None) != "revoked"
-    ]
+def _holders(contents: list[Content]) -> dict[str, _Result]:
+    results = [event for event in _results(contents) if _content(event)[0] != "revoked"]
     return {
         path: max((event for event in results if event.image_path == path), key=_result_key)
         for path in {event.image_path for event in results}
@@ -380,9 +397,8 @@ def _holders(contents: list[Content]) -> dict[str, OcrSucceeded | OcrFailed]:
 def public_paths(contents: list[Content]) -> dict[str, set[str | None]]:
     """What the public path of each image may be: none, or one that some result of it asked for."""
     found: dict[str, set[str | None]] = {}
-    for event in contents:
-        if isinstance(event, OcrSucceeded | OcrFailed):
-            found.setdefault(event.image_path, {None}).add(event.public_path)
+    for event in _results(contents):
+        found.setdefault(event.image_path, {None}).add(event.public_path)
     return found
 
 
@@ -391,7 +407,10 @@ def asked_public_paths(contents: list[Content]) -> dict[str, str | None]:
     return {path: event.public_path for path, event in _holders(contents).items()}
 
 
-def _content(event: OcrSucceeded | OcrFailed) -> tuple[Any, Any, tuple[Any, ...]]:
+def _content(event: _Result) -> tuple[Any, Any, tuple[Any, ...]]:
+    if isinstance(event, ImageSubmitted):
+        assert event.refused is not None
+        return event.refused.reason, event.refused.error, ()
     if isinstance(event, OcrFailed):
         return event.reason, event.error, ()
     if event.boxes:
@@ -399,7 +418,7 @@ def _content(event: OcrSucceeded | OcrFailed) -> tuple[Any, Any, tuple[Any, ...]
     return "no_text", "No text boxes extracted", ()
 
 
-def _result_key(event: OcrSucceeded | OcrFailed) -> tuple[Any, ...]:
+def _result_key(event: _Result) -> tuple[Any, ...]:
     reason, error, boxes = _content(event)
     content = [error, reason, event.public_path, boxes]
     provenance = _provenance(event)
@@ -415,9 +434,9 @@ def _result_key(event: OcrSucceeded | OcrFailed) -> tuple[Any, ...]:
     )
 
 
-def _provenance(event: OcrSucceeded | OcrFailed) -> bytes | None:
+def _provenance(event: _Result) -> bytes | None:
     """What the row keeps: all that the event has of it, and the attempt."""
-    if event.provenance is None:
+    if isinstance(event, ImageSubmitted) or event.provenance is None:
         return None
     fields: Row = msgspec.json.decode(msgspec.json.encode(event.provenance))
     # Maps in the order of their keys, fields in that of the contract.
@@ -425,7 +444,7 @@ def _provenance(event: OcrSucceeded | OcrFailed) -> bytes | None:
     return msgspec.json.encode({**fields, "attempt": event.attempt})
 
 
-def _result(event: OcrSucceeded | OcrFailed) -> Row:
+def _result(event: _Result) -> Row:
     reason, error, boxes = _content(event)
     return {
         "image_path": event.image_path,

@@ -22,7 +22,7 @@ from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 REF = RecordRef("ocr.results", 1, 23, 456)
-MEANING = "2 44d104e11b5214fe"
+MEANING = "3 972b73c1d0dd5c53"
 
 
 @pytest.mark.parametrize(

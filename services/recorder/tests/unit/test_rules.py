@@ -25,7 +25,12 @@ from ocrstream_recorder.rules.row_changes import RowChanges
 from ocrstream_runtime.kafka import RawRecord
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import Event
-from ocrstream_schemas.topics import BATCHES_COMMANDS, OCR_RESULTS, TASKS_LIFECYCLE
+from ocrstream_schemas.topics import (
+    BATCHES_COMMANDS,
+    IMAGES_SUBMITTED,
+    OCR_RESULTS,
+    TASKS_LIFECYCLE,
+)
 
 to_local = DatabaseZone("UTC").to_local
 
@@ -199,6 +204,46 @@ def test_a_dead_letter_that_named_no_task_gives_way_to_any_outcome(
     outcome = outcome_of(changes_by(BROKEN, (TASKS_LIFECYCLE, real | named)))
     assert outcome.status == status
     assert outcome.failed_tasks == (status == "FAILURE")
+
+
+REFUSED = (
+    IMAGES_SUBMITTED,
+    {
+        "image_path": "refused:///b/0-0.pdf",
+        "chain_id": "c",
+        "batch_id": "b",
+        "index": 0,
+        "batch_total": 1,
+        "source_name": "broken.pdf",
+        "submitted_at": "2026-05-01T00:00:00Z",
+        "refused": {"reason": "undecodable", "error": "no PDF"},
+    },
+)
+
+
+def test_a_refused_image_has_failed() -> None:
+    changes = changes_by(REFUSED)
+    outcome, (task,) = outcome_of(changes), changes.tasks.values()
+    assert (outcome.status, outcome.reason, outcome.error) == ("FAILURE", "undecodable", "no PDF")
+    assert (task.status, task.reason, task.error) == ("FAILURE", "undecodable", "no PDF")
+    assert task.finished_at is not None
+    (image,) = changes.images.values()
+    assert (image.status, image.reason) == ("failed", "undecodable")
+    tally = Tally()
+    tally.count(changes.chains["c"], outcome)
+    ended = batch_outcome(changes.batches["b"], tally)
+    assert (ended.status, ended.ended, ended.failed_images) == ("FAILURE", True, 1)
+
+
+def test_a_mended_file_takes_the_place_of_a_refused_one() -> None:
+    mended = REFUSED[1] | {"image_path": "file:///mended.pdf", "refused": None}
+    read = {"type": "OcrSucceeded", "chain_id": "c", "image_path": "file:///mended.pdf"}
+    box = {"text": "t", "confidence": 1, "bbox": [[0, 0], [1, 0], [1, 1], [0, 1]]}
+    changes = changes_by(
+        (OCR_RESULTS, read | {"boxes": [box]}), (IMAGES_SUBMITTED, mended), REFUSED
+    )
+    assert outcome_of(changes).status == "SUCCESS"
+    assert changes.chains["c"].fields.image_path == "file:///mended.pdf"
 
 
 def test_a_retry_stays_one_whatever_its_reason() -> None:

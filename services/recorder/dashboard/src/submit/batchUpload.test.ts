@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ApiError, networkError } from "../api/errors";
-import { BatchUpload, type UploadPort, type UploadRequest } from "./batchUpload";
+import { BatchUpload, type SentFile, type UploadPort, type UploadRequest } from "./batchUpload";
 
 const DESCRIPTION = { name: "n", options: {} };
 const ALWAYS = new AbortController().signal;
@@ -10,13 +10,13 @@ class ScriptedIngest implements UploadPort {
   uploads: UploadRequest[] = [];
   totals: number[] = [];
 
-  readonly #respond: (names: string[], requestCount: number) => number[];
+  readonly #respond: (names: string[], requestCount: number) => SentFile[];
 
-  constructor(respond: (names: string[], requestCount: number) => number[]) {
+  constructor(respond: (names: string[], requestCount: number) => SentFile[]) {
     this.#respond = respond;
   }
 
-  async upload(request: UploadRequest): Promise<number[]> {
+  async upload(request: UploadRequest): Promise<SentFile[]> {
     this.uploads.push(request);
     return this.#respond(
       request.files.map((file) => file.name),
@@ -41,7 +41,8 @@ function uploading(names: string[], ingest: UploadPort) {
   return { upload, refused };
 }
 
-const oneEach = (names: string[]) => names.map(() => 1);
+const sentAs = (images: number) => ({ images, refused: null });
+const oneEach = (names: string[]) => names.map(() => sentAs(1));
 
 describe("an upload", () => {
   it("of one request announces its total in it", async () => {
@@ -53,7 +54,9 @@ describe("an upload", () => {
   });
 
   it("numbers its images without a gap, pages too, and announces the total last", async () => {
-    const ingest = new ScriptedIngest((names) => names.map((name) => (name === "f3" ? 4 : 1)));
+    const ingest = new ScriptedIngest((names) =>
+      names.map((name) => sentAs(name === "f3" ? 4 : 1)),
+    );
     const { upload } = uploading(
       Array.from({ length: 120 }, (_, index) => `f${index}`),
       ingest,
@@ -81,6 +84,17 @@ describe("an upload", () => {
     expect(refused).toEqual(["bad.pdf"]);
     expect(ingest.uploads.at(-1)?.firstIndex).toBe(1);
     expect(ingest.uploads.at(-1)?.batchTotal).toBe(2);
+  });
+
+  it("counts a refused file that is a failed image of the batch, and names it", async () => {
+    const ingest = new ScriptedIngest((names) =>
+      names.map((name) => ({ images: 1, refused: name === "bad.pdf" ? "no PDF" : null })),
+    );
+    const { upload, refused } = uploading(["a", "bad.pdf", "c"], ingest);
+    await upload.run(ALWAYS);
+    expect(refused).toEqual(["bad.pdf"]);
+    expect(ingest.uploads.map((one) => one.batchTotal)).toEqual([3]);
+    expect(upload.acceptedImages).toBe(3);
   });
 
   it("announces the total although the last file is refused", async () => {

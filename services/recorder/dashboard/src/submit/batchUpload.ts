@@ -24,14 +24,20 @@ export interface UploadRequest {
   batchTotal: number | null;
 }
 
+/** The number of images of a file, and why ingest refused it: its one image has failed then. */
+export interface SentFile {
+  images: number;
+  refused: string | null;
+}
+
 /** Sends the requests; both methods throw ApiError. */
 export interface UploadPort {
-  /** Uploads files; returns the number of images of each file. */
+  /** Uploads files; returns what became of each. */
   upload(
     request: UploadRequest,
     onBytes: (sentBytes: number) => void,
     signal: AbortSignal,
-  ): Promise<number[]>;
+  ): Promise<SentFile[]>;
   /** Announces the total of a batch whose images are all uploaded. */
   close(batchId: string, description: BatchDescription, total: number): Promise<void>;
 }
@@ -62,7 +68,7 @@ const FILE_ERROR_STATUSES = new Set([413, 422]);
  */
 export class BatchUpload<T extends { file: File }> {
   readonly batchId = newId();
-  /** Images that ingest has accepted. */
+  /** Images that the batch has, those of refused files among them. */
   acceptedImages = 0;
   readonly #description: BatchDescription;
   readonly #ingest: UploadPort;
@@ -122,12 +128,17 @@ export class BatchUpload<T extends { file: File }> {
     };
     const onBytes = (sentBytes: number) => this.#listener.onSending(group.files, sentBytes);
     try {
-      const images = await this.#withRetries(
+      const sent = await this.#withRetries(
         () => this.#ingest.upload(request, onBytes, signal),
         signal,
       );
+      const images = sent.map((file) => file.images);
       this.acceptedImages += images.reduce((sum, count) => sum + count, 0);
       this.#listener.onSent(group.files, images);
+      group.files.forEach((file, index) => {
+        const why = sent[index]?.refused ?? null;
+        if (why !== null) this.#listener.onRefused(file, why);
+      });
       if (isLast) this.#announcedTotal = this.acceptedImages;
       return [];
     } catch (error) {

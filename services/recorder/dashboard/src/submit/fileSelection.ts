@@ -10,17 +10,23 @@ export function isSupportedFile(name: string): boolean {
   return suffix !== undefined && SUFFIXES.has(suffix.toLowerCase());
 }
 
-/** The files of a folder that the user chose, selected as those of a dropped folder. */
+/**
+ * The files of a folder that the user chose, selected and named as those of a dropped folder.
+ */
 export function filesOfFolder(chosen: Iterable<File>): File[] {
   return [...chosen]
     .filter(({ name, webkitRelativePath }) => {
       const [, ...inside] = webkitRelativePath.split("/");
       return isSupportedFile(name) && !inside.some((part) => part.startsWith("."));
     })
-    .sort((one, other) => (one.webkitRelativePath < other.webkitRelativePath ? -1 : 1));
+    .sort((one, other) => (one.webkitRelativePath < other.webkitRelativePath ? -1 : 1))
+    .map((file) => namedByPath(file, file.webkitRelativePath));
 }
 
-/** The files of a drop and of its folders, sorted by name within each folder. */
+/**
+ * The files of a drop and of its folders, sorted by name within each folder; the name of a file in a
+ * folder is its path within that folder.
+ */
 export async function filesOf(dropped: DataTransfer): Promise<File[]> {
   // Entries are available only during the event: read all of them before the first await.
   const entries = [...dropped.items]
@@ -37,7 +43,9 @@ export async function filesOf(dropped: DataTransfer): Promise<File[]> {
 async function filesIn(entry: FileSystemEntry, inFolder: boolean): Promise<File[]> {
   if (isFile(entry)) {
     if (inFolder && !isSupportedFile(entry.name)) return [];
-    return [await new Promise<File>((resolve, reject) => entry.file(resolve, reject))];
+    const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
+    // The full path begins with a slash.
+    return [inFolder ? namedByPath(file, entry.fullPath.slice(1)) : file];
   }
   if (!isFolder(entry) || (inFolder && entry.name.startsWith("."))) return [];
   const children = await entriesOf(entry);
@@ -45,6 +53,12 @@ async function filesIn(entry: FileSystemEntry, inFolder: boolean): Promise<File[
   const found: File[] = [];
   for (const child of children) found.push(...(await filesIn(child, true)));
   return found;
+}
+
+/** The same file, named by its path without the folder that was submitted: `2024/a.png`. */
+function namedByPath(file: File, path: string): File {
+  const { type, lastModified } = file;
+  return new File([file], path.slice(path.indexOf("/") + 1), { type, lastModified });
 }
 
 async function entriesOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {

@@ -2,11 +2,11 @@
 
 import { type ApiError, networkError, toApiError, unwrap } from "../api/errors";
 import type { Ingest } from "../api/ingest";
-import type { BatchDescription, UploadPort, UploadRequest } from "./batchUpload";
+import type { BatchDescription, SentFile, UploadPort, UploadRequest } from "./batchUpload";
 import { newId } from "./ids";
 
 interface UploadResponse {
-  images: { source_name: string | null; page: number | null }[];
+  images: { page: number | null; refused?: { reason: string; error: string } | null }[];
 }
 
 /** The upload port of ingest's API. */
@@ -20,7 +20,7 @@ export function uploadPortOf({ url, client }: Ingest): UploadPort {
         onBytes,
         signal,
       );
-      return imagesOfFiles(response);
+      return sentFiles(response);
     },
     async close(batchId, description, total) {
       await unwrap(
@@ -33,15 +33,16 @@ export function uploadPortOf({ url, client }: Ingest): UploadPort {
   };
 }
 
-/** The number of images of each file: page 1 or no page begins a new file. */
-export function imagesOfFiles(response: UploadResponse): number[] {
-  const counts: number[] = [];
-  for (const { page } of response.images) {
-    const before = counts.at(-1);
-    if (page === null || page === 1 || before === undefined) counts.push(1);
-    else counts[counts.length - 1] = before + 1;
+/** What became of each file: page 1 or no page begins a new file. */
+export function sentFiles(response: UploadResponse): SentFile[] {
+  const files: SentFile[] = [];
+  for (const { page, refused } of response.images) {
+    const before = files.at(-1);
+    if (page === null || page === 1 || before === undefined) {
+      files.push({ images: 1, refused: refused?.error ?? null });
+    } else before.images += 1;
   }
-  return counts;
+  return files;
 }
 
 function batchFields({ name, options }: BatchDescription) {

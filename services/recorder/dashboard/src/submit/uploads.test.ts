@@ -15,7 +15,7 @@ function taking(refuse: () => Error | null): UploadPort {
       onBytes(3);
       const error = refuse();
       if (error) throw error;
-      return request.files.map(() => 1);
+      return request.files.map(() => ({ images: 1, refused: null }));
     },
     async close() {},
   };

@@ -38,6 +38,8 @@ from ocrstream_runtime.health import Health, create_ops_router
 from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.tracing import HTTP_TELEMETRY
 
+SERVICE = "ocrstream-recorder-api"
+
 
 def create_api(
     database: ReadDatabase,
@@ -80,7 +82,7 @@ def create_api(
     app.state.batch_watcher = batch_watcher
     app.state.lag_reader = lag_reader
     install_problem_handlers(app)
-    app.include_router(create_ops_router(health))
+    app.include_router(create_ops_router(SERVICE, health))
     # The router tries one path after the other, so the paths that are asked most come first.
     for router in (
         batches.cached,

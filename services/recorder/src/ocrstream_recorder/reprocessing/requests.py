@@ -21,6 +21,7 @@ from ocrstream_recorder.reprocessing.resubmission import (
     Part,
     event_topic,
     event_value,
+    without_file,
 )
 from ocrstream_recorder.reprocessing.rules import Condition, parse_condition
 from ocrstream_schemas.batch_options import DEFAULT_LANE, LANE
@@ -73,6 +74,7 @@ SELECT m.* FROM (
     ) t
     WHERE CASE WHEN c.id IS NULL THEN length(o.image_path) BETWEEN 1 AND {PATH_MAX_LENGTH}
                ELSE c.status IN ('SUCCESS', 'FAILURE', 'REVOKED') END
+      AND NOT {without_file("o.image_path")}
 ) m
 WHERE {{condition}} AND NOT EXISTS (
     SELECT FROM recorder_result_versions k

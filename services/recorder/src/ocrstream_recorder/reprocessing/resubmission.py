@@ -6,6 +6,8 @@ holds all of them would keep other batches' events waiting.
 
 from typing import LiteralString, NamedTuple
 
+from ocrstream_schemas.fields import REFUSED_SCHEME
+
 # In the order of an index that is there: by their place in the batch, those without last.
 INDEXED = """
 SELECT c.* FROM chain_executions c
@@ -51,8 +53,17 @@ class KeysetPosition(NamedTuple):
 BATCH_BEGIN = KeysetPosition(-1, 0)
 
 
+def without_file(image_path: LiteralString) -> LiteralString:
+    """SQL of whether nothing is stored of the image, so that no worker can read it."""
+    return f"starts_with({image_path}, '{REFUSED_SCHEME}:')"
+
+
 def event_value(
-    *, run: LiteralString, submitted_at: LiteralString, input_data: LiteralString
+    *,
+    run: LiteralString,
+    submitted_at: LiteralString,
+    input_data: LiteralString,
+    refused: LiteralString = "NULL::jsonb",
 ) -> LiteralString:
     """SQL of the ImageSubmitted that the row `c` becomes, as bytes."""
     return f"""
@@ -60,7 +71,7 @@ def event_value(
         'type', 'ImageSubmitted',
         'chain_id', c.chain_id, 'batch_id', c.batch_id, 'run', {run},
         'chain_name', c.chain_name, 'initiated_by', c.initiated_by,
-        'total_tasks', c.total_tasks, 'submitted_at', {submitted_at}
+        'total_tasks', c.total_tasks, 'submitted_at', {submitted_at}, 'refused', {refused}
     )) || {input_data})::text, 'UTF8')
     """
 

@@ -14,6 +14,7 @@ from ocrstream_recorder.reprocessing.resubmission import (
     Part,
     event_topic,
     event_value,
+    without_file,
 )
 from ocrstream_schemas.events import BatchRetryRequested
 from ocrstream_schemas.topics import IMAGES_SUBMITTED, LANES
@@ -39,8 +40,16 @@ FOR UPDATE SKIP LOCKED
 _NEXT_RUN = """
 greatest(c.run, (SELECT revoked_run FROM batch_executions WHERE batch_id = %(batch_id)s)) + 1
 """
+# There is nothing to read of an image without a file, so the new run fails as the last one did.
+_REFUSED = f"""
+CASE WHEN {without_file("c.input_data->>'image_path'")} AND c.reason IS NOT NULL
+     THEN jsonb_build_object('reason', c.reason, 'error', coalesce(c.error_message, '')) END
+"""
 _VALUE = event_value(
-    run=_NEXT_RUN, submitted_at="%(submitted_at)s::text", input_data="c.input_data::jsonb"
+    run=_NEXT_RUN,
+    submitted_at="%(submitted_at)s::text",
+    input_data="c.input_data::jsonb",
+    refused=_REFUSED,
 )
 _SUBMIT = f"""
 WITH part AS MATERIALIZED ({{part}}),

@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from ocrstream_schemas.ids import RecordRef
 
-RULES = 2
+RULES = 3
 """The version of what records mean; any change raises it, so that all records count as new."""
 KEPT = 16
 """How many a chain keeps, the newest. A record beyond is decoded again and changes nothing."""

@@ -30,6 +30,7 @@ from ocrstream_schemas.events import (
     OcrSucceeded,
     Provenance,
     Reason,
+    Refusal,
     TaskFailed,
     TaskRetried,
     TaskRevoked,
@@ -43,6 +44,9 @@ from ocrstream_schemas.ids import ocr_task_id
 from ocrstream_schemas.salvage import Salvaged
 
 ERROR_MAX_LENGTH = 512
+
+_CONTEXT = tuple(name for name in ImageSubmitted.__struct_fields__ if hasattr(OcrFailed, name))
+"""The fields that a submission has in common with a result."""
 
 ToLocal = Callable[[datetime], datetime]
 """From an instant to the database's zone, without zone."""
@@ -105,6 +109,8 @@ def changes_of_dead_letter(salvaged: Salvaged) -> RowChanges:
 
 
 def _submission(event: ImageSubmitted, to_local: ToLocal) -> RowChanges:
+    if event.refused is not None:
+        return _refusal(event, event.refused, to_local)
     chain_id = cast("str", event.chain_id)  # filled in by codec.decode
     task = TaskState(
         ocr_task_id(chain_id, OCR_TASK_NAME, event.run),
@@ -116,6 +122,23 @@ def _submission(event: ImageSubmitted, to_local: ToLocal) -> RowChanges:
     return RowChanges(
         task, _chain(event, Source.SUBMISSION), _batch(event, [], to_local, event.batch_total)
     )
+
+
+def _refusal(event: ImageSubmitted, refused: Refusal, to_local: ToLocal) -> RowChanges:
+    """A refused image is a failed one.
+
+    It describes its chain as a result does, so a submission of the mended file describes it better.
+    """
+    context: dict[str, Any] = {name: getattr(event, name) for name in _CONTEXT}
+    failed = OcrFailed(
+        **context,
+        task_id=ocr_task_id(context["chain_id"], OCR_TASK_NAME, event.run),
+        finished_at=event.submitted_at,
+        reason=refused.reason,
+        error=refused.error,
+    )
+    batch = _batch(event, [], to_local, event.batch_total)
+    return msgspec.structs.replace(_result(failed, to_local), batch=batch)
 
 
 def _result(event: OcrEvent, to_local: ToLocal) -> RowChanges:
