@@ -81,6 +81,8 @@ def _pdf_pages(task: SplitTask) -> Iterator[bytes]:
 
     try:
         document = pypdfium2.PdfDocument(task.file)
+        # Before any page is loaded: it draws the fields, also those without an appearance.
+        document.init_forms()
     except pypdfium2.PdfiumError as error:
         raise DocumentError(f"it cannot be opened as PDF: {error}") from error
     if len(document) > task.max_pages:
@@ -93,8 +95,13 @@ def _pdf_pages(task: SplitTask) -> Iterator[bytes]:
             page = document[number]
             width, height = page.get_size()
             _check_size(task, number + 1, round(width * scale), round(height * scale))
-            # pypdfium2 accepts a fraction, although the type of the default is int.
-            options: dict[str, Any] = {"scale": scale, "rev_byteorder": True}
+            # pypdfium2 accepts a fraction, although the type of the default is int. A page looks as
+            # printed, because annotations that are not printed are notes on the screen.
+            options: dict[str, Any] = {
+                "scale": scale,
+                "rev_byteorder": True,
+                "optimize_mode": "print",
+            }
             image = page.render(**options).to_pil().convert("RGB")
             page.close()
         except pypdfium2.PdfiumError as error:

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Sequence
 from io import BytesIO
 
 from PIL import Image
@@ -16,17 +17,68 @@ def pdf(
         packer = zlib.compressobj(9)
         block = bytes(1 << 20)
         stream = b"".join(packer.compress(block) for _ in range(compressed >> 20)) + packer.flush()
-        filters = b"/Filter /FlateDecode "
+        filters = b"/Filter /FlateDecode"
     kids = b" ".join(b"%d 0 R" % (4 + number) for number in range(pages))
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Count %d /Kids [%s] >>" % (pages, kids),
-        b"<< %s/Length %d >>\nstream\n%s\nendstream" % (filters, len(stream), stream),
+        _stream(filters, stream),
         *(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %g %g] /Contents 3 0 R >>" % size
             for _ in range(pages)
         ),
     ]
+    return _numbered(objects)
+
+
+def annotated_pdf(*annotations: bytes) -> bytes:
+    """A PDF of one page of 300 x 300 points with annotations, the first one at the top.
+
+    Each has a box of 100 x 30 points, 40 below the one before it; see `annotation_box`. Widgets are
+    fields of the page's form. An annotation may use the appearances `6 0 R`, which is black, and
+    `7 0 R`, which is empty.
+    """
+    first = 8
+    references = [b"%d 0 R" % (first + number) for number in range(len(annotations))]
+    fields = [
+        reference
+        for reference, annotation in zip(references, annotations, strict=True)
+        if b"/Widget" in annotation
+    ]
+    appearance = b"/Type /XObject /Subtype /Form /BBox [0 0 100 30]"
+    return _numbered(
+        [
+            b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [%s] /DA (/Helv 12 Tf 0 g)"
+            b" /DR << /Font << /Helv 5 0 R >> >> >> >>" % b" ".join(fields),
+            b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] /Contents 4 0 R /Annots [%s] >>"
+            % b" ".join(references),
+            _stream(b"", b""),
+            b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+            _stream(appearance, b"0 g 0 0 100 30 re f"),
+            _stream(appearance, b""),
+            *(
+                b"<< /Type /Annot /Rect [100 %d 200 %d] %s >>"
+                % (260 - 40 * number, 290 - 40 * number, annotation)
+                for number, annotation in enumerate(annotations)
+            ),
+        ]
+    )
+
+
+def annotation_box(number: int, dpi: int) -> tuple[int, int, int, int]:
+    """The box of an annotation of `annotated_pdf`, in pixels: left, top, right, bottom."""
+    points = (100, 10 + 40 * number, 200, 40 + 40 * number)
+    left, top, right, bottom = (round(value * dpi / 72) for value in points)
+    return left, top, right, bottom
+
+
+def _stream(entries: bytes, content: bytes) -> bytes:
+    return b"<< %s /Length %d >>\nstream\n%s\nendstream" % (entries, len(content), content)
+
+
+def _numbered(objects: Sequence[bytes], trailer: bytes = b"") -> bytes:
+    """A PDF of these objects, numbered from 1; the first one is its catalog."""
     out = BytesIO()
     out.write(b"%PDF-1.7\n")
     offsets: list[int] = []
@@ -37,7 +89,7 @@ def pdf(
     out.write(b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1))
     for offset in offsets:
         out.write(b"%010d 00000 n \n" % offset)
-    out.write(b"trailer\n<< /Size %d /Root 1 0 R >>\n" % (len(objects) + 1))
+    out.write(b"trailer\n<< /Size %d /Root 1 0 R %s >>\n" % (len(objects) + 1, trailer))
     out.write(b"startxref\n%d\n%%%%EOF\n" % start)
     return out.getvalue()
 

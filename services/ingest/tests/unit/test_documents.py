@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
-from documents import endless_tiff, pdf, tiff
+from documents import annotated_pdf, annotation_box, endless_tiff, pdf, tiff
 from fake_publisher import FakePublisher
 from PIL import Image
 from starved import starved
@@ -88,6 +88,73 @@ async def test_pages_are_rendered_as_they_look(
     page = opened(publisher.images[0].image_path)
     assert page.getpixel((50, 50)) == (255, 0, 0)
     assert page.getpixel((150, 150)) == (255, 255, 255)
+
+
+_WIDGET = b"/Subtype /Widget "
+_TICK = b"/Subtype /Widget /FT /Btn /V /Yes /AS /Yes /F 4 "
+_BLACK = b"/AP << /N 6 0 R >> "
+_BLACK_OR_EMPTY = b"/AP << /N << /Yes 6 0 R /Off 7 0 R >> >> "
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        _WIDGET + b"/FT /Tx /T (a) /V (4711) /F 4 " + _BLACK,
+        _WIDGET + b"/FT /Tx /T (a) /V (4711) /F 4",
+        _WIDGET + b"/FT /Tx /T (a) /V (4711)",
+        _WIDGET + b"/FT /Tx /Ff 1 /T (a) /V (4711) /F 4",
+        _WIDGET + b"/FT /Ch /Ff 131072 /T (a) /Opt [(one) (two)] /V (two) /F 4",
+        _TICK + _BLACK_OR_EMPTY + b"/T (a)",
+        _TICK + b"/T (a) /MK << /CA (4) >> /DA (/ZaDb 12 Tf 0 g)",
+        _TICK + _BLACK_OR_EMPTY + b"/Ff 49152 /T (a)",
+        _WIDGET + b"/FT /Sig /T (a) /F 4 " + _BLACK,
+        b"/Subtype /Stamp /F 4 " + _BLACK,
+        b"/Subtype /FreeText /F 4 /Contents (4711) /DA (/Helv 12 Tf 0 g)",
+    ],
+    ids=[
+        *("text", "text without appearance", "text without flags", "read-only text", "choice"),
+        *("check box", "check box without appearance", "radio button", "signature", "stamp"),
+        "free text without appearance",
+    ],
+)
+async def test_what_is_filled_in_or_added_to_a_page_is_on_its_image(
+    api: httpx.AsyncClient, publisher: FakePublisher, annotation: bytes
+) -> None:
+    assert (await upload(api, ("form.pdf", annotated_pdf(annotation)))).status_code == 202
+    assert _darkest(publisher, 0) < 64
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        _WIDGET + b"/FT /Tx /T (a) /V (4711) /F 6 " + _BLACK,
+        _WIDGET + b"/FT /Tx /T (a) /V (4711) /F 2",
+        _WIDGET + b"/FT /Btn /T (a) /V /Off /AS /Off /F 4 " + _BLACK_OR_EMPTY,
+        _WIDGET + b"/FT /Tx /T (a) /F 4",
+        b"/Subtype /Stamp /F 6 " + _BLACK,
+        b"/Subtype /Stamp /F 0 " + _BLACK,
+        b"/Subtype /Popup /F 4 /Open true /Contents (4711)",
+    ],
+    ids=[
+        *("hidden text", "hidden text without appearance", "unticked box", "empty field"),
+        *("hidden stamp", "stamp on the screen only", "popup"),
+    ],
+)
+async def test_what_nobody_sees_on_a_printed_page_is_not_on_its_image(
+    api: httpx.AsyncClient, publisher: FakePublisher, annotation: bytes
+) -> None:
+    visible = b"/Subtype /Stamp /F 4 " + _BLACK
+    content = annotated_pdf(visible, annotation)
+    assert (await upload(api, ("form.pdf", content))).status_code == 202
+    assert _darkest(publisher, 0) == 0
+    assert _darkest(publisher, 1) == 255
+
+
+def _darkest(publisher: FakePublisher, annotation: int) -> int:
+    """The darkest level in the box of an annotation of the only page."""
+    (image,) = publisher.images
+    page = opened(image.image_path).convert("L")
+    return int(page.crop(annotation_box(annotation, dpi=200)).getextrema()[0])
 
 
 async def test_a_tiff_of_one_frame_stays_as_it_is(
