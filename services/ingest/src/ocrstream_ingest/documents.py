@@ -52,8 +52,12 @@ class DocumentSplitter:
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.max_concurrent)
 
-    async def split(self, files: Sequence[ReceivedFile]) -> list[Sequence[Path]]:
+    async def split(
+        self, files: Sequence[ReceivedFile], password: str | None = None
+    ) -> list[Sequence[Path]]:
         """Returns for each file the paths of its pages' images, in order; none for an image.
+
+        `password` opens the PDFs that one protects.
 
         Splits one document after another, because the limits of pages and bytes apply to all of
         them together. Raises ProblemError: 422 if a document is not readable within the limits, 503
@@ -63,7 +67,7 @@ class DocumentSplitter:
         remaining = self._limits
         for number, file in enumerate(files):
             kind = document_kind(file.head)
-            pages = await self._split(file, number, kind, remaining) if kind else ()
+            pages = await self._split(file, number, kind, remaining, password) if kind else ()
             pages_by_file.append(pages)
             size = await asyncio.to_thread(_total_size, pages)
             remaining = remaining._replace(
@@ -72,7 +76,12 @@ class DocumentSplitter:
         return pages_by_file
 
     async def _split(
-        self, file: ReceivedFile, number: int, kind: str, limits: DocumentLimits
+        self,
+        file: ReceivedFile,
+        number: int,
+        kind: str,
+        limits: DocumentLimits,
+        password: str | None,
     ) -> Sequence[Path]:
         folder = file.path.with_name(f"{file.path.name}.pages")
         folder.mkdir()
@@ -84,6 +93,7 @@ class DocumentSplitter:
             max_page_pixels=self._limits.max_page_pixels,
             max_bytes=limits.max_bytes,
             dpi=self._limits.dpi,
+            password=password,
         )
         async with self._slots:
             result = await self._run(task)

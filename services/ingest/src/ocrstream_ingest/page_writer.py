@@ -3,6 +3,7 @@
 `run_job` starts it as `python -m ocrstream_ingest.page_writer`.
 """
 
+import math
 import os
 import sys
 import warnings
@@ -19,11 +20,17 @@ from ocrstream_sandbox.wire import printable
 
 PAGE_NAME = "{}.png"
 
+LOWEST_DPI = 36
+"""A PDF page that is too large even at this resolution is refused; in dots per inch."""
+
 _PDF_POINTS_PER_INCH = 72
 
 
 class SplitTask(msgspec.Struct, frozen=True):
-    """A document and its limits. `kind` is pdf or tiff; only PDF needs `dpi`."""
+    """A document and its limits. `kind` is pdf or tiff; only PDF needs `dpi` and `password`.
+
+    It travels through a pipe, so a password is never on the disk or in a process list.
+    """
 
     kind: str
     file: str
@@ -32,6 +39,7 @@ class SplitTask(msgspec.Struct, frozen=True):
     max_page_pixels: int
     max_bytes: int
     dpi: int
+    password: str | None = None
 
 
 class SplitResult(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,28 +85,27 @@ def _write(task: SplitTask, pages: Iterator[bytes]) -> int:
 
 
 def _pdf_pages(task: SplitTask) -> Iterator[bytes]:
-    import pypdfium2  # noqa: PLC0415 - imported after the limits apply
+    # Imported after the limits apply.
+    import pypdfium2  # noqa: PLC0415
+
+    from ocrstream_imaging import ReducedResolution  # noqa: PLC0415
 
     try:
-        document = pypdfium2.PdfDocument(task.file)
+        document = pypdfium2.PdfDocument(task.file, password=task.password)
         # Before any page is loaded: it draws the fields, also those without an appearance.
         document.init_forms()
     except pypdfium2.PdfiumError as error:
-        raise DocumentError(f"it cannot be opened as PDF: {error}") from error
+        raise _not_opened(task, error) from error
     if len(document) > task.max_pages:
         raise _too_many_pages(task, f"{len(document):,} pages, more than")
-    if len(document) == 0:
-        raise DocumentError("it has no pages")
-    scale = task.dpi / _PDF_POINTS_PER_INCH
     for number in range(len(document)):
         try:
             page = document[number]
-            width, height = page.get_size()
-            _check_size(task, number + 1, round(width * scale), round(height * scale))
+            dpi = _page_dpi(task, number + 1, *page.get_size())
             # pypdfium2 accepts a fraction, although the type of the default is int. A page looks as
             # printed, because annotations that are not printed are notes on the screen.
             options: dict[str, Any] = {
-                "scale": scale,
+                "scale": dpi / _PDF_POINTS_PER_INCH,
                 "rev_byteorder": True,
                 "optimize_mode": "print",
             }
@@ -107,7 +114,8 @@ def _pdf_pages(task: SplitTask) -> Iterator[bytes]:
         except pypdfium2.PdfiumError as error:
             raise DocumentError(f"page {number + 1} cannot be rendered: {error}") from error
         buffer = BytesIO()
-        image.save(buffer, "PNG", compress_level=1, dpi=(task.dpi, task.dpi))
+        note = ReducedResolution(dpi, task.dpi).as_png_info() if dpi < task.dpi else None
+        image.save(buffer, "PNG", compress_level=1, dpi=(dpi, dpi), pnginfo=note)
         yield buffer.getvalue()
 
 
@@ -143,12 +151,47 @@ def _too_many_pages(task: SplitTask, count: str) -> DocumentError:
     )
 
 
-def _check_size(task: SplitTask, number: int, width: int, height: int) -> None:
-    if width * height > task.max_page_pixels:
-        raise DocumentError(
-            f"page {number} would have {width:,} x {height:,} pixels, more than"
-            f" {task.max_page_pixels:,} (OCRSTREAM_MAX_PAGE_PIXELS)"
-        )
+def _not_opened(task: SplitTask, error: Any) -> DocumentError:
+    """The error of a PDF that pdfium does not open; `error` is its PdfiumError."""
+    import pypdfium2.raw  # noqa: PLC0415 - imported after the limits apply
+
+    match error.err_code:
+        case pypdfium2.raw.FPDF_ERR_PASSWORD if task.password is not None:
+            return DocumentError("the password in the form field pdf_password does not open it")
+        case pypdfium2.raw.FPDF_ERR_PASSWORD:
+            return DocumentError(
+                "a password protects it; send it again with the password in the form field"
+                " pdf_password, or with `ocrstream submit` and the password in the variable"
+                " OCRSTREAM_PDF_PASSWORD"
+            )
+        case pypdfium2.raw.FPDF_ERR_SECURITY:
+            reason = "its encryption is not supported; save it without encryption"
+        case pypdfium2.raw.FPDF_ERR_SUCCESS:
+            # pdfium opens it, and then finds no page.
+            reason = "it has no pages"
+        case _:
+            reason = str(error)
+    return DocumentError(f"it cannot be opened as PDF: {reason}")
+
+
+def _page_dpi(task: SplitTask, number: int, width: float, height: float) -> int:
+    """The greatest resolution up to `task.dpi` at which the page has not too many pixels.
+
+    `width` and `height` are in points. Raises DocumentError below LOWEST_DPI.
+    """
+
+    def size(dpi: int) -> tuple[int, int]:
+        scale = dpi / _PDF_POINTS_PER_INCH
+        return math.ceil(width * scale), math.ceil(height * scale)
+
+    for dpi in range(task.dpi, LOWEST_DPI - 1, -1):
+        if math.prod(size(dpi)) <= task.max_page_pixels:
+            return dpi
+    columns, rows = size(LOWEST_DPI)
+    raise DocumentError(
+        f"page {number} would have {columns:,} x {rows:,} pixels even at {LOWEST_DPI} dpi, more"
+        f" than {task.max_page_pixels:,} (OCRSTREAM_MAX_PAGE_PIXELS)"
+    )
 
 
 if __name__ == "__main__":

@@ -3,9 +3,14 @@
 import struct
 import zlib
 from collections.abc import Sequence
+from hashlib import md5
 from io import BytesIO
 
-from PIL import Image
+from PIL import Image, ImageChops
+
+_PASSWORD_PADDING = bytes.fromhex(
+    "28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a"
+)
 
 
 def pdf(
@@ -64,6 +69,78 @@ def annotated_pdf(*annotations: bytes) -> bytes:
             ),
         ]
     )
+
+
+def encrypted_pdf(password: str) -> bytes:
+    """A PDF of one black page that the password opens: RC4 of 40 bits (PDF 1.7, 7.6)."""
+    identity, permissions = bytes(16), b"\xfc\xff\xff\xff"
+    padded = (password.encode() + _PASSWORD_PADDING)[:32]
+    owner = _rc4(md5(padded, usedforsecurity=False).digest()[:5], padded)
+    key = md5(padded + owner + permissions + identity, usedforsecurity=False).digest()[:5]
+    user = _rc4(key, _PASSWORD_PADDING)
+    number, generation = b"\x04\0\0", b"\0\0"
+    stream_key = md5(key + number + generation, usedforsecurity=False).digest()[:10]
+    return _numbered(
+        [
+            b"<< /Type /Catalog /Pages 2 0 R >>",
+            b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 72 72] /Contents 4 0 R >>",
+            _stream(b"", _rc4(stream_key, b"0 g 0 0 72 72 re f")),
+            b"<< /Filter /Standard /V 1 /R 2 /P -4 /O <%s> /U <%s> >>"
+            % (owner.hex().encode(), user.hex().encode()),
+        ],
+        b"/Encrypt 5 0 R /ID [<%s> <%s>]" % (identity.hex().encode(), identity.hex().encode()),
+    )
+
+
+def jbig2_pdf(image: Image.Image) -> bytes:
+    """A PDF whose page is a black and white image in JBIG2, coded like a fax (T.88, 6.2.6)."""
+    file = BytesIO()
+    # Pillow codes white as the fax's black.
+    inverted = ImageChops.invert(image.convert("L")).convert("1")
+    inverted.save(file, "TIFF", compression="group4")
+    with Image.open(BytesIO(file.getvalue())) as saved:
+        tags = saved.tag_v2  # pyright: ignore[reportAttributeAccessIssue]
+        assert len(tags[273]) == 1
+        fax = file.getvalue()[tags[273][0] : tags[273][0] + tags[279][0]]
+    size = struct.pack(">II", *image.size)
+    page_information = size + bytes(8) + struct.pack(">BH", 0, 0)
+    region = size + bytes(8) + b"\0" + b"\x01" + fax
+    segments = b"".join(
+        struct.pack(">IBBBI", number, kind, 0, 1, len(data)) + data
+        for number, (kind, data) in enumerate(((48, page_information), (38, region)))
+    )
+    return _numbered(
+        [
+            b"<< /Type /Catalog /Pages 2 0 R >>",
+            b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 72 72] /Contents 4 0 R %s >>"
+            % b"/Resources 6 0 R",
+            _stream(b"", b"72 0 0 72 0 0 cm /I Do"),
+            _stream(
+                b"/Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceGray"
+                b" /BitsPerComponent 1 /Filter /JBIG2Decode" % image.size,
+                segments,
+            ),
+            b"<< /XObject << /I 5 0 R >> >>",
+        ]
+    )
+
+
+def _rc4(key: bytes, data: bytes) -> bytes:
+    state = list(range(256))
+    j = 0
+    for i in range(256):
+        j = (j + state[i] + key[i % len(key)]) % 256
+        state[i], state[j] = state[j], state[i]
+    out = bytearray()
+    j = 0
+    for count, byte in enumerate(data, 1):
+        i = count % 256
+        j = (j + state[i]) % 256
+        state[i], state[j] = state[j], state[i]
+        out.append(byte ^ state[(state[i] + state[j]) % 256])
+    return bytes(out)
 
 
 def annotation_box(number: int, dpi: int) -> tuple[int, int, int, int]:
