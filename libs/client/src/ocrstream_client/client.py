@@ -78,11 +78,13 @@ class Client:
         batch_name: str | None = None,
         by_reference: bool = False,
         options: Mapping[str, Any] | None = None,
+        pdf_password: str | None = None,
         on_progress: ImagesDone = lambda _: None,
     ) -> "Batch":
         """Submits files, folders, globs and URLs as one batch; returns when the broker has them.
 
-        `submission.resolve` describes what a name means. Raises NotSubmittableError.
+        `submission.resolve` describes what a name means. `pdf_password` opens the uploaded PDFs
+        that a password protects; no service stores it. Raises NotSubmittableError.
         """
         submission = resolve(images, by_reference=by_reference)
         batch = self.batch(str(uuid4()))
@@ -92,6 +94,7 @@ class Client:
                 submission,
                 batch_name=batch_name,
                 options=options,
+                pdf_password=pdf_password,
                 on_progress=on_progress,
             )
         )

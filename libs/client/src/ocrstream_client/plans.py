@@ -85,6 +85,7 @@ class Plans:
         *,
         batch_name: str | None,
         options: Mapping[str, Any] | None,
+        pdf_password: str | None,
         on_progress: ImagesDone,
     ) -> Plan[None]:
         """Submits all parts as one batch; ends when the broker has all of them."""
@@ -102,7 +103,8 @@ class Plans:
         for part in submission.parts:
             fields["batch_total"] = (submission.total or 0) + further_pages
             if isinstance(part, Files):
-                response = yield from self._upload(part, fields, part.first_index + further_pages)
+                form = fields if pdf_password is None else {**fields, "pdf_password": pdf_password}
+                response = yield from self._upload(part, form, part.first_index + further_pages)
                 # Each page of a document is an image, so later files move up.
                 further_pages += len(response["images"]) - len(part.files)
                 on_progress(len(part.files))

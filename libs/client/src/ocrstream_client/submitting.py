@@ -1,5 +1,6 @@
 """`ocrstream submit`: submits files, folders, globs, lists and prefixes as one batch."""
 
+import os
 import sys
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,8 @@ from ocrstream_client.terminal import (
 )
 
 _STDIN = "-"
+# Not an option, because everybody on the machine sees the arguments of a process.
+_PDF_PASSWORD = "OCRSTREAM_PDF_PASSWORD"  # noqa: S105 - the variable's name
 
 
 def submit(
@@ -65,6 +68,8 @@ def submit(
     A list: find . -newer last -name '*.png' | ocrstream submit -
 
     A folder, as it fills: ocrstream submit ~/inbox --watch
+
+    The variable OCRSTREAM_PDF_PASSWORD is the password of the PDFs that one protects.
     """
     if watch:
         if wait or _STDIN in names:
@@ -94,7 +99,11 @@ def _submit(
             bar.advance(count)
 
         batch = client.submit(
-            names, batch_name=batch_name, by_reference=by_reference, on_progress=advance
+            names,
+            batch_name=batch_name,
+            by_reference=by_reference,
+            pdf_password=os.environ.get(_PDF_PASSWORD),
+            on_progress=advance,
         )
     notes.print(
         f"batch {batch.batch_id}: {plural(sum(accepted))} submitted", markup=False, soft_wrap=True

@@ -20,10 +20,9 @@ from ocrstream_sandbox.wire import printable
 
 PAGE_NAME = "{}.png"
 
-LOWEST_DPI = 36
-"""A PDF page that is too large even at this resolution is refused; in dots per inch."""
-
 _PDF_POINTS_PER_INCH = 72
+# A page that is too large even for the least OCRSTREAM_DOCUMENT_DPI is refused.
+_LOWEST_DPI = 36
 
 
 class SplitTask(msgspec.Struct, frozen=True):
@@ -177,19 +176,19 @@ def _not_opened(task: SplitTask, error: Any) -> DocumentError:
 def _page_dpi(task: SplitTask, number: int, width: float, height: float) -> int:
     """The greatest resolution up to `task.dpi` at which the page has not too many pixels.
 
-    `width` and `height` are in points. Raises DocumentError below LOWEST_DPI.
+    `width` and `height` are in points. Raises DocumentError below _LOWEST_DPI.
     """
 
     def size(dpi: int) -> tuple[int, int]:
         scale = dpi / _PDF_POINTS_PER_INCH
         return math.ceil(width * scale), math.ceil(height * scale)
 
-    for dpi in range(task.dpi, LOWEST_DPI - 1, -1):
+    for dpi in range(task.dpi, _LOWEST_DPI - 1, -1):
         if math.prod(size(dpi)) <= task.max_page_pixels:
             return dpi
-    columns, rows = size(LOWEST_DPI)
+    columns, rows = size(_LOWEST_DPI)
     raise DocumentError(
-        f"page {number} would have {columns:,} x {rows:,} pixels even at {LOWEST_DPI} dpi, more"
+        f"page {number} would have {columns:,} x {rows:,} pixels even at {_LOWEST_DPI} dpi, more"
         f" than {task.max_page_pixels:,} (OCRSTREAM_MAX_PAGE_PIXELS)"
     )
 

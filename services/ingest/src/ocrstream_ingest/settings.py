@@ -5,7 +5,6 @@ from typing import Annotated
 
 from pydantic import AliasChoices, Field, field_validator
 
-from ocrstream_ingest.page_writer import LOWEST_DPI
 from ocrstream_ingest.storage_keys import MAX_KEY_LENGTH
 from ocrstream_runtime.origins import web_origin
 from ocrstream_runtime.settings import ServiceSettings
@@ -58,7 +57,7 @@ class IngestSettings(ServiceSettings):
     resolution, of 36 dpi or more, and its result carries a warning."""
     max_document_bytes: Annotated[int, Field(ge=1)] = 1024 * _MIB
     """Maximum size of the images of all pages of an upload's documents together, in bytes."""
-    document_dpi: Annotated[int, Field(ge=LOWEST_DPI, le=1200)] = 200
+    document_dpi: Annotated[int, Field(ge=36, le=1200)] = 200
     """Resolution at which ingest renders the pages of a PDF, in dots per inch."""
     document_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
     """How long it may take to split a document into pages. Time in which the child process waits

@@ -163,7 +163,8 @@ def _darkest(publisher: FakePublisher, annotation: int) -> int:
     """The darkest level in the box of an annotation of the only page."""
     (image,) = publisher.images
     page = opened(image.image_path).convert("L")
-    return int(page.crop(annotation_box(annotation, dpi=200)).getextrema()[0])
+    darkest, _ = page.crop(annotation_box(annotation, dpi=200)).getextrema()
+    return int(darkest)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
