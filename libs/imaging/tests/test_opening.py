@@ -55,7 +55,7 @@ def test_more_pixels_than_allowed_are_an_error_of_the_header() -> None:
         opened(saved("PNG", size=(11, 10))[:60])
     claims_much = bytearray(saved("BMP"))
     claims_much[18:26] = (30_000).to_bytes(4, "little") * 2
-    with pytest.raises(TooManyPixelsError, match="more than 200 pixels; at most 100"):
+    with pytest.raises(TooManyPixelsError, match="more than 100 pixels, the most"):
         opened(bytes(claims_much))
 
 
@@ -78,6 +78,64 @@ def test_more_frames_than_allowed_are_an_error() -> None:
 def test_no_whole_image_is_undecodable(content: bytes, why: str) -> None:
     with pytest.raises(UndecodableError, match=why):
         opened(content)
+
+
+def _png_with_a_wrong_checksum() -> bytes:
+    content = bytearray(saved("PNG"))
+    content[29] ^= 1  # in the checksum of the first chunk
+    return bytes(content)
+
+
+def _jpeg_of_twelve_bits() -> bytes:
+    content = bytearray(saved("JPEG"))
+    content[content.index(b"\xff\xc0") + 4] = 12
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (_png_with_a_wrong_checksum(), "PNG: .*checksum"),
+        (_jpeg_of_twelve_bits(), "JPEG: .*12-bit"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC; convert"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC; convert"),
+        (b"%PDF-1.7", "PDF, which must be uploaded"),
+    ],
+    ids=["checksum", "12 bits", "HEIC", "HEIC by its second brand", "PDF"],
+)
+def test_what_pillow_does_not_open_is_named(content: bytes, why: str) -> None:
+    with pytest.raises(UndecodableError, match=why):
+        opened(content)
+
+
+def test_a_ppm_that_takes_minutes_is_undecodable_at_once() -> None:
+    size = 4_000_000
+    header = b"3000 2700 "
+    limits = {"max_pixels": 10_000_000}
+    slow = {
+        b"P3 " + header + b"255\n" + b"0 " * (3 * size): "bytes in text form",
+        b"P3 " + header + b"255\n" + b"#\n" * size: "comments in text form",
+        b"P6 #" + b"a" * size + b"\n" + header + b"255\n": "no complete PPM header",
+        b"P6 " + header + b"254\n" + bytes(size): "greatest level other than 255",
+    }
+    for content, why in slow.items():
+        with pytest.raises(UndecodableError, match=why):
+            opened(content, **limits)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"P3 # comment\n8 6 255\n" + b"7 " * 144,
+        b"P1 8 6\n" + b"1" * 48,
+        b"P6 8 6 254\n" + bytes(144),
+        b"P5 8 6 4095\n" + bytes(96),
+        b"P6 8 6 255\n" + bytes(144),
+    ],
+    ids=["text", "bits", "other greatest level", "12 bits", "usual"],
+)
+def test_other_ppm_files_are_decoded(content: bytes) -> None:
+    assert opened(content) == (8, 6)
 
 
 def test_pages_come_in_order(path: Path) -> None:

@@ -83,15 +83,17 @@ class Client:
         by_reference: bool = False,
         lane: str | None = None,
         options: Mapping[str, Any] | None = None,
+        pdf_password: str | None = None,
         on_progress: ImagesDone = lambda _: None,
         on_refused: FileRefused = lambda _: None,
     ) -> "Batch":
         """Submits files, folders, globs and URLs as one batch; returns when the broker has them.
 
-        `submission.resolve` describes what a name means; `lane` is the option of that name. A file
-        that cannot be stored costs no other: its image fails, and `on_refused` gets its name and
-        the reason. If a submission broke off, the same call with its `batch_id` continues it, and
-        submits nothing twice. Raises NotSubmittableError.
+        `submission.resolve` describes what a name means; `lane` is the option of that name, and
+        `pdf_password` opens the uploaded PDFs that a password protects; no service stores it. A
+        file that cannot be stored costs no other: its image fails, and `on_refused` gets its name
+        and the reason. If a submission broke off, the same call with its `batch_id` continues it,
+        and submits nothing twice. Raises NotSubmittableError.
         """
         submission = resolve(images, by_reference=by_reference)
         batch = self.batch(batch_id or str(uuid4()))
@@ -101,6 +103,7 @@ class Client:
                 submission,
                 batch_name=batch_name,
                 options=with_lane(options, lane),
+                pdf_password=pdf_password,
                 on_progress=on_progress,
                 on_refused=on_refused,
             )

@@ -81,6 +81,7 @@ class Plans:
         *,
         batch_name: str | None,
         options: Mapping[str, Any] | None,
+        pdf_password: str | None,
         on_progress: ImagesDone,
         on_refused: FileRefused,
     ) -> Plan[None]:
@@ -95,6 +96,7 @@ class Plans:
             batch_id,
             submission,
             description=description,
+            pdf_password=pdf_password,
             on_progress=on_progress,
             on_refused=on_refused,
         )

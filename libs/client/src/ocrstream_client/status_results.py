@@ -73,7 +73,8 @@ def results(
         str | None,
         typer.Option(
             metavar="CODE",
-            help="Only images with this warning: unreadable_script, low_confidence or small_text",
+            help="Only images with this warning: unreadable_script, low_confidence, small_text or"
+            " reduced_resolution",
         ),
     ] = None,
 ) -> None:

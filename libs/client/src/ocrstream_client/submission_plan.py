@@ -40,13 +40,14 @@ def submit_plan(
     submission: Submission,
     *,
     description: Mapping[str, Any],
+    pdf_password: str | None,
     on_progress: ImagesDone,
     on_refused: FileRefused,
 ) -> Plan[None]:
     """Submits all parts as one batch; ends when the broker has all of them.
 
-    `description` holds the batch's name and options. A file that ingest or this machine refuses
-    takes one index, and its image fails.
+    `description` holds the batch's name and options. `pdf_password` goes to ingest with uploads
+    only. A file that ingest or this machine refuses takes one index, and its image fails.
     """
     fields = {"batch_id": batch_id, **description}
     if isinstance(submission.parts, Prefix):
@@ -66,7 +67,8 @@ def submit_plan(
         key = _request_key(batch_id, index)
         try:
             if isinstance(part, Files):
-                response = yield from _upload(ingest_url, part.files, fields, index, key)
+                form = fields if pdf_password is None else {**fields, "pdf_password": pdf_password}
+                response = yield from _upload(ingest_url, part.files, form, index, key)
                 images, count = response["images"], len(part.files)
             else:
                 images = _images(part, batch_id, index)

@@ -1,6 +1,7 @@
 """`ocrstream submit`: submits files, folders, globs, lists and prefixes as one batch."""
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -44,6 +45,8 @@ _MAX_ADVISED_LENGTH = 2000
 _MAX_LEFT_OUT_NAMED = 5
 _WATCH_TRIES = 3
 _TEMPORARY_CLIENT_ERRORS = frozenset({408, 409, 429})
+# Not an option, because everybody on the machine sees the arguments of a process.
+_PDF_PASSWORD = "OCRSTREAM_PDF_PASSWORD"  # noqa: S105 - the variable's name
 
 
 def submit(
@@ -105,6 +108,8 @@ def submit(
     A list: find . -newer last -name '*.png' | ocrstream submit -
 
     A folder, as it fills: ocrstream submit ~/inbox --watch
+
+    The variable OCRSTREAM_PDF_PASSWORD is the password of the PDFs that one protects.
     """
     options = with_lane(_parse_options(option or []), lane)
     if watch:
@@ -166,6 +171,7 @@ def _submit(
             batch_name=batch_name,
             by_reference=by_reference,
             options=options,
+            pdf_password=os.environ.get(_PDF_PASSWORD),
             on_progress=advance,
             on_refused=name_refused,
         )

@@ -49,6 +49,16 @@ async def test_files_go_in_groups_with_their_places(kind: Any, tmp_path: Path) -
     assert told["images"] == [{"image_path": "https://host/60.png", "index": 60}]
 
 
+async def test_a_password_goes_with_uploads_alone(kind: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-")
+    uploaded = httpx.Response(202, json={"images": [{}]})
+    submitter, asked = scripted(kind, uploaded, ACCEPTED)
+    names = [tmp_path / "a.pdf", "https://host/b.png"]
+    await settle(submitter.submit(names, pdf_password="s3cret"))
+    assert b'name="pdf_password"\r\n\r\ns3cret\r\n' in asked[0].content
+    assert b"s3cret" not in asked[1].content
+
+
 @pytest.mark.parametrize(
     ("name", "prefix", "pattern"),
     [

@@ -13,10 +13,12 @@ from ocrstream_imaging.errors import (
 )
 from ocrstream_imaging.opening import FORMATS, first_frame, tiff_pages
 from ocrstream_imaging.orientation import load_upright, needs_exif_transpose, swaps_width_and_height
+from ocrstream_imaging.reduced_resolution import ReducedResolution, reduced_resolution
 
 __all__ = [
     "FORMATS",
     "ImageFileError",
+    "ReducedResolution",
     "TooManyFramesError",
     "TooManyPixelsError",
     "UndecodableError",
@@ -24,6 +26,7 @@ __all__ = [
     "first_frame",
     "load_upright",
     "needs_exif_transpose",
+    "reduced_resolution",
     "swaps_width_and_height",
     "tiff_pages",
     "to_basic_mode",

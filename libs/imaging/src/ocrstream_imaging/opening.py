@@ -4,7 +4,7 @@ Pillow keeps a limit of its own in a global that this module sets: callers open 
 in processes that do little else.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +15,8 @@ from ocrstream_imaging.basic_mode import to_basic_mode
 from ocrstream_imaging.errors import ImageFileError, TooManyPixelsError, UndecodableError
 from ocrstream_imaging.limits import check_frames, check_pixels, count_pages
 from ocrstream_imaging.orientation import load_upright
+from ocrstream_imaging.ppm import check_ppm
+from ocrstream_imaging.unidentified import unidentified_error
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """The supported formats, by Pillow's names. Others are undecodable even if Pillow knows them."""
@@ -32,11 +34,19 @@ def first_frame(
     """
     # Pillow's own limit covers what a header does not declare; it must not be below this one.
     Image.MAX_IMAGE_PIXELS = max(_PILLOWS_LIMIT, max_pixels)
-    with _file_errors(FORMATS, max_pixels), Image.open(BytesIO(content), formats=FORMATS) as image:
+    with _file_errors(max_pixels), _open(content) as image:
         check_pixels(image, max_pixels)
         if max_frames is not None:
             check_frames(image, max_frames)
         yield image
+
+
+def _open(content: bytes) -> Image.Image:
+    check_ppm(content)
+    try:
+        return Image.open(BytesIO(content), formats=FORMATS)
+    except Image.UnidentifiedImageError as error:
+        raise unidentified_error(content, FORMATS) from error
 
 
 def tiff_pages(file: Path, *, max_pages: int, max_pixels: int) -> Iterator[Image.Image]:
@@ -46,12 +56,11 @@ def tiff_pages(file: Path, *, max_pages: int, max_pixels: int) -> Iterator[Image
     """
     # Each page is checked below, and nothing else is decoded.
     Image.MAX_IMAGE_PIXELS = None
-    formats = ("TIFF",)
     # Opened here: Pillow maps files that it opens itself, and then garbles rotated pages.
     with (
-        _file_errors(formats, max_pixels),
+        _file_errors(max_pixels),
         file.open("rb") as stream,
-        Image.open(stream, formats=formats) as image,
+        Image.open(stream, formats=("TIFF",)) as image,
     ):
         count = count_pages(image, max_pages)
         for number in range(count if count > 1 else 0):
@@ -67,18 +76,16 @@ def _is_palette(image: Image.Image) -> bool:
 
 
 @contextmanager
-def _file_errors(formats: Sequence[str], max_pixels: int) -> Generator[None]:
+def _file_errors(max_pixels: int) -> Generator[None]:
     try:
         yield
     except (ImageFileError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooManyPixelsError(
-            f"the image has more than {2 * max_pixels:,} pixels; at most {max_pixels:,} are decoded"
+            f"the image has more than {max_pixels:,} pixels, the most that are decoded"
         ) from error
     except Image.UnidentifiedImageError as error:
-        raise UndecodableError(
-            f"not an image in one of the formats {', '.join(formats)}"
-        ) from error
+        raise UndecodableError("broken image: its header cannot be read") from error
     except Exception as error:  # Pillow's decoders raise nearly any error on broken files
         raise UndecodableError(f"broken image: {type(error).__name__}: {error}") from error

@@ -238,6 +238,7 @@ class WarningCode(StrEnum):
     UNREADABLE_SCRIPT = "unreadable_script"
     LOW_CONFIDENCE = "low_confidence"
     SMALL_TEXT = "small_text"
+    REDUCED_RESOLUTION = "reduced_resolution"
 
 
 class ResultWarning(msgspec.Struct, frozen=True, kw_only=True):

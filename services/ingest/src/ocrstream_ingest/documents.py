@@ -53,19 +53,26 @@ class DocumentSplitter:
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.max_concurrent)
 
-    async def split(self, files: Sequence[ReceivedFile]) -> list[Sequence[Path] | Refusal]:
+    async def split(
+        self, files: Sequence[ReceivedFile], password: str | None = None
+    ) -> list[Sequence[Path] | Refusal]:
         """Returns for each file the paths of its pages' images, in order; none for an image.
 
-        Returns a Refusal for a refused file, and for a document that is not readable within the
-        limits. Splits one document after another, because the limits of pages and bytes apply to
-        all of them together. Raises ProblemError: 413 if a document exceeds what the ones before it
-        leave of these limits, 503 if no child process is available.
+        `password` opens the PDFs that one protects. Returns a Refusal for a refused file, and for a
+        document that is not readable within the limits. Splits one document after another, because
+        the limits of pages and bytes apply to all of them together. Raises ProblemError: 413 if a
+        document exceeds what the ones before it leave of these limits, 503 if no child process is
+        available.
         """
         pages_by_file: list[Sequence[Path] | Refusal] = []
         remaining = self._limits
         for number, file in enumerate(files):
-            kind = None if file.refused else document_kind(file.head)
-            pages = await self._split(file, number, kind, remaining) if kind else file.refused or ()
+            if file.refused:
+                pages = file.refused
+            elif kind := document_kind(file.head):
+                pages = await self._split(file, number, kind, remaining, password)
+            else:
+                pages = ()
             pages_by_file.append(pages)
             if isinstance(pages, Refusal):
                 continue
@@ -76,7 +83,12 @@ class DocumentSplitter:
         return pages_by_file
 
     async def _split(
-        self, file: ReceivedFile, number: int, kind: str, limits: DocumentLimits
+        self,
+        file: ReceivedFile,
+        number: int,
+        kind: str,
+        limits: DocumentLimits,
+        password: str | None,
     ) -> Sequence[Path] | Refusal:
         folder = file.path.with_name(f"{file.path.name}.pages")
         folder.mkdir()
@@ -88,6 +100,7 @@ class DocumentSplitter:
             max_page_pixels=self._limits.max_page_pixels,
             max_bytes=limits.max_bytes,
             dpi=self._limits.dpi,
+            password=password,
         )
         async with self._slots:
             result = await self._run(task)

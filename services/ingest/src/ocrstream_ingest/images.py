@@ -131,8 +131,10 @@ def _validate(form: FormParser) -> UploadForm:
 
 
 def _content_of(form: FormParser) -> bytes:
-    # The body's own bytes differ between repeats, because each has another boundary.
-    content = [sorted(form.fields.items()), [(file.name, file.sha256) for file in form.files]]
+    # The body's own bytes differ between repeats, because each has another boundary. Not even the
+    # digest of a password may reach the disk.
+    fields = {name: "" if name == "pdf_password" else value for name, value in form.fields.items()}
+    content = [sorted(fields.items()), [(file.name, file.sha256) for file in form.files]]
     return msgspec.json.encode(content)
 
 
@@ -143,7 +145,9 @@ async def _split_files(
 
     Raises ProblemError (413, 422, 503).
     """
-    pages_by_file = await dependencies.documents.split(files)
+    pages_by_file = await dependencies.documents.split(
+        files, upload.pdf_password and upload.pdf_password.get_secret_value()
+    )
     first = upload.first_index
     # A client that counts files itself gives the next file the next index, so the further pages of
     # a document have none.

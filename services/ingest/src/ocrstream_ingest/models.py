@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -205,6 +206,22 @@ class UploadForm(BatchDescription):
             " If true, the batch has no total and does not end until a request gives its total"
         ),
     ] = False
+
+    pdf_password: Annotated[
+        SecretStr | None,
+        Field(
+            max_length=1024,
+            description="The password of the PDFs that one protects; ingest does not store it",
+        ),
+    ] = None
+
+    @field_validator("pdf_password")
+    @classmethod
+    def _require_password_of_pdf(cls, password: SecretStr | None) -> SecretStr | None:
+        # pdfium would ignore what follows NUL.
+        if password is not None:
+            require_storable(password.get_secret_value())
+        return password
 
     @model_validator(mode="after")
     def _check_batch_open(self) -> Self:

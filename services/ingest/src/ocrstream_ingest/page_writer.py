@@ -3,6 +3,7 @@
 `run_job` starts it as `python -m ocrstream_ingest.page_writer`.
 """
 
+import math
 import os
 import sys
 import warnings
@@ -21,10 +22,15 @@ from ocrstream_schemas.events import Reason
 PAGE_NAME = "{}.png"
 
 _PDF_POINTS_PER_INCH = 72
+# A page that is too large even for the least OCRSTREAM_DOCUMENT_DPI is refused.
+_LOWEST_DPI = 36
 
 
 class SplitTask(msgspec.Struct, frozen=True):
-    """A document and its limits. `kind` is pdf or tiff; only PDF needs `dpi`."""
+    """A document and its limits. `kind` is pdf or tiff; only PDF needs `dpi` and `password`.
+
+    It travels through a pipe, so a password is never on the disk or in a process list.
+    """
 
     kind: str
     file: str
@@ -33,6 +39,7 @@ class SplitTask(msgspec.Struct, frozen=True):
     max_page_pixels: int
     max_bytes: int
     dpi: int
+    password: str | None = None
 
 
 class SplitResult(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,30 +94,37 @@ def _write(task: SplitTask, pages: Iterator[bytes]) -> int:
 
 
 def _pdf_pages(task: SplitTask) -> Iterator[bytes]:
-    import pypdfium2  # noqa: PLC0415 - imported after the limits apply
+    # Imported after the limits apply.
+    import pypdfium2  # noqa: PLC0415
+
+    from ocrstream_imaging import ReducedResolution  # noqa: PLC0415
 
     try:
-        document = pypdfium2.PdfDocument(task.file)
+        document = pypdfium2.PdfDocument(task.file, password=task.password)
+        # Before any page is loaded: it draws the fields, also those without an appearance.
+        document.init_forms()
     except pypdfium2.PdfiumError as error:
-        raise DocumentError(f"it cannot be opened as PDF: {error}") from error
+        raise _not_opened(task, error) from error
     if len(document) > task.max_pages:
         raise _too_many_pages(task, f"{len(document):,} pages, more than")
-    if len(document) == 0:
-        raise DocumentError("it has no pages")
-    scale = task.dpi / _PDF_POINTS_PER_INCH
     for number in range(len(document)):
         try:
             page = document[number]
-            width, height = page.get_size()
-            _check_size(task, number + 1, round(width * scale), round(height * scale))
-            # pypdfium2 accepts a fraction, although the type of the default is int.
-            options: dict[str, Any] = {"scale": scale, "rev_byteorder": True}
+            dpi = _page_dpi(task, number + 1, *page.get_size())
+            # pypdfium2 accepts a fraction, although the type of the default is int. A page looks as
+            # printed, because annotations that are not printed are notes on the screen.
+            options: dict[str, Any] = {
+                "scale": dpi / _PDF_POINTS_PER_INCH,
+                "rev_byteorder": True,
+                "optimize_mode": "print",
+            }
             image = page.render(**options).to_pil().convert("RGB")
             page.close()
         except pypdfium2.PdfiumError as error:
             raise DocumentError(f"page {number + 1} cannot be rendered: {error}") from error
         buffer = BytesIO()
-        image.save(buffer, "PNG", compress_level=1, dpi=(task.dpi, task.dpi))
+        note = ReducedResolution(dpi, task.dpi).as_png_info() if dpi < task.dpi else None
+        image.save(buffer, "PNG", compress_level=1, dpi=(dpi, dpi), pnginfo=note)
         yield buffer.getvalue()
 
 
@@ -146,12 +160,47 @@ def _too_many_pages(task: SplitTask, count: str) -> RequestFullError:
     )
 
 
-def _check_size(task: SplitTask, number: int, width: int, height: int) -> None:
-    if width * height > task.max_page_pixels:
-        raise DocumentTooLargeError(
-            f"page {number} would have {width:,} x {height:,} pixels, more than"
-            f" {task.max_page_pixels:,} (OCRSTREAM_MAX_PAGE_PIXELS)"
-        )
+def _not_opened(task: SplitTask, error: Any) -> DocumentError:
+    """The error of a PDF that pdfium does not open; `error` is its PdfiumError."""
+    import pypdfium2.raw  # noqa: PLC0415 - imported after the limits apply
+
+    match error.err_code:
+        case pypdfium2.raw.FPDF_ERR_PASSWORD if task.password is not None:
+            return DocumentError("the password in the form field pdf_password does not open it")
+        case pypdfium2.raw.FPDF_ERR_PASSWORD:
+            return DocumentError(
+                "a password protects it; send it again with the password in the form field"
+                " pdf_password, or with `ocrstream submit` and the password in the variable"
+                " OCRSTREAM_PDF_PASSWORD"
+            )
+        case pypdfium2.raw.FPDF_ERR_SECURITY:
+            reason = "its encryption is not supported; save it without encryption"
+        case pypdfium2.raw.FPDF_ERR_SUCCESS:
+            # pdfium opens it, and then finds no page.
+            reason = "it has no pages"
+        case _:
+            reason = str(error)
+    return DocumentError(f"it cannot be opened as PDF: {reason}")
+
+
+def _page_dpi(task: SplitTask, number: int, width: float, height: float) -> int:
+    """The greatest resolution up to `task.dpi` at which the page has not too many pixels.
+
+    `width` and `height` are in points. Raises DocumentTooLargeError below _LOWEST_DPI.
+    """
+
+    def size(dpi: int) -> tuple[int, int]:
+        scale = dpi / _PDF_POINTS_PER_INCH
+        return math.ceil(width * scale), math.ceil(height * scale)
+
+    for dpi in range(task.dpi, _LOWEST_DPI - 1, -1):
+        if math.prod(size(dpi)) <= task.max_page_pixels:
+            return dpi
+    columns, rows = size(_LOWEST_DPI)
+    raise DocumentTooLargeError(
+        f"page {number} would have {columns:,} x {rows:,} pixels even at {_LOWEST_DPI} dpi, more"
+        f" than {task.max_page_pixels:,} (OCRSTREAM_MAX_PAGE_PIXELS)"
+    )
 
 
 if __name__ == "__main__":

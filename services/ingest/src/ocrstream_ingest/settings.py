@@ -53,7 +53,8 @@ class IngestSettings(ServiceSettings):
     max_document_pages: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Maximum number of pages that the PDF and TIFF files of an upload may have together."""
     max_page_pixels: Annotated[int, Field(ge=1)] = 50_000_000
-    """Maximum size of a rendered page, in pixels."""
+    """Maximum size of a page, in pixels. Ingest renders a larger page of a PDF at a lower
+    resolution, of 36 dpi or more, and its result carries a warning."""
     max_document_bytes: Annotated[int, Field(ge=1)] = 1024 * _MIB
     """Maximum size of the images of all pages of an upload's documents together, in bytes."""
     document_dpi: Annotated[int, Field(ge=36, le=1200)] = 200

@@ -9,11 +9,20 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
-from documents import endless_tiff, pdf, tiff
+from documents import (
+    annotated_pdf,
+    annotation_box,
+    encrypted_pdf,
+    endless_tiff,
+    jbig2_pdf,
+    pdf,
+    tiff,
+)
 from fake_publisher import FakePublisher
 from PIL import Image
 from starved import starved
 
+from ocrstream_imaging import reduced_resolution
 from ocrstream_ingest.app import create_api
 from ocrstream_ingest.dependencies import create_dependencies
 from ocrstream_ingest.settings import IngestSettings
@@ -90,6 +99,132 @@ async def test_pages_are_rendered_as_they_look(
     assert page.getpixel((150, 150)) == (255, 255, 255)
 
 
+_WIDGET = b"/Subtype /Widget "
+_TICK = b"/Subtype /Widget /FT /Btn /V /Yes /AS /Yes /F 4 "
+_BLACK = b"/AP << /N 6 0 R >> "
+_BLACK_OR_EMPTY = b"/AP << /N << /Yes 6 0 R /Off 7 0 R >> >> "
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        _WIDGET + b"/FT /Tx /T (a) /V (4711) /F 4 " + _BLACK,
+        _WIDGET + b"/FT /Tx /T (a) /V (4711) /F 4",
+        _WIDGET + b"/FT /Tx /T (a) /V (4711)",
+        _WIDGET + b"/FT /Tx /Ff 1 /T (a) /V (4711) /F 4",
+        _WIDGET + b"/FT /Ch /Ff 131072 /T (a) /Opt [(one) (two)] /V (two) /F 4",
+        _TICK + _BLACK_OR_EMPTY + b"/T (a)",
+        _TICK + b"/T (a) /MK << /CA (4) >> /DA (/ZaDb 12 Tf 0 g)",
+        _TICK + _BLACK_OR_EMPTY + b"/Ff 49152 /T (a)",
+        _WIDGET + b"/FT /Sig /T (a) /F 4 " + _BLACK,
+        b"/Subtype /Stamp /F 4 " + _BLACK,
+        b"/Subtype /FreeText /F 4 /Contents (4711) /DA (/Helv 12 Tf 0 g)",
+    ],
+    ids=[
+        *("text", "text without appearance", "text without flags", "read-only text", "choice"),
+        *("check box", "check box without appearance", "radio button", "signature", "stamp"),
+        "free text without appearance",
+    ],
+)
+async def test_what_is_filled_in_or_added_to_a_page_is_on_its_image(
+    api: httpx.AsyncClient, publisher: FakePublisher, annotation: bytes
+) -> None:
+    assert (await upload(api, ("form.pdf", annotated_pdf(annotation)))).status_code == 202
+    assert _darkest(publisher, 0) < 64
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        _WIDGET + b"/FT /Tx /T (a) /V (4711) /F 6 " + _BLACK,
+        _WIDGET + b"/FT /Tx /T (a) /V (4711) /F 2",
+        _WIDGET + b"/FT /Btn /T (a) /V /Off /AS /Off /F 4 " + _BLACK_OR_EMPTY,
+        _WIDGET + b"/FT /Tx /T (a) /F 4",
+        b"/Subtype /Stamp /F 6 " + _BLACK,
+        b"/Subtype /Stamp /F 0 " + _BLACK,
+        b"/Subtype /Popup /F 4 /Open true /Contents (4711)",
+    ],
+    ids=[
+        *("hidden text", "hidden text without appearance", "unticked box", "empty field"),
+        *("hidden stamp", "stamp on the screen only", "popup"),
+    ],
+)
+async def test_what_nobody_sees_on_a_printed_page_is_not_on_its_image(
+    api: httpx.AsyncClient, publisher: FakePublisher, annotation: bytes
+) -> None:
+    visible = b"/Subtype /Stamp /F 4 " + _BLACK
+    content = annotated_pdf(visible, annotation)
+    assert (await upload(api, ("form.pdf", content))).status_code == 202
+    assert _darkest(publisher, 0) == 0
+    assert _darkest(publisher, 1) == 255
+
+
+def _darkest(publisher: FakePublisher, annotation: int) -> int:
+    """The darkest level in the box of an annotation of the only page."""
+    (image,) = publisher.images
+    page = opened(image.image_path).convert("L")
+    darkest, _ = page.crop(annotation_box(annotation, dpi=200)).getextrema()
+    return int(darkest)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("size", "dpi"), [((72, 72), 200), ((2384, 3370), 50)], ids=["small", "poster"]
+)
+async def test_a_poster_is_rendered_at_a_lower_resolution_and_says_so(
+    api: httpx.AsyncClient,
+    publisher: FakePublisher,
+    settings: IngestSettings,
+    size: tuple[float, float],
+    dpi: int,
+) -> None:
+    assert (await upload(api, ("poster.pdf", pdf(1, size=size)))).status_code == 202
+    page = opened(publisher.images[0].image_path)
+    assert page.width * page.height <= settings.max_page_pixels
+    assert page.info["dpi"] == pytest.approx((dpi, dpi), abs=0.1)
+    expected = None if dpi == settings.document_dpi else (dpi, settings.document_dpi)
+    assert reduced_resolution(page) == expected
+
+
+async def test_an_image_in_jbig2_is_rendered(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
+    image = Image.new("1", (64, 64), 1)
+    image.paste(0, (0, 0, 32, 64))
+    assert (await upload(api, ("scan.pdf", jbig2_pdf(image)))).status_code == 202
+    page = opened(publisher.images[0].image_path).convert("L")
+    assert (page.getpixel((50, 100)), page.getpixel((150, 100))) == (0, 255)
+
+
+async def test_a_password_opens_a_pdf_and_is_stored_nowhere(
+    api: httpx.AsyncClient,
+    publisher: FakePublisher,
+    settings: IngestSettings,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    password = "s3cret-ä"
+    files = (("a.pdf", encrypted_pdf(password)), ("b.pdf", pdf(1)))
+    answer = await upload(api, *files, pdf_password=password, batch_name="b")
+    assert answer.status_code == 202, answer.text
+    first, second = (opened(image.image_path) for image in publisher.images)
+    assert (first.getpixel((100, 100)), second.getpixel((100, 100))) == (
+        (0, 0, 0),
+        (255, 255, 255),
+    )
+    everything = [path.read_bytes() for path in settings.object_root.rglob("*") if path.is_file()]
+    everything += [repr((publisher.images, publisher.batches, answer.text)).encode()]
+    everything += ["".join(capfd.readouterr()).encode()]
+    assert not [content for content in everything if b"s3cret" in content]
+
+
+async def test_a_wrong_password_is_named_without_being_shown(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
+    files = (("a.pdf", encrypted_pdf("right")), ("b.png", b"image"))
+    answer = await upload(api, *files, pdf_password="wr0ng")
+    assert "the password in the form field pdf_password does not open it" in answer.text
+    assert "wr0ng" not in answer.text
+
+
 async def test_a_tiff_of_one_frame_stays_as_it_is(
     api: httpx.AsyncClient, publisher: FakePublisher
 ) -> None:
@@ -150,8 +285,10 @@ async def test_pages_take_places_of_their_own_if_the_client_goes_on_behind_them(
         (pdf(21), "too_large: 21 pages"),
         (pdf(10_000), "too_large: 10,000 pages"),
         (tiff(21), "too_large: more than the 20"),
-        (pdf(0), "undecodable: cannot be opened as PDF"),
+        (pdf(0), "undecodable: cannot be opened as PDF: it has no pages"),
         (pdf(1, size=(14_400, 14_400)), "too_large: OCRSTREAM_MAX_PAGE_PIXELS"),
+        (pdf(1, size=(900_000, 900_000)), "too_large: even at 36 dpi"),
+        (encrypted_pdf("geheim"), "undecodable: in the form field pdf_password"),
         (tiff(2, size=(3000, 2000)), "too_large: OCRSTREAM_MAX_PAGE_PIXELS"),
         (b"%PDF-1.7\n" + b"garbage" * 100, "undecodable: cannot be opened as PDF"),
         (b"II*\0" + b"\xff" * 100, "undecodable: cannot be read as TIFF"),

@@ -56,15 +56,15 @@ class DecoderClient(PoolClient):
         """Waits for the first decoder. Raises ChildUnavailableError if none can start."""
         await self._pool.wait_ready()
 
-    async def decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]:
+    async def decode(self, buffer: SharedBuffer, size: int) -> DecodedImage:
         """Replaces the file, the buffer's first `size` bytes, by its pixels.
 
-        Returns their height and width. Raises PermanentImageError, ChildDiedError (the file may be
+        Raises PermanentImageError, ChildDiedError (the file may be
         the cause), ChildStarvedError and ChildUnavailableError.
         """
         buffer.retain()
         job = msgspec.msgpack.encode(DecodeJob(buffer.fd, size))
         result = _results.decode(await self._pool.call(job, on_settled=buffer.release))
         if isinstance(result, DecodedImage):
-            return result.height, result.width
+            return result
         raise PermanentImageError(result.reason, result.error)

@@ -11,7 +11,7 @@ import msgspec
 
 from ocrstream_sandbox.serve import serve
 from ocrstream_sandbox.shared_buffers import BufferMappings
-from ocrstream_schemas.events import Reason
+from ocrstream_schemas.events import Reason, ResultWarning
 from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.engines.pixels import writable_raster
 from ocrstream_worker.errors import PermanentImageError
@@ -25,10 +25,11 @@ class DecodeJob(msgspec.Struct, frozen=True):
 
 
 class DecodedImage(msgspec.Struct, frozen=True, tag=True):
-    """The buffer holds the pixels."""
+    """The buffer holds the pixels. The image's result must carry the warnings."""
 
     height: int
     width: int
+    warnings: tuple[ResultWarning, ...] = ()
 
 
 class RejectedImage(msgspec.Struct, frozen=True, tag=True):
@@ -60,7 +61,7 @@ class DecoderHandler:
         try:
             data = self._mappings.read(job.buffer_fd, job.size)
             make_raster = partial(writable_raster, self._mappings, job.buffer_fd)
-            pixels = self._decoder.decode(data, make_raster)
+            page = self._decoder.decode_page(data, make_raster)
         except PermanentImageError as error:
             return RejectedImage(error.reason, str(error))
         except MemoryError:
@@ -69,8 +70,8 @@ class DecoderHandler:
                 "the image needs more memory to decode than is allowed"
                 " (OCRSTREAM_DECODER_MEMORY_MIB)",
             )
-        height, width = pixels.shape[:2]
-        return DecodedImage(height, width)
+        height, width = page.pixels.shape[:2]
+        return DecodedImage(height, width, page.warnings)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ WARNINGS = Family[Counter, str](
     Counter(
         "ocrstream_worker_warnings",
         "Published results that carry a warning, by `code`: unreadable_script, low_confidence,"
-        " small_text; and other, in stored results of newer workers",
+        " small_text, reduced_resolution; and other, in stored results of newer workers",
         ["code"],
     ),
     WARNING_LABELS,

@@ -12,14 +12,16 @@ from typing import Protocol
 
 import structlog
 from aiokafka.errors import KafkaError
+from msgspec.structs import replace
 from opentelemetry import trace
 
 from ocrstream_runtime.errors import RecordTooLargeError
 from ocrstream_sandbox.errors import ChildDiedError, ChildStarvedError, ChildUnavailableError
 from ocrstream_sandbox.shared_buffers import SharedBuffer, SharedBufferPool, write_bytes
 from ocrstream_sandbox.wire import printable
-from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason
+from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason, ResultWarning
 from ocrstream_worker import metrics
+from ocrstream_worker.decoder_server import DecodedImage
 from ocrstream_worker.engines.port import Recognition, RecognitionOptions, RecognitionOutcome
 from ocrstream_worker.errors import BatchCancelledError, PermanentImageError, TransientImageError
 from ocrstream_worker.recognition_options import recognition_options
@@ -38,7 +40,7 @@ _LONGEST_BACKOFF_S = 60.0
 class ImageDecoder(Protocol):
     """The port that `DecoderClient` implements."""
 
-    async def decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]: ...
+    async def decode(self, buffer: SharedBuffer, size: int) -> DecodedImage: ...
 
 
 class ImageRecognizer(Protocol):
@@ -177,15 +179,21 @@ class Pipeline:
                     return cached
                 write_bytes(buffer.fd, file)
             with _stage("decode"):
-                height, width = await self._decode(buffer, len(file))
+                decoded = await self._decode(buffer, len(file))
             with _stage("recognize"):
                 outcome = await self._engine.recognize(
-                    buffer, height, width, options, isolated=isolated, on_started=on_started
+                    buffer,
+                    decoded.height,
+                    decoded.width,
+                    options,
+                    isolated=isolated,
+                    on_started=on_started,
                 )
+        outcome = _add_warnings(outcome, decoded.warnings)
         await self._result_cache.put(key, outcome)
         return outcome
 
-    async def _decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]:
+    async def _decode(self, buffer: SharedBuffer, size: int) -> DecodedImage:
         try:
             return await self._decoders.decode(buffer, size)
         except ChildDiedError as error:
@@ -257,6 +265,16 @@ def classify_failure(error: Exception, image: ImageSubmitted) -> tuple[Reason, s
         case _:
             logger.exception("image failed unexpectedly", image_path=image.image_path)
             return Reason.ENGINE, printable(f"{type(error).__name__}: {error}")
+
+
+def _add_warnings(
+    outcome: RecognitionOutcome, warnings: tuple[ResultWarning, ...]
+) -> RecognitionOutcome:
+    if not isinstance(outcome, Recognition) or not warnings:
+        return outcome
+    provenance = outcome.provenance
+    provenance = replace(provenance, warnings=(*provenance.warnings, *warnings))
+    return replace(outcome, provenance=provenance)
 
 
 @contextlib.contextmanager

@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
-from ocrstream_schemas.events import Reason
+from ocrstream_imaging import ReducedResolution
+from ocrstream_schemas.events import Reason, WarningCode
 from ocrstream_worker.decode import DecodeLimits, Decoder
 from ocrstream_worker.errors import ImageError, PermanentImageError
 
@@ -164,6 +166,20 @@ def test_exif_orientation(
 def test_broken_exif_costs_nothing() -> None:
     data = saved(drawing(), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
     assert_same(data, drawing(), 0)
+
+
+def test_a_page_of_reduced_resolution_carries_a_warning() -> None:
+    note = ReducedResolution(110, 200).as_png_info()
+    (warning,) = DECODER.decode_page(saved(drawing(), "PNG", pnginfo=note)).warnings
+    assert warning.code == WarningCode.REDUCED_RESOLUTION
+    assert "110 dpi instead of 200" in warning.detail
+
+
+@pytest.mark.parametrize("text", ["0 of 200 dpi", "<b>", "110 of 200 dpi, or more"])
+def test_a_note_that_ingest_did_not_write_is_ignored(text: str) -> None:
+    info = PngInfo()
+    info.add_text("ocrstream-reduced-resolution", text)
+    assert DECODER.decode_page(saved(drawing(), "PNG", pnginfo=info)).warnings == ()
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP", "PNG", "TIFF"])

@@ -52,8 +52,8 @@ class Room:
     async def decode(self, file: bytes) -> RgbImage:
         with await self._buffers.acquire() as buffer:
             write_bytes(buffer.fd, file)
-            height, width = await self.decoders.decode(buffer, len(file))
-            return read_pixels(buffer.fd, height, width).copy()
+            decoded = await self.decoders.decode(buffer, len(file))
+            return read_pixels(buffer.fd, decoded.height, decoded.width).copy()
 
     async def outcome(self, file: bytes) -> str:
         """What became of a file, in a word."""

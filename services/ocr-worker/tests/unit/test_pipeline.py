@@ -35,6 +35,7 @@ from ocrstream_schemas.events import (
 )
 from ocrstream_schemas.topics import BATCHES_COMMANDS
 from ocrstream_worker import pipeline as pipeline_module
+from ocrstream_worker.decoder_server import DecodedImage
 from ocrstream_worker.engines.port import (
     Recognition,
     RecognitionFailure,
@@ -107,16 +108,17 @@ class Files:
 class Decoders:
     """Finds the file in the buffer; gives one of `steps` a call, then 2 by 4 pixels."""
 
-    def __init__(self, *steps: Exception) -> None:
+    def __init__(self, *steps: Exception, warnings: tuple[ResultWarning, ...] = ()) -> None:
         self._steps = list(steps)
+        self._warnings = warnings
         self.calls = 0
 
-    async def decode(self, buffer: SharedBuffer, size: int) -> tuple[int, int]:
+    async def decode(self, buffer: SharedBuffer, size: int) -> DecodedImage:
         self.calls += 1
         assert BufferMappings().read(buffer.fd, size)
         if self._steps:
             raise self._steps.pop(0)
-        return 2, 4
+        return DecodedImage(2, 4, self._warnings)
 
 
 class Sink:
@@ -242,6 +244,23 @@ async def test_warnings_are_counted_when_the_result_is_published(scene: Scene) -
     assert isinstance(event, OcrSucceeded)
     assert event.provenance == unclear.provenance
     assert counted() == before + 1
+
+
+@pytest.mark.parametrize("options", [None, {"reuse": True}], ids=["read", "reused"])
+async def test_warnings_of_the_decoder_follow_those_of_the_engine(
+    scene: Scene, options: dict[str, bool] | None
+) -> None:
+    small = ResultWarning(code="small_text", detail="…")
+    reduced = ResultWarning(code="reduced_resolution", detail="…")
+    unclear = Recognition(boxes=(BOX,), provenance=Provenance(engine="fake", warnings=(small,)))
+    image = msgspec.structs.replace(IMAGE, options=options)
+    for _ in range(2):
+        await scene.process(Engine(unclear), decoders=Decoders(warnings=(reduced,)), image=image)
+    for event in scene.sink.events:
+        assert isinstance(event, OcrSucceeded)
+        assert event.provenance is not None
+        assert event.provenance.warnings == (small, reduced)
+        assert event.provenance.reused == (options is not None and event is scene.sink.events[1])
 
 
 async def test_a_blank_page_fails(scene: Scene) -> None:

@@ -55,6 +55,7 @@ export const WARNINGS = {
   unreadable_script: "Script not supported by the engine",
   low_confidence: "Low confidence",
   small_text: "Very small text",
+  reduced_resolution: "Reduced resolution",
 } as const satisfies Labels<Schemas["WarningCode"]>;
 
 /** Reasons of a dead letter. */
