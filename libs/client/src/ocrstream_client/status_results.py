@@ -16,7 +16,7 @@ from ocrstream_client.terminal import (
     AsJson,
     BatchId,
     ImagesBar,
-    exit_for,
+    exit_after_output,
     print_json,
     printable,
     report,
@@ -86,7 +86,7 @@ def results(
         else:
             _print_table(images)
         status = batch.status()
-    exit_for(status)
+    exit_after_output(status)
 
 
 def _row(image: Image) -> dict[str, Any]:

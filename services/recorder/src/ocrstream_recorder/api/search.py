@@ -15,13 +15,13 @@ from ocrstream_recorder.api.queries import QuerySource, SqlQuery
 from ocrstream_recorder.api.rows import decode_stored, of_kind
 from ocrstream_recorder.search import queries as search_queries
 from ocrstream_recorder.search.index import IndexBacklog
+from ocrstream_recorder.search.normalization import normalize
 from ocrstream_recorder.search.queries import Candidate, Found
 from ocrstream_recorder.search.rules import (
     SearchMode,
     gram_of_batch,
     grams_of_query,
     matching_boxes,
-    normalize,
 )
 from ocrstream_runtime.errors import ProblemError
 
