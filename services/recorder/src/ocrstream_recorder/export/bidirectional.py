@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import groupby
 
-from ocrstream_layout.scripts import TextDirection, count_strong_letters, majority_direction
-
 # Brackets and signs that are mirrored in text from right to left, each beside its other form.
 _PAIRS = "()[]{}<>«»\u2039\u203a≤≥"
 _MIRRORED = str.maketrans(_PAIRS[::2] + _PAIRS[1::2], _PAIRS[1::2] + _PAIRS[::2])
@@ -110,8 +108,7 @@ def _reversed_from(level: int, order: Sequence[int], levels: Sequence[int]) -> l
 
 def _levels(segments: Sequence[_Segment]) -> list[int]:
     """The level of each segment: even from left to right, odd from right to left."""
-    letters = count_strong_letters("".join(text for _, text in segments))
-    base = majority_direction(*letters) is TextDirection.RIGHT_TO_LEFT
+    base = _base(segments)
     sides = _sides(segments, right_to_left=base)
     levels: list[int] = []
     for at, (kind, _) in enumerate(segments):
@@ -123,6 +120,13 @@ def _levels(segments: Sequence[_Segment]) -> list[int]:
         # A number stands from left to right among letters that run from right to left.
         levels.append((2 if kind is _Kind.WEAK and sides[at] else 1) if side else 2 * base)
     return levels
+
+
+def _base(segments: Sequence[_Segment]) -> bool:
+    """Whether the line runs from right to left: like most of its words, or like its first."""
+    strong = [kind for kind, _ in segments if kind in {_Kind.LEFT, _Kind.RIGHT}]
+    right, left = strong.count(_Kind.RIGHT), strong.count(_Kind.LEFT)
+    return right > left or (right == left and strong[:1] == [_Kind.RIGHT])
 
 
 def _sides(segments: Sequence[_Segment], *, right_to_left: bool) -> list[bool | None]:

@@ -48,9 +48,8 @@ _REPLACEMENTS: dict[int, str] = {
 }
 _REPLACED = re.compile(f"[{''.join(map(chr, _REPLACEMENTS))}]")
 _SOFT_HYPHEN = "\u00ad"
-_SOFT_HYPHEN_AT_END = re.compile(rf"{_SOFT_HYPHEN}(?=[\s{_END}])")
-
 _LETTER, _PUNCTUATION = r"[^\W\d_]", rf"[^\w\s{_END}]"
+_SOFT_HYPHEN_AT_END = re.compile(rf"(?<={_LETTER}){_SOFT_HYPHEN}(?=[\s{_END}])")
 # A hyphen within a word at a line's end; after a digit it may be a minus or part a range.
 _WRAP = re.compile(rf"(?<={_LETTER})-([ {_END}])(?={_LETTER})")
 # Normal form has made full-width punctuation ASCII.
