@@ -11,64 +11,87 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 from ocrstream_layout.scripts import SET_SOLID
 
-# Marks that no text in a database has, and that no character joins with: the end of a box with a
-# blank after it, and without; and a hyphen that was left out.
-_END, _CLOSED_END, _LEFT_OUT = "\0", "\ud800", "\ud801"
-_MARKS = re.compile(f"([{_END}{_CLOSED_END}{_LEFT_OUT}])")
+# Marks that no text in a database has, and that no character joins with: the end of a box; that no
+# blank follows it; a hyphen that was left out.
+_END, _CLOSED, _LEFT_OUT = "\0", "\ud800", "\ud801"
 
 _DASHES = "\u058a\u05be\u2010-\u2015\u2043\u2053\u207b\u208b\u2212\u2e3a\u2e3b\ufe58\ufe63"
 _SINGLE_QUOTES = "\u00b4\u02b9\u02bb\u02bc\u02bd\u2018-\u201b\u2032\u2035\u2039\u203a\u275b\u275c"
 _DOUBLE_QUOTES = "\u00ab\u00bb\u02ba\u201c-\u201f\u2033\u2036\u275d\u275e\u301d-\u301f"
 # Without a width of their own: joiners, directional marks, variation selectors; and tatweel with
-# the Arabic vowel signs.
+# the Arabic vowel signs. None is above U+FFFF: expressions with those take ten times as long.
 _UNSEEN = (
     "\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff"
-    "\U000e0100-\U000e01ef\u0640\u064b-\u0652"
+    "\u0640\u064b-\u0652"
 )
 
 
-def _characters(ranges: str) -> list[int]:
-    """The code points of a character class; only its dashes between two characters are special."""
-    found = (part.split("-") for part in re.findall(".-.|.", ranges, re.DOTALL))
-    return [code for part in found for code in range(ord(part[0]), ord(part[-1]) + 1)]
+def _characters(ranges: str) -> list[str]:
+    """The characters of a class of a regular expression."""
+    found = (map(ord, part.split("-")) for part in re.findall(".-.|.", ranges))
+    return [chr(code) for first, *last in found for code in range(first, (last or [first])[0] + 1)]
 
 
-_REPLACEMENTS: dict[int, str] = {
+_REPLACEMENTS: dict[str, str] = {
     **dict.fromkeys(_characters(_DASHES), "-"),
     **dict.fromkeys(_characters(_SINGLE_QUOTES), "'"),
     **dict.fromkeys(_characters(_DOUBLE_QUOTES), '"'),
     **dict.fromkeys(_characters(_UNSEEN), ""),
-    **dict.fromkeys(map(ord, "\u0622\u0623\u0625"), "\u0627"),
-    ord("\u0649"): "\u064a",
-    ord("\u0629"): "\u0647",
+    **dict.fromkeys("\u0622\u0623\u0625", "\u0627"),
+    "\u0649": "\u064a",
+    "\u0629": "\u0647",
 }
-_REPLACED = re.compile(f"[{''.join(map(chr, _REPLACEMENTS))}]")
+_REPLACED = re.compile(f"[{''.join(_REPLACEMENTS)}]")
+# Normal form takes these apart, into other marks.
+_TAKEN_APART = {"\u00b4": "'", "\u2033": '"', "\u2036": '"'}
 _SOFT_HYPHEN = "\u00ad"
-_LETTER, _PUNCTUATION = r"[^\W\d_]", rf"[^\w\s{_END}]"
+_LETTER = r"[^\W\d_]"
 _SOFT_HYPHEN_AT_END = re.compile(rf"(?<={_LETTER}){_SOFT_HYPHEN}(?=[\s{_END}])")
-# A hyphen within a word at a line's end; after a digit it may be a minus or part a range.
-_WRAP = re.compile(rf"(?<={_LETTER})-([ {_END}])(?={_LETTER})")
-# Normal form has made full-width punctuation ASCII.
-_SOLID_GAP = re.compile(
-    rf"(?<=[{SET_SOLID}])[ {_END}](?=[{SET_SOLID}]|{_PUNCTUATION})"
-    rf"|(?<={_PUNCTUATION})[ {_END}](?=[{SET_SOLID}])"
+
+# In the expressions, what is rare stands first: it is looked for fastest.
+# A hyphen within a word at a line's end; after a digit it may be a minus or part of a range.
+_WRAP = rf"-(?<={_LETTER}-)%s(?={_LETTER})"
+_WRAP_AT_END, _WRAP_AT_BLANK = re.compile(_WRAP % _END), re.compile(_WRAP % " ")
+# Chinese and Japanese beside each other or beside punctuation: normal form has made that of full
+# width ASCII. Marks would join with other characters.
+_MARKS = "\u302a-\u302f\u3099\u309a"
+_PUNCTUATION = r"!-/:-@\[-`{-~\u00a1-\u00bf\u2010-\u205e\u20a0-\u20bf\u2190-\u2bff"
+_GAP = (
+    rf"%s(?:(?<=[{SET_SOLID}].)(?=[{SET_SOLID}{_PUNCTUATION}])(?![{_MARKS}])"
+    rf"|(?<=[{_PUNCTUATION}].)(?=[{SET_SOLID}])(?![{_MARKS}]))"
 )
+_GAP_AT_END = re.compile(_GAP % _END, re.DOTALL)
+_GAP_AT_BLANK = re.compile(_GAP % " ")
 
 
-@dataclass(frozen=True)
 class ImageText:
-    """The normalized text of an image; `boxes` are the numbers of those that have text, which
-    begins at `starts`. At `wraps` a word goes on whose hyphen was left out.
+    """The normalized text of an image; `boxes` are the numbers of those that have text.
+
+    `marked` has the marks of this module, too.
     """
 
-    text: str
-    boxes: list[int]
-    starts: list[int]
-    wraps: list[int]
+    def __init__(self, marked: str, boxes: list[int]) -> None:
+        self.marked = marked
+        self.boxes = boxes
+        self.text = marked.replace(_CLOSED + _END, "").replace(_END, " ").replace(_LEFT_OUT, "")
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each of the boxes begins in the text."""
+        parts = self.marked.replace(_LEFT_OUT, "").split(_END)
+        lengths = (len(part) + (-1 if part.endswith(_CLOSED) else 1) for part in parts[:-1])
+        return list(accumulate(lengths, initial=0))
+
+    @cached_property
+    def wraps(self) -> list[int]:
+        """Where in the text a word goes on whose hyphen was left out."""
+        parts = self.marked.replace(_CLOSED + _END, "").split(_LEFT_OUT)
+        return list(accumulate(map(len, parts[:-1])))
 
     def boxes_of(self, start: int, end: int) -> list[int]:
         """The boxes that the text from `start` to before `end` lies in."""
@@ -92,37 +115,19 @@ def image_texts(texts: Sequence[str]) -> list[ImageText]:
     boxes = [number for number, part in enumerate(parts) if part]
     marked = _END.join(filter(None, parts))
     if not marked.isascii():
-        marked = _SOLID_GAP.sub(_close_gap, marked)
-    found = [_image_text(_WRAP.sub(lambda wrap: "-" + _closed(wrap[1]), marked), boxes)]
-    if _WRAP.search(marked):
-        found.append(
-            _image_text(_WRAP.sub(lambda wrap: _LEFT_OUT + _closed(wrap[1]), marked), boxes)
-        )
+        marked = _GAP_AT_END.sub(_CLOSED + _END, _GAP_AT_BLANK.sub("", marked))
+    found = [ImageText(_with_wraps(marked, "-"), boxes)]
+    if found[0].marked != marked:
+        found.append(ImageText(_with_wraps(marked, _LEFT_OUT), boxes))
     return found
 
 
-def _image_text(marked: str, boxes: list[int]) -> ImageText:
-    place = 0
-    starts, wraps = [0], list[int]()
-    for number, part in enumerate(_MARKS.split(marked)):
-        if number % 2 == 0:
-            place += len(part)
-        elif part == _LEFT_OUT:
-            wraps.append(place)
-        else:
-            place += part == _END
-            starts.append(place)
-    text = marked.replace(_END, " ").replace(_CLOSED_END, "").replace(_LEFT_OUT, "")
-    return ImageText(text, boxes, starts, wraps)
-
-
-def _closed(gap: str) -> str:
-    return _CLOSED_END if gap == _END else ""
-
-
-def _close_gap(found: re.Match[str]) -> str:
-    # A mark would join with another character.
-    return found[0] if unicodedata.combining(found.string[found.end()]) else _closed(found[0])
+def _with_wraps(marked: str, hyphen: str) -> str:
+    """The text with `hyphen` where a word may go on after a line's end, and no blank there."""
+    if "-" not in marked:
+        return marked
+    wrapped = _WRAP_AT_END.sub(hyphen + _CLOSED + _END, marked)
+    return _WRAP_AT_BLANK.sub(hyphen, wrapped)
 
 
 def _fold(text: str) -> str:
@@ -130,13 +135,15 @@ def _fold(text: str) -> str:
         return text.lower()
     if _SOFT_HYPHEN in text:
         text = _SOFT_HYPHEN_AT_END.sub("-", text).replace(_SOFT_HYPHEN, "")
-    folded = _fold_once(text)
-    # Folding may undo the normal form, and the form bring characters that fold: U+0345, U+2121.
-    while not unicodedata.is_normalized("NFKC", folded) or _REPLACED.search(folded):
-        folded = _fold_once(folded)
-    return folded
+    for character, replacement in _TAKEN_APART.items():
+        text = text.replace(character, replacement)
+    while True:
+        # Folding may undo the normal form, and the form bring characters that fold: U+0345, U+2121.
+        folded = unicodedata.normalize("NFKC", text).casefold()
+        text = _REPLACED.sub(_replacement, folded)
+        if text == folded and unicodedata.is_normalized("NFKC", text):
+            return text
 
 
-def _fold_once(text: str) -> str:
-    # Before the normal form, which takes some quotation marks apart.
-    return unicodedata.normalize("NFKC", text.translate(_REPLACEMENTS)).casefold()
+def _replacement(found: re.Match[str]) -> str:
+    return _REPLACEMENTS[found[0]]
