@@ -3,8 +3,8 @@
 Text in it is NFKC and case folded. Quotation marks and dashes are those of ASCII. It lacks what
 shows no difference to a reader: soft hyphens, zero-width characters, Arabic tatweel and vowel
 signs. Arabic letters are those of Lucene's ArabicNormalizer: alef without hamza or madda, yeh for
-alef maksura, heh for teh marbuta. Every run of white space is one blank, and none stands beside
-Chinese or Japanese or after a hyphen within a word, where lines end.
+alef maksura, heh for teh marbuta. A run of white space is one blank; it is none after a hyphen
+within a word, and none between Chinese or Japanese characters, or one of these and punctuation.
 """
 
 import re
@@ -20,9 +20,9 @@ from ocrstream_layout.scripts import SET_SOLID
 # blank follows it; a hyphen that was left out.
 _END, _CLOSED, _LEFT_OUT = "\0", "\ud800", "\ud801"
 
-_DASHES = "\u058a\u05be\u2010-\u2015\u2043\u2053\u207b\u208b\u2212\u2e3a\u2e3b\ufe58\ufe63"
-_SINGLE_QUOTES = "\u00b4\u02b9\u02bb\u02bc\u02bd\u2018-\u201b\u2032\u2035\u2039\u203a\u275b\u275c"
-_DOUBLE_QUOTES = "\u00ab\u00bb\u02ba\u201c-\u201f\u2033\u2036\u275d\u275e\u301d-\u301f"
+_DASHES = "\u058a\u05be\u2010-\u2015\u2043\u2053\u2212\u2e3a\u2e3b"
+_SINGLE_QUOTES = "\u02b9\u02bb\u02bc\u02bd\u2018-\u201b\u2032\u2035\u2039\u203a\u275b\u275c"
+_DOUBLE_QUOTES = "\u00ab\u00bb\u02ba\u201c-\u201f\u275d\u275e\u301d-\u301f"
 # Without a width of their own: joiners, directional marks, variation selectors; and tatweel with
 # the Arabic vowel signs. None is above U+FFFF: expressions with those take ten times as long.
 _UNSEEN = (
@@ -47,7 +47,7 @@ _REPLACEMENTS: dict[str, str] = {
     "\u0629": "\u0647",
 }
 _REPLACED = re.compile(f"[{''.join(_REPLACEMENTS)}]")
-# Normal form takes these apart, into other marks.
+# Normal form takes these apart, into other quotation marks and accents.
 _TAKEN_APART = {"\u00b4": "'", "\u2033": '"', "\u2036": '"'}
 _SOFT_HYPHEN = "\u00ad"
 _LETTER = r"[^\W\d_]"
