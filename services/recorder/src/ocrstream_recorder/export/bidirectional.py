@@ -45,18 +45,20 @@ class Run:
 def is_right_to_left(text: str) -> bool:
     """Whether PDFium reads a line with this text from right to left.
 
-    It does if it has more runs of such letters than of others. Before 2026 the same number was
-    enough.
+    It does if the line has more runs of such letters than of others; for older versions the same
+    number is enough.
     """
+    if text.isascii():
+        return False
     kinds = [kind for kind, _ in _segments(text)]
     return kinds.count(_Kind.RIGHT) > kinds.count(_Kind.LEFT)
 
 
 def runs_in_content_order(text: str, *, right_to_left: bool) -> list[Run]:
     """The text's runs, in the order of the content; `right_to_left` is that of the whole line."""
-    segments = _segments(text)
-    if not right_to_left and not any(kind is _Kind.RIGHT for kind, _ in segments):
+    if not right_to_left and text.isascii():
         return [Run(text, 0)]
+    segments = _segments(text)
     runs = list(map(Run, _shown(segments, right_to_left=right_to_left), _places(segments)))
     if right_to_left:
         runs.reverse()
