@@ -127,15 +127,18 @@ def run(recorder: str, folder: Path, *arguments: str) -> "subprocess.CompletedPr
 
 
 def test_the_command_writes_a_file_once_it_is_whole(recorder: str, tmp_path: Path) -> None:
-    # 1: an image of the batch failed.
-    assert run(recorder, tmp_path, "-f", "csv", "-o", "out.csv").returncode == 1
+    ran = run(recorder, tmp_path, "-f", "csv", "-o", "out.csv")
+    assert ran.returncode == 1
+    said = " ".join(ran.stderr.decode().split())
+    assert "output is complete" in said
+    assert said.endswith("images of the batch that were not read: 1 failed.")
     assert (tmp_path / "out.csv").read_bytes() == b"a,b\r\n"
     assert (tmp_path / "out.csv").stat().st_mode & 0o600 == 0o600
     assert run(recorder, tmp_path, "-f", "csv", "-o", ".").returncode == 1
     assert {file.name for file in tmp_path.iterdir()} == {"out.csv", "März_ _1.csv"}
     assert run(recorder, tmp_path, "-f", "csv").stdout == b"a,b\r\n"
     image = run(recorder, tmp_path, "-f", "csv", "--image", "file:///a.png")
-    assert (image.returncode, image.stdout) == (0, b"a,b\r\n")
+    assert (image.returncode, image.stdout, image.stderr) == (0, b"a,b\r\n", b"")
 
 
 def test_a_pipe_is_written_to_and_stays_one(recorder: str, tmp_path: Path) -> None:

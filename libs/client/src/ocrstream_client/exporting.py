@@ -20,7 +20,7 @@ from rich.progress import (
 
 from ocrstream_client.client import Client
 from ocrstream_client.errors import OcrstreamError
-from ocrstream_client.terminal import BatchId, exit_for, notes
+from ocrstream_client.terminal import BatchId, exit_after_output, notes
 
 _STDOUT = "-"
 _UNSAFE = frozenset('/\\:*?"<>|')
@@ -101,7 +101,7 @@ def export(
 
             batch.export(write_chunk, export_format, files=files or (), image_path=image)
     if image is None:
-        exit_for(status)
+        exit_after_output(status)
 
 
 def _output_path(output: str, name: str, export_format: Format) -> Path | None:

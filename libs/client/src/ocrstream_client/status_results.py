@@ -15,7 +15,7 @@ from ocrstream_client.terminal import (
     BatchId,
     ImagesBar,
     batch_continues,
-    exit_for,
+    exit_after_output,
     print_json,
     report,
 )
@@ -97,7 +97,7 @@ def results(
         else:
             print_table(_COLUMNS, (_cells(image, batch_id) for image in images))
         status = batch.status()
-    exit_for(status)
+    exit_after_output(status)
 
 
 def _row(image: Image) -> dict[str, Any]:

@@ -67,6 +67,22 @@ def batch_continues(batch_id: str) -> Generator[None]:
         raise
 
 
+def exit_after_output(batch: BatchStatus) -> None:
+    """Like `exit_for`, and says on stderr why, and that the output is complete all the same."""
+    if not batch.all_read:
+        notes.print(
+            f"The output is complete. The exit code is {SOME_FAILED} because of images of the batch"
+            f" that were not read: {_not_read(batch)}."
+        )
+    exit_for(batch)
+
+
+def _not_read(batch: BatchStatus) -> str:
+    missing = [f"{batch.failed_images} failed"] if batch.failed_images else []
+    missing += [f"{batch.revoked_images} cancelled"] if batch.revoked_images else []
+    return ", ".join(missing)
+
+
 class _Rate(ProgressColumn):
     """Shows images per second, over the last half minute."""
 
@@ -119,10 +135,8 @@ class ImagesBar(AbstractContextManager["ImagesBar"]):
 
     def show(self, batch: BatchStatus) -> None:
         """Shows the progress of the batch."""
-        missing = [f"{batch.failed_images} failed"] if batch.failed_images else []
-        missing += [f"{batch.revoked_images} cancelled"] if batch.revoked_images else []
         total = batch.total_images if batch.total_known else None
-        self._show(batch.done_images, total, ", ".join(missing))
+        self._show(batch.done_images, total, _not_read(batch))
 
     def _show(self, done: int, total: int | None, missing: str) -> None:
         self._done, self._total = done, total

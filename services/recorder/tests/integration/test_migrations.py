@@ -294,16 +294,19 @@ def test_images_from_before_are_queued_for_searches_even_if_interrupted(old: str
         assert connection.execute(queued).fetchone() == (2 * images[0], *images)
 
 
-def test_images_with_keys_from_before_are_queued_for_new_ones_even_if_interrupted(old: str) -> None:
-    migrate.migrate(old, "0012")
+@pytest.mark.parametrize(("before", "after"), [("0012", "0013"), ("0015", "0016")])
+def test_images_with_keys_from_before_are_queued_for_new_ones_even_if_interrupted(
+    old: str, before: str, after: str
+) -> None:
+    migrate.migrate(old, before)
     with open_database(old) as connection:
         indexed = "INSERT INTO recorder_search SELECT id, '{1}' FROM ocr_executions LIMIT 1"
         (images,) = connection.execute("SELECT count(*) FROM ocr_executions").fetchall()
         for _ in range(2):
             connection.execute(indexed)
             # As after a kill before the last statement, the second time.
-            connection.execute("UPDATE recorder_revision SET version_num = '0012'")
-            assert migrate.migrate(old, "0013") == "0013"
+            connection.execute("UPDATE recorder_revision SET version_num = %s", (before,))
+            assert migrate.migrate(old, after) == after
             queued = connection.execute("SELECT ocr_execution_id FROM recorder_search_queue")
             assert (len(queued.fetchall()),) == images
             assert connection.execute("SELECT FROM recorder_search").fetchall() == []

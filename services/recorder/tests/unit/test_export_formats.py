@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from alto_schema import alto_errors
 from exported import box, export, failed, image
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -23,6 +23,7 @@ from ocrstream_recorder.export.tabular import CSV_COLUMNS
 HOSTILE = ["<script>alert(1)</script>", "\"&'", "]]>", "--><b>", "\x01\x0b\x1f", "=1+1", "\ufffe"]
 ALTO = "{http://www.loc.gov/standards/alto/ns-v4#}"
 
+FULL_WIDTH = "\uff1d\uff0b\uff0d\uff20"  # = + - @
 # What the database can hold.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 
@@ -31,7 +32,8 @@ def csv_rows(document: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(document.decode(), newline="")))
 
 
-@given(st.lists(texts, min_size=1), texts)
+@given(st.lists(texts | st.sampled_from([f"{sign}1+1" for sign in FULL_WIDTH]), min_size=1), texts)
+@example(["\uff1d1+1", " \uff201"], "\uff0b")
 def test_json_lines_and_csv_give_back_what_was_read(read: list[str], name: str) -> None:
     one = image(*(box(text) for text in read), source_name=name)
     (line,) = export(Format.JSONL, one).splitlines(keepends=True)
@@ -44,7 +46,7 @@ def test_json_lines_and_csv_give_back_what_was_read(read: list[str], name: str) 
     assert [row["text"].removeprefix("'") for row in rows] == read
     assert {row["source_name"].removeprefix("'") for row in rows} == {name}
     for cell in [row["text"] for row in rows] + [rows[0]["source_name"]]:
-        assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n")), cell
+        assert not cell.lstrip(" ").startswith((*"=+-@\t\r\n", *FULL_WIDTH)), cell
 
 
 def test_csv_has_a_line_for_an_image_without_text() -> None:
@@ -80,6 +82,37 @@ def test_words_are_joined_to_lines_along_their_direction() -> None:
     columns = (box("a", 0), box("b", 500, 100), box("c", 0, 100))
     assert [text_of(line) for line in lines_of(image(*columns, words=True))] == ["a", "b", "c"]
     assert len(lines_of(image(*level))) == 4
+
+
+SET_SOLID = image(
+    *(box(text, 25 * at, width=20) for at, text in enumerate("請求書、の")),
+    box("ABC", 125, width=60),
+    box("金額", 205, width=40),
+    box("合計", 300, width=40),
+    box("금액", 345, width=40),
+    box("합계", 390, width=40),
+    words=True,
+)
+
+
+def test_chinese_and_japanese_words_are_joined_without_blanks() -> None:
+    line = "請求書、の ABC 金額 合計 금액 합계"  # room for a blank between 金額 and 合計
+    assert export(Format.TXT, SET_SOLID, single=True).decode() == f"{line}\n"
+    assert export(Format.MD, SET_SOLID, single=True).decode() == f"# a.png\n\n{line}\n"
+    page = ElementTree.fromstring(export(Format.HOCR, SET_SOLID))  # noqa: S314
+    assert [
+        "".join(span.itertext()) for span in page.iter() if span.get("class") == "ocr_line"
+    ] == [line]
+    (text_line,) = ElementTree.fromstring(export(Format.ALTO, SET_SOLID)).iter(f"{ALTO}TextLine")  # noqa: S314
+    assert (
+        "".join(" " if part.tag == f"{ALTO}SP" else part.get("CONTENT", "") for part in text_line)
+        == line
+    )
+
+
+def test_a_line_break_in_a_box_is_a_blank_where_the_script_has_blanks() -> None:
+    one = image(box("請求\n書"), box("two\nlines", y=40), box("한국\n어", y=80))
+    assert export(Format.TXT, one, single=True).decode() == "請求書\ntwo lines\n한국 어\n"
 
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])

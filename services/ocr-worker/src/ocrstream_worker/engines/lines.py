@@ -3,10 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import fmean
 
-from ocrstream_layout import in_reading_order
+from ocrstream_layout import in_reading_order, join_pieces
 from ocrstream_schemas.events import BoxUnit, TextBox
 from ocrstream_schemas.fields import Point
 
@@ -34,14 +33,8 @@ class Line:
 
 
 def join_words(words: Sequence[Word], corners: Corners) -> Line:
-    """Joins words to a line: separated by spaces, its confidence their mean.
-
-    No space is put between two characters of a script that uses none.
-    """
-    text = words[0].text
-    for before, word in pairwise(words):
-        joined = is_unspaced(before.text[-1:]) and is_unspaced(word.text[:1])
-        text += ("" if joined else " ") + word.text
+    """Joins words to a line; its confidence is their mean."""
+    text = join_pieces(word.text for word in words)
     return Line(text, fmean(word.confidence for word in words), corners, words)
 
 

@@ -15,13 +15,13 @@ from ocrstream_recorder.api.queries import QuerySource, SqlQuery
 from ocrstream_recorder.api.rows import decode_stored, of_kind
 from ocrstream_recorder.search import queries as search_queries
 from ocrstream_recorder.search.index import IndexBacklog
+from ocrstream_recorder.search.normalization import normalize
 from ocrstream_recorder.search.queries import Candidate, Found
 from ocrstream_recorder.search.rules import (
     SearchMode,
     gram_of_batch,
     grams_of_query,
     matching_boxes,
-    normalize,
 )
 from ocrstream_runtime.errors import ProblemError
 
@@ -143,7 +143,8 @@ async def search_text(
         Query(
             max_length=200,
             description="The text to search for, in any language; no character is special. Case,"
-            " width and runs of white space make no difference",
+            " width, runs of white space, forms of quotation marks and dashes, soft hyphens,"
+            " invisible characters, Arabic vowel signs and alef forms make no difference",
             examples=["total", "합계", "發票"],
         ),
     ],
@@ -171,7 +172,8 @@ async def search_text(
 ) -> SearchPage:
     """Images whose newest result has the text, the newest image first, with the boxes that hold it.
 
-    A text with spaces also matches across several boxes.
+    A text also matches across several boxes: a phrase, a word that is hyphenated at a line's end,
+    Chinese and Japanese that continue in another box.
     """
     query = normalize(q)
     if not query:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ocrstream_recorder.export.lines import extent_of, lines_of
+from ocrstream_recorder.export.lines import extent_of, gaps_of, lines_of
 from ocrstream_recorder.export.markup import attributes, escape, points
 from ocrstream_recorder.export.model import Box, ExportImage, Heading
 
@@ -80,8 +80,8 @@ def _block(name: str, image: ExportImage) -> Iterator[str]:
 def _line(name: str, line: Sequence[Box]) -> Iterator[str]:
     baseline = points((line[0].polygon[3], line[-1].polygon[2]))
     yield f'<TextLine ID="{name}" BASELINE="{baseline}"{_place(extent_of(line))}>\n'
-    for number, box in enumerate(line, 1):
-        if number > 1:
+    for number, (gap, box) in enumerate(zip(gaps_of(line), line, strict=True), 1):
+        if gap:
             yield "<SP/>\n"
         known: dict[str, str | float] = {"CONTENT": box.text, "WC": box.confidence}
         yield f'<String ID="{name}_{number}"{attributes(**known)}{_place(box.extent)}>'

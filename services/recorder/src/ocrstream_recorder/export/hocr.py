@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from ocrstream_recorder.export.lines import angle_of, extent_of, lines_of
+from ocrstream_recorder.export.lines import angle_of, extent_of, gaps_of, lines_of
 from ocrstream_recorder.export.markup import escape, number
 from ocrstream_recorder.export.model import Box, ExportImage, Heading
 
@@ -67,12 +67,11 @@ def _line(name: str, line: Sequence[Box]) -> Iterator[str]:
     extent = extent_of(line)
     properties = [_bbox(extent), *_slope(line, extent)]
     yield f'<span class="ocr_line" id="line_{name}" title="{"; ".join(properties)}">'
-    for place, box in enumerate(line, 1):
+    for place, (gap, box) in enumerate(zip(gaps_of(line), line, strict=True), 1):
         corners = " ".join(f"{number(x)} {number(y)}" for x, y in box.polygon)
         of_word = f"{_bbox(box.extent)}; x_wconf {round(100 * box.confidence)}; poly {corners}"
-        yield " " if place > 1 else ""
         yield (
-            f'<span class="ocrx_word" id="word_{name}_{place}" title="{of_word}">'
+            f'{gap}<span class="ocrx_word" id="word_{name}_{place}" title="{of_word}">'
             f"{escape(box.text)}</span>"
         )
     yield "</span><br/>\n"

@@ -4,11 +4,16 @@ import math
 import textwrap
 import zlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ocrstream_recorder.errors import PdfTooLargeError
 from ocrstream_recorder.export import glyphless
-from ocrstream_recorder.export.lines import extent_of
+from ocrstream_recorder.export.bidirectional import (
+    Run,
+    is_right_to_left,
+    runs_in_content_order,
+)
+from ocrstream_recorder.export.lines import extent_of, gaps_of, lines_of, piece_of, text_of
 from ocrstream_recorder.export.model import Box, ExportImage, Heading
 from ocrstream_recorder.export.pdf_images import PdfImage
 from ocrstream_recorder.pictures.source import NoPictureError
@@ -98,8 +103,8 @@ class Pdf:
         notes = [note for note in (image.failure, failure) if note is not None]
         if notes:
             sheet.note(f"{image.title}: {'; '.join(notes)}")
-        for box in image.boxes:
-            sheet.hide_text(box)
+        for line in lines_of(image):
+            sheet.hide_line(line)
         content = self._new()
         yield self._stream(content, b"/Filter /FlateDecode", zlib.compress(sheet.content))
         page = self._new()
@@ -190,22 +195,58 @@ class _Sheet:
             self._parts.append(b"<%s> Tj T*" % line.encode("cp1252", "replace").hex().encode())
         self._parts.append(b"ET EMC")
 
-    def hide_text(self, box: Box) -> None:
-        """Write invisible text with the height, width and angle of its box."""
-        text = " ".join(box.text.split())
+    def hide_line(self, line: Sequence[Box]) -> None:
+        """Write invisible text with the heights, widths and angles of the line's boxes."""
+        right_to_left = is_right_to_left(text_of(line))
+        (x, y), (next_x, next_y) = line[0].polygon[3], line[0].polygon[2]
+        shown = sorted(
+            line,
+            key=lambda box: box.polygon[3][0] * (next_x - x) + box.polygon[3][1] * (next_y - y),
+        )
+        gaps = gaps_of(shown)
+        for at, box in enumerate(shown):
+            width = math.dist(box.polygon[3], box.polygon[2])
+            gap = ""
+            if at + 1 < len(shown):
+                gap = gaps[at + 1]
+                if not gap:  # readers take room for a blank
+                    width = max(width, math.dist(box.polygon[3], shown[at + 1].polygon[3]))
+            self._hide(box, width, gap, right_to_left=right_to_left)
+
+    def _hide(self, box: Box, width: float, gap: str, *, right_to_left: bool) -> None:
+        text = piece_of(box)
         (left_x, left_y), (right_x, right_y) = box.polygon[3], box.polygon[2]
-        width = math.dist(box.polygon[3], box.polygon[2])
+        length = math.dist(box.polygon[3], box.polygon[2])
         height = math.dist(box.polygon[0], box.polygon[3])
-        if not text or not width or not height:
+        if not text or not length or not height:
             return
-        cos, sin = (right_x - left_x) / width, (left_y - right_y) / width
+        runs = runs_in_content_order(text, right_to_left=right_to_left)
+        if gap:
+            runs.append(Run(gap, len(runs)))
+        cos, sin = (right_x - left_x) / length, (left_y - right_y) / length
         size = height * self._scale
         stretch = 100 * width / (self._font.width(text) * height)
         x, y = left_x * self._scale, self.height - left_y * self._scale
         self._parts.append(
-            b"BT /Hidden %.4f Tf 3 Tr %.4f Tz %.5f %.5f %.5f %.5f %.3f %.3f Tm <%s> Tj ET"
-            % (size, stretch, cos, sin, -sin, cos, x, y, self._font.encode(text))
+            b"BT /Hidden %.4f Tf 3 Tr %.4f Tz %.5f %.5f %.5f %.5f %.3f %.3f Tm [<%s>] TJ ET"
+            % (size, stretch, cos, sin, -sin, cos, x, y, self._placed(runs))
         )
+
+    def _placed(self, runs: Sequence[Run]) -> bytes:
+        """The codes of runs, and the moves between them in thousandths of the font's size."""
+        starts: dict[int, float] = {}
+        start = 0.0
+        for run in sorted(runs, key=lambda run: run.place):
+            starts[run.place] = start
+            start += 1000 * self._font.width(run.text)
+        parts: list[bytes] = []
+        place = 0.0
+        for run in runs:
+            if place != starts[run.place]:
+                parts.append(b"> %d <" % (place - starts[run.place]))
+            parts.append(self._font.encode(run.text))
+            place = starts[run.place] + 1000 * self._font.width(run.text)
+        return b"".join(parts)
 
 
 def _fitted(text: str, width: float, height: float) -> tuple[float, list[str]]:

@@ -25,7 +25,8 @@ CSV_COLUMNS = (
     *(f"{axis}{corner}" for corner in range(1, 5) for axis in "xy"),
 )
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+# Some spreadsheets evaluate the full-width forms, too.
+_FORMULA_STARTS = (*"=+-@", *"\uff1d\uff0b\uff0d\uff20", "\t", "\r", "\n", "'")
 
 
 class JsonLines:

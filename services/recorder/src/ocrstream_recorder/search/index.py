@@ -13,7 +13,7 @@ from psycopg import Cursor, sql
 
 from ocrstream_recorder.database.provenance import ORDERED
 from ocrstream_recorder.rules.box_order import boxes_in_order
-from ocrstream_recorder.search.rules import GRAM_BITS, gram_of_batch, grams_of_text, image_text
+from ocrstream_recorder.search.rules import GRAM_BITS, gram_of_batch, grams_of_image
 
 SEGMENT_BITS = 16
 """A segment has 65,536 row ids."""
@@ -152,7 +152,7 @@ def read(cursor: Cursor[Any], at_most: int, characters: int) -> list[QueuedImage
 
 def grams_of(image: QueuedImage) -> ImageGrams:
     """The grams that an image is found by. It computes for long where there is much text."""
-    return ImageGrams(image, grams_of_text(image_text(_in_order(image.texts or [], image.bboxes))))
+    return ImageGrams(image, grams_of_image(_in_order(image.texts or [], image.bboxes)))
 
 
 def write(cursor: Cursor[Any], found: Sequence[ImageGrams]) -> int:

@@ -1,7 +1,6 @@
 """How texts are compared in a search, and the numbers by which images that may match are found.
 
-An image's text is that of its boxes in reading order, one space between two. All comparing is done
-on normalized text: NFKC, case folded, every run of white space one space.
+All comparing is done on normalized text.
 """
 
 import unicodedata
@@ -10,6 +9,8 @@ from enum import StrEnum
 from operator import add
 from typing import TypeVar
 from zlib import crc32
+
+from ocrstream_recorder.search.normalization import image_texts
 
 GRAM_BITS = 20
 """Grams are numbers of so many bits; two that share one only cost a look at an image in vain."""
@@ -23,6 +24,7 @@ _FACTORS = {
     3: (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D),
     4: (0x2C1B3C6D, 0x297A2D39, 0x7FEB352D, 0x846CA68B),
 }
+_REACH = max(_FACTORS) - 1
 _RUNS_ASKED = 5
 _LONG_RUNS_ASKED = 3
 _MOST_KEPT = 100_000
@@ -38,38 +40,20 @@ class SearchMode(StrEnum):
     WORD = "word"
 
 
-def normalize(text: str) -> str:
-    """The text as it is compared; doing it twice changes nothing more."""
-    return " ".join(_fold(text).split())
-
-
-def _fold(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    # Folding may undo the normal form, and the form bring letters that fold: U+0345, U+2121.
-    while not unicodedata.is_normalized("NFKC", folded):
-        folded = unicodedata.normalize("NFKC", folded).casefold()
-    return folded
-
-
-def image_text(texts: Sequence[str]) -> str:
-    """The normalized text of an image, from those of its boxes in reading order."""
-    return " ".join(filter(None, _normalized(texts)))
-
-
-def _normalized(texts: Sequence[str]) -> list[str]:
-    """Each text as `normalize` has it, several times as fast as one by one.
-
-    None has a zero character, which no database holds and which joins with nothing.
-    """
-    folded = " ".join(_fold("\0".join(texts)).split())
-    return folded.replace(" \0", "\0").replace("\0 ", "\0").split("\0")
+def grams_of_image(texts: Sequence[str]) -> set[int]:
+    """What an image is found by, from the texts of its boxes in reading order."""
+    first, *others = image_texts(texts)
+    grams = grams_of_text(first.text)
+    for other in others:
+        # Elsewhere the texts are the same.
+        for place in other.wraps:
+            grams |= grams_of_text(other.text[max(0, place - _REACH) : place + _REACH])
+    return grams
 
 
 def grams_of_text(text: str) -> set[int]:
-    """What an image with this normalized text is found by: its runs of one to three characters, and
-    half of those of four.
+    """The grams of a normalized text: of its runs of one to three characters, and half of those of
+    four.
     """
     # Put together so, it takes two thirds of the time that slices or tuples do.
     twos = list(map(add, text, text[1:]))
@@ -123,21 +107,12 @@ def matching_boxes(
 
     A match may go over several boxes; it counts if each has the confidence.
     """
-    parts = _normalized(texts)
-    marked = "\0".join(filter(None, parts))
-    text = marked.replace("\0", " ")
-    if query not in text:
-        return []  # as most of what shares its grams
-    kept = [number for number, part in enumerate(parts) if part]
     found: set[int] = set()
-    first = passed = 0
-    for start in _occurrences(text, query, mode):
-        first += marked.count("\0", passed, start)
-        last = first + marked.count("\0", start, start + len(query))
-        touched = kept[first : last + 1]
-        if all(confidences[number] >= min_confidence for number in touched):
-            found.update(touched)
-        passed = start
+    for one in image_texts(texts):
+        for start in _occurrences(one.text, query, mode):
+            touched = one.boxes_of(start, start + len(query))
+            if all(confidences[number] >= min_confidence for number in touched):
+                found.update(touched)
     return sorted(found)
 
 
