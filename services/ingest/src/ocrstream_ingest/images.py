@@ -146,7 +146,7 @@ async def _split_files(
     Raises ProblemError (413, 422, 503).
     """
     pages_by_file = await dependencies.documents.split(
-        files, upload.pdf_password and upload.pdf_password.get_secret_value()
+        files, upload.pdf_password.get_secret_value() if upload.pdf_password else None
     )
     first = upload.first_index
     # A client that counts files itself gives the next file the next index, so the further pages of
