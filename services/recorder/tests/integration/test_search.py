@@ -122,6 +122,27 @@ async def test_a_hit_tells_of_its_image_and_boxes(
     }
 
 
+async def test_a_hit_has_all_boxes_of_what_wraps(
+    connection: Connection[Any], searcher: Searcher
+) -> None:
+    images = {
+        "chinese": ["请寄到北京市海", "淀区", "签字"],
+        "english": ["it\u2019s the infor-", "mation"],
+    }
+    record(connection, {name: plain(texts) for name, texts in images.items()})
+    index_all(connection)
+    for query, name, boxes in [
+        ("海淀区", "chinese", [0, 1]),
+        ("淀区 签字", "chinese", [1, 2]),
+        ("it's", "english", [0]),
+        ("the information", "english", [0, 1]),
+        ("mation", "english", [1]),
+    ]:
+        (hit,) = await searcher.hits(query)
+        assert hit["image_path"] == path(name)
+        assert [box["text"] for box in hit["text_boxes"]] == [images[name][at] for at in boxes]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 20, 1000])
 @pytest.mark.parametrize(("segments", "looks"), [(1, 1), (2, 3), (1_000, 10)])
 async def test_the_newest_first_page_by_page(

@@ -127,8 +127,10 @@ def test_words_that_are_boxes_make_a_line(text: str, turn: int) -> None:
 def test_chinese_words_have_a_blank_only_where_there_is_room() -> None:
     near = [box(text, 20 + 50 * at, 20, 40, 40) for at, text in enumerate("請求書の")]
     far = box("金額", 300, 20, 80, 40)
-    page = opened(*near, far, words=True)
+    page = opened(*near, box(" ", 250, 20, 20, 40), far, words=True)
     assert extracted(page) == ["請求書の 金額"]
+    (_, _, right), _ = extents(page)
+    assert right == pytest.approx(near[-1].extent[2], abs=2)
 
 
 def poppler(document: bytes, folder: Path) -> list[str]:

@@ -200,7 +200,7 @@ class _Sheet:
         right_to_left = is_right_to_left(text_of(line))
         (x, y), (next_x, next_y) = line[0].polygon[3], line[0].polygon[2]
         shown = sorted(
-            line,
+            (box for box in line if box.text.strip()),
             key=lambda box: box.polygon[3][0] * (next_x - x) + box.polygon[3][1] * (next_y - y),
         )
         gaps = gaps_of(shown)
