@@ -49,7 +49,11 @@ async def publish(
     monkeypatch: pytest.MonkeyPatch, answers: Iterator[bool], timeout_s: float
 ) -> FullProducer:
     producer = FullProducer(answers)
-    monkeypatch.setattr(publisher_module, "create_producer", lambda *_: producer)
+
+    def create(_settings: ServiceSettings, _client_id: str) -> FullProducer:
+        return producer
+
+    monkeypatch.setattr(publisher_module, "create_producer", create)
     publisher = Publisher(ServiceSettings(), "test", timeout_s)
     await publisher.start()
     try:

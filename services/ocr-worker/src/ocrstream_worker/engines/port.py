@@ -16,7 +16,7 @@ from ocrstream_schemas.events import BoxUnit, Provenance, ResultWarning, TextBox
 RgbImage = NDArray[np.uint8]
 """Height by width by 3, red first."""
 
-RECOGNITION_VERSION = "3"
+RECOGNITION_VERSION = "4"
 """Incremented when the same engine and models read pages better: `versions["ocrstream"]`.
 
 Results without it are version 1: lines as the engine returned them, some of them upside down.
