@@ -46,7 +46,7 @@ class Rig:
 
     def __enter__(self) -> "Rig":
         """Starts the servers; from now on SIGTERM, too, ends the bench with them."""
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+        signal.signal(signal.SIGTERM, _end)
         try:
             for server in (self.kafka, self.postgres):
                 process = server.start(say)
@@ -157,6 +157,10 @@ class Rig:
     ) -> Service:
         environment = {"KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers, **settings}
         return Service(name, command, free_port(), environment, yields)
+
+
+def _end(_number: int, _frame: object) -> None:
+    sys.exit("ended by SIGTERM")
 
 
 async def until_members(bootstrap: str, group: str, count: int) -> None:
