@@ -102,7 +102,7 @@ def _values(schema: Any, schemas: dict[str, Any]) -> str:
     kind = schema.get("format") or schema.get("type", "any JSON")
     if kind == "array":
         return f"list of {_values(schema['items'], schemas)}"
-    text = _NAMES.get(kind, kind)
+    text: str = _NAMES.get(kind) or kind
     least, most = schema.get("minimum"), schema.get("maximum")
     if least is not None and most is not None:
         text += f", {least:,} to {most:,}"
