@@ -147,7 +147,8 @@ ALL_IMAGES = ImageFilters()
 @cached.get("/{batch_id:segment}/images", responses=NOT_FOUND)
 async def read_batch_images(
     batch_id: Key,
-    queries: QuickQueries,
+    quick_queries: QuickQueries,
+    general_queries: GeneralQueries,
     *,
     status: ProcessStatus | None = None,
     reason: Reason | None = None,
@@ -158,6 +159,8 @@ async def read_batch_images(
 ) -> Page[BatchImage]:
     """A batch's images by index, each with its outcome."""
     filters = ImageFilters(status, reason, warning, name)
+    # Reading the names of a large batch must not hold up the paths that are asked most.
+    queries = quick_queries if name is None else general_queries
     page = await images(queries, batch_id, filters, cursor=cursor, limit=limit)
     if not page.items:
         found(await batches.batch(queries, batch_id), "batch", batch_id)
