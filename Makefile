@@ -176,7 +176,7 @@ format: .venv/dev.stamp $(DASHBOARD)/node_modules/dev.stamp ## Format and fix wh
 	$(NODE) npm run --silent format
 
 .PHONY: docs
-docs: .venv/runtime.stamp ## Write the pages that the code tells: configuration, metrics
+docs: .venv/runtime.stamp ## Write the pages that the code tells: configuration, metrics, HTTP paths
 	@$(BIN)/python docs/reference.py
 
 .PHONY: pictures

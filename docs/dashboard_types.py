@@ -25,14 +25,19 @@ from ocrstream_runtime.settings import ServiceSettings
 DASHBOARD = Path(__file__).parents[1] / "services" / "recorder" / "dashboard"
 
 
-def documents() -> dict[str, str]:
-    """The OpenAPI document of each service; nothing is reached or started for it."""
+def apis() -> dict[str, FastAPI]:
+    """The application of each service; nothing is reached or started for it."""
     database = ReadDatabase("postgresql://", connections=1, timeout_s=1)
     records = DeadLetterRecords(ServiceSettings())
     return {
-        "recorder": _document(create_recorder(database, DatabaseZone("UTC"), Health(), records)),
-        "ingest": _document(create_ingest(cast("Dependencies", None), Health())),
+        "recorder": create_recorder(database, DatabaseZone("UTC"), Health(), records),
+        "ingest": create_ingest(cast("Dependencies", None), Health()),
     }
+
+
+def documents() -> dict[str, str]:
+    """The OpenAPI document of each service."""
+    return {service: _document(api) for service, api in apis().items()}
 
 
 def path_of(service: str) -> Path:

@@ -1,4 +1,4 @@
-"""Writes the pages that the code itself tells: every setting, every metric.
+"""Writes the pages that the code itself tells: every setting, metric and path.
 
 `make docs` runs it; a test fails while a page is not what this would write.
 """
@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import http_reference
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import Metric
 from pydantic import AliasChoices
@@ -82,7 +83,11 @@ def metrics() -> str:
 
 def pages() -> dict[Path, str]:
     """What the files are to hold."""
-    return {HERE / "configuration.md": configuration(), HERE / "metrics.md": metrics()}
+    return {
+        HERE / "configuration.md": configuration(),
+        HERE / "metrics.md": metrics(),
+        HERE / "http-reference.md": http_reference.page(),
+    }
 
 
 def _exposed(metric: Metric) -> str:

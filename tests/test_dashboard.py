@@ -133,6 +133,7 @@ async def test_text_is_found_and_is_never_markup(visitor: Visitor, system: Syste
     hit = page.get_by_role("list", name="Images found").get_by_role("listitem")
     await expect(hit).to_have_count(1)
     await expect(hit).to_contain_text(word)
+    await expect(hit.get_by_role("link", name=f"in batch {HOSTILE}")).to_be_visible()
     await visitor.settle()
     await visitor.shoot("search")
     await hit.get_by_role("link").first.click()
@@ -242,6 +243,85 @@ async def test_a_batch_is_cancelled(visitor: Visitor, system: System) -> None:
     await expect(progress.get_by_text("REVOKED")).to_be_visible()
     await expect(page.get_by_role("dialog")).to_have_count(0)
     await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_disabled()
+
+
+async def test_one_goes_from_image_to_image(visitor: Visitor, system: System) -> None:
+    batch_id = f"paged-{secrets.token_hex(4)}"
+    names = ("scan-a.png", "other.png", "scan-b.png", "SCAN-c.png")
+    paths = [system.image(f"{batch_id}/{name}") for name in names]
+    gone = (system.folder / batch_id / "scan-gone.png").as_uri()
+    await system.submit(batch_id, [*paths, gone], 5)
+    system.ended(batch_id)
+    page = visitor.page
+    await visitor.open(f"/batches/{batch_id}")
+    progress = page.get_by_role("region", name="Progress")
+    await expect(progress.get_by_text("4 of 5 read, 1 failed")).to_be_visible()
+    tiles = page.get_by_role("list", name="Images").get_by_role("link")
+    await expect(tiles).to_have_count(5)
+    await page.get_by_text("Failures", exact=True).click()
+    await expect(page.get_by_role("region", name="Not found")).to_be_visible()
+    await page.go_back()
+    await expect(tiles).to_have_count(5)
+
+    await page.get_by_label("Name", exact=True).fill("scan-")
+    await page.get_by_role("combobox", name="Outcome").click()
+    await page.get_by_role("option", name="Read", exact=True).click()
+    await expect(tiles).to_have_count(3)
+    await visitor.settle()
+    await visitor.shoot("batch filtered by name")
+    await tiles.first.click()
+    heading = page.get_by_role("heading", level=1)
+    await expect(heading).to_have_text("scan-a.png")
+    before, after = (page.get_by_role("button", name=name) for name in ("Previous", "Next"))
+    await expect(after).to_be_enabled()
+    await expect(before).to_be_disabled()
+    await page.keyboard.press("ArrowRight")
+    await expect(heading).to_have_text("scan-b.png")
+    await after.click()
+    await expect(heading).to_have_text("SCAN-c.png")
+    await expect(before).to_be_enabled()
+    await expect(after).to_be_disabled()
+    await visitor.settle()
+    await visitor.shoot("image in a batch")
+    await page.keyboard.press("ArrowLeft")
+    await expect(heading).to_have_text("scan-b.png")
+    await page.go_back()
+    await expect(tiles).to_have_count(3)
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("scan-")
+
+
+async def test_a_task_leads_to_its_image_and_batch(visitor: Visitor, system: System) -> None:
+    batch_id = f"tasks-{secrets.token_hex(4)}"
+    path = system.image(f"{batch_id}.png")
+    await read_as(system, batch_id, path, "Rechnung 17")
+    page = visitor.page
+    await visitor.open(f"/tasks?batch={batch_id}")
+    row = page.get_by_role("table", name="Tasks").get_by_role("row").nth(1)
+    await expect(row.get_by_role("link", name=HOSTILE)).to_have_count(2)
+    await expect(page.get_by_role("table", name="Tasks").get_by_role("row")).to_have_count(2)
+    await visitor.settle()
+    await visitor.shoot("tasks of a batch")
+    await row.get_by_role("link", name=HOSTILE).first.click()
+    await expect(page.get_by_role("listbox")).to_contain_text("Rechnung 17")
+
+
+async def test_files_that_cannot_be_read_are_warned_of(visitor: Visitor, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "empty.png").write_bytes(b"")
+    (scan,) = scans(tmp_path, "scan.png")
+    page = visitor.page
+    await visitor.open("/submit")
+    files = page.get_by_label("Files", exact=True).and_(page.locator("input"))
+    await files.set_input_files([tmp_path / "notes.txt", tmp_path / "empty.png", scan])
+    warning = page.get_by_role("status").filter(has_text="2 files will probably fail")
+    await expect(warning).to_contain_text("notes.txt (not a supported kind), empty.png (empty)")
+    await expect(warning).to_contain_text("jpeg, jpg")
+    await visitor.settle()
+    await visitor.shoot("submit with a warning")
+    assert await visitor.shut_out() == []
+    await warning.get_by_role("button", name="Leave them out").click()
+    await expect(warning).to_have_count(0)
+    await expect(page.get_by_text("1 file, ")).to_be_visible()
 
 
 PAGES = {

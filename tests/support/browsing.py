@@ -3,11 +3,12 @@
 import asyncio
 import re
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import BrowserContext, ConsoleMessage, Page, ViewportSize
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, ViewportSize
 
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
@@ -43,6 +44,7 @@ class Visitor:
         await context.add_init_script(_TELL_VIOLATIONS)
         visitor = cls(await context.new_page(), url)
         visitor.page.on("console", visitor._on_console)
+        visitor.page.on("response", visitor._on_response)
         visitor.page.on("pageerror", lambda error: visitor.faults.append(str(error)))
         visitor.page.on("dialog", lambda dialog: visitor.faults.append(f"asks: {dialog.message}"))
         return visitor
@@ -101,6 +103,11 @@ class Visitor:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         safe = re.sub(r"\W+", "-", name).strip("-")
         await self.page.screenshot(path=SCREENSHOTS / f"{safe}.png", animations="disabled")
+
+    def _on_response(self, response: Response) -> None:
+        # A request that an API cannot understand, like one with a parameter that it does not have.
+        if response.status == HTTPStatus.UNPROCESSABLE_ENTITY and response.request.method == "GET":
+            self.faults.append(f"422: {response.url}")
 
     def _on_console(self, message: ConsoleMessage) -> None:
         # That a picture is missing is told as an error, too, and is none of the page's.

@@ -21,15 +21,15 @@ from ocrstream_ingest.worker_lag import WorkerLag
 from ocrstream_runtime.cluster import Cluster, wait_for_cluster
 from ocrstream_runtime.errors import StoppedError, TopicsMissingError
 from ocrstream_runtime.health import Health, create_ops_router
+from ocrstream_runtime.http_api import create_http_api
 from ocrstream_runtime.lifecycle import cancel_on
 from ocrstream_runtime.logs import configure_logs
-from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.retries import retry
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
 from ocrstream_runtime.topics import find_cluster
-from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
+from ocrstream_runtime.tracing import configure_tracing
 
 logger = structlog.get_logger(__name__)
 
@@ -47,14 +47,8 @@ def main() -> None:
 
 def create_api(dependencies: Dependencies, health: Health, origins: Sequence[str] = ()) -> FastAPI:
     """Builds the application and starts nothing. Web pages of `origins` may call it (CORS)."""
-    app = FastAPI(
-        title="Ocrstream ingest",
-        summary="Submits images for OCR",
-        version="1",
-        telemetry=HTTP_TELEMETRY,
-    )
+    app = create_http_api("Ocrstream ingest", "Submits images for OCR")
     app.state.dependencies = dependencies
-    install_problem_handlers(app)
     install_openapi(app)
     app.include_router(create_ops_router(SERVICE, health))
     app.include_router(images.router)

@@ -11,23 +11,22 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 
 import structlog
-from fastapi import FastAPI
 
 from ocrstream_runtime.cluster import Cluster, wait_for_cluster
 from ocrstream_runtime.errors import NotReadyError, StoppedError
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.health import Health, create_ops_router
+from ocrstream_runtime.http_api import create_http_api
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
 from ocrstream_runtime.lifecycle import cancel_on
 from ocrstream_runtime.logs import configure_logs
 from ocrstream_runtime.object_stores import SCHEMES, parse_stores
-from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
 from ocrstream_runtime.settings import load_settings
-from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
+from ocrstream_runtime.tracing import configure_tracing
 from ocrstream_sandbox.shared_buffers import SharedBufferPool
 from ocrstream_schemas.events import WorkerSeen
 from ocrstream_worker import metrics
@@ -72,8 +71,7 @@ async def _run(settings: WorkerSettings) -> int:
     health.add_check("kafka", worker.check_kafka)
     health.add_check("publishing", worker.check_publishing)
     health.add_check("moving", worker.check_progress)
-    api = FastAPI(title="Ocrstream OCR worker", version="1", telemetry=HTTP_TELEMETRY)
-    install_problem_handlers(api)
+    api = create_http_api("Ocrstream OCR worker")
     api.include_router(create_ops_router(SERVICE, health))
     return await run_service(api, settings, stop, worker.run())
 

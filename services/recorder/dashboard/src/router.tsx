@@ -7,6 +7,7 @@ import {
 import { batchSearch } from "./batch/batchSearch";
 import { batchesSearch } from "./batches/batchesSearch";
 import { deadLetterFilters } from "./dead-letters/filters";
+import { imageSearch } from "./image/imageSearch";
 import { ErrorState } from "./shell/ErrorState";
 import { LoadingState } from "./shell/LoadingState";
 import { NotFoundPage } from "./shell/NotFoundPage";
@@ -33,7 +34,7 @@ const pages = [
   createRoute({
     ...under,
     path: "/images",
-    validateSearch: textParams("path", "box", "q"),
+    validateSearch: imageSearch,
     component: lazy(() => import("./image/ImagePage"), "ImagePage"),
   }),
   createRoute({

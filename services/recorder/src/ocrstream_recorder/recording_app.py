@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from fastapi import FastAPI
 from psycopg import Connection
 
 from ocrstream_recorder import recording_metrics
@@ -37,15 +36,15 @@ from ocrstream_runtime.cluster import Cluster, wait_for_cluster
 from ocrstream_runtime.errors import ClusterChangedError, NotReadyError, StoppedError
 from ocrstream_runtime.guarded_http import GuardedBackend, parse_networks
 from ocrstream_runtime.health import Health, create_ops_router
+from ocrstream_runtime.http_api import create_http_api
 from ocrstream_runtime.kafka import create_consumer, create_producer
 from ocrstream_runtime.lag import LagWatch
 from ocrstream_runtime.logs import configure_logs
-from ocrstream_runtime.problems import install_problem_handlers
 from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_runtime.retries import retry
 from ocrstream_runtime.server import stop_on_signals
 from ocrstream_runtime.service import run_service
-from ocrstream_runtime.tracing import HTTP_TELEMETRY, configure_tracing
+from ocrstream_runtime.tracing import configure_tracing
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 logger = structlog.get_logger(__name__)
@@ -69,8 +68,7 @@ async def run(settings: RecordingSettings) -> int:
     stop = stop_on_signals()
     health = Health()
     recorder = _Recorder(settings, stop, health)
-    api = FastAPI(title="Ocrstream recorder, recording", version="1", telemetry=HTTP_TELEMETRY)
-    install_problem_handlers(api)
+    api = create_http_api("Ocrstream recorder, recording")
     api.include_router(create_ops_router(SERVICE, health))
     return await run_service(api, settings, stop, recorder.run())
 

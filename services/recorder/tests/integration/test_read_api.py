@@ -77,6 +77,10 @@ async def test_batches_are_filtered(
         ({"warning": "low_confidence", "status": "SUCCESS"}, [1, 5]),
         ({"warning": "unreadable_script"}, [7]),
         ({"warning": "unreadable_script", "reason": "no_text"}, []),
+        ({"name": "0.pn"}, [0, 10]),
+        ({"name": "7.PNG", "status": "FAILURE"}, [7]),
+        ({"name": "one"}, []),
+        ({"name": "%"}, []),
     ],
 )
 async def test_images_of_a_batch_are_filtered(
@@ -85,6 +89,47 @@ async def test_images_of_a_batch_are_filtered(
     for limit in (1, 2, 3, 100):
         found = await everything(api, "/v1/batches/one/images", **parameters, limit=limit)
         assert [image["index"] for image in found] == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "of", "previous", "following"),
+    [
+        ({}, 0, None, 1),
+        ({}, 5, 4, 6),
+        ({}, 10, 9, None),
+        ({"status": "FAILURE"}, 7, 6, 8),
+        ({"status": "FAILURE"}, 2, None, 6),
+        ({"reason": "no_text"}, 6, None, 8),
+        ({"warning": "small_text"}, 5, 3, None),
+        ({"name": "0"}, 5, 0, 10),
+    ],
+)
+async def test_the_images_beside_an_image(
+    api: httpx.AsyncClient,
+    parameters: dict[str, Any],
+    of: int,
+    previous: int | None,
+    following: int | None,
+) -> None:
+    found = await get(api, "/v1/batches/one/neighbours", chain_id=f"one/{of}", **parameters)
+    beside = [image and image["index"] for image in (found["previous"], found["next"])]
+    assert beside == [previous, following]
+
+
+async def test_an_image_of_another_batch_has_no_neighbours(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/v1/batches/one/neighbours", params={"chain_id": "two/1"})
+    assert (answer.status_code, answer.json()["title"]) == (404, "No such chain")
+
+
+async def test_a_task_tells_its_image_and_batch(api: httpx.AsyncClient) -> None:
+    (task,) = (await get(api, "/v1/tasks", chain_id="one/3", task_name="ocr"))["items"]
+    told = {name: task[name] for name in ("batch_id", "batch_name", "image_path", "source_name")}
+    assert told == {
+        "batch_id": "one",
+        "batch_name": "name 0",
+        "image_path": "file:///one/3.png",
+        "source_name": None,
+    }
 
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 100])
@@ -164,6 +209,9 @@ async def test_a_chain_tells_its_tasks_as_they_began(api: httpx.AsyncClient) -> 
         ({}, 36),
         ({"task_id": "layout one"}, 1),
         ({"chain_id": "one/0"}, 2),
+        ({"batch_id": "one"}, 12),
+        ({"batch_id": "one", "status": "SUCCESS"}, 6),
+        ({"batch_id": "none"}, 0),
         ({"task_name": "layout"}, 3),
         ({"task_name": "ocr", "status": "SUCCESS"}, 18),
         ({"status": "RETRY"}, 3),

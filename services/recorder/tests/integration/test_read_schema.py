@@ -21,6 +21,7 @@ from ocrstream_recorder.api import (
     chains,
     dead_letters,
     images,
+    neighbours,
     search,
     stats,
     tasks,
@@ -36,7 +37,13 @@ CASES_EACH = 40
 ROUTES = [
     route
     for router in (
-        *(batches.router, batches.cached, batch_images.router, batch_images.cached),
+        *(
+            batches.router,
+            batches.cached,
+            batch_images.router,
+            batch_images.cached,
+            neighbours.router,
+        ),
         *(images.router, images.cached, search.router),
         *(chains.router, tasks.router, stats.router, dead_letters.router),
     )

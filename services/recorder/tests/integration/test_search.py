@@ -105,6 +105,7 @@ async def test_a_hit_tells_of_its_image_and_boxes(
                 "public_path": None,
                 "chain_id": "a-0",
                 "batch_id": "b",
+                "batch_name": None,
                 "index": 0,
                 "source_name": "a.pdf",
                 "page": 2,

@@ -19,6 +19,7 @@ export type ResultVersion = Schemas["ResultVersion"];
 export type ResultVersions = Schemas["ResultVersions"];
 export type SearchHit = Schemas["SearchHit"];
 export type Task = Schemas["Task"];
+export type TaskItem = Schemas["TaskItem"];
 export type TaskGroup = Schemas["TaskGroup"];
 export type Worker = Schemas["Worker"];
 export type DeadLetterActionResult = Schemas["Done"];

@@ -1,8 +1,9 @@
 import { Button, Select, Text } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { IMAGE_OUTCOMES, REASONS, selectOptions, WARNINGS } from "../api/labels";
 import type { Batch } from "../api/recorder";
+import { DebouncedInput } from "../shell/DebouncedInput";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
 import filters from "../shell/Filters.module.css";
@@ -15,11 +16,15 @@ import { PAGE_SIZE, type Range, useImagePages } from "./useImagePages";
 
 const route = getRouteApi("/batches/$batchId");
 
-/** The batch's images as a grid, filtered by outcome, reason and warning. */
+/** The batch's images as a grid, filtered by outcome, reason, warning and name. */
 export function BatchImages({ batch }: { batch: Batch }) {
-  const filter = imageFilter(route.useSearch());
+  const { status, reason, warning, name } = route.useSearch();
+  const filter = useMemo(
+    () => imageFilter({ status, reason, warning, name }),
+    [status, reason, warning, name],
+  );
   const navigate = route.useNavigate();
-  const choose = (chosen: { status?: string; reason?: string; warning?: string }) =>
+  const choose = (chosen: { status?: string; reason?: string; warning?: string; name?: string }) =>
     navigate({ search: (now) => ({ ...now, ...chosen }), replace: true });
   return (
     <>
@@ -54,17 +59,22 @@ export function BatchImages({ batch }: { batch: Batch }) {
           onChange={(warning) => choose({ warning: warning ?? "" })}
           className={filters.field}
         />
+        <DebouncedInput
+          label="Name"
+          placeholder="Part of a name"
+          value={filter.name ?? ""}
+          onChange={(name) => choose({ name })}
+        />
         {isFiltered(filter) && (
-          <Button variant="default" onClick={() => choose({ status: "", reason: "", warning: "" })}>
+          <Button
+            variant="default"
+            onClick={() => choose({ status: "", reason: "", warning: "", name: "" })}
+          >
             Clear filters
           </Button>
         )}
       </div>
-      <Images
-        key={`${filter.status} ${filter.reason} ${filter.warning}`}
-        batch={batch}
-        filter={filter}
-      />
+      <Images key={JSON.stringify(filter)} batch={batch} filter={filter} />
     </>
   );
 }
@@ -72,6 +82,7 @@ export function BatchImages({ batch }: { batch: Batch }) {
 function Images({ batch, filter }: { batch: Batch; filter: ImageFilter }) {
   const [visible, setVisible] = useState<Range>({ start: 0, end: PAGE_SIZE });
   const listQuery = { batchId: batch.batch_id, filter, version: batchVersion(batch) };
+  const list = useMemo(() => ({ batch: batch.batch_id, ...filter }), [batch.batch_id, filter]);
   const { images, more, error, retry } = useImagePages(listQuery, visible);
 
   if (error !== null && images.length === 0) {
@@ -83,7 +94,7 @@ function Images({ batch, filter }: { batch: Batch; filter: ImageFilter }) {
   if (images.length === 0) {
     return isFiltered(filter) ? (
       <EmptyState title="No matching images">
-        No image of this batch matches the filters. Choose another outcome, reason or warning.
+        No image of this batch matches the filters. Change or clear the filters.
       </EmptyState>
     ) : (
       <EmptyState title="No images yet">
@@ -102,7 +113,7 @@ function Images({ batch, filter }: { batch: Batch; filter: ImageFilter }) {
           : counted(total, "image")}
       </Text>
       {error !== null && <ErrorState error={error} retry={retry} />}
-      <ImageGrid images={images} total={total} onRangeChange={setVisible} />
+      <ImageGrid images={images} total={total} list={list} onRangeChange={setVisible} />
     </>
   );
 }

@@ -71,9 +71,8 @@ function BatchById({ batchId }: { batchId: string }) {
         className={classes.views}
         data={[...VIEWS]}
         value={view}
-        onChange={(chosen) =>
-          navigate({ search: (now) => ({ ...now, view: chosen }), replace: true })
-        }
+        // Not replaced: the browser's Back returns to the view before.
+        onChange={(chosen) => navigate({ search: (now) => ({ ...now, view: chosen }) })}
       />
       {view === "images" && <BatchImages batch={batch} />}
       {view === "failures" && <FailureList batch={batch} />}

@@ -78,7 +78,16 @@ function Failures({ batchId, group }: { batchId: string; group: FailureGroup }) 
                 size="sm"
                 underline="always"
                 renderRoot={(props) => (
-                  <Link to="/images" search={{ path: image.image_path ?? "" }} {...props} />
+                  <Link
+                    to="/images"
+                    search={{
+                      path: image.image_path ?? "",
+                      chain: image.chain_id,
+                      batch: batchId,
+                      ...search,
+                    }}
+                    {...props}
+                  />
                 )}
               >
                 {nameOf(image)}

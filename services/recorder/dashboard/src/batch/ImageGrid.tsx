@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { BatchImage } from "../api/recorder";
 import classes from "./Batch.module.css";
 import { ImageTile } from "./ImageTile";
+import type { ImageListParams } from "./imageFilter";
 import type { Range } from "./useImagePages";
 
 const MIN_TILE_WIDTH = 140;
@@ -15,14 +16,16 @@ interface Props {
   /** The images that are loaded: the first of the `total`. */
   images: BatchImage[];
   total: number;
+  /** The list that the images are of, in which their pages lead from one to the next. */
+  list: ImageListParams;
   /** Receives the range of rendered images when it changes. */
   onRangeChange: (range: Range) => void;
 }
 
 /** A virtualized grid of image tiles: it renders only tiles in or near the viewport. */
-export function ImageGrid({ images, total, onRangeChange }: Props) {
+export function ImageGrid({ images, total, list, onRangeChange }: Props) {
   const { ref: sizeRef, width } = useElementSize();
-  const list = useRef<HTMLUListElement>(null);
+  const root = useRef<HTMLUListElement>(null);
   const [scrollMargin, setScrollMargin] = useState(0);
   const columns = Math.max(1, Math.floor((width + GAP) / (MIN_TILE_WIDTH + GAP)));
   const virtualizer = useWindowVirtualizer({
@@ -33,7 +36,7 @@ export function ImageGrid({ images, total, onRangeChange }: Props) {
     scrollMargin,
   });
   useLayoutEffect(() => {
-    const top = list.current?.getBoundingClientRect().top ?? 0;
+    const top = root.current?.getBoundingClientRect().top ?? 0;
     setScrollMargin(top + window.scrollY);
   });
   const rows = virtualizer.getVirtualItems();
@@ -45,7 +48,7 @@ export function ImageGrid({ images, total, onRangeChange }: Props) {
   return (
     <div ref={sizeRef}>
       <ul
-        ref={list}
+        ref={root}
         aria-label="Images"
         className={classes.grid}
         style={{ height: virtualizer.getTotalSize() }}
@@ -62,7 +65,7 @@ export function ImageGrid({ images, total, onRangeChange }: Props) {
                 transform: `translate(${(index % columns) * (tileWidth + GAP)}px, ${Math.floor(index / columns) * (ROW_HEIGHT + GAP)}px)`,
               }}
             >
-              <ImageTile image={images[index]} scrolling={virtualizer.isScrolling} />
+              <ImageTile image={images[index]} list={list} scrolling={virtualizer.isScrolling} />
             </li>
           ))}
       </ul>

@@ -15,6 +15,7 @@ import { thumbnailUrl } from "../api/pictures";
 import type { BatchImage } from "../api/recorder";
 import { STATUS_COLORS } from "../shell/StatusBadge";
 import classes from "./Batch.module.css";
+import type { ImageListParams } from "./imageFilter";
 
 const ICONS: Record<string, typeof IconCheck> = {
   PENDING: IconClock,
@@ -29,12 +30,14 @@ const ICONS: Record<string, typeof IconCheck> = {
 interface Props {
   /** Undefined while it loads. */
   image: BatchImage | undefined;
+  /** The list that the image is of. */
+  list: ImageListParams;
   /** While the user scrolls, new tiles do not request their thumbnails. */
   scrolling: boolean;
 }
 
 /** A thumbnail that links to the image's page, with its outcome as colour, icon and text. */
-export const ImageTile = memo(function ImageTile({ image, scrolling }: Props) {
+export const ImageTile = memo(function ImageTile({ image, list, scrolling }: Props) {
   if (image === undefined) {
     return <Skeleton height="100%" />;
   }
@@ -64,7 +67,7 @@ export const ImageTile = memo(function ImageTile({ image, scrolling }: Props) {
   ) : (
     <Link
       to="/images"
-      search={{ path: image.image_path }}
+      search={{ path: image.image_path, chain: image.chain_id, ...list }}
       preload={false}
       aria-label={`${name}: ${outcome}`}
       {...shown}

@@ -2,8 +2,10 @@ import { Badge, Card, Group, Text } from "@mantine/core";
 import type { Batch } from "../api/recorder";
 import type { BatchProgress, Connection } from "../api/useBatchEvents";
 import { BatchBar } from "../batches/BatchBar";
+import { BatchStatus } from "../batches/BatchStatus";
+import { partialOutcome } from "../batches/outcome";
 import { count, counted, duration, moment, rate, secondsBetween } from "../shell/format";
-import { hasEnded, StatusBadge } from "../shell/StatusBadge";
+import { hasEnded } from "../shell/StatusBadge";
 import classes from "./Batch.module.css";
 
 interface Props {
@@ -19,11 +21,12 @@ export function ProgressPanel({ batch, progress, connection }: Props) {
     <Card withBorder component="section" aria-label="Progress">
       <Group justify="space-between" mb="xs">
         <Group gap="xs">
-          <StatusBadge status={batch.status} />
+          <BatchStatus batch={batch} />
           <Text size="sm">
-            {batch.total_known
-              ? `${count(done(batch))} of ${counted(batch.total_images, "image")} done`
-              : `${counted(batch.seen_images, "image")} so far, total not known yet`}
+            {partialOutcome(batch) ??
+              (batch.total_known
+                ? `${count(done(batch))} of ${counted(batch.total_images, "image")} done`
+                : `${counted(batch.seen_images, "image")} so far, total not known yet`)}
           </Text>
         </Group>
         <LiveBadge connection={connection} />

@@ -9,6 +9,7 @@ it("reads the filters of the URL, and ignores unknown values", () => {
     reason: "no_text",
   });
   expect(imageFilter({ warning: "low_confidence" })).toEqual({ warning: "low_confidence" });
+  expect(imageFilter({ name: "scan 1" })).toEqual({ name: "scan 1" });
   expect(imageFilter({ status: "LOST", reason: "", warning: "no_such" })).toEqual({});
 });
 
@@ -22,4 +23,5 @@ it("expects no count that the batch does not have", () => {
   expect(expectedCount({ status: "REVOKED" }, batch)).toBeUndefined();
   expect(expectedCount({ status: "SUCCESS", warning: "small_text" }, batch)).toBeUndefined();
   expect(expectedCount({ status: "FAILURE", reason: "timeout" }, batch)).toBeUndefined();
+  expect(expectedCount({ name: "scan" }, batch)).toBeUndefined();
 });

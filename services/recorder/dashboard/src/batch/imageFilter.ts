@@ -1,18 +1,25 @@
 import { IMAGE_OUTCOMES, parseEnum, REASONS, WARNINGS } from "../api/labels";
 import type { Batch } from "../api/recorder";
 
-/** Selects images of a batch by status, reason and warning. */
+/** Selects images of a batch by status, reason, warning and a part of the name. */
 export interface ImageFilter {
   status?: keyof typeof IMAGE_OUTCOMES;
   reason?: keyof typeof REASONS;
   warning?: keyof typeof WARNINGS;
+  name?: string;
+}
+
+/** A batch's filtered list of images, as URL parameters of an image's page. */
+export interface ImageListParams extends ImageFilter {
+  batch: string;
 }
 
 /** The filter of the URL parameters; unknown values are ignored. */
 export function imageFilter(search: {
-  status?: string;
-  reason?: string;
-  warning?: string;
+  status?: string | undefined;
+  reason?: string | undefined;
+  warning?: string | undefined;
+  name?: string | undefined;
 }): ImageFilter {
   const status = parseEnum(IMAGE_OUTCOMES, search.status);
   const reason = parseEnum(REASONS, search.reason);
@@ -21,6 +28,7 @@ export function imageFilter(search: {
     ...(status && { status }),
     ...(reason && { reason }),
     ...(warning && { warning }),
+    ...(search.name && { name: search.name }),
   };
 }
 
@@ -34,7 +42,7 @@ export function expectedCount(
   filter: ImageFilter,
   batch: Pick<Batch, "seen_images" | "completed_images" | "failed_images">,
 ): number | undefined {
-  if (filter.reason !== undefined || filter.warning !== undefined) {
+  if (filter.reason !== undefined || filter.warning !== undefined || filter.name !== undefined) {
     return undefined;
   }
   switch (filter.status) {

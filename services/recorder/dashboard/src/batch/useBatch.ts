@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { unwrap } from "../api/errors";
 import { type Batch, recorder } from "../api/recorder";
@@ -9,13 +9,7 @@ import type { BatchProgress } from "../api/useBatchEvents";
  * failed refetch keeps the previous data.
  */
 export function useBatch(batchId: string, progress: BatchProgress | undefined) {
-  const row = useQuery({
-    queryKey: ["batch", batchId, "row"],
-    queryFn: ({ signal }) =>
-      unwrap(
-        recorder.GET("/v1/batches/{batch_id}", { params: { path: { batch_id: batchId } }, signal }),
-      ),
-  });
+  const row = useQuery(batchQuery(batchId));
   const { refetch } = row;
   const eventKey =
     progress && [progress.status, progress.revision, progress.run, progress.total_images].join(":");
@@ -25,6 +19,17 @@ export function useBatch(batchId: string, progress: BatchProgress | undefined) {
     }
   }, [eventKey, refetch]);
   return row;
+}
+
+/** A batch by the read API. */
+export function batchQuery(batchId: string) {
+  return queryOptions({
+    queryKey: ["batch", batchId, "row"],
+    queryFn: ({ signal }) =>
+      unwrap(
+        recorder.GET("/v1/batches/{batch_id}", { params: { path: { batch_id: batchId } }, signal }),
+      ),
+  });
 }
 
 /** The batch, updated by its latest event. */

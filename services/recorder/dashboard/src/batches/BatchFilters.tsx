@@ -1,12 +1,10 @@
-import { Button, Select, TextInput } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
+import { Button, Select } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
 import { BATCH_STATUSES, parseEnum, selectOptions } from "../api/labels";
+import { DebouncedInput } from "../shell/DebouncedInput";
 import filters from "../shell/Filters.module.css";
 
 const route = getRouteApi("/");
-const TYPING_MS = 300;
 
 /** The list's filters; they are URL parameters, so that a link keeps them. */
 export function BatchFilters() {
@@ -29,11 +27,13 @@ export function BatchFilters() {
       />
       <DebouncedInput
         label="Name"
+        placeholder="Exact match"
         value={search.name ?? ""}
         onChange={(name) => choose({ name })}
       />
       <DebouncedInput
         label="Initiated by"
+        placeholder="Exact match"
         value={search.initiator ?? ""}
         onChange={(initiator) => choose({ initiator })}
       />
@@ -43,39 +43,5 @@ export function BatchFilters() {
         </Button>
       )}
     </search>
-  );
-}
-
-interface TextProps {
-  label: string;
-  value: string;
-  onChange: (value: string) => void;
-}
-
-function DebouncedInput({ label, value, onChange }: TextProps) {
-  const [text, setText] = useState(value);
-  const reported = useRef(value);
-  const report = useDebouncedCallback((typed: string) => {
-    reported.current = typed;
-    onChange(typed);
-  }, TYPING_MS);
-  useEffect(() => {
-    // A value that this input reported itself is older than the typed text.
-    if (value !== reported.current) {
-      reported.current = value;
-      setText(value);
-    }
-  }, [value]);
-  return (
-    <TextInput
-      label={label}
-      placeholder="Exact match"
-      value={text}
-      onChange={(event) => {
-        setText(event.currentTarget.value);
-        report(event.currentTarget.value);
-      }}
-      className={filters.field}
-    />
   );
 }

@@ -3,9 +3,11 @@ import { useMediaQuery } from "@mantine/hooks";
 import { Link } from "@tanstack/react-router";
 import type { Batch } from "../api/recorder";
 import { count, counted, duration, moment, rate, secondsBetween } from "../shell/format";
-import { hasEnded, StatusBadge } from "../shell/StatusBadge";
+import { hasEnded } from "../shell/StatusBadge";
 import { BatchBar } from "./BatchBar";
 import classes from "./BatchList.module.css";
+import { BatchStatus } from "./BatchStatus";
+import { partialOutcome } from "./outcome";
 
 /** Batches as a table; as cards on narrow screens. */
 export function BatchList({ batches }: { batches: Batch[] }) {
@@ -39,7 +41,7 @@ function BatchTable({ batches }: { batches: Batch[] }) {
               )}
             </Table.Td>
             <Table.Td>
-              <StatusBadge status={batch.status} />
+              <BatchStatus batch={batch} />
             </Table.Td>
             <Table.Td>
               <BatchBar batch={batch} />
@@ -65,7 +67,9 @@ function BatchCards({ batches }: { batches: Batch[] }) {
     <Stack gap="sm" role="list" aria-label="Batches">
       {batches.map((batch) => {
         const facts = [
-          batch.failed_images > 0 ? `${count(batch.failed_images)} failed` : undefined,
+          batch.failed_images > 0 && !hasEnded(batch.status)
+            ? `${count(batch.failed_images)} failed`
+            : undefined,
           rateText(batch),
           timeText(batch),
           batch.initiated_by ?? undefined,
@@ -74,7 +78,7 @@ function BatchCards({ batches }: { batches: Batch[] }) {
           <Card key={batch.batch_id} withBorder padding="sm" role="listitem">
             <Group justify="space-between" wrap="nowrap" align="start" mb="xs">
               <BatchLink batch={batch} />
-              <StatusBadge status={batch.status} />
+              <BatchStatus batch={batch} />
             </Group>
             <BatchBar batch={batch} />
             <Text size="xs" c="dimmed" mt={4}>
@@ -101,6 +105,8 @@ function BatchLink({ batch }: { batch: Batch }) {
 }
 
 function doneText(batch: Batch): string {
+  const partial = partialOutcome(batch);
+  if (partial !== undefined) return partial;
   const done = batch.completed_images + batch.failed_images + batch.revoked_images;
   return batch.total_known
     ? `${count(done)} of ${counted(batch.total_images, "image")}`

@@ -2,6 +2,7 @@ import { Anchor } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Chain, Image } from "../api/recorder";
+import { BatchName } from "../batch/BatchName";
 import { duration, moment } from "../shell/format";
 import { percent } from "./confidence";
 import { FactTable } from "./FactTable";
@@ -31,7 +32,7 @@ export function Details({ image, chain }: { image: Image; chain: Chain | undefin
             <Link {...props} to="/batches/$batchId" params={{ batchId: chain.batch_id ?? "" }} />
           )}
         >
-          {chain.batch_id}
+          <BatchName batchId={chain.batch_id} />
         </Anchor>
       ),
     ],

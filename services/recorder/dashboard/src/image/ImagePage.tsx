@@ -9,6 +9,7 @@ import { ErrorState } from "../shell/ErrorState";
 import { PageTitle } from "../shell/PageTitle";
 import { Details } from "./Details";
 import { ImageView } from "./ImageView";
+import { Neighbours } from "./Neighbours";
 import { imageName } from "./names";
 import { ProvenanceTable, Warnings } from "./ProvenanceTable";
 import { chainQuery, imageQuery, isNotFound, POLL_MS, resultVersionsQuery } from "./queries";
@@ -21,7 +22,13 @@ const route = getRouteApi("/images");
 /** An image: its picture, its text boxes, and how they were read. */
 export function ImagePage() {
   const { path } = route.useSearch();
-  return path === undefined ? <NoImage /> : <OneImage key={path} path={path} />;
+  if (path === undefined) return <NoImage />;
+  return (
+    <Stack>
+      <Neighbours path={path} />
+      <OneImage key={path} path={path} />
+    </Stack>
+  );
 }
 
 function NoImage() {

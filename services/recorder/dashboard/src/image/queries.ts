@@ -2,6 +2,7 @@ import { queryOptions, skipToken } from "@tanstack/react-query";
 import { ApiError, unwrap } from "../api/errors";
 import { retryIntervalMs } from "../api/queryClient";
 import { recorder } from "../api/recorder";
+import type { ImageFilter } from "../batch/imageFilter";
 
 /** How often to poll for a result that is expected. */
 export const POLL_MS = 2_000;
@@ -34,6 +35,17 @@ export function resultVersionsQuery(imagePath: string) {
     },
     refetchInterval: ({ state }) =>
       state.data?.items[0]?.new === null ? POLL_MS : retryIntervalMs(state.error),
+  });
+}
+
+/** The images before and after an image of a batch, among those that the filter selects. */
+export function neighboursQuery(batchId: string, chainId: string, filter: ImageFilter) {
+  return queryOptions({
+    queryKey: ["batch", batchId, "neighbours", chainId, filter],
+    queryFn: ({ signal }) => {
+      const params = { path: { batch_id: batchId }, query: { chain_id: chainId, ...filter } };
+      return unwrap(recorder.GET("/v1/batches/{batch_id}/neighbours", { params, signal }));
+    },
   });
 }
 

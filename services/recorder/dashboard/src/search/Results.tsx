@@ -87,7 +87,7 @@ function Result({ hit, search }: { hit: SearchHit; search: SearchParams }) {
             c="dimmed"
             renderRoot={(props) => <Link to="/batches/$batchId" params={{ batchId }} {...props} />}
           >
-            in batch {batchId}
+            in batch {hit.batch_name || batchId}
           </Anchor>
         )}
       </div>

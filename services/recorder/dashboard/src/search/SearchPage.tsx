@@ -2,6 +2,7 @@ import { Button, CloseButton, Group, SegmentedControl, Stack, TextInput } from "
 import { IconSearch, IconX } from "@tabler/icons-react";
 import { getRouteApi } from "@tanstack/react-router";
 import { useCallback, useEffect, useRef, useState } from "react";
+import { BatchName } from "../batch/BatchName";
 import { EmptyState } from "../shell/EmptyState";
 import { PageTitle } from "../shell/PageTitle";
 import { Results } from "./Results";
@@ -42,10 +43,10 @@ export function SearchPage() {
           <Button
             variant="default"
             rightSection={<IconX size={16} aria-hidden />}
-            aria-label={`Only in batch ${search.batch}: search all batches`}
+            title="Search all batches"
             onClick={() => update({ batch: "" })}
           >
-            Only in batch {search.batch}
+            Only in batch <BatchName batchId={search.batch} />
           </Button>
         )}
       </Group>

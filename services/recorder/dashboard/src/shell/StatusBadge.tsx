@@ -18,10 +18,10 @@ export function hasEnded(status: string): boolean {
   return ENDED.has(status);
 }
 
-/** A status as text and colour. */
-export function StatusBadge({ status }: { status: string }) {
+/** A status as text and colour, which is the status's own unless `color` is given. */
+export function StatusBadge({ status, color }: { status: string; color?: string }) {
   return (
-    <Badge color={STATUS_COLORS[status] ?? "gray"} variant="light" miw="max-content">
+    <Badge color={color ?? STATUS_COLORS[status] ?? "gray"} variant="light" miw="max-content">
       {status}
     </Badge>
   );

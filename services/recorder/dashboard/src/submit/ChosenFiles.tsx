@@ -1,6 +1,6 @@
 import { ActionIcon, Group, Progress, Table, Text } from "@mantine/core";
 import { IconX } from "@tabler/icons-react";
-import { bytes, count } from "../shell/format";
+import { bytes, count, counted } from "../shell/format";
 import type { ChosenFile } from "./uploads";
 
 const MAX_ROWS = 100;
@@ -22,7 +22,7 @@ export function ChosenFiles({ files, onRemove }: Props) {
   return (
     <section aria-label="Files">
       <Text size="sm" c="dimmed">
-        {count(files.length)} files, {bytes(size)}
+        {counted(files.length, "file")}, {bytes(size)}
       </Text>
       <Table aria-label="Files" layout="fixed">
         <Table.Thead>

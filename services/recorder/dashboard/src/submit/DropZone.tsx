@@ -1,7 +1,7 @@
 import { Button, Group, Paper, Text } from "@mantine/core";
 import { type ChangeEvent, useRef, useState } from "react";
 import classes from "./DropZone.module.css";
-import { filesOf, filesOfFolder } from "./fileSelection";
+import { filesOf, filesOfFolder, SUPPORTED_KINDS } from "./fileSelection";
 
 /** A target to drop files and folders on, with buttons to choose them. */
 export function DropZone({ onFiles }: { onFiles(files: File[]): void }) {
@@ -31,6 +31,9 @@ export function DropZone({ onFiles }: { onFiles(files: File[]): void }) {
       }}
     >
       <Text ta="center">Drop images, PDF or TIFF files, or folders of them here.</Text>
+      <Text ta="center" size="sm" c="dimmed">
+        Supported: {SUPPORTED_KINDS}
+      </Text>
       <Group justify="center" mt="md">
         <Button onClick={() => files.current?.click()}>Choose files</Button>
         <Button variant="default" onClick={() => folder.current?.click()}>

@@ -6,6 +6,7 @@ import { bytes, count } from "../shell/format";
 import { PageTitle } from "../shell/PageTitle";
 import { ChosenFiles } from "./ChosenFiles";
 import { DropZone } from "./DropZone";
+import { FileWarnings } from "./FileWarnings";
 import { OptionsForm } from "./OptionsForm";
 import { uploadPortOf } from "./uploadPort";
 import { type UploadsState, uploads } from "./uploads";
@@ -30,6 +31,9 @@ export function SubmitPage() {
       {(state.phase === "choosing" || state.phase === "done") && (
         <DropZone onFiles={(files) => uploads.add(files)} />
       )}
+      {state.phase === "choosing" && (
+        <FileWarnings files={state.files} onLeaveOut={(ids) => uploads.remove(ids)} />
+      )}
       {state.phase === "choosing" && state.files.length > 0 && (
         <OptionsForm
           onSubmit={async (description) => {
@@ -41,7 +45,7 @@ export function SubmitPage() {
       <Sending state={state} onResumed={toBatch} />
       <ChosenFiles
         files={state.files}
-        onRemove={state.phase === "choosing" ? (id) => uploads.remove(id) : null}
+        onRemove={state.phase === "choosing" ? (id) => uploads.remove(new Set([id])) : null}
       />
     </Stack>
   );

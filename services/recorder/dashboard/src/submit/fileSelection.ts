@@ -10,6 +10,15 @@ export function isSupportedFile(name: string): boolean {
   return suffix !== undefined && SUFFIXES.has(suffix.toLowerCase());
 }
 
+/** The supported kinds, by the ends of their names. */
+export const SUPPORTED_KINDS = [...SUFFIXES].join(", ");
+
+/** Why the system will probably not read a file; null if nothing speaks against it. */
+export function fileWarning(file: Pick<File, "name" | "size">): string | null {
+  if (file.size === 0) return "empty";
+  return isSupportedFile(file.name) ? null : "not a supported kind";
+}
+
 /**
  * The files of a folder that the user chose, selected and named as those of a dropped folder.
  */

@@ -61,8 +61,8 @@ export class Uploads {
     this.#set({ files: [...this.#state.files, ...chosen] });
   }
 
-  remove(id: number): void {
-    this.#set({ files: this.#state.files.filter((one) => one.id !== id) });
+  remove(ids: ReadonlySet<number>): void {
+    this.#set({ files: this.#state.files.filter((one) => !ids.has(one.id)) });
   }
 
   /** Clears the files and the upload; submitted images stay submitted. */

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { unwrap } from "../api/errors";
 import { type Chain, recorder } from "../api/recorder";
+import { BatchName } from "../batch/BatchName";
 import { ErrorState } from "../shell/ErrorState";
 import { moment } from "../shell/format";
 import { LoadingState } from "../shell/LoadingState";
@@ -71,7 +72,7 @@ function Header({ chain }: { chain: Chain }) {
                 />
               )}
             >
-              {chain.batch_id}
+              <BatchName batchId={chain.batch_id} />
             </Anchor>
           </Text>
         )}

@@ -33,6 +33,7 @@ export function TaskFilterBar({ filters, onChange }: Props) {
         value={filters.worker}
         onChange={(worker) => change({ worker })}
       />
+      <TypedFilter label="Batch id" value={filters.batch} onChange={(batch) => change({ batch })} />
       <NativeSelect
         label="Started in"
         value={filters.hours ?? ""}

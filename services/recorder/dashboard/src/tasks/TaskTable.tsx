@@ -3,7 +3,8 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { unwrap } from "../api/errors";
 import { retryIntervalMs } from "../api/queryClient";
-import { recorder, type Task } from "../api/recorder";
+import { recorder, type TaskItem } from "../api/recorder";
+import { imageName } from "../image/names";
 import { EmptyState } from "../shell/EmptyState";
 import { ErrorState } from "../shell/ErrorState";
 import { duration, moment } from "../shell/format";
@@ -11,6 +12,7 @@ import { LoadingState } from "../shell/LoadingState";
 import { StatusBadge } from "../shell/StatusBadge";
 import { WideTable } from "../shell/WideTable";
 import { type TaskFilters, taskParameters } from "./filters";
+import classes from "./TaskTable.module.css";
 
 const PAGE_SIZE = 50;
 
@@ -51,9 +53,11 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
   }
   return (
     <>
-      <WideTable label="Tasks" minWidth={760}>
+      <WideTable label="Tasks" minWidth={1040}>
         <Table.Thead>
           <Table.Tr>
+            <Table.Th>Image</Table.Th>
+            <Table.Th>Batch</Table.Th>
             <Table.Th>Task</Table.Th>
             <Table.Th>Status</Table.Th>
             <Table.Th ta="right">Run</Table.Th>
@@ -83,10 +87,35 @@ export function TaskTable({ filters }: { filters: TaskFilters }) {
   );
 }
 
-function Row({ task }: { task: Task }) {
+function ImageLink({ task }: { task: TaskItem }) {
+  const { image_path: path, batch_id: batch, chain_id: chain } = task;
+  if (path === null) return "–";
+  const search = { path, ...(chain !== null && { chain }), ...(batch !== null && { batch }) };
+  return (
+    <Anchor renderRoot={(props) => <Link {...props} to="/images" search={search} />}>
+      {imageName(path, task.source_name, task.page)}
+    </Anchor>
+  );
+}
+
+function Row({ task }: { task: TaskItem }) {
   const name = task.task_name ?? task.task_id;
   return (
     <Table.Tr>
+      <Table.Td maw={240} className={classes.long}>
+        <ImageLink task={task} />
+      </Table.Td>
+      <Table.Td maw={200} className={classes.long}>
+        {task.batch_id !== null && (
+          <Anchor
+            renderRoot={(props) => (
+              <Link {...props} to="/batches/$batchId" params={{ batchId: task.batch_id ?? "" }} />
+            )}
+          >
+            {task.batch_name || task.batch_id}
+          </Anchor>
+        )}
+      </Table.Td>
       <Table.Td>
         {task.chain_id === null ? (
           name

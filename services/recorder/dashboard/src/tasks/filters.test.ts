@@ -18,11 +18,18 @@ it("the default period of the slowest tasks is a day", () => {
 });
 
 it("filters become the API's parameters", () => {
-  const filters = taskFilters({ name: "12", status: "FAILURE", reason: "engine", retried: "yes" });
+  const filters = taskFilters({
+    name: "12",
+    status: "FAILURE",
+    reason: "engine",
+    retried: "yes",
+    batch: "b-1",
+  });
   expect(taskParameters(filters, NOW)).toEqual({
     task_name: "12",
     status: "FAILURE",
     reason: "engine",
+    batch_id: "b-1",
     min_retries: 1,
   });
 });

@@ -9,6 +9,8 @@ export interface TaskFilters {
   name?: string;
   status?: keyof typeof TASK_STATUSES;
   worker?: string;
+  /** A batch's id. */
+  batch?: string;
   reason?: keyof typeof REASONS;
   retried?: "yes";
   order?: "slowest";
@@ -25,6 +27,8 @@ export function taskFilters(search: Record<string, unknown>): TaskFilters {
   if (status) filters.status = status;
   const worker = text(search.worker);
   if (worker) filters.worker = worker;
+  const batch = text(search.batch);
+  if (batch) filters.batch = batch;
   const reason = parseEnum(REASONS, search.reason);
   if (reason) filters.reason = reason;
   if (search.retried === "yes") filters.retried = "yes";
@@ -37,11 +41,12 @@ export function taskFilters(search: Record<string, unknown>): TaskFilters {
 
 /** The filters as parameters of the read API. */
 export function taskParameters(filters: TaskFilters, now: Date): TasksQuery {
-  const { name, status, worker, reason, retried, order, hours } = filters;
+  const { name, status, worker, batch, reason, retried, order, hours } = filters;
   return {
     ...(name && { task_name: name }),
     ...(status && { status }),
     ...(worker && { worker }),
+    ...(batch && { batch_id: batch }),
     ...(reason && { reason }),
     ...(retried && { min_retries: 1 }),
     ...(order && { order }),

@@ -63,7 +63,7 @@ class AnswerCache:
 
         The handler leaves in `request.state.database_state` the state that its first statement saw;
         later statements see that state or a later one. The cache does not keep an answer whose
-        state is empty.
+        state is empty or missing.
         """
         key = request.scope["path"], request.scope["query_string"]
         body = await self._cached_body(key)
@@ -71,7 +71,7 @@ class AnswerCache:
             serving_metrics.CACHE_HITS.inc()
             return Response(body, media_type="application/json")
         response = await handler(request)
-        state: str = request.state.database_state
+        state: str = getattr(request.state, "database_state", "")
         if state and response.status_code == 200 and len(response.body) <= _MAX_ANSWER_BYTES:
             self._state = state
             self._answers[key] = _CachedAnswer(state, bytes(response.body))

@@ -14,6 +14,7 @@ from ocrstream_recorder.api import (
     exports,
     images,
     lag,
+    neighbours,
     pictures,
     reprocessings,
     result_versions,
@@ -35,8 +36,7 @@ from ocrstream_recorder.pictures.pool import PicturePool
 from ocrstream_recorder.pictures.source import NO_IMAGES, ImageSource
 from ocrstream_recorder.progress.batch_watcher import BatchWatcher
 from ocrstream_runtime.health import Health, create_ops_router
-from ocrstream_runtime.problems import install_problem_handlers
-from ocrstream_runtime.tracing import HTTP_TELEMETRY
+from ocrstream_runtime.http_api import create_http_api
 
 SERVICE = "ocrstream-recorder-api"
 
@@ -63,11 +63,8 @@ def create_api(
     workers, events and lag answer 503. `dashboard` is the folder of the built page, which submits
     to `ingest_url`.
     """
-    app = FastAPI(
-        title="Ocrstream recorder",
-        summary="Batches, images, chains and tasks as recorded from events",
-        version="1",
-        telemetry=HTTP_TELEMETRY,
+    app = create_http_api(
+        "Ocrstream recorder", "Batches, images, chains and tasks as recorded from events"
     )
     app.state.database = database
     app.state.answer_cache = AnswerCache(database.quick)
@@ -81,7 +78,6 @@ def create_api(
     app.state.worker_registry = worker_registry or WorkerRegistry()
     app.state.batch_watcher = batch_watcher
     app.state.lag_reader = lag_reader
-    install_problem_handlers(app)
     app.include_router(create_ops_router(SERVICE, health))
     # The router tries one path after the other, so the paths that are asked most come first.
     for router in (
@@ -91,6 +87,7 @@ def create_api(
         search.router,
         batches.router,
         batch_images.router,
+        neighbours.router,
         chains.router,
         tasks.router,
         images.router,

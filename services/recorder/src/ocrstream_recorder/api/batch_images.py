@@ -1,7 +1,7 @@
 """What a batch consists of: its images, its chunks, and the reasons why images failed."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
@@ -12,6 +12,7 @@ from ocrstream_recorder.api import batches
 from ocrstream_recorder.api.answer_cache import DATABASE_STATE, CachedRoute
 from ocrstream_recorder.api.chains import visible_chains
 from ocrstream_recorder.api.http import NOT_FOUND, Key, found, with_example
+from ocrstream_recorder.api.http import Text as TextParameter
 from ocrstream_recorder.api.paging import (
     MAX_INTEGER,
     Cursor,
@@ -45,7 +46,7 @@ ChunkStatus = Literal["open", "completed", "failed"]
 FailureStatus = Literal["FAILURE", "REVOKED"]
 
 
-_FAILED_IMAGE: dict[str, Any] = {
+FAILED_IMAGE: dict[str, Any] = {
     "image_path": "file:///data/a.png",
     "public_path": None,
     "chain_id": "7c6b2c9e-4c8e-5a0e-9d0a-1f6d1a0b7f11",
@@ -64,7 +65,7 @@ _FAILED_IMAGE: dict[str, Any] = {
 class BatchImage:
     """An image of a batch and its outcome."""
 
-    __pydantic_config__ = with_example(**_FAILED_IMAGE)
+    __pydantic_config__ = with_example(**FAILED_IMAGE)
 
     image_path: str | None
     public_path: str | None
@@ -109,7 +110,7 @@ class FailureGroup(BaseModel):
     """Images of a batch that failed for the same reason."""
 
     model_config = with_example(
-        status="FAILURE", reason="no_text", images=1, examples=[_FAILED_IMAGE]
+        status="FAILURE", reason="no_text", images=1, examples=[FAILED_IMAGE]
     )
 
     status: FailureStatus
@@ -119,29 +120,48 @@ class FailureGroup(BaseModel):
     examples: list[BatchImage]
 
 
+WarningFilter = Annotated[
+    WarningCode | None, Query(description="Only images whose result carries this warning")
+]
+NamePart = Annotated[
+    TextParameter,
+    Query(
+        description="Only images whose name holds this text, in any case: the name of the file that"
+        " the user submitted, else the last part of the path"
+    ),
+]
+
+
+class ImageFilters(NamedTuple):
+    """Which images of a batch to choose; None chooses all."""
+
+    status: ProcessStatus | None = None
+    reason: Reason | None = None
+    warning: WarningCode | None = None
+    name: str | None = None
+
+
+ALL_IMAGES = ImageFilters()
+
+
 @cached.get("/{batch_id:segment}/images", responses=NOT_FOUND)
 async def read_batch_images(
     batch_id: Key,
-    queries: QuickQueries,
+    quick_queries: QuickQueries,
+    general_queries: GeneralQueries,
     *,
     status: ProcessStatus | None = None,
     reason: Reason | None = None,
-    warning: Annotated[
-        WarningCode | None, Query(description="Only images whose result carries this warning")
-    ] = None,
+    warning: WarningFilter = None,
+    name: NamePart = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[BatchImage]:
     """A batch's images by index, each with its outcome."""
-    page = await images(
-        queries,
-        batch_id,
-        status=status,
-        reason=reason,
-        warning=warning,
-        cursor=cursor,
-        limit=limit,
-    )
+    filters = ImageFilters(status, reason, warning, name)
+    # Reading the names of a large batch must not hold up the paths that are asked most.
+    queries = quick_queries if name is None else general_queries
+    page = await images(queries, batch_id, filters, cursor=cursor, limit=limit)
     if not page.items:
         found(await batches.batch(queries, batch_id), "batch", batch_id)
     return page
@@ -204,7 +224,7 @@ async def read_batch_failures(
                 status=status,
                 reason=reason,
                 images=count,
-                examples=[_batch_image(row, []) for row in rows],
+                examples=[batch_image(row, []) for row in rows],
             )
         )
     return Page(items=groups, next_cursor=None)
@@ -216,29 +236,27 @@ async def read_batch_failures(
 async def images(
     queries: Queries,
     batch_id: str,
+    filters: ImageFilters = ALL_IMAGES,
     *,
-    status: ProcessStatus | None = None,
-    reason: Reason | None = None,
-    warning: WarningCode | None = None,
     cursor: str | None,
     limit: int,
 ) -> Page[BatchImage]:
     """Images of a batch by index, those without an index last."""
     index, row_id = decode_cursor(cursor, tuple[Integer | None, RowId]) if cursor else (-1, 0)
-    filters = {"batch_id": batch_id, "status": status, "reason": reason, "warning": warning}
+    chosen = {"batch_id": batch_id, **filters._asdict()}
     rows: list[Any] = []
     for query in (_INDEXED_IMAGES, _UNINDEXED_IMAGES):
         indexed = query is _INDEXED_IMAGES
         if len(rows) > limit or (indexed and index is None):
             continue
         position = {"index": index, "row_id": row_id, "rows": limit + 1 - len(rows)}
-        rows += await queries.rows(query, {**filters, **position})
+        rows += await queries.rows(query, {**chosen, **position})
         row_id = 0 if indexed else row_id
     return page_of(
         rows,
         limit,
         lambda row: (row.image_index, row.id),
-        lambda row: _batch_image(row, row.warnings or []),
+        lambda row: batch_image(row, row.warnings or []),
     )
 
 
@@ -266,33 +284,41 @@ _IMAGE_COLUMNS = (
 )
 _index = ChainExecution.image_index
 _row_id = bindparam("row_id", type_=BigInteger)
-_images = (
+IMAGES_OF_BATCH = (
     visible_chains(*_IMAGE_COLUMNS, _warnings.label("warnings"), DATABASE_STATE)
     .where(ChainExecution.batch_id == bindparam("batch_id"))
     .limit(bindparam("rows", type_=BigInteger))
 )
-# An index of its own serves each condition.
-_CONDITIONS = {
+_path = ChainExecution.input_data["image_path"].as_string()
+_name = func.coalesce(
+    ChainExecution.input_data["source_name"].as_string(), func.substring(_path, "[^/]*$")
+)
+# An index of its own serves each condition but `name`, which reads all images of the batch.
+IMAGE_CONDITIONS = {
     "status": ChainExecution.status == bindparam("status"),
     "reason": ChainExecution.reason == bindparam("reason"),
     "warning": _warnings.op("?")(cast(bindparam("warning"), Text)),
+    "name": func.strpos(func.lower(_name), func.lower(bindparam("name"))) > 0,
 }
 _INDEXED_IMAGES = FilterQuery(
-    _images.where(
+    IMAGES_OF_BATCH.where(
         _index.is_not(None),
         tuple_(_index, ChainExecution.id) > tuple_(bindparam("index", type_=BigInteger), _row_id),
     ).order_by(_index, ChainExecution.id),
-    _CONDITIONS,
+    IMAGE_CONDITIONS,
     plan_by_value=True,
 )
 _UNINDEXED_IMAGES = FilterQuery(
-    _images.where(_index.is_(None), ChainExecution.id > _row_id).order_by(ChainExecution.id),
-    _CONDITIONS,
+    IMAGES_OF_BATCH.where(_index.is_(None), ChainExecution.id > _row_id).order_by(
+        ChainExecution.id
+    ),
+    IMAGE_CONDITIONS,
     plan_by_value=True,
 )
 
 
-def _batch_image(row: Any, warnings: list[str]) -> BatchImage:
+def batch_image(row: Any, warnings: list[str]) -> BatchImage:
+    """The image of a row with the columns of `IMAGES_OF_BATCH`."""
     data: dict[str, Any] = row.input_data if isinstance(row.input_data, dict) else {}
     return BatchImage(
         image_path=of_kind(data.get("image_path"), str),

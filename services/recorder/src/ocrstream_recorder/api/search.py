@@ -53,6 +53,7 @@ class SearchHit:
     public_path: str | None
     chain_id: str | None
     batch_id: str | None
+    batch_name: str | None
     index: int | None
     source_name: str | None
     """The name of the file that the user submitted."""
@@ -84,6 +85,7 @@ class SearchPage(Page[SearchHit]):
                 "public_path": None,
                 "chain_id": "b-1",
                 "batch_id": "b",
+                "batch_name": "receipts of May",
                 "index": 1,
                 "source_name": "receipts.pdf",
                 "page": 2,
@@ -218,6 +220,7 @@ def _hit(image: Candidate, matching: list[int]) -> SearchHit:
         public_path=image.public_path,
         chain_id=image.chain_id,
         batch_id=image.batch_id,
+        batch_name=image.batch_name,
         index=image.image_index,
         source_name=of_kind(data.get("source_name"), str),
         page=of_kind(data.get("page"), int),

@@ -19,6 +19,7 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import InstrumentedAttribute
 
 from ocrstream_recorder.api.http import Moment, Text, with_example
 from ocrstream_recorder.api.paging import (
@@ -31,8 +32,8 @@ from ocrstream_recorder.api.paging import (
     page_of,
 )
 from ocrstream_recorder.api.queries import FilterQuery, GeneralQueries
-from ocrstream_recorder.api.rows import columns_of, row_to_model
-from ocrstream_recorder.database.tables import ChainExecution, TaskLog
+from ocrstream_recorder.api.rows import columns_of, of_kind, row_to_model
+from ocrstream_recorder.database.tables import BatchExecution, ChainExecution, TaskLog
 from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.rules.status import ProcessStatus
 from ocrstream_runtime.errors import ProblemError
@@ -87,6 +88,27 @@ class Task(BaseModel):
     updated_at: datetime
 
 
+class TaskItem(Task):
+    """One task, with the image and the batch of its chain."""
+
+    model_config = with_example(
+        **TASK_EXAMPLE,
+        batch_id="b-1",
+        batch_name="scans of May",
+        image_path="file:///data/a.png",
+        source_name="a.png",
+        page=None,
+    )
+
+    batch_id: str | None
+    batch_name: str | None
+    image_path: str | None
+    source_name: str | None
+    """The name of the file that the user submitted."""
+    page: int | None
+    """The page of that file, if it is a document."""
+
+
 class TaskGroup(BaseModel):
     """The outcomes of the tasks with one name, or of one worker, that started in a time range."""
 
@@ -120,6 +142,7 @@ async def read_tasks(
     *,
     task_id: Text = None,
     chain_id: Text = None,
+    batch_id: Text = None,
     task_name: Text = None,
     status: ProcessStatus | None = None,
     worker: Text = None,
@@ -130,7 +153,7 @@ async def read_tasks(
     order: TaskOrder = "newest",
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> Page[Task]:
+) -> Page[TaskItem]:
     """Tasks, the newest first, or the slowest of those that started at `started_from` or later."""
     if order == "slowest" and started_from is None:
         raise ProblemError(
@@ -141,6 +164,7 @@ async def read_tasks(
     parameters: dict[str, Any] = {
         "task_id": task_id,
         "chain_id": chain_id,
+        "batch_id": batch_id,
         "task_name": task_name,
         "status": status,
         "worker": worker,
@@ -160,7 +184,7 @@ async def read_tasks(
         rows,
         limit,
         lambda row: row.id if order == "newest" else (row.duration // _MICROSECOND, row.id),
-        lambda row: task_of(row, row.chain_id, queries.zone),
+        lambda row: _task_item(row, queries.zone),
     )
 
 
@@ -212,10 +236,32 @@ async def read_task_summary(
 
 def task_of(row: Any, chain_id: str | None, zone: DatabaseZone) -> Task:
     """The task of a row with `TASK_COLUMNS`."""
-    duration = None
-    if row.started_at is not None and row.finished_at is not None:
-        duration = row.finished_at - row.started_at
-    return row_to_model(Task, row, TaskLog, zone, chain_id=chain_id, duration_s=_seconds(duration))
+    return row_to_model(
+        Task, row, TaskLog, zone, chain_id=chain_id, duration_s=_seconds(_duration_of(row))
+    )
+
+
+def _task_item(row: Any, zone: DatabaseZone) -> TaskItem:
+    data: dict[str, Any] = row.input_data if isinstance(row.input_data, dict) else {}
+    return row_to_model(
+        TaskItem,
+        row,
+        TaskLog,
+        zone,
+        chain_id=row.chain_id,
+        duration_s=_seconds(_duration_of(row)),
+        batch_id=row.batch_id,
+        batch_name=row.batch_name,
+        image_path=of_kind(data.get("image_path"), str),
+        source_name=of_kind(data.get("source_name"), str),
+        page=of_kind(data.get("page"), int),
+    )
+
+
+def _duration_of(row: Any) -> timedelta | None:
+    if row.started_at is None or row.finished_at is None:
+        return None
+    return row.finished_at - row.started_at
 
 
 def _seconds(duration: timedelta | None) -> float | None:
@@ -228,19 +274,32 @@ _MICROSECOND = timedelta(microseconds=1)
 # Clocks differ: a task may have ended before it started.
 _Microseconds = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 
-# A subquery in the column list: the server runs it for the rows of the page alone.
-_CHAIN_ID = (
-    select(ChainExecution.chain_id)
+# Subqueries in the column list: the server runs them for the rows of the page alone.
+_OF_CHAIN = tuple(
+    select(column)
     .where(ChainExecution.id == TaskLog.chain_execution_id)
     .scalar_subquery()
-    .label("chain_id")
+    .label(column.key)
+    for column in (ChainExecution.chain_id, ChainExecution.batch_id, ChainExecution.input_data)
 )
-_TASKS_OF_CHAIN = TaskLog.chain_execution_id.in_(
-    select(ChainExecution.id).where(ChainExecution.chain_id == bindparam("chain_id"))
+_BATCH_NAME = (
+    select(BatchExecution.batch_name)
+    .join(ChainExecution, ChainExecution.batch_id == BatchExecution.batch_id)
+    .where(ChainExecution.id == TaskLog.chain_execution_id)
+    .scalar_subquery()
+    .label("batch_name")
 )
+
+
+def _tasks_where(name: str, column: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
+    chains = select(ChainExecution.id).where(column == bindparam(name))
+    return TaskLog.chain_execution_id.in_(chains)
+
+
 _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "task_id": TaskLog.task_id == bindparam("task_id"),
-    "chain_id": _TASKS_OF_CHAIN,
+    "chain_id": _tasks_where("chain_id", ChainExecution.chain_id),
+    "batch_id": _tasks_where("batch_id", ChainExecution.batch_id),
     "task_name": TaskLog.task_name == bindparam("task_name"),
     "status": TaskLog.status == bindparam("status"),
     "worker": TaskLog.worker == bindparam("worker"),
@@ -251,7 +310,7 @@ _CONDITIONS: dict[str, ColumnElement[bool]] = {
 }
 _before_id = bindparam("before_id", type_=BigInteger)
 _tasks = (
-    select(TaskLog.id, *TASK_COLUMNS, _CHAIN_ID, _DURATION.label("duration"))
+    select(TaskLog.id, *TASK_COLUMNS, *_OF_CHAIN, _BATCH_NAME, _DURATION.label("duration"))
     .where(TaskLog.task_id.is_not(None))
     .limit(bindparam("rows", type_=BigInteger))
 )

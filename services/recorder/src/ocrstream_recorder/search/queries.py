@@ -83,7 +83,8 @@ found AS MATERIALIZED (
     LIMIT {{limit}}
 )
 SELECT l.down_to, i.* FROM looked l LEFT JOIN LATERAL (
-    SELECT o.id, o.image_path, o.public_path, o.chain_id, c.batch_id, c.image_index, c.input_data,
+    SELECT o.id, o.image_path, o.public_path, o.chain_id, c.batch_id, c.batch_name,
+           c.image_index, c.input_data,
            {ORDERED} AS ordered, b.texts, b.confidences, b.bboxes
     FROM found f
     JOIN ocr_executions o ON o.id = f.id
@@ -97,8 +98,11 @@ SELECT l.down_to, i.* FROM looked l LEFT JOIN LATERAL (
         ) r
     ) b
     LEFT JOIN LATERAL (
-        SELECT batch_id, image_index, input_data FROM chain_executions WHERE chain_id = o.chain_id
-        ORDER BY run DESC, id DESC LIMIT 1
+        SELECT e.batch_id, (
+            SELECT batch_name FROM batch_executions WHERE batch_id = e.batch_id
+        ) AS batch_name, e.image_index, e.input_data
+        FROM chain_executions e WHERE e.chain_id = o.chain_id
+        ORDER BY e.run DESC, e.id DESC LIMIT 1
     ) c ON true
 ) i ON true
 ORDER BY i.id DESC
@@ -113,6 +117,7 @@ class Candidate(NamedTuple):
     public_path: str | None
     chain_id: str | None
     batch_id: str | None
+    batch_name: str | None
     image_index: int | None
     input_data: Any
     texts: list[str]
