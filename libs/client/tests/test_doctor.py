@@ -83,9 +83,7 @@ SETTINGS = {
 }
 
 
-def examined(
-    monkeypatch: pytest.MonkeyPatch, letters: int, **settings: str
-) -> dict[str, Finding]:
+def examined(monkeypatch: pytest.MonkeyPatch, letters: int, **settings: str) -> dict[str, Finding]:
     """What the doctor finds where each service is called like its host, by part."""
 
     def answer(request: httpx.Request) -> httpx.Response:
