@@ -28,6 +28,7 @@ from tiff_files import (
 from ocrstream_ingest.documents import DocumentLimits, DocumentSplitter
 from ocrstream_ingest.form import ReceivedFile
 from ocrstream_recorder.pictures.pool import PicturePool
+from ocrstream_schemas.events import Refusal
 from ocrstream_worker.decode import DecodeLimits, Decoder
 
 Pixels = NDArray[np.uint8]
@@ -173,6 +174,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], byt
         digest = hashlib.sha256(content).hexdigest()
         file = ReceivedFile(path, order, digest, len(content), content[:1024])
         (written,) = asyncio.run(DocumentSplitter(LIMITS).split([file]))
+        assert not isinstance(written, Refusal), written
         for name, page in zip(CASES, written, strict=True):
             found[order, name] = page.read_bytes()
     return found
