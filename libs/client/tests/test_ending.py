@@ -18,9 +18,8 @@ import pytest
 from scripted_client import BATCH, ENDED, row
 
 PROGRAM = str(Path(sys.executable).with_name("ocrstream"))
-DOCUMENTED = re.findall(
-    r"^\| (\d+) \| .+ \|$", Path("docs/client.md").read_text(encoding="utf-8"), re.MULTILINE
-)
+PAGE = Path(__file__).parents[3] / "docs" / "client.md"
+DOCUMENTED = re.findall(r"^\| (\d+) \| .+ \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 LISTED = "3f0c1b1e-51dc-4b5b-b0d8-6a6a4dd4b4a1"
 FAILED = {**ENDED, "status": "FAILURE", "completed_images": 1, "failed_images": 1}
 BROKEN = row(1, status="FAILURE", reason="undecodable", error="no pixels", source_name="2024/b.png")
