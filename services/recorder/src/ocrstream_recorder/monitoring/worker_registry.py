@@ -16,10 +16,9 @@ from aiokafka.errors import KafkaError
 from ocrstream_recorder import serving_metrics
 from ocrstream_recorder.errors import RegistryStaleError
 from ocrstream_runtime.errors import TopicsMissingError
-from ocrstream_runtime.kafka import RawRecord, create_consumer, record_ref, stop_consumer
+from ocrstream_runtime.kafka import RawRecord, create_consumer, decode_event, stop_consumer
 from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.settings import ServiceSettings
-from ocrstream_schemas.codec import decode
 from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import WorkerSeen
 from ocrstream_schemas.topics import WORKERS_HEARTBEATS
@@ -64,7 +63,7 @@ class WorkerRegistry:
     def add(self, record: RawRecord) -> None:
         """Record a heartbeat; count a record that is none."""
         try:
-            event = decode(record.topic, record.value, record_ref(record))
+            event = decode_event(record)
             if not isinstance(event, WorkerSeen) or record.key != event.worker.encode():
                 raise InvalidRecordError("the key is not the worker's name")
         except InvalidRecordError as error:
