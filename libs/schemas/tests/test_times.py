@@ -28,7 +28,7 @@ instants = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=st.ju
 timestamps = st.integers(-1, 2**63 - 1) | st.integers(NOW_MS - HOUR_MS, NOW_MS + HOUR_MS)
 
 
-def result(**times: datetime | None) -> bytes:
+def result(**times: Any) -> bytes:
     return encode(OcrSucceeded(chain_id="c", image_path="a", boxes=(), **times))
 
 

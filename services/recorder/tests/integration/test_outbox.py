@@ -30,6 +30,7 @@ class Producer:
     def __init__(self, log: list[tuple[str, str]] | None = None) -> None:
         self.log = [] if log is None else log
         self.refused: set[int] = set()
+        self.timestamps_ms: dict[str, int] = {}
         self.count = 0
         self.held = asyncio.Event()
         self.held.set()
@@ -39,8 +40,15 @@ class Producer:
         yield self
 
     async def send(
-        self, topic: str, *, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+        self,
+        topic: str,
+        *,
+        key: bytes,
+        value: bytes,
+        headers: list[tuple[str, bytes]],
+        timestamp_ms: int,
     ) -> "asyncio.Task[None]":
+        self.timestamps_ms[dict(headers)["ce_id"].decode()] = timestamp_ms
         number, self.count = self.count, self.count + 1
         return asyncio.create_task(
             self._acknowledge(number, key.decode(), dict(headers)["ce_id"].decode())

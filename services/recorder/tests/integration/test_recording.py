@@ -274,7 +274,7 @@ async def test_a_poll_that_fails_registers_nothing_and_moves_nothing(
 
 
 def redriven(value: bytes, offset: int, number: int) -> RawRecord:
-    origin = RecordRef(TOPIC, 0, 0, 1_700_000_000_000)
+    origin = RecordRef(TOPIC, 0, 0, 1_780_000_000_000)
     headers = (*origin_headers(origin), (REDRIVE, str(number).encode()))
     return dataclasses.replace(record(value, offset), headers=headers)
 

@@ -209,8 +209,8 @@ MUTANTS = (
     Mutant(
         "a record is known whenever it was written",
         "rules/fingerprints.py",
-        "\\0{ref.timestamp_ms}",
-        "",
+        '\\0{ref.timestamp_ms}"\n    bound = bounding_ms(ref, recorded_ms)\n',
+        '"\n    bound = 0\n',
         f"{KNOWN}::test_an_equal_record_in_another_place_or_time_is_another",
     ),
     Mutant(
@@ -232,7 +232,7 @@ MUTANTS = (
         "recording/decoding.py",
         "return DecodedRecord(record, changes_of_dead_letter(image), rejection)",
         "changes = changes_of_dead_letter(image)\n"
-        "    mark = fingerprint(record.topic, record.value, record_ref(record))\n"
+        "    mark = fingerprint(record.topic, record.value, record_ref(record), record.timestamp)\n"
         "    changes = msgspec.structs.replace(changes, fingerprint=mark)\n"
         "    return DecodedRecord(record, changes, rejection)",
         f"{KNOWN}::test_what_became_a_dead_letter_is_decoded_again",
