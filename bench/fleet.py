@@ -13,8 +13,8 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from ocrstream_local.processes import Process
-from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
-from ocrstream_schemas.codec import decode, encode
+from ocrstream_runtime.kafka import RawRecord, decode_event, stop_consumer
+from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded
 from ocrstream_schemas.topics import OCR_RESULTS, TOPICS, lane_topic
 
@@ -89,7 +89,7 @@ class Batch:
                 self._note(record)
 
     def _note(self, record: RawRecord) -> None:
-        event = decode(record.topic, record.value, record_ref(record))
+        event = decode_event(record)
         if isinstance(event, Outcome) and event.batch_id == self.batch_id:
             assert event.index is not None
             self.outcomes[event.index].append(event)

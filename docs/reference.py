@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from pydantic import AliasChoices
 
 from ocrstream_ingest.settings import IngestSettings
-from ocrstream_recorder.settings import RecorderSettings, RecordingSettings, ServingSettings
+from ocrstream_recorder.settings import DatabaseSettings, RecordingSettings, ServingSettings
 from ocrstream_runtime.settings import ENV_PREFIX, ServiceSettings
 from ocrstream_worker.settings import WorkerSettings
 
@@ -49,12 +49,12 @@ exist from the start. The alerts, and what to do about them, are under
 def configuration() -> str:
     """The page about settings."""
     shared = dict(_settings(ServiceSettings))
-    recorder = shared | dict(_settings(RecorderSettings))
+    recorder = shared | dict(_settings(DatabaseSettings))
     parts = [_CONFIGURATION, _settings_table("Every service", shared)]
     for title, kind, told in (
         ("ingest", IngestSettings, shared),
         ("ocr-worker", WorkerSettings, shared),
-        ("recorder, both processes", RecorderSettings, shared),
+        ("recorder, both processes", DatabaseSettings, shared),
         ("recorder, recording", RecordingSettings, recorder),
         ("recorder, answering: `ocrstream-recorder serve`", ServingSettings, recorder),
     ):

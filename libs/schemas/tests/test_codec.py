@@ -24,6 +24,7 @@ from ocrstream_schemas.events import (
     TaskStarted,
     WorkerSeen,
 )
+from ocrstream_schemas.fields import MAX_BATCH_IMAGES
 from ocrstream_schemas.headers import (
     cloud_event_headers,
     origin_headers,
@@ -46,7 +47,7 @@ from ocrstream_schemas.topics import (
     timestamp_limits,
 )
 
-REF = RecordRef(IMAGES_SUBMITTED, 3, 17, 1_700_000_000_000)
+REF = RecordRef(IMAGES_SUBMITTED, 3, 17, 1_800_000_000_000)
 TOPIC_OF: dict[type[Event], str] = {
     ImageSubmitted: IMAGES_SUBMITTED,
     BatchCompleted: BATCHES_COMPLETED,
@@ -59,8 +60,10 @@ TOPIC_OF: dict[type[Event], str] = {
 # Any text that JSON can carry and the database can store.
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 identifiers = texts.filter(bool)
-moments = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+RECORDED_AT = datetime(2027, 1, 15, 8, tzinfo=UTC)
+moments = st.datetimes(datetime(2, 1, 1), datetime(2027, 1, 15, 8), timezones=st.just(UTC))  # noqa: DTZ001
 counts = st.integers(0, 2**31 - 1)
+totals = st.integers(0, MAX_BATCH_IMAGES)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -83,8 +86,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         ),
         texts,
     ),
-    **dict.fromkeys(("index", "batch_total", "total_images", "completed_images"), counts),
-    **dict.fromkeys(("failed_images", "revoked_images", "images_in_flight", "images_done"), counts),
+    **dict.fromkeys(("batch_total", "total_images"), totals),
+    **dict.fromkeys(("index", "completed_images", "failed_images", "revoked_images"), counts),
+    **dict.fromkeys(("images_in_flight", "images_done"), counts),
     **dict.fromkeys(
         ("total_tasks", "page", "chunk_size", "revision", "run", "attempt"),
         st.integers(1, 2**31 - 2),
@@ -222,7 +226,7 @@ def submitted(**fields: Any) -> AnyEvent:
 def test_the_smallest_submission_is_completed() -> None:
     event = submitted()
     assert isinstance(event, ImageSubmitted)
-    assert event.submitted_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    assert event.submitted_at == RECORDED_AT
     assert event.chain_id
     assert (event.run, event.batch_id, event.total_tasks) == (1, None, None)
     batched = submitted(batch_id="b", index=1)
@@ -259,7 +263,7 @@ def test_what_names_something_is_not_empty(field: str) -> None:
         ("index", 0, 2**31 - 1),
         ("run", 1, 2**31 - 2),
         ("total_tasks", 1, 2**31 - 1),
-        ("batch_total", 0, 2**31 - 1),
+        ("batch_total", 0, MAX_BATCH_IMAGES),
         ("page", 1, 2**31 - 1),
     ],
 )
@@ -269,6 +273,16 @@ def test_numbers_end_where_their_columns_do(field: str, least: int, greatest: in
     for beyond in (least - 1, greatest + 1, 1.5, "1"):
         with pytest.raises(InvalidRecordError, match=field):
             submitted(**{field: beyond})
+
+
+def test_an_announced_total_ends_there_too() -> None:
+    def announced(total: int) -> AnyEvent:
+        value = {"type": "BatchSubmitted", "batch_id": "b", "total_images": total}
+        return decode(BATCHES_COMMANDS, json.dumps(value).encode(), REF)
+
+    announced(MAX_BATCH_IMAGES)
+    with pytest.raises(InvalidRecordError, match="total_images: a batch has at most 100,000,000"):
+        announced(MAX_BATCH_IMAGES + 1)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +388,7 @@ def test_outcomes_are_completed_from_their_record() -> None:
     event = decode(OCR_RESULTS, value, REF)
     assert isinstance(event, OcrSucceeded)
     assert event.task_id
-    assert event.finished_at == event.submitted_at == datetime.fromtimestamp(1_700_000_000, UTC)
+    assert event.finished_at == event.submitted_at == RECORDED_AT
     started = decode(
         TASKS_LIFECYCLE,
         b'{"type": "TaskStarted", "chain_id": "c", "task_id": "t", "task_name": "n"}',

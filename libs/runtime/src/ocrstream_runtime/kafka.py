@@ -8,6 +8,8 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 
 from ocrstream_runtime.errors import RecordTooLargeError
 from ocrstream_runtime.settings import ServiceSettings
+from ocrstream_schemas.codec import decode
+from ocrstream_schemas.events import AnyEvent
 from ocrstream_schemas.headers import Headers, origin_of
 from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import TOPICS
@@ -49,6 +51,14 @@ def record_ref(record: RawRecord) -> RecordRef:
     """Returns the record's first coordinates, before any dead letter and redrive."""
     here = RecordRef(record.topic, record.partition, record.offset, record.timestamp)
     return origin_of(record.headers, here)
+
+
+def decode_event(record: RawRecord) -> AnyEvent:
+    """Decodes a record as `codec.decode` does, and bounds its times by its own timestamp, too.
+
+    Raises InvalidRecordError; KeyError if the contract does not have the topic.
+    """
+    return decode(record.topic, record.value, record_ref(record), record.timestamp)
 
 
 def create_producer(settings: ServiceSettings, client_id: str) -> AIOKafkaProducer:

@@ -26,7 +26,9 @@ from ocrstream_schemas.events import (
     TaskSucceeded,
     WorkerSeen,
 )
+from ocrstream_schemas.fields import MAX_BATCH_IMAGES
 from ocrstream_schemas.ids import RecordRef, derive_chain_id, ocr_task_id
+from ocrstream_schemas.times import CLOCK_SKEW, bounding_ms, moment_of
 from ocrstream_schemas.topics import (
     BATCHES_COMMANDS,
     BATCHES_COMPLETED,
@@ -66,6 +68,11 @@ _TIME_FIELDS: Mapping[type[Event], tuple[str, ...]] = {
     for kind in get_args(AnyEvent)
 }
 
+_TOTAL_FIELDS: Mapping[type[Event], str] = {
+    ImageSubmitted: "batch_total",
+    BatchSubmitted: "total_images",
+}
+
 # Fields whose value is an object of the contract, whose own fields may be null as well.
 _NESTED = frozenset(
     name
@@ -78,12 +85,18 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 EventT = TypeVar("EventT", bound=Event)
 
 
-def decode(topic: str, value: bytes | None, ref: RecordRef) -> AnyEvent:
+def decode(
+    topic: str, value: bytes | None, ref: RecordRef, recorded_ms: int | None = None
+) -> AnyEvent:
     """Decodes a record and completes the event with the ids and times that it lacks.
 
-    It skips a byte order mark. Raises InvalidRecordError with a one-line reason if the value is not
-    JSON in UTF-8, breaks the schema, or contains what the database cannot store (NUL, more than 64
-    levels); KeyError if the contract does not have the topic.
+    It skips a byte order mark. `recorded_ms` is the record's own timestamp, None if `ref` holds it.
+    A time of the event that is more than CLOCK_SKEW after `times.bounding_ms` becomes that limit,
+    so every reader and replay compares the same times.
+
+    Raises InvalidRecordError with a one-line reason if the value is not JSON in UTF-8, breaks the
+    schema, announces more than MAX_BATCH_IMAGES, or contains what the database cannot store (NUL,
+    more than 64 levels); KeyError if the contract does not have the topic.
     """
     decoder = _IMAGES if is_images_topic(topic) else _DECODERS[topic]
     if value is None:
@@ -95,7 +108,9 @@ def decode(topic: str, value: bytes | None, ref: RecordRef) -> AnyEvent:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRecordError(encoding_error(value) or str(error)) from error
     check_open_fields(event, value)
-    return _complete(event, value, ref)
+    _check_total(event)
+    own_ms = ref.timestamp_ms if recorded_ms is None else recorded_ms
+    return _complete(event, value, ref, moment_of(bounding_ms(ref, own_ms)))
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], value: bytes) -> Any:
@@ -123,18 +138,21 @@ def encode(event: Event) -> bytes:
     return msgspec.json.encode(event)
 
 
-def _complete(event: Any, value: bytes, ref: RecordRef) -> AnyEvent:
+def _complete(event: Any, value: bytes, ref: RecordRef, recorded_at: datetime) -> AnyEvent:
     # Events are frozen, but no other code has this one yet; a changed copy takes ten times as long.
     set_field = msgspec.structs.force_setattr
     kind = type(event)
+    latest = recorded_at + CLOCK_SKEW
     for field in _TIME_FIELDS[kind]:
         moment = getattr(event, field)
-        if moment is not None and moment.tzinfo is not UTC:
-            set_field(event, field, _to_utc(field, moment))
+        if moment is None:
+            continue
+        bounded = min(moment if moment.tzinfo is UTC else _to_utc(field, moment), latest)
+        if bounded is not moment:
+            set_field(event, field, bounded)
     for field in _DEFAULT_TIME_FIELDS.get(kind, ()):
         if getattr(event, field) is None:
-            moment = datetime.fromtimestamp(max(ref.timestamp_ms, 0) / 1000, UTC)
-            set_field(event, field, moment)
+            set_field(event, field, recorded_at)
     if kind is ImageSubmitted:
         if event.chain_id is None:
             chain_id = derive_chain_id(event.batch_id, event.index, event.image_path, ref, value)
@@ -163,6 +181,14 @@ def check_open_fields(event: Event, value: bytes) -> None:
     # JSON can contain NUL only as an escape; few values contain a literal backslash before "u0000".
     if b"\\u0000" in value:
         _check_no_nul(msgspec.to_builtins(event))
+
+
+def _check_total(event: Event) -> None:
+    field = _TOTAL_FIELDS.get(type(event))
+    if field is not None and (getattr(event, field) or 0) > MAX_BATCH_IMAGES:
+        raise InvalidRecordError(
+            f"{field}: a batch has at most {MAX_BATCH_IMAGES:,} images; split it"
+        )
 
 
 def _check_depth(field: str, content: Any) -> None:

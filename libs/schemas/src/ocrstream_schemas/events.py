@@ -2,7 +2,8 @@
 
 An encoded event is a JSON object with a `type` (optional on `images.submitted`). Readers ignore
 unknown fields; a missing optional field and `null` mean the same. Times are RFC 3339; a time
-without an offset is UTC. A field documented at a base class means the same in its subclasses.
+without an offset is UTC. Readers bound times by the record's timestamp (see `times`). A field
+documented at a base class means the same in its subclasses.
 """
 
 from datetime import datetime

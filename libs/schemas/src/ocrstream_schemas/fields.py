@@ -24,6 +24,9 @@ _INT32_MAX = 2**31 - 1
 Index = Annotated[int, msgspec.Meta(ge=0, le=_INT32_MAX)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=_INT32_MAX)]
 PositiveCount = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX)]
+MAX_BATCH_IMAGES = 100_000_000
+"""The greatest total that anyone may announce for a batch. `codec.decode` checks it, because the
+published schemas allow any Count and may not become narrower (ADR 32)."""
 # One below the column's maximum, because a retry stores run + 1.
 Run = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX - 1)]
 Attempt = Annotated[int, msgspec.Meta(ge=1, le=_INT32_MAX - 1)]

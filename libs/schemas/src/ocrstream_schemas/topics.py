@@ -15,6 +15,8 @@ LANES = ("urgent", "gpu")
 
 _HOUR_MS = 3600 * 1000
 RETENTION_MS = 7 * 24 * _HOUR_MS
+TIMESTAMP_AFTER_MAX_MS = _HOUR_MS
+"""How far a record's timestamp may be ahead of the broker's clock."""
 DEAD_LETTER_HEADROOM_BYTES = 64 * 1024
 """How much larger a dead letter may be than a record of its origin, because of its headers."""
 
@@ -29,7 +31,7 @@ def timestamp_limits(retention_ms: int) -> dict[str, str]:
     """
     return {
         "message.timestamp.before.max.ms": str(retention_ms - retention_ms // 7),
-        "message.timestamp.after.max.ms": str(_HOUR_MS),
+        "message.timestamp.after.max.ms": str(TIMESTAMP_AFTER_MAX_MS),
     }
 
 

@@ -30,6 +30,7 @@ from ocrstream_ingest.submission import Submission
 from ocrstream_ingest.uploads import Move
 from ocrstream_runtime.errors import ProblemError
 from ocrstream_schemas.events import Refusal
+from ocrstream_schemas.fields import MAX_BATCH_IMAGES
 
 router = APIRouter(prefix="/v1", tags=["submit"])
 
@@ -182,10 +183,21 @@ async def _split_files(
 
 
 def _total(upload: UploadForm, images: Sequence[_Image], files: int) -> int | None:
+    """Returns the batch's total; None if it is not known yet. Raises ProblemError (422)."""
     if upload.batch_open:
         return None
+    if upload.batch_total is None:
+        return len(images)
     # A client that announces a total counts files, of which documents have several images.
-    return len(images) if upload.batch_total is None else upload.batch_total + len(images) - files
+    total = upload.batch_total + len(images) - files
+    if total > MAX_BATCH_IMAGES:
+        raise ProblemError(
+            422,
+            "The request breaks its schema",
+            f"#/batch_total: with the pages of documents the batch has {total:,} images;"
+            f" {MAX_BATCH_IMAGES:,} are allowed, so split it",
+        )
+    return total
 
 
 def _response(

@@ -21,6 +21,7 @@ from pydantic_core import PydanticUseDefault
 
 from ocrstream_schemas.batch_options import check_options
 from ocrstream_schemas.events import Reason
+from ocrstream_schemas.fields import MAX_BATCH_IMAGES
 
 MAX_REFERENCES = 10_000
 MAX_FILES = 200
@@ -64,7 +65,7 @@ Name = Annotated[Text, Field(max_length=255)]
 SourceName = Annotated[Text, Field(max_length=1024)]
 Initiator = Annotated[Text, Field(max_length=100)]
 Index = Annotated[int, Field(ge=0, le=INDEX_MAX)]
-Count = Annotated[int, Field(ge=0, le=INDEX_MAX)]
+BatchTotal = Annotated[int, Field(ge=0, le=MAX_BATCH_IMAGES)]
 PositiveCount = Annotated[int, Field(ge=1, le=INDEX_MAX)]
 Flag = Annotated[bool, BeforeValidator(_default_if_null, json_schema_input_type=bool | None)]
 Glob = Annotated[Text, Field(min_length=1, max_length=255)]
@@ -111,7 +112,7 @@ class BatchDescription(BaseModel):
     batch_id: Identifier | None = None
     batch_name: Name | None = None
     batch_total: Annotated[
-        Count | None,
+        BatchTotal | None,
         Field(description="How many images the whole batch has, if this request is only a part"),
     ] = None
     chunk_size: PositiveCount | None = None

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from ocrstream_ingest.publisher import Publisher, Record
 from ocrstream_ingest.submission import Submission
 from ocrstream_runtime.errors import ProblemError
+from ocrstream_schemas.fields import MAX_BATCH_IMAGES
 
 _MAX_IN_FLIGHT = 3
 """How many groups of images the broker may have yet to acknowledge."""
@@ -20,7 +21,8 @@ async def publish_stream(
 ) -> tuple[int, int]:
     """Publishes the batch without its total, then the images as they arrive, then the total.
 
-    Returns how many images there were, and the total. If `groups` raises ProblemError, the images
+    Returns how many images there were, and the total. Raises ProblemError (413) for more than
+    MAX_BATCH_IMAGES. If `groups` raises ProblemError, the images
     published by then become the batch's total, so that the batch ends, and the ProblemError names
     their number; without any, nothing is published.
     """
@@ -28,6 +30,13 @@ async def publish_stream(
     in_flight: deque[asyncio.Task[None]] = deque()
     try:
         async for records in groups:
+            if accepted + len(records) > MAX_BATCH_IMAGES:
+                raise ProblemError(
+                    413,
+                    "Too many images",
+                    f"A batch has at most {MAX_BATCH_IMAGES:,} images; submit the others as"
+                    " another batch",
+                )
             if accepted == 0:
                 await publisher.publish(submission.batch_id, [submission.batch_record(batch_total)])
             accepted += len(records)

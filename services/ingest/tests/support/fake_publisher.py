@@ -1,5 +1,6 @@
 """A publisher without a broker, for tests of the API."""
 
+import time
 from collections.abc import Sequence
 
 from ocrstream_ingest.publisher import Publisher, Record
@@ -13,8 +14,6 @@ from ocrstream_schemas.events import (
     ImageSubmitted,
 )
 from ocrstream_schemas.ids import RecordRef
-
-_REF = RecordRef("", 0, 0, 0)
 
 
 class FakePublisher(Publisher):
@@ -36,7 +35,7 @@ class FakePublisher(Publisher):
             self.failures -= 1
             raise ProblemError(503, "Kafka unavailable", "in this test")
         for topic, key, value, _ in records:
-            event = decode(topic, value, _REF)
+            event = decode(topic, value, RecordRef(topic, 0, 0, int(time.time() * 1000)))
             if isinstance(event, ImageSubmitted):
                 assert key.decode() == event.chain_id
                 self.images.append(event)

@@ -136,6 +136,17 @@ async def test_a_batch_can_be_uploaded_whose_total_only_its_end_tells(
     assert [batch.total_images for batch in publisher.batches] == [None, 1]
 
 
+async def test_a_total_above_the_limit_is_refused(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
+    for total, status in ((100_000_000, 202), (100_000_001, 422)):
+        body = {"batch_id": "b", "batch_total": total, "images": []}
+        answer = await api.post("/v1/batches", json=body)
+        assert answer.status_code == status
+    assert "#/batch_total" in answer.json()["detail"]
+    assert [batch.total_images for batch in publisher.batches] == [100_000_000]
+
+
 @pytest.mark.parametrize("form", [{}, {"batch_id": "b", "batch_total": "2"}])
 async def test_an_open_batch_is_a_named_batch_without_a_total(
     api: httpx.AsyncClient, publisher: FakePublisher, form: dict[str, str]
@@ -216,7 +227,7 @@ def test_models_have_the_contracts_bounds() -> None:
         (models.Name, fields.Name),
         (models.SourceName, fields.SourceName),
         (models.Index, fields.Index),
-        (models.Count, fields.Count),
+        (models.PositiveCount, fields.PositiveCount),
     ):
         (meta,) = (one for one in get_args(theirs) if isinstance(one, msgspec.Meta))
         expected = {

@@ -28,6 +28,7 @@ from ocrstream_ingest.dependencies import create_dependencies
 from ocrstream_ingest.settings import IngestSettings
 from ocrstream_runtime.health import Health
 from ocrstream_sandbox.errors import ChildStarvedError, ChildUnavailableError
+from ocrstream_schemas.fields import MAX_BATCH_IMAGES
 
 
 @pytest.fixture
@@ -259,6 +260,17 @@ async def test_images_do_not_go_beyond_the_greatest_index(
     assert "#/first_index" in answer.json()["detail"]
     assert (await upload(api, *files, batch_id="b", first_index=str(2**31 - 2))).status_code == 202
     assert [image.index for image in publisher.images] == [2**31 - 2, 2**31 - 1]
+
+
+async def test_pages_do_not_raise_a_total_above_its_limit(
+    api: httpx.AsyncClient, publisher: FakePublisher
+) -> None:
+    for total, status in ((MAX_BATCH_IMAGES - 2, 202), (MAX_BATCH_IMAGES - 1, 422)):
+        form = {"batch_id": "b", "batch_total": str(total)}
+        answer = await upload(api, ("a.pdf", pdf(3)), first_index="0", **form)
+        assert answer.status_code == status
+    assert "#/batch_total: with the pages" in answer.json()["detail"]
+    assert [batch.total_images for batch in publisher.batches] == [MAX_BATCH_IMAGES]
 
 
 async def test_pages_take_places_of_their_own_if_the_client_goes_on_behind_them(

@@ -9,6 +9,8 @@ import httpx
 import pytest
 from fake_publisher import FakePublisher
 
+from ocrstream_ingest import stream_publishing
+
 HEADERS = {"content-type": "application/x-ndjson"}
 
 
@@ -33,6 +35,22 @@ async def test_lines_are_a_batch_whose_total_comes_last(
     assert [image.index for image in publisher.images] == list(range(2500))
     assert [batch.total_images for batch in publisher.batches] == [None, 2500]
     assert {image.batch_id for image in publisher.images} == {answer.json()["batch_id"]}
+
+
+async def test_a_stream_ends_at_the_limit_of_a_batch(
+    api: httpx.AsyncClient, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_publishing, "MAX_BATCH_IMAGES", 2000)
+
+    async def three_thousand() -> AsyncGenerator[bytes]:
+        for _ in range(3):
+            yield lines(*references(1000))
+
+    answer = await post(api, three_thousand())
+    assert answer.status_code == 413
+    assert "at most 2,000 images" in answer.json()["detail"]
+    assert len(publisher.images) == answer.json()["accepted_images"] == 2000
+    assert [batch.total_images for batch in publisher.batches] == [None, 2000]
 
 
 async def test_the_first_line_may_describe_the_batch(

@@ -15,12 +15,11 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from ocrstream_runtime.background_loop import BackgroundLoop
-from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
+from ocrstream_runtime.kafka import RawRecord, decode_event, stop_consumer
 from ocrstream_runtime.lifecycle import wait_for_event
 from ocrstream_runtime.messaging_spans import process_span
 from ocrstream_runtime.retries import OUTAGE_BACKOFF
 from ocrstream_runtime.starvation_aware_timeout import StarvationAwareTimeout
-from ocrstream_schemas.codec import decode
 from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import ImageSubmitted
 from ocrstream_worker import metrics
@@ -201,7 +200,7 @@ class ImageConsumer(ConsumerRebalanceListener):
         # aiokafka may return records just before it calls `on_partitions_assigned`.
         tracker = self._trackers.setdefault(partition, OffsetTracker())
         try:
-            image = decode(record.topic, record.value, record_ref(record))
+            image = decode_event(record)
         except InvalidRecordError as error:
             metrics.INVALID_RECORDS.inc()
             logger.info(

@@ -1,6 +1,7 @@
 """Publishes events, and retries until the broker has acknowledged them."""
 
 import asyncio
+import time
 
 import structlog
 from aiokafka.errors import KafkaError, KafkaTimeoutError
@@ -11,6 +12,7 @@ from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_runtime.retries import OUTAGE_BACKOFF
 from ocrstream_schemas.headers import Headers, cloud_event_headers
+from ocrstream_schemas.times import record_timestamp_ms
 from ocrstream_worker.result_events import OutgoingEvent, without_options
 
 logger = structlog.get_logger(__name__)
@@ -63,7 +65,11 @@ class KafkaPublisher:
         try:
             async with self._producer.acquire() as producer:
                 await producer.send_and_wait(
-                    outgoing.topic, outgoing.value, key=key, headers=headers
+                    outgoing.topic,
+                    outgoing.value,
+                    key=key,
+                    headers=headers,
+                    timestamp_ms=record_timestamp_ms(outgoing.value, int(time.time() * 1000)),
                 )
         except ClockRefusedError as error:
             if outgoing.topic not in self._clock_errors:

@@ -7,9 +7,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ocrstream_runtime.background_loop import BackgroundLoop
-from ocrstream_runtime.kafka import RawRecord, record_ref, stop_consumer
+from ocrstream_runtime.kafka import RawRecord, decode_event, stop_consumer
 from ocrstream_runtime.retries import OUTAGE_BACKOFF
-from ocrstream_schemas.codec import decode
 from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import BatchRevoked, ImageSubmitted
 from ocrstream_schemas.topics import BATCHES_COMMANDS
@@ -130,7 +129,7 @@ class Revocations:
     def apply(self, record: RawRecord) -> None:
         """Records a cancellation; ignores other commands."""
         try:
-            event = decode(record.topic, record.value, record_ref(record))
+            event = decode_event(record)
         except InvalidRecordError:
             return  # the recorder writes its dead letter
         if isinstance(event, BatchRevoked):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -21,7 +21,7 @@ from ocrstream_runtime.errors import NotReadyError, RecordTooLargeError
 from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_runtime.retries import Backoff
 from ocrstream_schemas.codec import decode
-from ocrstream_schemas.events import ImageSubmitted, Provenance, TaskRevoked, TextBox
+from ocrstream_schemas.events import ImageSubmitted, Provenance, TaskRevoked, TaskStarted, TextBox
 from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import OCR_RESULTS, TASKS_LIFECYCLE, TOPICS
 from ocrstream_worker import publisher as publisher_module
@@ -38,6 +38,7 @@ class Broker:
     def __init__(self, *failures: Exception) -> None:
         self._failures = list(failures)
         self.records: list[tuple[str, bytes, bytes]] = []
+        self.timestamps_ms: list[int] = []
 
     @asynccontextmanager
     async def acquire(self) -> AsyncGenerator["Broker"]:
@@ -45,12 +46,19 @@ class Broker:
             yield self
 
     async def send_and_wait(
-        self, topic: str, value: bytes, *, key: bytes, headers: list[tuple[str, bytes]]
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        key: bytes,
+        headers: list[tuple[str, bytes]],
+        timestamp_ms: int,
     ) -> None:
         assert dict(headers)["ce_type"]
         if self._failures:
             raise self._failures.pop(0)
         self.records.append((topic, value, key))
+        self.timestamps_ms.append(timestamp_ms)
 
 
 def publisher_to(broker: Broker) -> KafkaPublisher:
@@ -71,6 +79,22 @@ async def test_insists_while_the_failure_may_pass() -> None:
     broker = Broker(KafkaConnectionError(), KafkaTimeoutError())
     await publisher_to(broker).publish(attempt().started_event(), "c")
     assert [(topic, key) for topic, _, key in broker.records] == [(TASKS_LIFECYCLE, b"c")]
+
+
+async def test_a_submitter_whose_clock_is_ahead_gets_its_own_time_back() -> None:
+    now = datetime.now(UTC)
+    broker = Broker()
+    for ahead in (timedelta(0), timedelta(minutes=50)):
+        submitted_at = now + ahead
+        image = ImageSubmitted(image_path="file:///a", chain_id="c", submitted_at=submitted_at)
+        message = ImageAttempt(image, 1, now, "worker-1").started_event()
+        await publisher_to(broker).publish(message, "c")
+        topic, value, _ = broker.records.pop()
+        timestamp_ms = broker.timestamps_ms.pop()
+        event = decode(topic, value, RecordRef(topic, 0, 0, timestamp_ms))
+        assert isinstance(event, TaskStarted)
+        assert event.submitted_at == submitted_at
+    assert timestamp_ms - now.timestamp() * 1000 > 39 * 60 * 1000
 
 
 async def test_while_the_clock_is_wrong_it_says_so_and_insists(
@@ -121,6 +145,6 @@ async def test_options_are_left_out_where_they_do_not_fit() -> None:
     broker = Broker()
     await publisher_to(broker).publish(attempt(options).revoked_event(NOW), "c")
     ((topic, value, _),) = broker.records
-    event = decode(topic, value, RecordRef(topic, 0, 0, 0))
+    event = decode(topic, value, RecordRef(topic, 0, 0, 1_780_000_000_000))
     assert isinstance(event, TaskRevoked)
     assert (event.chain_id, event.image_path, event.options) == ("c", "file:///a", None)

@@ -59,7 +59,7 @@ MESSAGES = {
 
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES.keys())
 def test_readers_get_the_event_and_the_whole_context(message: OutgoingEvent) -> None:
-    event = decode(message.topic, message.value, RecordRef(message.topic, 0, 0, 0))
+    event = decode(message.topic, message.value, RecordRef(message.topic, 0, 0, 1_780_000_000_000))
     assert event == message.event or getattr(message.event, "task_id", "") is None
     submitted, said = msgspec.to_builtins(IMAGE), msgspec.to_builtins(event)
     for field in submitted.keys() - NOT_REPEATED:

@@ -43,7 +43,9 @@ def main() -> None:
 def _migrate(settings: DatabaseSettings) -> None:
     configure_logs("ocrstream-recorder", settings.log_level)
     try:
-        revision = migrate.migrate(settings.database_url.get_secret_value())
+        revision = migrate.migrate(
+            settings.database_url.get_secret_value(), zone=settings.db_timezone
+        )
     except CannotTakeOverError as error:
         sys.exit(f"Not migrated: {error}")
     except DBAPIError as error:

@@ -44,22 +44,17 @@ def _checked(url: SecretStr) -> SecretStr:
 
 
 class DatabaseSettings(ServiceSettings):
-    """What it takes to reach the database."""
+    """What all that use the database have in common."""
 
     database_url: Annotated[SecretStr, Field(validation_alias="DATABASE_URL")]
     """PostgreSQL, as `postgresql://user:password@host:port/database`."""
+    db_timezone: str = "UTC"
+    """Time zone of the tables' times; needed only for a database of another system."""
 
     @field_validator("database_url")
     @classmethod
     def _is_postgresql(cls, url: SecretStr) -> SecretStr:
         return _checked(url)
-
-
-class RecorderSettings(DatabaseSettings):
-    """What the process that records and the one that answers have in common."""
-
-    db_timezone: str = "UTC"
-    """Time zone of the tables' times; needed only for a database of another system."""
 
     @field_validator("db_timezone")
     @classmethod
@@ -71,7 +66,7 @@ class RecorderSettings(DatabaseSettings):
         return name
 
 
-class RecordingSettings(RecorderSettings):
+class RecordingSettings(DatabaseSettings):
     """Settings of the process that records."""
 
     group_id: Annotated[str, Field(min_length=1, max_length=255)] = "recorder"
@@ -109,7 +104,7 @@ class RecordingSettings(RecorderSettings):
         return networks
 
 
-class ServingSettings(RecorderSettings):
+class ServingSettings(DatabaseSettings):
     """Settings of the process that answers."""
 
     read_connections: Annotated[int, Field(ge=1, le=100)] = 5

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.integration
 ZONE = DatabaseZone("Europe/Berlin")
 LONG_AGO = datetime(2020, 1, 1, 12, tzinfo=UTC)
 FAR_AHEAD = datetime(2120, 1, 1, 12, tzinfo=UTC)
+REF = RecordRef(BATCHES_COMMANDS, 0, 0, int(FAR_AHEAD.timestamp() * 1000))
 
 
 def write(connection: Connection[Any], *events: AnyEvent) -> None:
@@ -67,8 +68,7 @@ def carry_out(connection: Connection[Any]) -> None:
     rows = connection.execute(
         "DELETE FROM recorder_outbox WHERE topic = %s RETURNING value", (BATCHES_COMMANDS,)
     ).fetchall()
-    ref = RecordRef(BATCHES_COMMANDS, 0, 0, 0)
-    write(connection, *(decode(BATCHES_COMMANDS, value, ref) for (value,) in rows))
+    write(connection, *(decode(BATCHES_COMMANDS, value, REF) for (value,) in rows))
 
 
 def test_what_is_due_is_cancelled_once(connection: Connection[Any], database_url: str) -> None:
@@ -161,7 +161,7 @@ def test_a_cancel_by_deadline_is_an_event_as_any_other(connection: Connection[An
     look(connection)
     row = connection.execute("SELECT event_id, value, now() FROM recorder_outbox").fetchone()
     assert row is not None
-    event = decode(BATCHES_COMMANDS, row[1], RecordRef(BATCHES_COMMANDS, 0, 0, 0))
+    event = decode(BATCHES_COMMANDS, row[1], REF)
     assert isinstance(event, BatchRevoked)
     assert (row[0], event.initiated_by) == ("b:deadline:1", "deadline")
     assert event.revoked_at is not None

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import Connection
 from real_servers import fresh_database
+from recorder_events import RECORDED_MS
 from recorder_ledgers import History, contents_of, dealt, histories, record, retry_request
 from recorder_oracle import Content, batches, retried
 from recorder_rows import TABLES, check_batches_completed, check_rows, submit_again
@@ -24,9 +25,10 @@ from ocrstream_recorder.recording import chain_rows
 from ocrstream_recorder.recording.decoding import chains_named_by, decode_record
 from ocrstream_recorder.recording.poll_transaction import Written
 from ocrstream_recorder.rules.poll_changes import PollChanges
-from ocrstream_runtime.kafka import RawRecord
+from ocrstream_runtime.kafka import RawRecord, decode_event
 from ocrstream_schemas.codec import encode
 from ocrstream_schemas.events import ImageSubmitted, OcrFailed, OcrSucceeded, Reason, TextBox
+from ocrstream_schemas.times import record_timestamp_ms
 from ocrstream_schemas.topics import BATCHES_COMMANDS, OCR_RESULTS
 
 # `make test-deep` takes more, by a profile of its own.
@@ -92,7 +94,18 @@ def submitted_again(connection: Connection[Any]) -> list[RawRecord]:
     sent = connection.execute(
         "SELECT topic, value FROM recorder_outbox WHERE topic <> 'batches.completed' ORDER BY id"
     )
-    return [record(topic, value, 1000 + at) for at, (topic, value) in enumerate(sent)]
+    records = [produced(topic, value, 1000 + at) for at, (topic, value) in enumerate(sent)]
+    for one in records:
+        # No bound cuts off what puts a retry after all that is known (ADR 19).
+        image = decode_event(one)
+        assert isinstance(image, ImageSubmitted)
+        assert image == msgspec.json.decode(one.value or b"", type=ImageSubmitted)
+    return records
+
+
+def produced(topic: str, value: bytes, offset: int) -> RawRecord:
+    """A record as our own producers write it."""
+    return record(topic, value, offset, record_timestamp_ms(value, RECORDED_MS))
 
 
 def outcomes(records: list[RawRecord], outcomes_of: Iterator[bool]) -> list[RawRecord]:
@@ -107,7 +120,7 @@ def outcomes(records: list[RawRecord], outcomes_of: Iterator[bool]) -> list[RawR
             if next(outcomes_of)
             else OcrFailed(**fields, reason=Reason.ENGINE, error="again")
         )
-        found.append(record(OCR_RESULTS, encode(event), 2000 + at))
+        found.append(produced(OCR_RESULTS, encode(event), 2000 + at))
     return found
 
 
@@ -129,7 +142,7 @@ def test_rows_are_what_the_records_say(replicas: Replicas, history: History, cha
     known = contents_of(records)
     before = len(submitted_again(connection))
     asked = [
-        record(BATCHES_COMMANDS, encode(retry_request(batch_id, "last")), 3000)
+        record(BATCHES_COMMANDS, encode(retry_request(batch_id, "last")), 3000, 0)
         for batch_id in sorted(batches(known))
     ]
     records += asked

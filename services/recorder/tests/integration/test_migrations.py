@@ -10,6 +10,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable, Generator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, LiteralString, NamedTuple
 
@@ -28,17 +29,36 @@ from old_database import (
 )
 from psycopg import Connection
 from real_servers import fresh_database
+from recorder_rows import submit_again
 from sqlalchemy import JSON, create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
+from write_poll import write_poll
 
 from ocrstream_recorder.database.tables import Base
+from ocrstream_recorder.database.zone import DatabaseZone
 from ocrstream_recorder.migrations import migrate
+from ocrstream_recorder.rules.poll_changes import PollChanges
+from ocrstream_recorder.rules.row_changes import changes_of
+from ocrstream_schemas.codec import decode, encode
+from ocrstream_schemas.events import (
+    AnyEvent,
+    BatchRetryRequested,
+    ImageSubmitted,
+    OcrFailed,
+    OcrSucceeded,
+    Reason,
+    TextBox,
+)
+from ocrstream_schemas.ids import RecordRef
+from ocrstream_schemas.times import CLOCK_SKEW, record_timestamp_ms
+from ocrstream_schemas.topics import IMAGES_SUBMITTED, OCR_RESULTS
 
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[4]
 REVISIONS = migrate.revisions()
+HONEST = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 class Contract(NamedTuple):
@@ -338,6 +358,79 @@ def test_tables_and_columns_that_get_other_names_keep_what_they_hold(old: str) -
             "SELECT relname FROM pg_class WHERE relname LIKE '%reread%' OR relname LIKE '%reading%'"
         )
         assert stale.fetchall() == []
+
+
+def test_a_path_that_a_result_of_2099_holds_can_be_read_again(postgres_url: str) -> None:
+    # More zones than UTC, in which the bound is another local time.
+    zone = DatabaseZone("Asia/Seoul")
+    with empty_database(postgres_url) as url, open_database(url) as connection:
+        migrate.migrate(url, "0015")
+        write_forged(connection, zone)
+        for _ in range(2):
+            # As after a kill before the last statement, the second time.
+            connection.execute("UPDATE recorder_revision SET version_num = '0015'")
+            assert migrate.migrate(url, zone=zone.name) == REVISIONS[-1]
+        now = datetime.now(UTC)
+        held, honest = connection.execute(
+            "SELECT submitted_at FROM ocr_executions ORDER BY image_path"
+        ).fetchall()
+        assert now < zone.to_utc(held[0]) <= now + CLOCK_SKEW
+        assert zone.to_utc(honest[0]) == HONEST
+        (pending,) = connection.execute("SELECT requested_at FROM recorder_retries").fetchall()
+        assert now < pending[0] <= now + CLOCK_SKEW
+
+        # Asked for by a clock that is behind.
+        request = BatchRetryRequested(batch_id="b", request_id="s", requested_at=HONEST)
+        write_events(connection, zone, request)
+        connection.execute("DELETE FROM recorder_retries WHERE request_id = 'forged'")
+        submit_again(connection)
+        (again,) = connection.execute(
+            "SELECT value FROM recorder_outbox WHERE topic = 'images.submitted'"
+        ).fetchall()
+        image = decode_produced(IMAGES_SUBMITTED, again[0])
+        assert isinstance(image, ImageSubmitted)
+        box = TextBox(text="true", confidence=0.5, bbox=((0, 0), (1, 0), (1, 1), (0, 1)))
+        result = OcrSucceeded(
+            chain_id="c",
+            image_path=image.image_path,
+            batch_id="b",
+            run=image.run,
+            submitted_at=image.submitted_at,
+            boxes=(box,),
+        )
+        write_events(connection, zone, decode_produced(OCR_RESULTS, encode(result)))
+        texts = connection.execute("SELECT text FROM ocr_text_boxes").fetchall()
+        assert texts == [("true",)]
+
+
+def write_forged(connection: Connection[Any], zone: DatabaseZone) -> None:
+    """An honest result, one that claims to be of 2099, and a retry that does."""
+    forged = datetime(2099, 1, 1, tzinfo=UTC)
+    for path, moment in (("1", forged), ("2", HONEST)):
+        failed = OcrFailed(
+            chain_id="c" * int(path),
+            task_id=path,
+            image_path=f"file:///{path}.png",
+            batch_id="b" * int(path),
+            submitted_at=moment,
+            finished_at=moment,
+            reason=Reason.ENGINE,
+            error="forged",
+        )
+        write_events(connection, zone, failed)
+    request = BatchRetryRequested(batch_id="b", request_id="forged", requested_at=forged)
+    write_events(connection, zone, request)
+
+
+def write_events(connection: Connection[Any], zone: DatabaseZone, *events: AnyEvent) -> None:
+    changes = PollChanges(changes_of(event, zone.to_local) for event in events)
+    write_poll(connection, changes, zone)
+
+
+def decode_produced(topic: str, value: bytes) -> AnyEvent:
+    """The event as readers get it, after one of our own producers has written it now."""
+    timestamp_ms = record_timestamp_ms(value, int(time.time() * 1000))
+    return decode(topic, value, RecordRef(topic, 0, 0, timestamp_ms))
 
 
 def test_a_table_in_use_is_not_waited_for_long(old_template: str) -> None:

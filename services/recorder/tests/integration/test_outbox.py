@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -16,7 +17,10 @@ from ocrstream_recorder.errors import DatabaseUnavailableError
 from ocrstream_recorder.outbox import outbox_rows
 from ocrstream_recorder.outbox.outbox_rows import OutboxEvent
 from ocrstream_recorder.outbox.sender import OutboxSender
-from ocrstream_schemas.topics import BATCHES_COMPLETED, TOPICS
+from ocrstream_schemas.codec import decode, encode
+from ocrstream_schemas.events import ImageSubmitted
+from ocrstream_schemas.ids import RecordRef
+from ocrstream_schemas.topics import BATCHES_COMPLETED, IMAGES_SUBMITTED, TOPICS
 
 pytestmark = pytest.mark.integration
 
@@ -30,6 +34,7 @@ class Producer:
     def __init__(self, log: list[tuple[str, str]] | None = None) -> None:
         self.log = [] if log is None else log
         self.refused: set[int] = set()
+        self.timestamps_ms: dict[str, int] = {}
         self.count = 0
         self.held = asyncio.Event()
         self.held.set()
@@ -39,8 +44,15 @@ class Producer:
         yield self
 
     async def send(
-        self, topic: str, *, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+        self,
+        topic: str,
+        *,
+        key: bytes,
+        value: bytes,
+        headers: list[tuple[str, bytes]],
+        timestamp_ms: int,
     ) -> "asyncio.Task[None]":
+        self.timestamps_ms[dict(headers)["ce_id"].decode()] = timestamp_ms
         number, self.count = self.count, self.count + 1
         return asyncio.create_task(
             self._acknowledge(number, key.decode(), dict(headers)["ce_id"].decode())
@@ -130,6 +142,30 @@ async def test_rows_go_out_in_order_and_are_forgotten(running: Running, database
     await emptied(database_url)
     assert len(running.producer.log) == 2500
     check(running.producer.log, 2500)
+
+
+async def test_a_record_is_stamped_so_that_readers_keep_its_times(
+    running: Running, database_url: str
+) -> None:
+    now = datetime.now(UTC)
+    times = {"now": now, "ahead": now + timedelta(minutes=50)}
+    fill(
+        database_url,
+        *(
+            OutboxEvent(name, IMAGES_SUBMITTED, name, encode(image(submitted_at)))
+            for name, submitted_at in times.items()
+        ),
+    )
+    await emptied(database_url)
+    stamps = running.producer.timestamps_ms
+    for name, submitted_at in times.items():
+        ref = RecordRef(IMAGES_SUBMITTED, 0, 0, stamps[name])
+        assert decode(IMAGES_SUBMITTED, encode(image(submitted_at)), ref) == image(submitted_at)
+    assert stamps["ahead"] - stamps["now"] > 39 * 60 * 1000
+
+
+def image(submitted_at: datetime) -> ImageSubmitted:
+    return ImageSubmitted(image_path="file:///a", chain_id="c", submitted_at=submitted_at)
 
 
 @pytest.mark.parametrize("refused", [{0}, {0, 1}, {2}, {1, 3, 4}, {0, 2, 5, 6, 7, 8}])

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from prometheus_client import REGISTRY
@@ -273,8 +274,27 @@ async def test_a_poll_that_fails_registers_nothing_and_moves_nothing(
     assert len(query(database_url, REGISTER)) == 1
 
 
+@pytest.mark.parametrize("redriven_at_ms", [None, 2**62])
+async def test_a_result_that_claims_2099_holds_its_path_for_minutes(
+    writer: Writer, database_url: str, redriven_at_ms: int | None
+) -> None:
+    await writer.polls.next_offsets({(RESULTS, 0): 0})
+    forged, honest = result("a", "forged", 0), result("a", "honest", 1)
+    claimed = msgspec.json.decode(forged.value or b"") | {"submitted_at": "2099-01-01T00:00:00Z"}
+    forged = dataclasses.replace(forged, value=msgspec.json.encode(claimed))
+    if redriven_at_ms is not None:
+        origin = RecordRef(RESULTS, 0, 7, redriven_at_ms)
+        forged = dataclasses.replace(forged, headers=(*origin_headers(origin),))
+    eleven_minutes_ms = 11 * 60 * 1000
+    later = dataclasses.replace(honest, timestamp=honest.timestamp + eleven_minutes_ms)
+    for one in (forged, later, forged):
+        await writer.write([dataclasses.replace(one, offset=0)], {(RESULTS, 0): 0})
+        query(database_url, "UPDATE recorder_offsets SET next_offset = 0")
+    assert query(database_url, "SELECT text FROM ocr_text_boxes") == [("honest",)]
+
+
 def redriven(value: bytes, offset: int, number: int) -> RawRecord:
-    origin = RecordRef(TOPIC, 0, 0, 1_700_000_000_000)
+    origin = RecordRef(TOPIC, 0, 0, 1_780_000_000_000)
     headers = (*origin_headers(origin), (REDRIVE, str(number).encode()))
     return dataclasses.replace(record(value, offset), headers=headers)
 

@@ -20,6 +20,7 @@ LEDGERS = "integration/test_ledgers.py"
 WRITERS = "integration/test_writers.py"
 STORE = "integration/test_store.py"
 KNOWN = "integration/test_known_records.py"
+RECORDING = "integration/test_recording.py"
 SIZES = "unit/test_transaction_size.py"
 LOST_SESSIONS = "integration/test_computing_too_long.py"
 SEARCH = "integration/test_search.py"
@@ -216,9 +217,16 @@ MUTANTS = (
     Mutant(
         "a record is known whenever it was written",
         "rules/fingerprints.py",
-        "\\0{ref.timestamp_ms}",
-        "",
+        '\\0{ref.timestamp_ms}"\n    bound = bounding_ms(ref, recorded_ms)\n',
+        '"\n    bound = 0\n',
         f"{KNOWN}::test_an_equal_record_in_another_place_or_time_is_another",
+    ),
+    Mutant(
+        "forged origin headers lift the bound on times",
+        "recording/decoding.py",
+        "decode(record.topic, record.value, ref, record.timestamp)",
+        "decode(record.topic, record.value, ref)",
+        f"{RECORDING}::test_a_result_that_claims_2099_holds_its_path_for_minutes",
     ),
     Mutant(
         "a record is known by its chain",
@@ -239,7 +247,7 @@ MUTANTS = (
         "recording/decoding.py",
         "return DecodedRecord(record, changes_of_dead_letter(image), rejection)",
         "changes = changes_of_dead_letter(image)\n"
-        "    mark = fingerprint(record.topic, record.value, record_ref(record))\n"
+        "    mark = fingerprint(record.topic, record.value, record_ref(record), record.timestamp)\n"
         "    changes = msgspec.structs.replace(changes, fingerprint=mark)\n"
         "    return DecodedRecord(record, changes, rejection)",
         f"{KNOWN}::test_what_became_a_dead_letter_is_decoded_again",

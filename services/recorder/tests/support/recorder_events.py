@@ -36,7 +36,10 @@ _DAY = datetime(2026, 5, 1, tzinfo=UTC)
 _SQUARE = ((0.0, 0.0), (9.0, 0.0), (9.0, 4.0), (0.0, 4.0))
 _LIFECYCLE = (TaskSubmitted, TaskStarted, TaskRetried, TaskSucceeded, TaskFailed, TaskRevoked)
 
-moments = st.integers(0, 6).map(lambda seconds: _DAY + timedelta(seconds=seconds))
+RECORDED_MS = int(_DAY.timestamp() * 1000)
+"""When records are written, about."""
+FORGED = datetime(2099, 1, 1, tzinfo=UTC)
+moments = st.sampled_from([*(_DAY + timedelta(seconds=seconds) for seconds in range(7)), FORGED])
 batch_ids = st.sampled_from(["batch-1", "batch-2"])
 runs = st.sampled_from([1, 1, 1, 2])
 totals = st.integers(0, 6)

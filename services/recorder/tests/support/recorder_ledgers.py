@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, cast
 import msgspec
 from aiokafka import ConsumerRecord
 from hypothesis import strategies as st
-from recorder_events import events, moments, provenances, topic_of
+from recorder_events import FORGED, RECORDED_MS, events, moments, provenances, topic_of
 from recorder_oracle import Content
 
-from ocrstream_runtime.kafka import RawRecord, record_ref
-from ocrstream_schemas.codec import decode, encode
+from ocrstream_runtime.kafka import RawRecord, decode_event, record_ref
+from ocrstream_schemas.codec import encode
 from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import (
     BatchRetryRequested,
@@ -34,6 +34,8 @@ from ocrstream_schemas.events import (
     TaskSucceeded,
     TextBox,
 )
+from ocrstream_schemas.headers import origin_headers
+from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.salvage import salvage
 
 _BATCHES = ("batch-1", "batch-2")
@@ -55,6 +57,12 @@ _TEXTS = ("plain", "tab\tline\nback\\slash", "ünï ✓", "")
 _LEFT_OUT = ((), (), (), ("batch_id",), ("index",), ("total_tasks", "options"), ("submitted_at",))
 
 
+# Of clocks that differ by more than a time in an event may be ahead.
+_TIMESTAMPS_MS = st.sampled_from([0, 1_000, 2_000, -3600_000, 1800_000]).map(RECORDED_MS.__add__)
+# In origin headers anyone may write anything.
+_ORIGINS_MS = st.sampled_from([int(FORGED.timestamp() * 1000), 2**63 - 1]) | _TIMESTAMPS_MS
+
+
 class History(NamedTuple):
     """All records of a ledger, and how they come: by replica the polls that it writes in turn."""
 
@@ -67,7 +75,13 @@ class History(NamedTuple):
         return [poll for polls in self.replicas for poll in polls]
 
 
-def record(topic: str, value: bytes, offset: int, timestamp_ms: int = 0) -> RawRecord:
+def record(
+    topic: str,
+    value: bytes,
+    offset: int,
+    timestamp_ms: int = RECORDED_MS,
+    origin: RecordRef | None = None,
+) -> RawRecord:
     """A record of partition 0 with the key of our own producers, as a consumer gets it."""
     fields = msgspec.json.decode(value)
     key = fields.get("chain_id") or fields.get("batch_id")
@@ -82,7 +96,7 @@ def record(topic: str, value: bytes, offset: int, timestamp_ms: int = 0) -> RawR
         checksum=None,
         serialized_key_size=0,
         serialized_value_size=len(value),
-        headers=(),
+        headers=() if origin is None else (*origin_headers(origin),),
     )
 
 
@@ -91,7 +105,7 @@ def contents_of(records: list[RawRecord]) -> list[Content]:
     contents: list[Content | None] = []
     for one in records:
         try:
-            contents.append(decode(one.topic, one.value, record_ref(one)))
+            contents.append(decode_event(one))
         except InvalidRecordError:
             contents.append(salvage(one.topic, one.value, record_ref(one)).image)
     return [one for one in contents if one is not None]
@@ -249,6 +263,17 @@ def _broken(draw: st.DrawFn, value: bytes) -> bytes:
     return msgspec.json.encode(fields | {wrong: -1, "options": 0})
 
 
+def _origins(topic: str) -> st.SearchStrategy[RecordRef | None]:
+    """The coordinates of a redriven record before it became a dead letter; None: of any other."""
+    return st.sampled_from([False] * 4 + [True]).flatmap(
+        lambda redriven: (
+            st.builds(RecordRef, st.just(topic), st.just(0), st.integers(0, 9), _ORIGINS_MS)
+            if redriven
+            else st.none()
+        )
+    )
+
+
 @st.composite
 def _records(draw: st.DrawFn) -> list[RawRecord]:
     stories = [draw(_chain(number)) for number in range(draw(st.integers(1, 4)))]
@@ -261,9 +286,8 @@ def _records(draw: st.DrawFn) -> list[RawRecord]:
         broken = topic, draw(_broken(value))
         # Mended and redriven, or not.
         values[at : at + 1] = [broken, (topic, value)] if draw(st.booleans()) else [broken]
-    timestamp_ms = int(draw(moments).timestamp() * 1000)
     return [
-        record(topic, value, at, timestamp_ms + at % 3 * 1000)
+        record(topic, value, at, draw(_TIMESTAMPS_MS), draw(_origins(topic)))
         for at, (topic, value) in enumerate(values)
     ]
 

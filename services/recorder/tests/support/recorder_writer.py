@@ -116,7 +116,7 @@ def record(
         topic=topic,
         partition=partition,
         offset=offset,
-        timestamp=1_700_000_000_000 + offset + later_ms,
+        timestamp=1_780_000_000_000 + offset + later_ms,
         timestamp_type=0,
         key=None if key is None else key.encode(),
         value=value,

@@ -1,5 +1,6 @@
 """Images that are read, and read again, and what asks for it."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ from ocrstream_schemas.events import (
     TextBox,
 )
 from ocrstream_schemas.ids import RecordRef
+from ocrstream_schemas.times import record_timestamp_ms
 
 # Neither the server's nor UTC: what is compared must be compared as instants.
 ZONE = DatabaseZone("Asia/Seoul")
@@ -86,7 +88,8 @@ def sent(connection: Connection[Any]) -> list[tuple[str, ImageSubmitted]]:
     ).fetchall()
     events: list[tuple[str, ImageSubmitted]] = []
     for _, topic, key, value in sorted(rows):
-        event = decode(topic, value, RecordRef(topic, 0, 0, 0))
+        timestamp_ms = record_timestamp_ms(value, int(time.time() * 1000))
+        event = decode(topic, value, RecordRef(topic, 0, 0, timestamp_ms))
         assert isinstance(event, ImageSubmitted)
         assert event.chain_id == key
         events.append((topic, event))

@@ -80,6 +80,9 @@ _CHANNELS: dict[str, _Channel] = {
 _DESCRIPTION = """\
 Events are JSON objects in UTF-8; readers skip a byte order mark. Topics refuse records whose
 timestamp is older than six sevenths of the topic's retention, or more than an hour in the future.
+A time in an event that is more than ten minutes after its record's timestamp counts as that limit.
+A submission with a `batch_total`, or an announcement with a `total_images`, above 100,000,000 is
+invalid.
 Readers ignore unknown fields; a missing optional field and null mean the same. Strings must not
 contain NUL or an unpaired surrogate; `options` and `input_data` may have at most 64 levels. A
 record's key only distributes the load and may be missing; no header is required. A missing id is a

@@ -58,11 +58,11 @@ def config() -> Config:
     return found
 
 
-def migrate(database_url: str, revision: str = "head") -> str:
+def migrate(database_url: str, revision: str = "head", *, zone: str = "UTC") -> str:
     """Run all missing revisions up to `revision` and return the id of the one reached.
 
     Several may call this at once: one runs, the others wait for it. Interrupted anywhere, it goes
-    on where it stood when it is run again.
+    on where it stood when it is run again. `zone` is the time zone of the tables' times.
 
     Raises CannotTakeOverError if the database holds tables that stand against it, and SQLAlchemy's
     DBAPIError for whatever else the database has to say.
@@ -73,6 +73,7 @@ def migrate(database_url: str, revision: str = "head") -> str:
         with engine.connect() as connection:
             _lock(connection)
             alembic.attributes["connection"] = connection
+            alembic.attributes["zone"] = zone
             command.upgrade(alembic, revision)
             connection.commit()
             return str(connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}")))

@@ -18,10 +18,9 @@ from aiokafka.errors import KafkaError
 from ocrstream_recorder import serving_metrics
 from ocrstream_recorder.errors import RegistryStaleError
 from ocrstream_runtime.errors import TopicsMissingError
-from ocrstream_runtime.kafka import RawRecord, create_consumer, record_ref, stop_consumer
+from ocrstream_runtime.kafka import RawRecord, create_consumer, decode_event, stop_consumer
 from ocrstream_runtime.reconnecting_loop import ReconnectingLoop
 from ocrstream_runtime.settings import ServiceSettings
-from ocrstream_schemas.codec import decode
 from ocrstream_schemas.errors import InvalidRecordError
 from ocrstream_schemas.events import WorkerSeen
 from ocrstream_schemas.topics import WORKERS_HEARTBEATS
@@ -65,7 +64,7 @@ class WorkerRegistry:
     def add(self, record: RawRecord) -> None:
         """Stores the heartbeat; skips and counts a record that is not one."""
         try:
-            event = decode(record.topic, record.value, record_ref(record))
+            event = decode_event(record)
             if not isinstance(event, WorkerSeen) or record.key != event.worker.encode():
                 raise InvalidRecordError("the key is not the worker's name")
         except InvalidRecordError as error:

@@ -6,6 +6,7 @@ stands before every copy of the newer, whatever fails, and however many send at 
 """
 
 import asyncio
+import time
 from collections import defaultdict, deque
 from typing import Any
 
@@ -28,6 +29,7 @@ from ocrstream_runtime.kafka import check_size
 from ocrstream_runtime.messaging_spans import send_span
 from ocrstream_runtime.renewable_producer import RenewableProducer
 from ocrstream_schemas.headers import cloud_event_headers_of
+from ocrstream_schemas.times import record_timestamp_ms
 
 logger = structlog.get_logger(__name__)
 
@@ -147,7 +149,13 @@ class OutboxSender:
                 dropped: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
                 dropped.set_result(None)
                 return dropped
-            return await producer.send(row.topic, key=key, value=row.value, headers=headers)
+            return await producer.send(
+                row.topic,
+                key=key,
+                value=row.value,
+                headers=headers,
+                timestamp_ms=record_timestamp_ms(row.value, int(time.time() * 1000)),
+            )
 
 
 def _take(connection: Connection[Any]) -> list[OutboxRow] | None:

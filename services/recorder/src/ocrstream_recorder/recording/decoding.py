@@ -54,11 +54,11 @@ def decode_record(
 ) -> DecodedRecord:
     """Decode a record, unless its fingerprint is `known`; one that is no event is rejected."""
     ref = record_ref(record)
-    record_fingerprint = fingerprint(record.topic, record.value, ref)
+    record_fingerprint = fingerprint(record.topic, record.value, ref, record.timestamp)
     if record_fingerprint in known:
         return DecodedRecord(record, None)
     try:
-        event = decode(record.topic, record.value, ref)
+        event = decode(record.topic, record.value, ref, record.timestamp)
     except InvalidRecordError as error:
         return reject_record(record, "invalid", str(error))
     changes = changes_of(event, to_local)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from ocrstream_schemas.ids import RecordRef
+from ocrstream_schemas.times import bounding_ms
 
 RULES = 3
 """The version of what records mean; any change raises it, so that all records count as new."""
@@ -17,14 +18,17 @@ SIZE = 16
 """Bytes of a fingerprint."""
 
 
-def fingerprint(topic: str, value: bytes | None, ref: RecordRef) -> bytes:
+def fingerprint(topic: str, value: bytes | None, ref: RecordRef, recorded_ms: int) -> bytes:
     """The digest of all that a record's meaning follows from.
 
-    Besides topic and value these are the coordinates that it first had, which ids and times are
-    taken from where the value leaves them out. No topic holds NUL.
+    Besides topic and value these are the coordinates that it first had, which ids are taken from
+    where the value leaves them out, and the timestamp that bounds its times; `recorded_ms` is the
+    record's own. A redrive comes later, so it has the fingerprint of its origin. No topic holds
+    NUL.
     """
     origin = f"{ref.topic}\0{ref.partition}\0{ref.offset}\0{ref.timestamp_ms}"
-    digest = blake2b(f"{RULES}\0{topic}\0{origin}\0".encode(), digest_size=SIZE)
+    bound = bounding_ms(ref, recorded_ms)
+    digest = blake2b(f"{RULES}\0{topic}\0{origin}\0{bound}\0".encode(), digest_size=SIZE)
     digest.update(value or b"")
     return digest.digest()
 
