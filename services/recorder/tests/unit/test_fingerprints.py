@@ -22,7 +22,7 @@ from ocrstream_schemas.ids import RecordRef
 from ocrstream_schemas.topics import RECORDED_TOPICS
 
 REF = RecordRef("ocr.results", 1, 23, 456)
-MEANING = "3 972b73c1d0dd5c53"
+MEANING = "3 7bcacb8784720c2c"
 
 
 @pytest.mark.parametrize(
