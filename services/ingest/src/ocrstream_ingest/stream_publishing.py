@@ -21,10 +21,10 @@ async def publish_stream(
 ) -> tuple[int, int]:
     """Publishes the batch without its total, then the images as they arrive, then the total.
 
-    Returns how many images there were, and the total. Raises ProblemError (413) for more than
-    MAX_BATCH_IMAGES. If `groups` raises ProblemError, the images
+    Returns how many images there were, and the total. If `groups` raises ProblemError, the images
     published by then become the batch's total, so that the batch ends, and the ProblemError names
-    their number; without any, nothing is published.
+    their number; without any, nothing is published. More than MAX_BATCH_IMAGES end it with
+    ProblemError (413) in the same way.
     """
     accepted = 0
     in_flight: deque[asyncio.Task[None]] = deque()

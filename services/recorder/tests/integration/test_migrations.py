@@ -376,6 +376,11 @@ def test_a_path_that_a_result_of_2099_holds_can_be_read_again(postgres_url: str)
         ).fetchall()
         assert now < zone.to_utc(held[0]) <= now + CLOCK_SKEW
         assert zone.to_utc(honest[0]) == HONEST
+        bounded, kept = connection.execute(
+            "SELECT last_event_at, run_began_at FROM batch_executions ORDER BY batch_id"
+        ).fetchall()
+        assert all(now < zone.to_utc(moment) <= now + CLOCK_SKEW for moment in bounded)
+        assert [zone.to_utc(moment) for moment in kept] == [HONEST, HONEST]
         (pending,) = connection.execute("SELECT requested_at FROM recorder_retries").fetchall()
         assert now < pending[0] <= now + CLOCK_SKEW
 
