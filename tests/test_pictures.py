@@ -174,7 +174,7 @@ def test_what_is_no_picture_is_refused(data: bytes, pool: PicturePool) -> None:
 @pytest.mark.parametrize("side", [10_001, 20_000])
 def test_a_small_file_with_too_many_pixels_is_refused(side: int, pool: PicturePool) -> None:
     bomb = file(Image.new("1", (side, side)), "PNG")
-    with pytest.raises(NoPictureError, match="at most 100,000,000") as refused:
+    with pytest.raises(NoPictureError, match="100,000,000") as refused:
         pool.convert(bomb, keep_if_shown=True)
     assert refused.value.failure is FetchFailure.TOO_LARGE
 

@@ -72,7 +72,8 @@ def exit_after_output(batch: BatchStatus) -> None:
     if not batch.all_read:
         notes.print(
             f"The output is complete. The exit code is {SOME_FAILED} because of images of the batch"
-            f" that were not read: {_not_read(batch)}."
+            f" that were not read: {_not_read(batch)}.",
+            soft_wrap=True,
         )
     exit_for(batch)
 

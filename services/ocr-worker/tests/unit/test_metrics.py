@@ -30,7 +30,13 @@ def result(*codes: str) -> OcrSucceeded:
 
 def test_a_result_counts_once_for_each_of_its_codes() -> None:
     before = counted()
-    assert set(before) == {"unreadable_script", "low_confidence", "small_text", "other"}
+    assert set(before) == {
+        "unreadable_script",
+        "low_confidence",
+        "small_text",
+        "reduced_resolution",
+        "other",
+    }
     count_warnings(result())
     count_warnings(result("small_text", "small_text", "low_confidence"))
     count_warnings(result("of_a_newer_worker", "another"))

@@ -361,7 +361,7 @@ WHERE o.id = g.id AND o.public_path IS NULL""",
     Mutant(
         "what could not be indexed is tried whole again",
         "search/indexer.py",
-        "self._size.failed(limit)",
+        "self._size.failed(self._limit)",
         "pass",
         f"{SEARCH_INDEXER}::test_what_fails_is_tried_in_halves_and_grows_again",
     ),

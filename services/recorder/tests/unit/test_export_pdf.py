@@ -156,7 +156,7 @@ def test_what_cannot_be_shown_says_so_and_keeps_its_text(
     cut = Path(picture(tmp_path).removeprefix("file://")).read_bytes()[:60]
     (tmp_path / "cut.png").write_bytes(cut)
     names = {
-        "broken.png": "not an image",
+        "broken.png": "broken or unsupported PNG",
         "none.jpg": "not an image",
         "cut.png": "broken image",
         "gone.png": "does not exist",
