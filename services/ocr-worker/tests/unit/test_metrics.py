@@ -42,7 +42,8 @@ def test_a_result_counts_once_for_each_of_its_codes() -> None:
     count_warnings(result("of_a_newer_worker", "another"))
     count_warnings(TaskStarted(task_id="t", task_name="ocr", chain_id="c"))
     change = {code: value - before[code] for code, value in counted().items()}
-    assert change == {"unreadable_script": 0, "low_confidence": 1, "small_text": 1, "other": 1}
+    once = ("low_confidence", "small_text", "other")
+    assert change == dict.fromkeys(before, 0) | dict.fromkeys(once, 1)
 
 
 def test_what_happens_to_children_is_counted_for_their_kind() -> None:
